@@ -1,0 +1,30 @@
+"""The four kinds of instances with their solutions, and what layers are made of."""
+
+from matchopt.instances.assignment import Assignment as Assignment
+from matchopt.instances.assignment import AssignmentInstance as AssignmentInstance
+from matchopt.instances.base import Instance as Instance
+from matchopt.instances.base import Parts as Parts
+from matchopt.instances.base import Provenance as Provenance
+from matchopt.instances.base import Solution as Solution
+from matchopt.instances.hardware import Hardware as Hardware
+from matchopt.instances.layer import LayerInstance as LayerInstance
+from matchopt.instances.layer import LayerMapping as LayerMapping
+from matchopt.instances.network import DataReference as DataReference
+from matchopt.instances.network import NetworkInstance as NetworkInstance
+from matchopt.instances.network import NetworkMapping as NetworkMapping
+from matchopt.instances.objective import Objective as Objective
+from matchopt.instances.objective import OutputError as OutputError
+from matchopt.instances.objective import TaskLoss as TaskLoss
+from matchopt.instances.objective import WeightError as WeightError
+from matchopt.instances.program import ProgramInstance as ProgramInstance
+from matchopt.instances.program import ProgramPoint as ProgramPoint
+from matchopt.instances.rules import Gains as Gains
+from matchopt.instances.rules import Rules as Rules
+from matchopt.instances.target import Target as Target
+
+INSTANCES: dict[str, type[Instance]] = {
+    cls.kind: cls for cls in (NetworkInstance, LayerInstance, AssignmentInstance, ProgramInstance)
+}
+SOLUTIONS: dict[str, type[Solution]] = {
+    cls.kind: cls for cls in (NetworkMapping, LayerMapping, Assignment, ProgramPoint)
+}

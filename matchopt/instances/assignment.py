@@ -1,0 +1,181 @@
+"""Linear assignment: every row gets a column of its own, at least total cost."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Float, Int, Num
+
+from matchopt.errors import InvalidInstance, InvalidSolution
+from matchopt.instances.arrays import MAX_INDEX, frozen
+from matchopt.instances.base import Instance, Parts, Provenance, Solution, exact_keys
+from matchopt.instances.target import check_rows
+
+MAX_DENSE = 2**28  # entries that a sparse instance may be expanded to: 2 GiB of costs
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment(Solution):
+    """Which column every row takes.
+
+    Parameters
+    ----------
+    col_of : column of each row, shape (n_rows,).
+    """
+
+    kind = "assignment"
+
+    col_of: Int[np.ndarray, " rows"]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "col_of", frozen(self.col_of, "col_of", int, 1, error=InvalidSolution))
+
+    def parts(self) -> Parts:
+        """See `Solution.parts`."""
+        return Parts({}, {"col_of": self.col_of})
+
+    @classmethod
+    def from_parts(cls, parts: Parts) -> Self:
+        """See `Solution.from_parts`."""
+        exact_keys(parts.facts, set(), set(), "assignment", InvalidSolution)
+        exact_keys(parts.arrays, {"col_of"}, set(), "assignment", InvalidSolution)
+        return cls(parts.arrays["col_of"])
+
+
+@dataclass(frozen=True, eq=False)
+class AssignmentInstance(Instance):
+    """Costs of all row and column pairs; integers stay integers, so that proofs on them are exact.
+
+    Dense: `cost` alone. Sparse: `cost` holds the allowed pairs row by row, with `indptr` and `indices`; a pair that is
+    not listed is forbidden, and a listed cost of 0 is a cost.
+
+    Parameters
+    ----------
+    cost : cost of placing a row on a column, shape (n_rows, n_cols) or (pairs,); inf forbids the pair; never NaN, -inf.
+    indptr, indices : rows and columns of a sparse instance, columns rising within a row; None for a dense one.
+    n_cols : number of columns of a sparse instance; of a dense one it follows from `cost`.
+    provenance : where the instance comes from; no part of its content.
+
+    Raises
+    ------
+    InvalidInstance
+        for more rows than columns (transpose it), NaN, or indices that do not fit.
+    """
+
+    kind = "assignment"
+
+    cost: Num[np.ndarray, "..."]
+    indptr: Int[np.ndarray, " rows_and_one"] | None = None
+    indices: Int[np.ndarray, " pairs"] | None = None
+    n_cols: int = -1
+    provenance: Provenance = Provenance()
+
+    def __post_init__(self) -> None:
+        if (self.indptr is None) != (self.indices is None):
+            raise InvalidInstance("a sparse assignment needs both indptr and indices")
+        if self.indptr is None:
+            cost = self._cost(2, None)
+            n_rows, n_cols = cost.shape
+            if self.n_cols not in (-1, n_cols):
+                raise InvalidInstance(f"n_cols is {self.n_cols}, but cost has {n_cols} columns")
+            if max(cost.shape) > MAX_INDEX:
+                raise InvalidInstance(f"cost: at most {MAX_INDEX} rows and columns, found {cost.shape}")
+        else:
+            starts, columns = check_rows(self.indptr, self.indices, int(self.n_cols), "cost", "n_cols")
+            cost = self._cost(1, (len(columns),))
+            n_rows, n_cols = len(starts) - 1, int(self.n_cols)
+            object.__setattr__(self, "indptr", starts)
+            object.__setattr__(self, "indices", columns)
+        if n_rows > n_cols:
+            raise InvalidInstance(f"cost: {n_rows} rows need as many columns, found {n_cols}; transpose it")
+        object.__setattr__(self, "cost", cost)
+        object.__setattr__(self, "n_cols", n_cols)
+
+    def _cost(self, ndim: int, shape: tuple[int, ...] | None) -> np.ndarray:
+        integral = np.asarray(self.cost).dtype.kind in "biu"
+        cost = frozen(self.cost, "cost", int if integral else float, ndim, shape=shape, finite=False)
+        bad = np.zeros(cost.shape, bool) if integral else np.isnan(cost) | np.isneginf(cost)
+        if bad.any():
+            where = ", ".join(str(int(i)) for i in np.argwhere(bad)[0])
+            raise InvalidInstance(f"cost must be numbers or inf, found {cost[bad][0]} at position {where}")
+        return cost
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, each of which takes one column."""
+        return int(self.cost.shape[0]) if self.indptr is None else len(self.indptr) - 1
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the allowed pairs are listed."""
+        return self.indptr is not None
+
+    @property
+    def is_integral(self) -> bool:
+        """Whether the costs are integers, so that sums and proofs are exact."""
+        return self.cost.dtype.kind == "i"
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of stored costs."""
+        return int(self.cost.size)
+
+    def row(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """The allowed columns of row `i`, ascending, and their costs."""
+        if self.indptr is None or self.indices is None:
+            costs = self.cost[i]
+            columns = np.flatnonzero(costs < np.inf) if not self.is_integral else np.arange(self.n_cols)
+            return columns, costs[columns]
+        part = slice(int(self.indptr[i]), int(self.indptr[i + 1]))
+        allowed = self.cost[part] < np.inf
+        return self.indices[part][allowed], self.cost[part][allowed]
+
+    @cached_property
+    def dense(self) -> Float[np.ndarray, "rows cols"]:
+        """All costs as floats, inf where forbidden, shape (n_rows, n_cols), read-only.
+
+        Raises
+        ------
+        InvalidInstance
+            when a sparse instance is too large to expand.
+        """
+        if self.n_rows * self.n_cols > MAX_DENSE:
+            raise InvalidInstance(f"{self.n_rows} x {self.n_cols} costs are too many to expand (at most {MAX_DENSE})")
+        if self.indptr is None:
+            full = self.cost if self.cost.dtype.kind == "f" else self.cost.astype(np.float64)
+        else:
+            full = np.full((self.n_rows, self.n_cols), np.inf)
+            full[np.repeat(np.arange(self.n_rows), np.diff(self.indptr)), self.indices] = self.cost
+        full.flags.writeable = False
+        return full
+
+    def value(self, assignment: Assignment) -> float:
+        """The total cost of an assignment of fitting shape (the fast form; `matchopt.check` has the plain one)."""
+        if self.indptr is None or self.indices is None:
+            return float(self.cost[np.arange(self.n_rows), assignment.col_of].sum())
+        keys = np.repeat(np.arange(self.n_rows), np.diff(self.indptr)) * self.n_cols + self.indices
+        wanted = np.arange(self.n_rows) * self.n_cols + assignment.col_of
+        at = np.searchsorted(keys, wanted)
+        if len(keys) == 0 or bool((keys[np.minimum(at, len(keys) - 1)] != wanted).any()):
+            return float("inf") if self.n_rows else 0.0
+        return float(self.cost[at].sum())
+
+    def parts(self) -> Parts:
+        """See `Instance.parts`."""
+        if self.indptr is None or self.indices is None:
+            return Parts({}, {"cost": self.cost})
+        arrays = {"cost": self.cost, "indptr": self.indptr, "indices": self.indices}
+        return Parts({"n_cols": self.n_cols}, arrays)
+
+    @classmethod
+    def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> Self:
+        """See `Instance.from_parts`."""
+        sparse = "indptr" in parts.arrays or "indices" in parts.arrays
+        names = {"cost", "indptr", "indices"} if sparse else {"cost"}
+        exact_keys(parts.arrays, names, set(), "assignment", InvalidInstance)
+        exact_keys(parts.facts, {"n_cols"} if sparse else set(), set(), "assignment", InvalidInstance)
+        facts: dict[str, Any] = dict(parts.facts)
+        if sparse and (isinstance(facts["n_cols"], bool) or not isinstance(facts["n_cols"], int)):
+            raise InvalidInstance(f"n_cols must be a whole number, found {facts['n_cols']!r}")
+        return cls(**{**parts.arrays, **facts}, provenance=provenance or Provenance())

@@ -1,0 +1,154 @@
+"""What every instance and every solution has in common: a kind, and its parts."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from matchopt.errors import InvalidInstance
+
+Json = Any  # a value that json.dumps writes and json.loads gives back equal
+
+
+@dataclass(frozen=True)
+class Parts:
+    """An instance or solution taken apart: plain JSON facts and named arrays.
+
+    Every exchange of matchopt's own (files, the worker process, content hashes) goes through parts, so a new field is
+    added in one place, the class that owns it.
+    """
+
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def prefixed(self, prefix: str) -> dict[str, np.ndarray]:
+        """The arrays under names that begin with `prefix` and a dot."""
+        return {f"{prefix}.{name}": array for name, array in self.arrays.items()}
+
+    def under(self, prefix: str) -> dict[str, np.ndarray]:
+        """The arrays whose names begin with `prefix` and a dot, without it."""
+        start = f"{prefix}."
+        return {name[len(start) :]: array for name, array in self.arrays.items() if name.startswith(start)}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where an instance comes from and what is known about it; no part of its content hash.
+
+    Parameters
+    ----------
+    name : short name for tables, such as "row8-gaussian-k1.25-r1".
+    source : generator or origin in words, with what is needed to make it again.
+    seed : seed of the generator, None where there is none.
+    units : unit of the weights, such as "siemens"; empty for none.
+    best_value : best known objective, None if unknown.
+    best_bound : best known lower bound, None if unknown.
+    best_by : how the two were obtained, such as "hungarian 0.1.0, proven".
+    """
+
+    name: str = ""
+    source: str = ""
+    seed: int | None = None
+    units: str = ""
+    best_value: float | None = None
+    best_bound: float | None = None
+    best_by: str = ""
+
+    def facts(self) -> dict[str, Json]:
+        """The fields that are set."""
+        return {name: value for name, value in self.__dict__.items() if value is not None and value != ""}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Json]) -> Self:
+        """Rebuild from `facts()`; an unknown or ill-typed field raises InvalidInstance."""
+        numbers = {"best_value", "best_bound"}
+        for name, value in facts.items():
+            if name not in cls.__dataclass_fields__:
+                raise InvalidInstance(f"provenance.{name} is unknown (known: {', '.join(cls.__dataclass_fields__)})")
+            wanted = (int, float) if name in numbers else int if name == "seed" else str
+            if isinstance(value, bool) or not isinstance(value, wanted):
+                raise InvalidInstance(f"provenance.{name} must be a {_words(wanted)}, found {value!r}")
+        return cls(**dict(facts))
+
+
+class Instance(ABC):
+    """The data of one problem, always minimised, immutable and valid once it exists."""
+
+    kind: ClassVar[str]
+    provenance: Provenance
+
+    @abstractmethod
+    def parts(self) -> Parts:
+        """The content, provenance left out."""
+
+    @classmethod
+    @abstractmethod
+    def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> "Instance":
+        """Rebuild from `parts()`; raises InvalidInstance naming the field that is wrong."""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the content (not of provenance), in hexadecimal."""
+        return parts_digest(self.kind, self.parts())
+
+    @property
+    def name(self) -> str:
+        """The name from provenance, or the kind and the start of the digest."""
+        return self.provenance.name or f"{self.kind}-{self.digest[:8]}"
+
+
+class Solution(ABC):
+    """The decision only, never its cost; immutable."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def parts(self) -> Parts:
+        """The content."""
+
+    @classmethod
+    @abstractmethod
+    def from_parts(cls, parts: Parts) -> "Solution":
+        """Rebuild from `parts()`; raises InvalidSolution naming the field that is wrong."""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the content, in hexadecimal."""
+        return parts_digest(self.kind, self.parts())
+
+
+def parts_digest(kind: str, parts: Parts) -> str:
+    """SHA-256 over kind, facts (canonical JSON) and arrays (name, type, shape, bytes; sorted by name)."""
+    sha = hashlib.sha256(kind.encode())
+    sha.update(canonical_json(parts.facts))
+    for name in sorted(parts.arrays):
+        array = np.ascontiguousarray(parts.arrays[name])
+        sha.update(f"|{name}|{array.dtype.str}|{array.shape}|".encode())
+        sha.update(array.data)
+    return sha.hexdigest()
+
+
+def canonical_json(value: Json) -> bytes:
+    """JSON with sorted keys and no spaces; floats as their shortest text that reads back equal."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def exact_keys(
+    found: Mapping[str, Any], required: set[str], optional: set[str], where: str, error: type[Exception]
+) -> None:
+    """Raise `error` unless the keys are the required ones and at most the optional ones besides."""
+    missing = sorted(required - set(found))
+    if missing:
+        raise error(f"{where}: {missing[0]!r} is missing")
+    extra = sorted(set(found) - required - optional)
+    if extra:
+        raise error(f"{where}: {extra[0]!r} is unknown (known: {', '.join(sorted(required | optional))})")
+
+
+def _words(wanted: type | tuple[type, ...]) -> str:
+    return "number" if isinstance(wanted, tuple) else {int: "whole number", str: "text"}[wanted]

@@ -1,0 +1,101 @@
+"""The fixed weights of one layer of a chip."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from matchopt.errors import InvalidInstance
+from matchopt.instances.arrays import MAX_INDEX, filled, frozen, is_constant
+from matchopt.instances.base import exact_keys
+
+
+@dataclass(frozen=True, eq=False)
+class Hardware:
+    """M hardware neurons with K cells each, their weights random and fixed.
+
+    Parameters
+    ----------
+    weights : weight h of every cell when it is switched on, shape (M, K), finite; negative and zero readings are legal.
+    variance : read-noise variance v of every cell, >= 0, unit of the weights squared; default 0.
+    usable : whether a cell can be switched on at all; default true.
+    off : what a cell contributes while it is switched off but its line is driven (leak, stuck cell); default 0.
+    bus : bus of every neuron, shape (M,), >= 0. Neurons on one bus share the wiring from inputs to cell lines; all
+        different is free routing, all equal one crossbar. Default all different.
+
+    Raises
+    ------
+    InvalidInstance
+        naming the field that breaks one of these rules.
+    """
+
+    weights: Float[np.ndarray, "neurons cells"]
+    variance: Float[np.ndarray, "neurons cells"] = None  # type: ignore[assignment]  # an array once made
+    usable: Bool[np.ndarray, "neurons cells"] = None  # type: ignore[assignment]  # an array once made
+    off: Float[np.ndarray, "neurons cells"] = None  # type: ignore[assignment]  # an array once made
+    bus: Int[np.ndarray, " neurons"] = None  # type: ignore[assignment]  # an array once made
+
+    def __post_init__(self) -> None:
+        weights = frozen(self.weights, "hardware.weights", float, 2)
+        if max(weights.shape) > MAX_INDEX:
+            raise InvalidInstance(f"hardware.weights: at most {MAX_INDEX} rows and columns, found {weights.shape}")
+        variance = filled(self.variance, "hardware.variance", float, weights.shape, 0.0)
+        usable = filled(self.usable, "hardware.usable", bool, weights.shape, True)
+        off = filled(self.off, "hardware.off", float, weights.shape, 0.0)
+        if (variance < 0).any():
+            j, k = np.argwhere(variance < 0)[0]
+            raise InvalidInstance(f"hardware.variance must be >= 0, found {variance[j, k]} at neuron {j}, cell {k}")
+        default_bus = np.arange(len(weights)) if self.bus is None else self.bus
+        bus = frozen(default_bus, "hardware.bus", int, 1, shape=(len(weights),))
+        if (bus < 0).any():
+            raise InvalidInstance(f"hardware.bus must be >= 0, found {bus.min()} at neuron {int(np.argmin(bus))}")
+        fields = {"weights": weights, "variance": variance, "usable": usable, "off": off, "bus": bus}
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of hardware neurons M."""
+        return int(self.weights.shape[0])
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells K of every hardware neuron."""
+        return int(self.weights.shape[1])
+
+    @cached_property
+    def free_routing(self) -> bool:
+        """Whether no two neurons share a bus."""
+        return len(np.unique(self.bus)) == self.n_neurons
+
+    @cached_property
+    def n_usable(self) -> Int[np.ndarray, " neurons"]:
+        """Number of usable cells of every neuron."""
+        return np.asarray(self.usable.sum(axis=1))
+
+    def neurons_on(self, bus: int) -> Int[np.ndarray, " some"]:
+        """The neurons on one bus, ascending."""
+        return np.flatnonzero(self.bus == bus)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays that make this hardware; fields at their default are left out."""
+        arrays = {"weights": self.weights}
+        for name, value, default in (
+            ("variance", self.variance, 0.0),
+            ("usable", self.usable, 1.0),
+            ("off", self.off, 0.0),
+        ):
+            if not is_constant(value, default):
+                arrays[name] = value
+        if not np.array_equal(self.bus, np.arange(self.n_neurons)):
+            arrays["bus"] = self.bus
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> Self:
+        """Rebuild from `arrays()`."""
+        exact_keys(arrays, {"weights"}, {"variance", "usable", "off", "bus"}, "hardware", InvalidInstance)
+        return cls(**dict(arrays))

@@ -1,0 +1,232 @@
+"""One layer to be mapped onto a chip, and the one solution type of every variant of that problem."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from matchopt.errors import InvalidInstance, InvalidSolution
+from matchopt.instances.arrays import frozen
+from matchopt.instances.base import Instance, Json, Parts, Provenance, Solution, exact_keys
+from matchopt.instances.hardware import Hardware
+from matchopt.instances.objective import Objective, OutputError, WeightError
+from matchopt.instances.rules import Rules
+from matchopt.instances.target import Target
+
+
+@dataclass(frozen=True, eq=False)
+class LayerMapping(Solution):
+    """Which hardware neuron serves each target neuron, and which of its cells listens to which input.
+
+    Parameters
+    ----------
+    neuron_of : hardware neuron of each row, shape (m,).
+    wire_indptr : start of each row's wires in `cell` and `input`, shape (m + 1,).
+    cell : cell of each wire, on the row's hardware neuron.
+    input : input that the cell of each wire listens to.
+    gain : factor at each row's output side; default 1.
+    tunable : connections (numbers into the target's arrays, ascending) that fully tunable weights serve; default none.
+
+    Raises
+    ------
+    InvalidSolution
+        when the arrays do not fit together. Whether they fit an *instance* is what `matchopt.check` answers.
+    """
+
+    kind = "layer"
+
+    neuron_of: Int[np.ndarray, " rows"]
+    wire_indptr: Int[np.ndarray, " rows_and_one"]
+    cell: Int[np.ndarray, " wires"]
+    input: Int[np.ndarray, " wires"]
+    gain: Float[np.ndarray, " rows"] = None  # type: ignore[assignment]  # an array once made
+    tunable: Int[np.ndarray, " tuned"] = None  # type: ignore[assignment]  # an array once made
+
+    def __post_init__(self) -> None:
+        neuron_of = frozen(self.neuron_of, "neuron_of", int, 1, error=InvalidSolution)
+        rows = len(neuron_of)
+        starts = frozen(self.wire_indptr, "wire_indptr", int, 1, shape=(rows + 1,), error=InvalidSolution)
+        cell = frozen(self.cell, "cell", int, 1, error=InvalidSolution)
+        inputs = frozen(self.input, "input", int, 1, shape=cell.shape, error=InvalidSolution)
+        if starts[0] != 0 or starts[-1] != len(cell) or bool((np.diff(starts) < 0).any()):
+            raise InvalidSolution(f"wire_indptr must rise from 0 to the number of wires, {len(cell)}")
+        gain = np.ones(rows) if self.gain is None else self.gain
+        gain = frozen(gain, "gain", float, 1, shape=(rows,), error=InvalidSolution)
+        tuned = np.zeros(0, np.int64) if self.tunable is None else self.tunable
+        tunable = frozen(tuned, "tunable", int, 1, error=InvalidSolution)
+        fields = {"neuron_of": neuron_of, "wire_indptr": starts, "cell": cell, "input": inputs}
+        for name, value in {**fields, "gain": gain, "tunable": tunable}.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_cells(
+        cls,
+        target: Target,
+        neuron_of: Int[np.ndarray, " rows"],
+        cell_of: Int[np.ndarray, " connections"],
+        gain: Float[np.ndarray, " rows"] | None = None,
+        tunable: Int[np.ndarray, " tuned"] | None = None,
+    ) -> Self:
+        """Build a mapping with one cell per connection; a cell of -1 means no wire (dropped or tunable)."""
+        wired = cell_of >= 0
+        counts = np.bincount(target.row_of[wired], minlength=target.n_rows)
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        return cls(neuron_of, starts, cell_of[wired], target.indices[wired], gain, tunable)  # type: ignore[arg-type]
+
+    @property
+    def n_rows(self) -> int:
+        """Number of target neurons."""
+        return len(self.neuron_of)
+
+    def wires(self, i: int) -> list[tuple[int, int]]:
+        """The (cell, input) pairs of row `i`."""
+        part = slice(int(self.wire_indptr[i]), int(self.wire_indptr[i + 1]))
+        return list(zip(self.cell[part].tolist(), self.input[part].tolist(), strict=True))
+
+    @cached_property
+    def row_of(self) -> Int[np.ndarray, " wires"]:
+        """Row of each wire."""
+        return np.repeat(np.arange(self.n_rows), np.diff(self.wire_indptr))
+
+    def parts(self) -> Parts:
+        """See `Solution.parts`."""
+        arrays = {"neuron_of": self.neuron_of, "wire_indptr": self.wire_indptr, "cell": self.cell, "input": self.input}
+        return Parts({}, {**arrays, "gain": self.gain, "tunable": self.tunable})
+
+    @classmethod
+    def from_parts(cls, parts: Parts) -> Self:
+        """See `Solution.from_parts`."""
+        exact_keys(parts.facts, set(), set(), "layer mapping", InvalidSolution)
+        names = {"neuron_of", "wire_indptr", "cell", "input", "gain", "tunable"}
+        exact_keys(parts.arrays, names, set(), "layer mapping", InvalidSolution)
+        return cls(**dict(parts.arrays))
+
+
+@dataclass(frozen=True, eq=False)
+class LayerInstance(Instance):
+    """Map the rows of `target` onto neurons of `hardware` under `rules`, minimising `objective`.
+
+    Parameters
+    ----------
+    target : the trained sparse weights, m rows.
+    hardware : the fixed weights, M >= m neurons.
+    rules : what a mapping may do.
+    objective : WeightError or OutputError.
+    provenance : where the instance comes from; no part of its content.
+
+    Raises
+    ------
+    InvalidInstance
+        when there are fewer hardware neurons than target neurons, or sizes do not fit together.
+    """
+
+    kind = "layer"
+
+    target: Target
+    hardware: Hardware
+    rules: Rules = Rules()
+    objective: Objective = WeightError()
+    provenance: Provenance = Provenance()
+
+    def __post_init__(self) -> None:
+        if self.hardware.n_neurons < self.target.n_rows:
+            raise InvalidInstance(
+                f"hardware.weights: {self.target.n_rows} target neurons need as many hardware neurons, "
+                f"found {self.hardware.n_neurons}"
+            )
+        if isinstance(self.objective, OutputError):
+            side = len(self.objective.second_moments)
+            if side != self.target.n_inputs:
+                raise InvalidInstance(
+                    f"objective.second_moments must have one row per input, {self.target.n_inputs}, found {side}"
+                )
+        elif not isinstance(self.objective, WeightError):
+            raise InvalidInstance(f"a layer minimises weight-error or output-error, found {self.objective.name}")
+
+    @property
+    def n_rows(self) -> int:
+        """Number of target neurons m."""
+        return self.target.n_rows
+
+    def realised(self, mapping: LayerMapping) -> Float[np.ndarray, "rows inputs"]:
+        """The weights that the chip realises under a feasible `mapping`, shape (m, n_inputs).
+
+        realised[i, x] = gain_i * (sum of h over the wires of i on x + sum of `off` over lines that the bus drives with
+        x and i does not use); a tunable connection is realised exactly.
+        """
+        full = np.zeros((self.n_rows, self.target.n_inputs))
+        neuron = mapping.neuron_of[mapping.row_of]
+        np.add.at(full, (mapping.row_of, mapping.input), self.hardware.weights[neuron, mapping.cell])
+        if np.any(self.hardware.off):
+            self._add_leaks(mapping, full)
+        full *= mapping.gain[:, None]
+        e = mapping.tunable
+        full[self.target.row_of[e], self.target.indices[e]] = self.target.weights[e]
+        return full
+
+    def _add_leaks(self, mapping: LayerMapping, full: Float[np.ndarray, "rows inputs"]) -> None:
+        lines = np.unique(
+            np.stack([self.hardware.bus[mapping.neuron_of[mapping.row_of]], mapping.cell, mapping.input]), axis=1
+        )
+        used = set(zip(mapping.row_of.tolist(), mapping.cell.tolist(), strict=True))
+        for i, j in enumerate(mapping.neuron_of.tolist()):
+            for k, x in lines[1:, lines[0] == self.hardware.bus[j]].T.tolist():
+                if (i, k) not in used:
+                    full[i, x] += self.hardware.off[j, k]
+
+    def value(self, mapping: LayerMapping) -> float:
+        """The objective of a feasible `mapping` (the fast form; `matchopt.check` has the plain one)."""
+        target, hardware = self.target, self.hardware
+        error = target.dense() - self.realised(mapping)
+        noise = np.zeros_like(error)
+        neuron = mapping.neuron_of[mapping.row_of]
+        squared = mapping.gain[mapping.row_of] ** 2 * hardware.variance[neuron, mapping.cell]
+        np.add.at(noise, (mapping.row_of, mapping.input), squared)
+        if isinstance(self.objective, OutputError):
+            moments = self.objective.second_moments
+            return float(np.einsum("ix,ix->", error @ moments, error) + (noise @ moments.diagonal()).sum())
+        weight = np.ones_like(error)
+        weight[target.row_of, target.indices] = target.importance
+        return float((weight * (error**2 + noise)).sum())
+
+    def parts(self) -> Parts:
+        """See `Instance.parts`."""
+        facts: dict[str, Json] = {"n_inputs": self.target.n_inputs, "rules": self.rules.facts()}
+        facts["objective"] = self.objective.name
+        arrays = Parts(arrays=self.target.arrays()).prefixed("target")
+        arrays |= Parts(arrays=self.hardware.arrays()).prefixed("hardware")
+        if isinstance(self.objective, OutputError):
+            arrays["objective.second_moments"] = self.objective.second_moments
+        return Parts(facts, arrays)
+
+    @classmethod
+    def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> Self:
+        """See `Instance.from_parts`."""
+        exact_keys(parts.facts, {"n_inputs", "rules", "objective"}, set(), "layer", InvalidInstance)
+        n_inputs = parts.facts["n_inputs"]
+        if isinstance(n_inputs, bool) or not isinstance(n_inputs, int):
+            raise InvalidInstance(f"n_inputs must be a whole number, found {n_inputs!r}")
+        known = {"target", "hardware", "objective"}
+        stray = sorted(name for name in parts.arrays if name.split(".")[0] not in known)
+        if stray:
+            raise InvalidInstance(f"layer: array {stray[0]!r} is unknown")
+        return cls(
+            Target.from_arrays(parts.under("target"), n_inputs),
+            Hardware.from_arrays(parts.under("hardware")),
+            Rules.from_facts(parts.facts["rules"]),
+            objective_from(parts.facts["objective"], parts.under("objective")),
+            provenance or Provenance(),
+        )
+
+
+def objective_from(name: Any, arrays: dict[str, np.ndarray]) -> Objective:
+    """The layer objective called `name`, from its arrays."""
+    if name == WeightError.name:
+        exact_keys(arrays, set(), set(), "objective", InvalidInstance)
+        return WeightError()
+    if name == OutputError.name:
+        exact_keys(arrays, {"second_moments"}, set(), "objective", InvalidInstance)
+        return OutputError(arrays["second_moments"])
+    raise InvalidInstance(f"objective must be weight-error or output-error, found {name!r}")

@@ -1,0 +1,143 @@
+"""What a mapping may do, and what is minimised: both are part of an instance."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from matchopt.errors import InvalidInstance
+from matchopt.instances.base import Json, exact_keys
+
+
+@dataclass(frozen=True)
+class Gains:
+    """The gains g a hardware neuron may have at its output side: a finite set, or an interval.
+
+    Parameters
+    ----------
+    values : the allowed gains, at least one, finite, no two equal; None for an interval.
+    low, high : ends of the interval, finite, low <= high; both None for a finite set.
+    """
+
+    values: tuple[float, ...] | None = (1.0,)
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.values is not None:
+            if self.low is not None or self.high is not None:
+                raise InvalidInstance("rules.gains: give values or an interval, not both")
+            values = tuple(_number(value, "rules.gains.values") for value in self.values)
+            if not values or len(set(values)) != len(values):
+                raise InvalidInstance(f"rules.gains.values must be a non-empty set, found {self.values}")
+            object.__setattr__(self, "values", values)
+            return
+        low, high = _number(self.low, "rules.gains.low"), _number(self.high, "rules.gains.high")
+        if low > high:
+            raise InvalidInstance(f"rules.gains: low must be <= high, found {low} and {high}")
+        object.__setattr__(self, "low", low)
+        object.__setattr__(self, "high", high)
+
+    @classmethod
+    def finite(cls, *values: float) -> Self:
+        """A finite set of gains."""
+        return cls(tuple(values))
+
+    @classmethod
+    def interval(cls, low: float, high: float) -> Self:
+        """Every gain from `low` to `high`."""
+        return cls(None, low, high)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the only gain is 1."""
+        return self.values == (1.0,)
+
+    @property
+    def is_interval(self) -> bool:
+        """Whether this is an interval."""
+        return self.values is None
+
+    def allow(self, gain: float) -> bool:
+        """Whether `gain` is one of them."""
+        if self.values is not None:
+            return gain in self.values
+        assert self.low is not None and self.high is not None
+        return self.low <= gain <= self.high
+
+    @property
+    def default(self) -> float:
+        """The allowed gain nearest to 1 (the smaller of two equally near)."""
+        if self.values is not None:
+            return min(sorted(self.values), key=lambda gain: abs(gain - 1.0))
+        assert self.low is not None and self.high is not None
+        return min(max(1.0, self.low), self.high)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of a layer (DESIGN, section 1.1).
+
+    Parameters
+    ----------
+    cells_per_weight : most cells that may serve one weight, >= 1; more than 1 realises a weight as a sum of cells.
+    drop : whether a target connection may stay unrealised.
+    extra_inputs : whether a cell may listen to an input outside the target's support.
+    gains : the gains a hardware neuron may have.
+    tunable : most connections of the layer that fully tunable weights may serve, >= 0.
+    """
+
+    cells_per_weight: int = 1
+    drop: bool = False
+    extra_inputs: bool = False
+    gains: Gains = field(default_factory=Gains)
+    tunable: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("cells_per_weight", 1), ("tunable", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InvalidInstance(f"rules.{name} must be a whole number >= {least}, found {value!r}")
+        for name in ("drop", "extra_inputs"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidInstance(f"rules.{name} must be true or false, found {getattr(self, name)!r}")
+        if not isinstance(self.gains, Gains):
+            raise InvalidInstance(f"rules.gains must be Gains, found {self.gains!r}")
+
+    def facts(self) -> dict[str, Json]:
+        """The rules as JSON."""
+        gains: Json = list(self.gains.values) if self.gains.values is not None else None
+        if gains is None:
+            gains = {"low": self.gains.low, "high": self.gains.high}
+        return {
+            "cells_per_weight": self.cells_per_weight,
+            "drop": self.drop,
+            "extra_inputs": self.extra_inputs,
+            "gains": gains,
+            "tunable": self.tunable,
+        }
+
+    @classmethod
+    def from_facts(cls, facts: Any) -> Self:
+        """Rebuild from `facts()`."""
+        if not isinstance(facts, Mapping):
+            raise InvalidInstance(f"rules must be an object, found {facts!r}")
+        exact_keys(
+            facts, {"cells_per_weight", "drop", "extra_inputs", "gains", "tunable"}, set(), "rules", InvalidInstance
+        )
+        given = facts["gains"]
+        if isinstance(given, Mapping):
+            exact_keys(given, {"low", "high"}, set(), "rules.gains", InvalidInstance)
+            gains = Gains.interval(given["low"], given["high"])
+        elif isinstance(given, list):
+            gains = Gains(tuple(given))
+        else:
+            raise InvalidInstance(f"rules.gains must be a list or an object with low and high, found {given!r}")
+        others = {name: value for name, value in facts.items() if name != "gains"}
+        return cls(gains=gains, **others)
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise InvalidInstance(f"{name} must be a finite number, found {value!r}")
+    return float(value)
