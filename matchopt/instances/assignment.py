@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Num
@@ -36,7 +36,7 @@ class Assignment(Solution):
         return Parts({}, {"col_of": self.col_of})
 
     @classmethod
-    def from_parts(cls, parts: Parts) -> Self:
+    def from_parts(cls, parts: Parts) -> "Assignment":
         """See `Solution.from_parts`."""
         exact_keys(parts.facts, set(), set(), "assignment", InvalidSolution)
         exact_keys(parts.arrays, {"col_of"}, set(), "assignment", InvalidSolution)
@@ -169,7 +169,7 @@ class AssignmentInstance(Instance):
         return Parts({"n_cols": self.n_cols}, arrays)
 
     @classmethod
-    def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> Self:
+    def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> "AssignmentInstance":
         """See `Instance.from_parts`."""
         sparse = "indptr" in parts.arrays or "indices" in parts.arrays
         names = {"cost", "indptr", "indices"} if sparse else {"cost"}

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class Provenance:
         return {name: value for name, value in self.__dict__.items() if value is not None and value != ""}
 
     @classmethod
-    def from_facts(cls, facts: Mapping[str, Json]) -> Self:
+    def from_facts(cls, facts: Mapping[str, Json]) -> "Provenance":
         """Rebuild from `facts()`; an unknown or ill-typed field raises InvalidInstance."""
         numbers = {"best_value", "best_bound"}
         for name, value in facts.items():

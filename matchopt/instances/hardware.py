@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -95,7 +95,7 @@ class Hardware:
         return arrays
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Any]) -> Self:
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> "Hardware":
         """Rebuild from `arrays()`."""
         exact_keys(arrays, {"weights"}, {"variance", "usable", "off", "bus"}, "hardware", InvalidInstance)
         return cls(**dict(arrays))

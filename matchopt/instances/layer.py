@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -68,7 +68,7 @@ class LayerMapping(Solution):
         cell_of: Int[np.ndarray, " connections"],
         gain: Float[np.ndarray, " rows"] | None = None,
         tunable: Int[np.ndarray, " tuned"] | None = None,
-    ) -> Self:
+    ) -> "LayerMapping":
         """Build a mapping with one cell per connection; a cell of -1 means no wire (dropped or tunable)."""
         wired = cell_of >= 0
         counts = np.bincount(target.row_of[wired], minlength=target.n_rows)
@@ -96,7 +96,7 @@ class LayerMapping(Solution):
         return Parts({}, {**arrays, "gain": self.gain, "tunable": self.tunable})
 
     @classmethod
-    def from_parts(cls, parts: Parts) -> Self:
+    def from_parts(cls, parts: Parts) -> "LayerMapping":
         """See `Solution.from_parts`."""
         exact_keys(parts.facts, set(), set(), "layer mapping", InvalidSolution)
         names = {"neuron_of", "wire_indptr", "cell", "input", "gain", "tunable"}
@@ -202,7 +202,7 @@ class LayerInstance(Instance):
         return Parts(facts, arrays)
 
     @classmethod
-    def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> Self:
+    def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> "LayerInstance":
         """See `Instance.from_parts`."""
         exact_keys(parts.facts, {"n_inputs", "rules", "objective"}, set(), "layer", InvalidInstance)
         n_inputs = parts.facts["n_inputs"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -54,7 +54,7 @@ class NetworkMapping(Solution):
         return Parts({"layers": len(self.layers)}, arrays)
 
     @classmethod
-    def from_parts(cls, parts: Parts) -> Self:
+    def from_parts(cls, parts: Parts) -> "NetworkMapping":
         """See `Solution.from_parts`."""
         exact_keys(parts.facts, {"layers"}, set(), "network mapping", InvalidSolution)
         count = parts.facts["layers"]
@@ -174,7 +174,7 @@ class NetworkInstance(Instance):
         return Parts(facts, arrays)
 
     @classmethod
-    def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> Self:
+    def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> "NetworkInstance":
         """See `Instance.from_parts`."""
         facts = parts.facts
         exact_keys(facts, {"tunable", "biases", "data", "task_loss", "layers"}, set(), "network", InvalidInstance)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -34,7 +34,7 @@ class ProgramPoint(Solution):
         return Parts({}, {"x": self.x})
 
     @classmethod
-    def from_parts(cls, parts: Parts) -> Self:
+    def from_parts(cls, parts: Parts) -> "ProgramPoint":
         """See `Solution.from_parts`."""
         exact_keys(parts.facts, set(), set(), "program point", InvalidSolution)
         exact_keys(parts.arrays, {"x"}, set(), "program point", InvalidSolution)
@@ -137,7 +137,7 @@ class ProgramInstance(Instance):
         return Parts(facts, {name: getattr(self, name) for name in names})
 
     @classmethod
-    def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> Self:
+    def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> "ProgramInstance":
         """See `Instance.from_parts`."""
         arrays = {"cost", "indptr", "indices", "coefficients", "row_low", "row_high", "low", "high", "integral"}
         exact_keys(parts.arrays, arrays, set(), "program", InvalidInstance)

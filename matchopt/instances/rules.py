@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.base import Json, exact_keys
@@ -39,12 +39,12 @@ class Gains:
         object.__setattr__(self, "high", high)
 
     @classmethod
-    def finite(cls, *values: float) -> Self:
+    def finite(cls, *values: float) -> "Gains":
         """A finite set of gains."""
         return cls(tuple(values))
 
     @classmethod
-    def interval(cls, low: float, high: float) -> Self:
+    def interval(cls, low: float, high: float) -> "Gains":
         """Every gain from `low` to `high`."""
         return cls(None, low, high)
 
@@ -118,7 +118,7 @@ class Rules:
         }
 
     @classmethod
-    def from_facts(cls, facts: Any) -> Self:
+    def from_facts(cls, facts: Any) -> "Rules":
         """Rebuild from `facts()`."""
         if not isinstance(facts, Mapping):
             raise InvalidInstance(f"rules must be an object, found {facts!r}")

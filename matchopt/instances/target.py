@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -57,7 +57,7 @@ class Target:
         weights: Float[np.ndarray, "rows inputs"],
         support: Bool[np.ndarray, "rows inputs"] | None = None,
         importance: Float[np.ndarray, "rows inputs"] | None = None,
-    ) -> Self:
+    ) -> "Target":
         """Build from full matrices; without `support` every non-zero weight is a connection."""
         full = frozen(weights, "target.weights", float, 2)
         mask = full != 0 if support is None else frozen(support, "target.support", bool, 2, shape=full.shape)
@@ -114,7 +114,7 @@ class Target:
         return arrays
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Any], n_inputs: int) -> Self:
+    def from_arrays(cls, arrays: Mapping[str, Any], n_inputs: int) -> "Target":
         """Rebuild from `arrays()`."""
         exact_keys(arrays, {"indptr", "indices", "weights"}, {"importance"}, "target", InvalidInstance)
         return cls(arrays["indptr"], arrays["indices"], arrays["weights"], n_inputs, arrays.get("importance"))  # type: ignore[arg-type]

@@ -1,0 +1,54 @@
+"""Finding the way down the ladder."""
+
+from matchopt.errors import Refused
+from matchopt.instances import (
+    AssignmentInstance,
+    Instance,
+    LayerInstance,
+    NetworkInstance,
+    ProgramInstance,
+)
+from matchopt.reduce.layer_program import layers_to_program
+from matchopt.reduce.linearise import linearise
+from matchopt.reduce.reduction import Reduction, unchanged
+from matchopt.reduce.separable import layer_to_assignment, not_separable
+from matchopt.reduce.split import not_splittable, split
+
+
+def reduction(instance: Instance, to: type[Instance]) -> Reduction:
+    """Reduce `instance` to instances of kind `to`.
+
+    Parameters
+    ----------
+    instance : any instance.
+    to : the kind wanted, at the same rung or below: network, layer, assignment, program.
+
+    Raises
+    ------
+    Refused
+        when there is no exact way; the message is the reason.
+    """
+    if isinstance(instance, to):
+        return unchanged(instance)
+    if isinstance(instance, NetworkInstance):
+        return _from_network(instance, to)
+    if isinstance(instance, LayerInstance) and to is AssignmentInstance:
+        return layer_to_assignment(instance)
+    if isinstance(instance, LayerInstance) and to is ProgramInstance:
+        if not_separable(instance) is None:  # the assignment is the smaller program
+            step = layer_to_assignment(instance)
+            return step.then([linearise(step.parts[0])])
+        return layers_to_program(instance)
+    if isinstance(instance, AssignmentInstance) and to is ProgramInstance:
+        return linearise(instance)
+    raise Refused(f"a {instance.kind} instance does not reduce to a {to.kind} instance")
+
+
+def _from_network(network: NetworkInstance, to: type[Instance]) -> Reduction:
+    reason = not_splittable(network)
+    if reason is None:
+        first = split(network)
+        return first.then([reduction(layer, to) for layer in first.parts])
+    if to is ProgramInstance and network.task_loss is None:
+        return layers_to_program(network)
+    raise Refused(reason)

@@ -1,0 +1,248 @@
+"""The variables and rows of one layer inside a program; see `layer_program` for their meaning."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from matchopt.errors import Refused
+from matchopt.instances import LayerInstance, LayerMapping, OutputError
+from matchopt.reduce.builder import ProgramBuilder
+
+Place = tuple[int, float]  # hardware neuron and gain
+
+
+@dataclass(frozen=True)
+class Atom:
+    """A binary that adds `value` to realised[row, input]; `noise` is what it adds to the error per unit of S[x,x]."""
+
+    variable: int
+    input: int
+    value: float
+    noise: float
+    place: Place | None  # None for a tunable connection, which works wherever the row sits
+    cell: int
+
+
+class LayerBlock:
+    """Adds one layer to `builder`; afterwards translates between points and mappings.
+
+    Parameters
+    ----------
+    builder : the program under construction.
+    layer : a layer with a finite set of gains.
+    """
+
+    def __init__(self, builder: ProgramBuilder, layer: LayerInstance) -> None:
+        self.layer = layer
+        self.sits: dict[tuple[int, Place], int] = {}
+        self.on: dict[tuple[int, Place, int, int], int] = {}
+        self.off: dict[tuple[int, Place, int, int], int] = {}
+        self.line: dict[tuple[int, int, int], int] = {}
+        self.tuned: dict[int, int] = {}
+        self.products: list[tuple[int, int, int]] = []
+        self._atoms: dict[int, list[Atom]] = defaultdict(list)
+        bus, sizes = np.unique(layer.hardware.bus, return_counts=True)
+        self._shared = {int(b) for b, size in zip(bus, sizes, strict=True) if size > 1}
+        self._inputs = [self._inputs_of(i) for i in range(layer.n_rows)]
+        self._add_places(builder)
+        self._add_lines(builder)
+        self._add_cells(builder)
+        self._add_tunable(builder)
+        self._add_connections(builder)
+        self._add_driven(builder)
+        self._add_objective(builder)
+
+    def _inputs_of(self, i: int) -> list[int]:
+        target = self.layer.target
+        if self.layer.rules.extra_inputs:
+            return list(range(target.n_inputs))
+        return [int(x) for x in target.indices[target.row(i)]]
+
+    def _add_places(self, builder: ProgramBuilder) -> None:
+        layer = self.layer
+        neurons = range(layer.hardware.n_neurons)
+        gains = layer.rules.gains.values or ()
+        for i in range(layer.n_rows):
+            for j in neurons:
+                for g in gains:
+                    self.sits[i, (j, g)] = builder.variable()
+            builder.row({self.sits[i, (j, g)]: 1.0 for j in neurons for g in gains}, 1.0, 1.0)
+        for j in neurons:
+            terms = {self.sits[i, (j, g)]: 1.0 for i in range(layer.n_rows) for g in gains}
+            if terms:
+                builder.row(terms, high=1.0)
+
+    def _add_lines(self, builder: ProgramBuilder) -> None:
+        used = sorted({x for inputs in self._inputs for x in inputs})
+        most = float(self.layer.rules.cells_per_weight)
+        for bus in sorted(self._shared):
+            cells = range(self.layer.hardware.n_cells)
+            for k in cells:
+                for x in used:
+                    self.line[bus, k, x] = builder.variable()
+                if used:
+                    builder.row({self.line[bus, k, x]: 1.0 for x in used}, high=1.0)
+            for x in used:
+                builder.row({self.line[bus, k, x]: 1.0 for k in cells}, high=most)
+
+    def _add_cells(self, builder: ProgramBuilder) -> None:
+        hardware = self.layer.hardware
+        for (i, place), sits in self.sits.items():
+            j, g = place
+            bus = int(hardware.bus[j])
+            for k in np.flatnonzero(hardware.usable[j]).tolist():
+                for x in self._inputs[i]:
+                    v = builder.variable()
+                    self.on[i, place, k, x] = v
+                    noise = g * g * float(hardware.variance[j, k])
+                    self._atoms[i].append(Atom(v, x, g * float(hardware.weights[j, k]), noise, place, k))
+                    if bus in self._shared:
+                        builder.row({v: 1.0, self.line[bus, k, x]: -1.0}, high=0.0)
+                if self._inputs[i]:  # a cell carries at most one input, and none where the row does not sit
+                    terms = {self.on[i, place, k, x]: 1.0 for x in self._inputs[i]}
+                    builder.row({**terms, sits: -1.0}, high=0.0)
+
+    def _add_tunable(self, builder: ProgramBuilder) -> None:
+        target, budget = self.layer.target, self.layer.rules.tunable
+        if budget == 0:
+            return
+        for e in range(target.n_connections):
+            v = builder.variable()
+            self.tuned[e] = v
+            atom = Atom(v, int(target.indices[e]), float(target.weights[e]), 0.0, None, -1)
+            self._atoms[int(target.row_of[e])].append(atom)
+        if self.tuned:
+            builder.row(dict.fromkeys(self.tuned.values(), 1.0), high=float(budget))
+
+    def _add_connections(self, builder: ProgramBuilder) -> None:
+        """Every connection is realised by 1 .. c cells or is tunable, unless it may be dropped; others by 0 .. c."""
+        target, rules = self.layer.target, self.layer.rules
+        cells: dict[tuple[int, int], dict[int, float]] = defaultdict(dict)
+        for (i, _, _, x), v in self.on.items():
+            cells[i, x][v] = 1.0
+        most = float(rules.cells_per_weight)
+        connections = {(int(target.row_of[e]), int(target.indices[e])): e for e in range(target.n_connections)}
+        for (i, x), e in connections.items():
+            terms = cells[i, x]
+            tuned = {self.tuned[e]: 1.0} if e in self.tuned else {}
+            builder.row({**terms, **{v: most for v in tuned}}, high=most)  # tunable leaves no room for cells
+            if not rules.drop:
+                builder.row({**terms, **tuned}, low=1.0)
+        for pair, terms in cells.items():
+            if pair not in connections:
+                builder.row(terms, high=most)
+
+    def _add_driven(self, builder: ProgramBuilder) -> None:
+        hardware = self.layer.hardware
+        users: dict[tuple[int, int, int], dict[int, float]] = defaultdict(dict)
+        for (_, (j, _), k, x), v in self.on.items():
+            users[int(hardware.bus[j]), k, x][v] = -1.0
+        for (bus, k, x), v in self.line.items():  # a line carries an input only if some row listens
+            builder.row({v: 1.0, **users[bus, k, x]}, high=0.0)
+        leaking = {(int(j), int(k)) for j, k in np.argwhere(hardware.off != 0.0)}
+        target = self.layer.target
+        tuned = {(int(target.row_of[e]), int(target.indices[e])): v for e, v in self.tuned.items()}
+        for (i, place), sits in self.sits.items():
+            j = place[0]
+            for bus, k, x in self.line:
+                if bus == int(hardware.bus[j]) and (j, k) in leaking:
+                    self._add_leak(builder, (i, place, k, x), sits, self.line[bus, k, x], tuned.get((i, x)))
+
+    def _add_leak(
+        self, builder: ProgramBuilder, key: tuple[int, Place, int, int], sits: int, line: int, tuned: int | None
+    ) -> None:
+        i, (j, g), k, x = key
+        v = builder.variable()
+        self.off[key] = v
+        either = {v: 1.0} | ({self.on[key]: 1.0} if key in self.on else {})
+        builder.row({**either, sits: -1.0}, high=0.0)
+        builder.row({**either, line: -1.0}, high=0.0)
+        pardon = {} if tuned is None else {tuned: 1.0}  # a tunable connection is exact: the leak does not count
+        builder.row({**either, sits: -1.0, line: -1.0, **pardon}, low=-1.0)
+        if tuned is not None:
+            builder.row({v: 1.0, tuned: 1.0}, high=1.0)
+        self._atoms[i].append(Atom(v, x, g * float(self.layer.hardware.off[j, k]), 0.0, (j, g), k))
+
+    def _add_objective(self, builder: ProgramBuilder) -> None:
+        full = self.layer.target.dense()
+        for i in range(self.layer.n_rows):
+            moments = self._moments(i)
+            pull = moments @ full[i] if moments.ndim == 2 else moments * full[i]
+            diagonal = moments.diagonal() if moments.ndim == 2 else moments
+            builder.offset += float(full[i] @ pull)
+            atoms = self._atoms[i]
+            for atom in atoms:
+                x = atom.input
+                cost = diagonal[x] * (atom.value**2 + atom.noise) - 2.0 * atom.value * pull[x]
+                builder.add_cost(atom.variable, float(cost))
+            self._add_products(builder, atoms, moments)
+
+    def _moments(self, i: int) -> np.ndarray:
+        """S as a matrix, or its diagonal where inputs do not interact."""
+        objective, target = self.layer.objective, self.layer.target
+        if isinstance(objective, OutputError):
+            return objective.second_moments.diagonal() if objective.is_diagonal else objective.second_moments
+        weight = np.ones(target.n_inputs)
+        weight[target.indices[target.row(i)]] = target.importance[target.row(i)]
+        return weight
+
+    def _add_products(self, builder: ProgramBuilder, atoms: list[Atom], moments: np.ndarray) -> None:
+        several = self.layer.rules.cells_per_weight > 1
+        if not several and moments.ndim == 1:
+            return  # at most one atom per (row, input) is 1, and different inputs do not interact
+        for n, a in enumerate(atoms):
+            for b in atoms[:n]:
+                if a.place is not None and b.place is not None and (a.place != b.place or a.cell == b.cell):
+                    continue
+                if a.input == b.input and (not several or a.place is None or b.place is None):
+                    continue
+                between = moments[a.input, b.input] if moments.ndim == 2 else moments[a.input] * (a.input == b.input)
+                cost = 2.0 * a.value * b.value * float(between)
+                if cost != 0.0:
+                    both = builder.product(a.variable, b.variable, cost)
+                    self.products.append((both, a.variable, b.variable))
+
+    def mapping(self, chosen: np.ndarray) -> LayerMapping:
+        """The mapping that the binaries of a feasible point describe."""
+        layer = self.layer
+        neuron_of, gain = np.full(layer.n_rows, -1), np.ones(layer.n_rows)
+        for (i, (j, g)), v in self.sits.items():
+            if chosen[v]:
+                neuron_of[i], gain[i] = j, g
+        wires = sorted((i, x, k) for (i, _, k, x), v in self.on.items() if chosen[v])
+        counts = np.bincount(np.array([i for i, _, _ in wires], dtype=np.int64), minlength=layer.n_rows)
+        tunable = np.array([e for e, v in self.tuned.items() if chosen[v]], dtype=np.int64)
+        cells = np.array([k for _, _, k in wires], dtype=np.int64)
+        inputs = np.array([x for _, x, _ in wires], dtype=np.int64)
+        return LayerMapping(neuron_of, np.concatenate([[0], np.cumsum(counts)]), cells, inputs, gain, tunable)
+
+    def place(self, mapping: LayerMapping, x: np.ndarray) -> None:
+        """Set the variables of this layer in `x` to those of a feasible `mapping`."""
+        hardware, places = self.layer.hardware, {}
+        for i, (j, g) in enumerate(zip(mapping.neuron_of.tolist(), mapping.gain.tolist(), strict=True)):
+            places[i] = (j, g)
+            if (i, (j, g)) not in self.sits:
+                raise Refused(f"the start puts row {i} on neuron {j} with gain {g}, which the rules do not allow")
+            x[self.sits[i, (j, g)]] = 1.0
+        for i, k, source in zip(mapping.row_of.tolist(), mapping.cell.tolist(), mapping.input.tolist(), strict=True):
+            if (i, places[i], k, source) not in self.on:
+                raise Refused(f"the start wires input {source} of row {i} to cell {k}, which the rules do not allow")
+            x[self.on[i, places[i], k, source]] = 1.0
+            line = (int(hardware.bus[places[i][0]]), k, source)
+            if line in self.line:
+                x[self.line[line]] = 1.0
+        for e in mapping.tunable.tolist():
+            x[self.tuned[e]] = 1.0
+        self._place_derived(x)
+
+    def _place_derived(self, x: np.ndarray) -> None:
+        target, hardware = self.layer.target, self.layer.hardware
+        tuned = {(int(target.row_of[e]), int(target.indices[e])) for e, v in self.tuned.items() if x[v]}
+        for key, v in self.off.items():
+            i, place, k, source = key
+            driven = x[self.line[int(hardware.bus[place[0]]), k, source]] and x[self.sits[i, place]]
+            used = key in self.on and x[self.on[key]]
+            x[v] = float(bool(driven) and not used and (i, source) not in tuned)
+        for both, first, second in self.products:
+            x[both] = x[first] * x[second]

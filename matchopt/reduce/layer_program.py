@@ -1,0 +1,72 @@
+"""Layers that are not separable, as one integer linear program (all rules; finite sets of gains).
+
+Binary variables, for a row i, a hardware neuron j, a gain g, a cell k, an input x and a bus b:
+
+- z[i,j,g]       row i sits on neuron j with gain g: one per row, at most one row per neuron;
+- on[i,j,g,k,x]  cell k of that neuron listens to x for row i;
+- line[b,k,x]    shared buses only: line k of bus b carries x. One input per line, at most `cells_per_weight` lines per
+                 input, and a line carries x only if some row on the bus uses it;
+- off[i,j,g,k,x] shared buses with leak only: the line of cell k is driven with x, and row i leaves the cell off;
+- t[i,x]         connection (i, x) is served by a fully tunable weight.
+
+`on`, `off` and `t` are atoms: each adds a value to realised[i,x], so the squared error is a quadratic form in atoms;
+products of atoms that can be 1 together become variables of their own (McCormick rows, exact for binaries).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from matchopt.errors import Refused
+from matchopt.instances import (
+    LayerInstance,
+    LayerMapping,
+    NetworkInstance,
+    NetworkMapping,
+    ProgramPoint,
+    Provenance,
+    Solution,
+)
+from matchopt.reduce.builder import ProgramBuilder
+from matchopt.reduce.layer_block import LayerBlock
+from matchopt.reduce.reduction import Reduction
+
+
+def layers_to_program(instance: LayerInstance | NetworkInstance) -> Reduction:
+    """Reduce a layer, or a network without task loss, to one program.
+
+    Raises
+    ------
+    Refused
+        for gains in an interval (the error is no longer linear in products of binaries), and for instances too large.
+    """
+    layers = instance.layers if isinstance(instance, NetworkInstance) else (instance,)
+    if any(layer.rules.gains.is_interval for layer in layers):
+        raise Refused("gains in an interval make the error cubic; give a finite set of gains")
+    builder = ProgramBuilder()
+    blocks = [LayerBlock(builder, layer) for layer in layers]
+    if isinstance(instance, NetworkInstance) and instance.tunable is not None:
+        tuned = {variable: 1.0 for block in blocks for variable in block.tuned.values()}
+        if tuned:
+            builder.row(tuned, high=float(instance.tunable))
+    source = f"program of {instance.kind} {instance.digest}"
+    program = builder.program(Provenance(name=instance.provenance.name, source=source))
+
+    def lift(solutions: Sequence[Solution]) -> LayerMapping | NetworkMapping:
+        (point,) = solutions
+        if not isinstance(point, ProgramPoint) or len(point.x) != program.n_variables:
+            raise Refused(f"expected a point with {program.n_variables} variables")
+        chosen = point.x > 0.5
+        mappings = tuple(block.mapping(chosen) for block in blocks)
+        return NetworkMapping(mappings) if isinstance(instance, NetworkInstance) else mappings[0]
+
+    def lower(solution: Solution) -> tuple[ProgramPoint]:
+        mappings = solution.layers if isinstance(solution, NetworkMapping) else (solution,)
+        x = np.zeros(program.n_variables)
+        for block, mapping in zip(blocks, mappings, strict=True):
+            if not isinstance(mapping, LayerMapping):
+                raise Refused(f"expected a layer mapping, found a {mapping.kind} solution")
+            block.place(mapping, x)
+        return (ProgramPoint(x),)
+
+    return Reduction("program", (program,), lift, lower)

@@ -1,0 +1,93 @@
+"""A separable layer into a linear assignment of target to hardware neurons, the wiring solved inside each pair."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from matchopt.errors import Refused
+from matchopt.instances import (
+    Assignment,
+    AssignmentInstance,
+    LayerInstance,
+    LayerMapping,
+    OutputError,
+    Provenance,
+    Solution,
+)
+from matchopt.reduce.reduction import Reduction
+
+
+def not_separable(layer: LayerInstance) -> str | None:
+    """Why the cost of `layer` is no sum over (target neuron, hardware neuron) pairs that the kernel solves, or None.
+
+    Extra inputs do not couple anything: outside the support the target is 0 and every realised weight only adds a cost
+    >= 0, so an optimal mapping without extra inputs exists (WeightError and diagonal OutputError alike).
+    """
+    rules = layer.rules
+    if not layer.hardware.free_routing:
+        return "neurons that share a bus share their wiring, which couples the rows"
+    if rules.cells_per_weight > 1:
+        return f"up to {rules.cells_per_weight} cells per weight make the wiring of a row a subset-sum problem"
+    if rules.tunable > 0:
+        return f"a budget of {rules.tunable} tunable connections couples the rows"
+    if isinstance(layer.objective, OutputError) and not layer.objective.is_diagonal:
+        return "an output error with correlated inputs couples the connections of a row"
+    return None
+
+
+def layer_importance(layer: LayerInstance) -> Float[np.ndarray, " connections"]:
+    """Weight of each connection's squared error: Q, or the input's second moment under a diagonal OutputError."""
+    if isinstance(layer.objective, OutputError):
+        return np.asarray(layer.objective.second_moments.diagonal()[layer.target.indices])
+    return layer.target.importance
+
+
+def layer_to_assignment(layer: LayerInstance) -> Reduction:
+    """Reduce a separable layer to the assignment of its rows to hardware neurons.
+
+    The cost of a pair is the optimum of its wiring (and gain), so the assignment's optimum is the layer's (DESIGN,
+    section 1.3). Rows that do not fit a neuron have cost inf there.
+
+    Raises
+    ------
+    Refused
+        when the layer is not separable.
+    """
+    reason = not_separable(layer)
+    if reason is not None:
+        raise Refused(reason)
+    from matchopt.kernels import pair_costs  # brings numba: half a second that programs and refusals need not wait
+
+    rules, importance = layer.rules, layer_importance(layer)
+    cost = pair_costs(layer.target, layer.hardware, gains=rules.gains, drop=rules.drop, importance=importance)
+    source = f"pair costs of layer {layer.digest}"
+    instance = AssignmentInstance(cost, provenance=Provenance(name=layer.provenance.name, source=source))
+
+    def lift(solutions: Sequence[Solution]) -> LayerMapping:
+        (assignment,) = solutions
+        if not isinstance(assignment, Assignment) or len(assignment.col_of) != layer.n_rows:
+            raise Refused(f"expected an assignment of {layer.n_rows} rows")
+        return wire(layer, assignment)
+
+    def lower(solution: Solution) -> tuple[Assignment]:
+        if not isinstance(solution, LayerMapping):
+            raise Refused(f"expected a layer mapping, found a {solution.kind} solution")
+        return (Assignment(solution.neuron_of),)
+
+    return Reduction("assignment", (instance,), lift, lower)
+
+
+def wire(layer: LayerInstance, assignment: Assignment) -> LayerMapping:
+    """Complete a choice of hardware neurons with the optimal wiring and gain of every row."""
+    from matchopt.kernels import match_rows
+
+    matching = match_rows(
+        layer.target,
+        layer.hardware,
+        assignment.col_of,
+        gains=layer.rules.gains,
+        drop=layer.rules.drop,
+        importance=layer_importance(layer),
+    )
+    return LayerMapping.from_cells(layer.target, assignment.col_of, matching.cell_of, matching.gain)
