@@ -1,0 +1,12 @@
+"""Exact linear assignment: shortest augmenting paths, by the engine that measures fastest."""
+
+from collections.abc import Callable
+
+from matchopt import Solver, hookimpl
+from matchopt_hungarian.hungarian import Hungarian as Hungarian
+
+
+@hookimpl
+def register_solvers(register: Callable[[type[Solver]], None]) -> None:
+    """Register hungarian."""
+    register(Hungarian)

@@ -1,0 +1,96 @@
+"""The engines behind hungarian, each with the precautions it needs; None means that no assignment was found."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from matchopt import AssignmentInstance
+
+
+def find_lap() -> Callable[[np.ndarray], np.ndarray | None] | None:
+    """The engine of lapx (0.11 or later), None where it is not installed.
+
+    The package lap installs a module of the same name, which lacks this engine.
+    """
+    try:
+        from lap import lapjvr
+    except ImportError:
+        return None
+
+    def lap(cost: np.ndarray) -> np.ndarray | None:
+        try:
+            _, col_of = lapjvr(cost, extend_cost=True, return_cost=False)
+        except ValueError:  # infeasible, or reduced costs that overflow: scipy's engine decides
+            return None
+        return _placed(cost, np.asarray(col_of, dtype=np.int64))
+
+    return lap
+
+
+def scipy(cost: np.ndarray) -> np.ndarray | None:
+    """scipy's dense engine, which takes inf as forbidden."""
+    from scipy.optimize import linear_sum_assignment
+
+    try:
+        _, col_of = linear_sum_assignment(cost)
+    except ValueError:  # infeasible
+        return None
+    return _placed(cost, np.asarray(col_of, dtype=np.int64))
+
+
+def sparse(cost: np.ndarray, indptr: np.ndarray, indices: np.ndarray, n_cols: int) -> np.ndarray | None:
+    """scipy's sparse engine on costs >= 0.
+
+    It drops explicit zeros, so all costs are shifted by the largest one (every row takes exactly one pair), or by 1 if
+    that is less and the costs are whole; a shift of their own size keeps the precision of small costs.
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
+    highest = float(cost.max(initial=0.0))
+    shift = highest if highest > 0 and bool((cost != np.round(cost)).any()) else 1.0
+    graph = csr_array((cost + shift, indices, indptr), shape=(len(indptr) - 1, n_cols))
+    try:
+        rows, columns = min_weight_full_bipartite_matching(graph)
+    except ValueError:  # infeasible
+        return None
+    col_of = np.full(len(indptr) - 1, -1, np.int64)
+    col_of[rows] = columns
+    return col_of
+
+
+def hall_violator(instance: AssignmentInstance) -> tuple[int, int]:
+    """The numbers of rows and columns of a set of rows that allow too few columns; (0, 0) where there is none.
+
+    The rows reached by alternating paths from a row that a largest matching leaves out (Koenig's argument).
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
+    allowed = [instance.row(i)[0] for i in range(instance.n_rows)]
+    indptr = np.concatenate([[0], np.cumsum([len(columns) for columns in allowed])])
+    pairs = csr_array(
+        (np.ones(indptr[-1], np.int8), np.concatenate(allowed), indptr), shape=(instance.n_rows, instance.n_cols)
+    )
+    col_of = maximum_bipartite_matching(pairs, perm_type="column")
+    left_out = np.flatnonzero(col_of < 0)
+    if len(left_out) == 0:
+        return 0, 0
+    row_of = {int(column): row for row, column in enumerate(col_of) if column >= 0}
+    waiting = [int(left_out[0])]
+    rows, columns = {waiting[0]}, set[int]()
+    while waiting:
+        for column in allowed[waiting.pop()].tolist():
+            if column not in columns:
+                columns.add(column)
+                if row_of[column] not in rows:
+                    rows.add(row_of[column])
+                    waiting.append(row_of[column])
+    return len(rows), len(columns)
+
+
+def _placed(cost: np.ndarray, col_of: np.ndarray) -> np.ndarray | None:
+    """The assignment if it takes allowed pairs only, else None."""
+    if len(col_of) != len(cost):
+        return None
+    return col_of if bool(np.isfinite(cost[np.arange(len(cost)), col_of]).all()) else None
