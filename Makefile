@@ -1,0 +1,52 @@
+# Everything a fresh machine needs: Python 3.11+, make and a C compiler.
+#   make demo    environment, then the main job on real MNIST, offline
+#   make test    everything CI runs
+PYTHON ?= python3
+BIN := .venv/bin
+# Larger data (public instances, measured weights) is found through one variable; tests that need it skip without it.
+LIBRARY := $(abspath ../shared)
+ifneq ($(wildcard $(LIBRARY)/instances/catalogue.csv),)
+export MATCHOPT_LIBRARY ?= $(LIBRARY)
+endif
+
+.PHONY: env demo check test bench lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n '2,4p' Makefile | cut -c3-
+	@echo "  make env     the environment alone"
+	@echo "  make check   format, lint, types, import contracts, unit tests: under 2 minutes"
+	@echo "  make bench   benchmarks with their peers, in one run"
+
+# The stamp is newer than what the environment was made from, so a second make does nothing.
+env: .venv/stamp
+.venv/stamp: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "matchopt needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch .venv/stamp
+
+demo: env
+	$(BIN)/matchopt demo
+
+check: env
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -n 2 -m "not slow"
+
+test: check
+	$(BIN)/pytest -q -n 2 -m slow
+	$(BIN)/pytest -q benches --benchmark-disable
+
+bench: env
+	$(BIN)/pytest -q benches --benchmark-only
+
+# Pin what is installed now, after changing a dependency.
+lock: env
+	$(BIN)/python -m pip freeze --exclude-editable --exclude matchopt | sed 's/+cpu//' > requirements.lock
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .benchmarks

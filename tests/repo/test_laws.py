@@ -1,0 +1,101 @@
+"""Laws of the house: sizes, words, documents. Caps rise only in a commit of their own, with the reason."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE_LINES = 400
+BODY_LINES = 40
+SOLVER_LINES = 150
+CONTRACT_LINES = 130
+
+SOURCES = sorted(p for part in ("matchopt", "plugins") for p in (ROOT / part).rglob("*.py"))
+
+
+def name(path: Path) -> str:
+    """The path as people say it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function's body without its docstring and without nested functions."""
+    first = node.body[0]
+    is_doc = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    body = node.body[1:] if is_doc else node.body
+    if not body:
+        return 0
+    nested = [inner for inner in ast.walk(node) if isinstance(inner, ast.FunctionDef) and inner is not node]
+    inside = sum((inner.end_lineno or 0) - inner.lineno + 1 for inner in nested)
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 - inside
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_modules_and_bodies_stay_small(path: Path) -> None:
+    """A module has at most 400 lines, a function body at most 40."""
+    text = path.read_text()
+    assert len(text.splitlines()) <= MODULE_LINES
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    long = {node.name: body_lines(node) for node in functions if body_lines(node) > BODY_LINES}
+    assert not long
+
+
+def test_solver_files_and_the_contract_fit_a_screen_or_two() -> None:
+    """A solver file has at most 150 lines, the contract at most 130."""
+    for path in (ROOT / "plugins").rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= SOLVER_LINES, name(path)
+    assert len((ROOT / "matchopt" / "solver.py").read_text().splitlines()) <= CONTRACT_LINES
+
+
+def test_no_rooms_without_a_purpose() -> None:
+    """No module is called utils, misc, common or helpers."""
+    assert not [name(p) for p in SOURCES if p.stem in {"utils", "util", "misc", "common", "helpers"}]
+
+
+def test_plugins_use_only_the_public_door() -> None:
+    """Solver packages import matchopt itself, matchopt.testing, matchopt.network and nothing behind them."""
+    doors = {"matchopt", "matchopt.testing", "matchopt.network"}
+    for path in (ROOT / "plugins").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                modules = [node.module or ""]
+            behind = [m for m in modules if m.startswith("matchopt.") and m not in doors]
+            assert not behind, f"{name(path)} imports {behind}"
+
+
+def test_no_machine_paths_and_no_workplace_words() -> None:
+    """Nothing in the tree names a folder of one machine."""
+    texts = [p for p in ROOT.rglob("*") if p.suffix in {".py", ".md", ".toml", ".csv", ".tmpl"} or p.name == "Makefile"]
+    pattern = re.compile(r"/(?:work|root|home/\w+)/")
+    hidden = {".venv", ".git", ".mypy_cache", ".hypothesis", ".ruff_cache", ".pytest_cache", "dist", "build", "demo-output"}
+    kept = [p for p in texts if not hidden & set(p.relative_to(ROOT).parts)]
+    assert kept
+    assert not [name(p) for p in kept if p != Path(__file__).resolve() and pattern.search(p.read_text(errors="replace"))]
+
+
+def test_every_solver_hook_and_command_is_documented() -> None:
+    """The documents name every registered solver, every hook and every command."""
+    from matchopt.cli import main
+    from matchopt.plugins import load_plugins
+
+    documents = (ROOT / "README.md").read_text() + "".join(p.read_text() for p in sorted((ROOT / "docs").glob("*.md")))
+    hooks = re.findall(r"^def (register_\w+)", (ROOT / "matchopt" / "hookspecs.py").read_text(), re.M)
+    assert hooks
+    for word in [*load_plugins().solvers, *hooks]:
+        assert f"`{word}`" in documents, word
+    import click
+
+    for command in main.list_commands(click.Context(main)):
+        assert f"matchopt {command}" in documents, command
+
+
+def test_total_size_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The total number of lines is part of every test log, so that growth is seen."""
+    lines = sum(len(p.read_text().splitlines()) for p in SOURCES)
+    tests = sum(len(p.read_text().splitlines()) for p in (ROOT / "tests").rglob("*.py"))
+    with capsys.disabled():
+        print(f"\n{len(SOURCES)} modules, {lines} lines; tests {tests} lines")
+    assert lines > 0
