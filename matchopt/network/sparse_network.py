@@ -1,0 +1,208 @@
+"""A trained sparse network: the target that is to be mapped."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int64
+
+from matchopt.errors import InvalidInstance
+from matchopt.instances.arrays import frozen
+from matchopt.instances.base import Json
+from matchopt.instances.network import DataReference
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """How a network was made and what it reached.
+
+    Parameters
+    ----------
+    method : name of the training method; empty if unknown.
+    config : the method's configuration, as JSON values.
+    seed : seed of the training, None if unknown.
+    validation_accuracy, test_accuracy : share of images classified correctly, 0 .. 1; None where not measured.
+    data : the data set it was trained on; None if unknown.
+
+    Raises
+    ------
+    InvalidInstance
+        when an accuracy is outside 0 .. 1 or a field has the wrong type.
+    """
+
+    method: str = ""
+    config: Mapping[str, Json] = field(default_factory=dict)
+    seed: int | None = None
+    validation_accuracy: float | None = None
+    test_accuracy: float | None = None
+    data: DataReference | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.method, str):
+            raise InvalidInstance(f"record.method must be text, found {self.method!r}")
+        if not isinstance(self.config, Mapping) or not all(isinstance(name, str) for name in self.config):
+            raise InvalidInstance(f"record.config must map names to values, found {self.config!r}")
+        if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, int)):
+            raise InvalidInstance(f"record.seed must be a whole number or null, found {self.seed!r}")
+        for name in ("validation_accuracy", "test_accuracy"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+                raise InvalidInstance(f"record.{name} must be in 0 .. 1, found {value!r}")
+            object.__setattr__(self, name, float(value))
+
+
+@dataclass(frozen=True, eq=False)
+class SparseLayer:
+    """One fully connected layer of which some connections exist.
+
+    Parameters
+    ----------
+    weights : weight of every connection, shape (units, inputs); zero where there is none.
+    mask : whether a connection exists, shape (units, inputs); its weight may still be zero.
+    biases : bias of every unit.
+
+    Raises
+    ------
+    InvalidInstance
+        when shapes differ, a value is not finite, or a weight without a connection is not zero.
+    """
+
+    weights: Float32[np.ndarray, "units inputs"]
+    mask: Bool[np.ndarray, "units inputs"]
+    biases: Float32[np.ndarray, " units"]
+
+    def __post_init__(self) -> None:
+        mask = frozen(self.mask, "mask", bool, 2)
+        weights = _single(frozen(self.weights, "weights", float, 2, shape=mask.shape), "weights")
+        biases = _single(frozen(self.biases, "biases", float, 1, shape=mask.shape[:1]), "biases")
+        stray = (weights != 0) & ~mask
+        if stray.any():
+            row, column = np.argwhere(stray)[0]
+            raise InvalidInstance(
+                f"weights, row {row}: input {column} has weight {weights[row, column]} and no connection in the mask"
+            )
+        for name, value in (("weights", weights), ("mask", mask), ("biases", biases)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def n_connections(self) -> int:
+        """Number of connections."""
+        return int(np.count_nonzero(self.mask))
+
+    @property
+    def fan_in(self) -> Int64[np.ndarray, " units"]:
+        """Number of connections of every unit."""
+        return np.asarray(self.mask.sum(axis=1), np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class SparseNetwork:
+    """A fully connected network with ReLU between its layers, of which some connections exist.
+
+    Parameters
+    ----------
+    layers : the layers in order, at least one; each takes as many inputs as the one before has units.
+    record : how it was made.
+
+    Raises
+    ------
+    InvalidInstance
+        when the layers do not follow each other.
+    """
+
+    layers: tuple[SparseLayer, ...]
+    record: TrainingRecord = TrainingRecord()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        if not self.layers:
+            raise InvalidInstance("layers: a network needs at least one layer, found none")
+        for number, (before, after) in enumerate(pairwise(self.layers), start=1):
+            if after.weights.shape[1] != before.weights.shape[0]:
+                raise InvalidInstance(
+                    f"layers.{number}.weights must have {before.weights.shape[0]} columns, one per unit of the layer "
+                    f"before, found {after.weights.shape[1]}"
+                )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        weights: Sequence[Any],
+        biases: Sequence[Any] | None = None,
+        masks: Sequence[Any] | None = None,
+        record: TrainingRecord | None = None,
+    ) -> Self:
+        """Build from one array per layer; no biases mean zeros, without masks a zero weight is no connection."""
+        layers = []
+        for number, matrix in enumerate(weights):
+            try:
+                full = frozen(matrix, "weights", float, 2)
+                bias = np.zeros(full.shape[0]) if biases is None else biases[number]
+                mask = full.astype(np.float32) != 0 if masks is None else masks[number]
+                layers.append(SparseLayer(full, mask, bias))
+            except InvalidInstance as cause:
+                raise InvalidInstance(f"layers.{number}.{cause}") from None
+            except IndexError:
+                raise InvalidInstance(f"layers.{number}: biases or mask missing, {len(weights)} layers given") from None
+        return cls(tuple(layers), record or TrainingRecord())
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Units of each layer, inputs first."""
+        return (self.layers[0].weights.shape[1], *(layer.weights.shape[0] for layer in self.layers))
+
+    @cached_property
+    def n_connections(self) -> int:
+        """Number of connections of the whole network."""
+        return sum(layer.n_connections for layer in self.layers)
+
+    @property
+    def connectivity(self) -> float:
+        """Connections as a share of all possible ones, 0 .. 1; biases not counted."""
+        return self.n_connections / max(1, sum(layer.mask.size for layer in self.layers))
+
+    @property
+    def fan_in(self) -> tuple[Int64[np.ndarray, " _"], ...]:
+        """Number of connections of every unit, per layer."""
+        return tuple(layer.fan_in for layer in self.layers)
+
+    def logits(self, inputs: Float[np.ndarray, "samples inputs"]) -> Float32[np.ndarray, "samples classes"]:
+        """The values before the softmax, one row per sample."""
+        hidden = np.asarray(inputs, np.float32)
+        for number, layer in enumerate(self.layers):
+            hidden = hidden @ layer.weights.T + layer.biases
+            if number < len(self.layers) - 1:
+                np.maximum(hidden, 0.0, out=hidden)
+        return hidden
+
+    def with_record(self, record: TrainingRecord) -> Self:
+        """The same network with another record."""
+        return replace(self, record=record)
+
+    def save(self, path: Path) -> None:
+        """Write it as a safetensors file; see `matchopt.network.network_file`."""
+        from matchopt.network.network_file import write_network
+
+        write_network(path, self)
+
+    @classmethod
+    def load(cls, path: Path) -> "SparseNetwork":
+        """Read what `save` wrote; for networks of other origin see `matchopt.network.foreign.read_network`."""
+        from matchopt.network.network_file import load_network
+
+        return load_network(path)
+
+
+def _single(array: Float[np.ndarray, "..."], name: str) -> Float32[np.ndarray, "..."]:
+    with np.errstate(over="ignore"):
+        single = array.astype(np.float32)
+    if not np.isfinite(single).all():
+        raise InvalidInstance(f"{name} must fit single precision, found {np.abs(array).max()}")
+    single.flags.writeable = False
+    return single
