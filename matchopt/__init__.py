@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from matchopt.errors import DataError as DataError
 from matchopt.errors import FormatError as FormatError
 from matchopt.errors import InvalidInstance as InvalidInstance
+from matchopt.errors import InvalidOption as InvalidOption
 from matchopt.errors import InvalidSolution as InvalidSolution
 from matchopt.errors import MatchoptError as MatchoptError
 from matchopt.errors import MissingExtra as MissingExtra

@@ -3,6 +3,7 @@
 MatchoptError
 ├── InvalidInstance   (ValueError)    data that is no instance: wrong shape, NaN, index out of range
 ├── InvalidSolution   (ValueError)    data that is no solution of any instance of its kind
+├── InvalidOption     (ValueError)    an option or limit of a solve that has the wrong type or is out of range
 ├── FormatError       (ValueError)    a file that cannot be read; names the file and the field or line
 ├── Refused           (ValueError)    a solver, reduction or proof that does not take this instance; says why
 ├── UnknownName       (LookupError)   a name nobody registered; lists what exists
@@ -27,6 +28,10 @@ class InvalidInstance(MatchoptError, ValueError):
 
 class InvalidSolution(MatchoptError, ValueError):
     """The data is no solution of its kind; whether a solution is *feasible* is asked of `matchopt.check`."""
+
+
+class InvalidOption(MatchoptError, ValueError):
+    """An option of a solver, or a limit of a solve, has the wrong type or is out of range."""
 
 
 class FormatError(MatchoptError, ValueError):

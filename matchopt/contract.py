@@ -1,0 +1,46 @@
+"""Whether a class keeps the form of the solver contract, asked once when its plugin is loaded."""
+
+import inspect
+import re
+from typing import Any
+
+from matchopt.errors import PluginError
+from matchopt.instances import INSTANCES
+from matchopt.options import options_of
+from matchopt.solver import Solver
+
+ROLES = ("exact", "heuristic", "baseline")
+
+
+def validate_solver(cls: Any) -> None:
+    """Check that `cls` is a solver class the framework can list, make and run.
+
+    Raises
+    ------
+    PluginError
+        naming the class and the first rule it breaks.
+    """
+    if not isinstance(cls, type) or not issubclass(cls, Solver):
+        hint = "; give the class, not an instance" if isinstance(cls, Solver) else ""
+        raise PluginError(f"register takes a subclass of matchopt.Solver, found {cls!r}{hint}")
+    place = f"{cls.__module__}.{cls.__qualname__}"
+    if inspect.isabstract(cls):
+        missing = ", ".join(sorted(cls.__abstractmethods__))
+        raise PluginError(f"{place} lacks the method {missing}")
+    made = vars(cls).get("__dataclass_params__")
+    if made is None or not made.frozen:
+        raise PluginError(f"{place} must be a frozen dataclass: put @dataclass(frozen=True) above it")
+    name = getattr(cls, "name", None)
+    if "name" in cls.__dataclass_fields__:  # type: ignore[attr-defined]
+        raise PluginError(f"{place}.name must not be annotated: an annotated name is an option")
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise PluginError(f"{place}.name must be lower-case words and dashes, found {name!r}")
+    if getattr(cls, "solves", None) not in INSTANCES.values():
+        kinds = ", ".join(kind.__name__ for kind in INSTANCES.values())
+        raise PluginError(f"{place}.solves must be one of {kinds}, found {getattr(cls, 'solves', None)!r}")
+    needs = getattr(cls, "needs", ())
+    if not isinstance(needs, tuple) or not all(isinstance(module, str) for module in needs):
+        raise PluginError(f"{place}.needs must be a tuple of module names, found {needs!r}")
+    if cls.role not in ROLES or not isinstance(cls.extra, str):
+        raise PluginError(f"{place}.role must be one of {', '.join(ROLES)}, found {cls.role!r}")
+    options_of(cls)

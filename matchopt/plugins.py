@@ -1,0 +1,236 @@
+"""Finds plugins, loads each in its own `try`, and keeps a table of those that failed."""
+
+import contextlib
+import difflib
+import functools
+import importlib.util
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+import pluggy
+
+from matchopt import hookspecs
+from matchopt.contract import validate_solver
+from matchopt.errors import PluginError, UnknownName
+from matchopt.options import OptionValue, make_solver
+from matchopt.solver import Solver
+
+GROUP = "matchopt"
+SELECTION_VARIABLE = "MATCHOPT_PLUGINS"
+_LOADING = threading.Lock()  # importing redirects sys.stdout, which all threads share
+
+
+@dataclass(frozen=True)
+class SolverEntry:
+    """A registered solver class and where it comes from.
+
+    Parameters
+    ----------
+    cls : the class.
+    plugin : name of the plugin: its entry point, or the stem of its file.
+    distribution : name of the installed distribution, None for a file.
+    version : version of the distribution; for a file the start of its SHA-256.
+    file : the plugin's file, None for an installed plugin.
+    """
+
+    cls: type[Solver]
+    plugin: str
+    distribution: str | None
+    version: str
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class PluginInfo:
+    """A plugin that was loaded; `hooks` and `solvers` are the names of what it brings."""
+
+    name: str
+    distribution: str | None
+    version: str
+    hooks: tuple[str, ...]
+    solvers: tuple[str, ...]
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class FailedPlugin:
+    """A plugin that was left out; `cause` is one sentence."""
+
+    plugin: str
+    distribution: str | None
+    version: str
+    cause: str
+    file: Path | None = None
+
+    def __str__(self) -> str:
+        origin = f"{self.distribution} {self.version}" if self.distribution else str(self.file or "not installed")
+        return f"plugin {self.plugin} ({origin}) was left out: {self.cause}"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All solvers that could be loaded, by name, and the plugins behind them."""
+
+    solvers: Mapping[str, SolverEntry]
+    plugins: tuple[PluginInfo, ...]
+    failed: tuple[FailedPlugin, ...]
+
+    def entry(self, name: str) -> SolverEntry:
+        """The solver called `name`.
+
+        Raises
+        ------
+        UnknownName
+            when there is none.
+        PluginError
+            when there is none, and the plugin of that name, or a file that was asked for, failed to load.
+        """
+        if name in self.solvers:
+            return self.solvers[name]
+        for failed in self.failed:
+            if failed.plugin == name or failed.file is not None:
+                raise PluginError(f"there is no solver {name!r}; {failed}")
+        raise UnknownName("solver", name, self.solvers)
+
+    def make(self, name: str, options: Mapping[str, OptionValue] | None = None) -> Solver:
+        """Make the solver called `name` with options given as values or as text.
+
+        Raises
+        ------
+        UnknownName
+            for a solver or an option that does not exist.
+        InvalidOption
+            for a value the solver does not take.
+        """
+        return make_solver(self.entry(name).cls, options or {})
+
+    def warn(self) -> None:
+        """Warn about each plugin that failed; Python shows the same warning once."""
+        for failed in self.failed:
+            warnings.warn(str(failed), stacklevel=2)
+
+
+def load_plugins(files: Sequence[Path | str] = (), only: Sequence[str] | None = None) -> Registry:
+    """Load installed plugins in the order of their names, then `files`; a broken one costs a row of `failed`.
+
+    Parameters
+    ----------
+    files : plugin files to load besides.
+    only : names of the installed plugins to load; default what MATCHOPT_PLUGINS lists (empty: none; unset: all).
+    """
+    if only is None and SELECTION_VARIABLE in os.environ:
+        only = [name.strip() for name in os.environ[SELECTION_VARIABLE].split(",") if name.strip()]
+    paths = tuple(Path(file).resolve() for file in files)
+    stamps = tuple((path.stat().st_mtime_ns, path.stat().st_size) if path.exists() else None for path in paths)
+    with _LOADING:
+        return _load(paths, stamps, None if only is None else tuple(only), tuple(sys.path))
+
+
+@functools.lru_cache(maxsize=32)
+def _load(paths: tuple[Path, ...], stamps: object, only: tuple[str, ...] | None, path: tuple[str, ...]) -> Registry:
+    del stamps, path  # they are in the cache's key: a changed file or search path is loaded anew
+    loader = _Loader()
+    installed = [] if only == () else sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
+    for point in installed:
+        if only is None or point.name in only:
+            name, version = (point.dist.name, point.dist.version) if point.dist else (None, "")
+            loader.load(PluginInfo(point.name, name, version, (), ()), point)
+    for wanted in only or ():
+        if wanted not in {point.name for point in installed}:
+            known = ", ".join(point.name for point in installed) or "none"
+            cause = f"no installed plugin has this name (known: {known}); correct {SELECTION_VARIABLE}"
+            loader.failed.append(FailedPlugin(wanted, None, "", cause))
+    for file in paths:
+        version = "sha256:" + sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else ""
+        loader.load(PluginInfo(file.stem, None, version, (), (), file), file)
+    return Registry(MappingProxyType(loader.solvers), tuple(loader.plugins), tuple(loader.failed))
+
+
+class _Loader:
+    """Loads plugins one by one; what a plugin registered counts only once all of it is valid."""
+
+    def __init__(self) -> None:
+        self.manager = pluggy.PluginManager(hookspecs.hookspec.project_name)
+        self.manager.add_hookspecs(hookspecs)
+        self.solvers: dict[str, SolverEntry] = {}
+        self.plugins: list[PluginInfo] = []
+        self.failed: list[FailedPlugin] = []
+
+    def load(self, info: PluginInfo, source: EntryPoint | Path) -> None:
+        plugin = None
+        try:
+            # What a plugin prints while it is imported must not mix with what a command prints.
+            with contextlib.redirect_stdout(sys.stderr):
+                plugin = source.load() if isinstance(source, EntryPoint) else _import_file(source)
+                self._add(plugin, info)
+        except (Exception, SystemExit) as cause:
+            if plugin is not None and self.manager.is_registered(plugin):
+                self.manager.unregister(plugin)
+            text = str(cause) if isinstance(cause, PluginError) else f"{type(cause).__name__}: {cause}"
+            cause_line = " ".join(text.split())
+            self.failed.append(FailedPlugin(info.name, info.distribution, info.version, cause_line, info.file))
+
+    def _add(self, plugin: Any, info: PluginInfo) -> None:
+        name = f"{info.file or info.distribution}:{info.name}"
+        if self.manager.register(plugin, name) is None:
+            raise PluginError("it is blocked")
+        hooks = tuple(caller.name for caller in self.manager.get_hookcallers(plugin) or ())
+        self._check_hooks(plugin, hooks)
+        found: list[type[Solver]] = []
+        others = [other for other in self.manager.get_plugins() if other is not plugin]
+        self.manager.subset_hook_caller("register_solvers", others)(register=found.append)
+        entries = dict(self.solvers)
+        for cls in found:
+            validate_solver(cls)
+            if cls.name in entries:
+                raise PluginError(
+                    f"two solvers are called {cls.name!r}: {_full(entries[cls.name].cls)} and {_full(cls)}"
+                )
+            entries[cls.name] = SolverEntry(cls, info.name, info.distribution, info.version, info.file)
+        self.solvers = entries
+        solvers = tuple(cls.name for cls in found)
+        self.plugins.append(PluginInfo(info.name, info.distribution, info.version, hooks, solvers, info.file))
+
+    def _check_hooks(self, plugin: Any, hooks: tuple[str, ...]) -> None:
+        known = [name for name in vars(self.manager.hook) if not name.startswith("_")]
+        specified = [name for name in known if getattr(self.manager.hook, name).has_spec()]
+        for name in hooks:
+            if name not in specified:
+                close = difflib.get_close_matches(name, specified, n=1, cutoff=0.4)
+                hint = f"; did you mean {close[0]!r}" if close else ""
+                raise PluginError(f"its hook {name!r} is unknown{hint} (known: {', '.join(sorted(specified))})")
+        self.manager.check_pending()
+        if not hooks:
+            plain = [name for name in specified if hasattr(plugin, name)]
+            raise PluginError(f"{plain[0]} lacks the decorator @hookimpl" if plain else "it has no hook of matchopt")
+
+
+def _import_file(file: Path) -> ModuleType:
+    """Import a file under a name that no other module has."""
+    if not file.is_file():
+        raise PluginError(f"there is no file {file}")
+    name = f"matchopt_file_{sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{file.name} is no Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and type hints look their module up here
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _full(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
