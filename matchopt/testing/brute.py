@@ -1,0 +1,107 @@
+"""The optimum of tiny instances by enumeration, the yardstick of the conformance kit."""
+
+import itertools
+import math
+
+import numpy as np
+
+from matchopt.instances import (
+    Assignment,
+    AssignmentInstance,
+    Instance,
+    LayerInstance,
+    NetworkInstance,
+    NetworkMapping,
+    ProgramInstance,
+)
+from matchopt.testing.brute_layer import Best, all_layers, best_layers, mapping_of
+from matchopt.testing.brute_program import best_program
+from matchopt.testing.optimum import INFEASIBLE, Optimum
+
+
+def brute_force(instance: Instance) -> Optimum:
+    """Return the optimum of a tiny instance of any kind, by trying everything.
+
+    The time grows exponentially: up to about 7 rows of an assignment, 3 rows with 4 cells of a layer with free
+    routing, 2 rows on shared buses, 2^16 integral points of a program.
+
+    Raises
+    ------
+    ValueError
+        when there is nothing finite to enumerate (an unbounded integral variable; a network with a task loss whose
+        layers have shared buses or a choice of gains).
+    """
+    match instance:
+        case AssignmentInstance():
+            return best_assignment(instance)
+        case LayerInstance():
+            return _layer(instance)
+        case NetworkInstance():
+            return _network(instance) if instance.task_loss is None else _task(instance)
+        case ProgramInstance():
+            return best_program(instance)
+    raise ValueError(f"no enumeration for {type(instance).__name__}")
+
+
+def best_assignment(instance: AssignmentInstance) -> Optimum:
+    """The optimum of an assignment; integer costs are added as Python integers, which cannot overflow."""
+    rows = [dict(zip(*(part.tolist() for part in instance.row(i)), strict=True)) for i in range(instance.n_rows)]
+    best: tuple[int, ...] | None = None
+    least: float | int = math.inf
+
+    def extend(columns: tuple[int, ...], cost: float | int) -> None:
+        nonlocal best, least
+        if len(columns) == len(rows):
+            if best is None or cost < least:
+                best, least = columns, cost
+            return
+        for column, price in rows[len(columns)].items():
+            if column not in columns:
+                extend((*columns, column), cost + price)
+
+    extend((), 0)
+    if best is None:
+        return INFEASIBLE
+    return Optimum(least if instance.is_integral else float(least), Assignment(np.array(best, np.int64)))
+
+
+def _layer(instance: LayerInstance) -> Optimum:
+    found = [best for best in best_layers(instance, instance.rules.tunable) if best is not None]
+    if not found:
+        return INFEASIBLE
+    cost, rows = min(found, key=lambda best: best[0])
+    return Optimum(cost, mapping_of(instance, rows))
+
+
+def _network(instance: NetworkInstance) -> Optimum:
+    """Layers only compete for the network's tunable budget, which tops up the layers' own."""
+    budget = instance.tunable or 0
+    curves: list[list[tuple[int, Best]]] = []
+    for layer in instance.layers:
+        own = layer.rules.tunable
+        curve = best_layers(layer, own + budget)
+        curves.append([(max(0, t - own), best) for t, best in enumerate(curve) if best is not None])
+    least, chosen = math.inf, None
+    for parts in itertools.product(*curves):
+        cost = sum(best[0] for _, best in parts)
+        if sum(extra for extra, _ in parts) <= budget and cost < least:
+            least, chosen = cost, parts
+    if chosen is None:
+        return INFEASIBLE
+    mappings = (mapping_of(layer, best[1]) for layer, (_, best) in zip(instance.layers, chosen, strict=True))
+    return Optimum(least, NetworkMapping(tuple(mappings)))
+
+
+def _task(instance: NetworkInstance) -> Optimum:
+    """A task loss couples everything: every combination of the layers' mappings is evaluated."""
+    simple = all(layer.hardware.free_routing and layer.rules.gains.fixed for layer in instance.layers)
+    if not simple or instance.tunable:
+        raise ValueError(f"{instance.name}: with a task loss only free routing and fixed gains are enumerated")
+    everything = itertools.product(*(list(all_layers(layer)) for layer in instance.layers))
+    least, best = math.inf, None
+    for layers in everything:
+        mapping = NetworkMapping(layers)
+        value = instance.value(mapping)
+        if value < least:
+            least, best = value, mapping
+    return INFEASIBLE if best is None else Optimum(least, best)

@@ -1,0 +1,233 @@
+"""One solver meets one instance: every solve of the conformance kit goes through here."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from matchopt.check import check
+from matchopt.errors import MatchoptError
+from matchopt.instances import SOLUTIONS, Instance, Solution
+from matchopt.instances.base import parts_digest
+from matchopt.reduce import Reduction, reduction
+from matchopt.solver import Limit, Limits, Result, Solver, Status
+from matchopt.testing.tiny import TinyInstance
+
+PATIENCE = 20.0  # seconds for a tiny instance; a solver that needs more is not told apart from one that hangs
+SEED = 1
+
+
+class Broken(Exception):
+    """The law is broken; the text says what was claimed and what is true."""
+
+
+class Skipped(Exception):
+    """The law says nothing here; the text says why."""
+
+
+class CaseRefused(Exception):
+    """The solver, or the way down to its kind, refuses the instance; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one call of `solve` did.
+
+    Parameters
+    ----------
+    result : what it returned; a `Result`, or whatever a broken solver returns.
+    incumbents : the solutions and bounds it reported, in order.
+    steps : passes counted by `limits.steps`.
+    seconds : wall-clock time of the call.
+    changed : whether the instance's content changed meanwhile.
+    """
+
+    result: Any
+    incumbents: tuple[tuple[Solution, float], ...]
+    steps: int
+    seconds: float
+    changed: bool
+
+
+@dataclass
+class CountingLimits(Limits):
+    """Limits that count the passes they allow."""
+
+    counted: int = field(default=0)
+
+    def steps(self, most: int | None = None) -> Iterator[int]:
+        """See `Limits.steps`."""
+        for step in super().steps(most):
+            self.counted += 1
+            yield step
+
+
+def solve_once(
+    solver: Solver,
+    instance: Instance,
+    *,
+    seconds: float = PATIENCE,
+    iterations: int | None = None,
+    start: Solution | None = None,
+) -> Trial:
+    """Solve a fresh copy of `instance`, so that a solver that writes into it harms no later check."""
+    copy = type(instance).from_parts(instance.parts(), instance.provenance)
+    incumbents: list[tuple[Solution, float]] = []
+    limits = CountingLimits(
+        seconds, iterations, start=start, on_incumbent=lambda solution, bound: incumbents.append((solution, bound))
+    )
+    began = time.perf_counter()
+    result = solver.solve(copy, limits, np.random.default_rng(SEED))
+    taken = time.perf_counter() - began
+    return Trial(result, tuple(incumbents), limits.counted, taken, digest_of(copy) != digest_of(instance))
+
+
+def digest_of(instance: Instance) -> str:
+    """The content's digest computed anew (`Instance.digest` remembers the first one)."""
+    return parts_digest(instance.kind, instance.parts())
+
+
+def wrong_form(result: Any, kind: str) -> str | None:
+    """What keeps `result` from being a result of a solver for `kind`, or None."""
+    if not isinstance(result, Result):
+        return f"solve returned {type(result).__name__}, not a Result"
+    wanted = SOLUTIONS[kind]
+    if result.solution is not None and not isinstance(result.solution, wanted):
+        return f"solution is {type(result.solution).__name__}, not {wanted.__name__} or None"
+    if not isinstance(result.status, Status):
+        return f"status is {result.status!r}, not a Status"
+    if result.limit is not None and not isinstance(result.limit, Limit):
+        return f"limit is {result.limit!r}, not a Limit or None"
+    if isinstance(result.bound, bool) or not isinstance(result.bound, (int, float)):
+        return f"bound is {result.bound!r}, not a number"
+    for name, value in dict(result.stats).items():
+        if not isinstance(name, str) or not isinstance(value, (int, float, str)):
+            return f"stats holds {name!r}: {value!r}; names are texts, values numbers or texts"
+    return None if isinstance(result.message, str) else f"message is {result.message!r}, not a text"
+
+
+def same_answer(one: Result, other: Result) -> bool:
+    """Whether two results have the same status and the same solution."""
+    digests = [None if result.solution is None else result.solution.digest for result in (one, other)]
+    return one.status == other.status and digests[0] == digests[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A solver and an instance, its plain solve done once and shared by the laws that only look at the answer.
+
+    Parameters
+    ----------
+    solver : the solver under test.
+    tiny : the instance, of the kind the solver takes or of one above it on the ladder.
+    others : further instances of the solver's kind, for calls in between.
+    grace : seconds that a solver may need to stop once its time is up.
+    """
+
+    solver: Solver
+    tiny: TinyInstance
+    others: tuple[TinyInstance, ...] = ()
+    grace: float = 2.0
+
+    @property
+    def instance(self) -> Instance:
+        """The instance."""
+        return self.tiny.instance
+
+    @property
+    def direct(self) -> bool:
+        """Whether the solver takes instances of this kind itself, without the ladder."""
+        return isinstance(self.instance, self.solver.solves)
+
+    @cached_property
+    def way(self) -> Reduction:
+        """The way down to the solver's kind; empty for a direct case; raises Refused where there is none."""
+        return reduction(self.instance, self.solver.solves)
+
+    @cached_property
+    def refusal(self) -> str | None:
+        """Why the way down or the solver refuses the instance, or None."""
+        try:
+            parts = self.way.parts
+        except MatchoptError as reason:
+            return f"no way from {self.instance.kind} to {self.solver.solves.kind}: {reason}"
+        for part in parts:
+            reason_given = self.solver.refuses(part)
+            if reason_given is not None:
+                return str(reason_given)
+        return None
+
+    @cached_property
+    def attempt(self) -> Trial | Exception:
+        """The plain solve, or the exception it raised."""
+        try:
+            return self.trial() if self.direct else self._through_ladder()
+        except Exception as error:
+            return error
+
+    @property
+    def plain(self) -> Trial:
+        """The plain solve; skips the law where it has no proper result, which is another law's business."""
+        if isinstance(self.attempt, Exception):
+            raise Skipped("solve raises; see returns-a-result")
+        if wrong_form(self.attempt.result, self.instance.kind) is not None:
+            raise Skipped("solve returns no proper result; see returns-a-result")
+        return self.attempt
+
+    @property
+    def result(self) -> Result:
+        """The result of the plain solve."""
+        result: Result = self.plain.result
+        return result
+
+    def trial(
+        self, *, seconds: float = PATIENCE, iterations: int | None = None, start: Solution | None = None
+    ) -> Trial:
+        """One more solve of the same instance with the same seed."""
+        return solve_once(self.solver, self.instance, seconds=seconds, iterations=iterations, start=start)
+
+    def answer(self, what: str, **limits: Any) -> Result:
+        """The proper result of one more solve, `what` naming it in the message of the law this breaks otherwise."""
+        _ = self.plain
+        try:
+            trial = self.trial(**limits)
+        except Exception as error:
+            raise Broken(f"{what}: solve raises {type(error).__name__}: {error}") from error
+        wrong = wrong_form(trial.result, self.instance.kind)
+        if wrong is not None:
+            raise Broken(f"{what}: {wrong}")
+        result: Result = trial.result
+        return result
+
+    def objective(self, solution: Solution, what: str) -> float | int:
+        """The checked objective of a solution, which must be feasible."""
+        report = check(self.instance, solution)
+        if report.objective is None:
+            raise Broken(f"{what} is infeasible: {report.violations[0].message}")
+        return report.objective
+
+    def _through_ladder(self) -> Trial:
+        """Solve every part and carry the answers up: all optimal is optimal, one infeasible is infeasible."""
+        trials = [solve_once(self.solver, part) for part in self.way.parts]
+        for trial, part in zip(trials, self.way.parts, strict=True):
+            wrong = wrong_form(trial.result, part.kind)
+            if wrong is not None:
+                raise Broken(wrong)
+        results: list[Result] = [trial.result for trial in trials]
+        seconds, changed = sum(t.seconds for t in trials), any(t.changed for t in trials)
+        return Trial(self._carried_up(results), (), 0, seconds, changed)
+
+    def _carried_up(self, results: list[Result]) -> Result:
+        solutions = [result.solution for result in results if result.solution is not None]
+        bound = self.way.lift_bound([result.bound for result in results])
+        if any(result.status is Status.INFEASIBLE for result in results):
+            return Result(None, Status.INFEASIBLE)
+        if len(solutions) < len(results):
+            return Result(None, bound=bound)
+        optimal = all(result.status is Status.OPTIMAL for result in results)
+        lifted = self.way.lift(solutions)
+        return Result(lifted, Status.OPTIMAL if optimal else Status.FEASIBLE, bound=-math.inf if bound != bound else bound)

@@ -1,0 +1,136 @@
+"""Tiny layers: each rule alone, then together, with free routing and with shared buses."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from matchopt.instances import Gains, Hardware, LayerInstance, OutputError, Rules, Target, WeightError
+
+SIEMENS = 1e-5  # typical conductance: squared errors are then near 1e-10, which an absolute tolerance swallows
+
+
+def tiny_layers() -> Mapping[str, LayerInstance]:
+    """All tiny layers by name."""
+    return {f"layer-{name}": instance for name, instance in {**_free(), **_ruled(), **_shared(), **_infeasible()}.items()}
+
+
+def _layer(
+    seed: int, supports: list[list[int]], neurons: int, cells: int, *, n_inputs: int = 3, **changes: Any
+) -> LayerInstance:
+    """A random layer: row i listens to supports[i]; `changes` replace fields of target, hardware or instance."""
+    rng = np.random.default_rng(seed)
+    indptr = np.cumsum([0] + [len(support) for support in supports])
+    indices = np.array([x for support in supports for x in support], np.int64)
+    weights = changes.pop("targets", rng.normal(size=len(indices)))
+    drawn = changes.pop("weights", rng.normal(size=(neurons, cells)))
+    target = Target(indptr, indices, np.asarray(weights, float), n_inputs, changes.pop("importance", None))
+    physical = {name: changes.pop(name) for name in ("variance", "usable", "off", "bus") if name in changes}
+    hardware = Hardware(np.asarray(drawn, float), **physical)
+    objective = changes.pop("objective", WeightError())
+    return LayerInstance(target, hardware, Rules(**changes), objective)
+
+
+def _free() -> dict[str, LayerInstance]:
+    two = [[0, 1], [1, 2]]
+    rng = np.random.default_rng(30)
+    siemens = {"targets": rng.normal(size=4) * SIEMENS, "weights": rng.normal(size=(3, 3)) * SIEMENS}
+    return {
+        "1x1": _layer(1, [[0]], 1, 1, n_inputs=1),
+        "no-rows": _layer(2, [], 2, 2),
+        "nothing-at-all": _layer(2, [], 0, 0, n_inputs=0),
+        "no-connections": _layer(3, [[], []], 3, 2),
+        "one-row": _layer(4, [[0, 2]], 3, 3),
+        "tight": _layer(5, two, 2, 2),
+        "spare": _layer(6, two, 3, 3),
+        "three-rows": _layer(7, [[0, 1], [2], [0, 1, 2]], 4, 3),
+        "uneven-fan-in": _layer(8, [[0, 1, 2], []], 3, 4),
+        "ties": _layer(9, two, 3, 3, targets=[1, -1, 1, 1], weights=[[1, -1, 1], [1, 1, -1], [-1, -1, 1]]),
+        "zero-weights": _layer(10, two, 3, 3, targets=[0.0, 1.0, 0.0, 0.0]),
+        "lossless": _layer(11, two, 3, 2, targets=[1, 2, 3, 4], weights=[[4, 3], [9, 9], [2, 1]]),
+        "siemens": _layer(12, two, 3, 3, **siemens),
+        "outlier": _layer(13, two, 3, 3, targets=[30.0, 0.1, -0.2, 0.3]),
+        "unusable": _layer(14, two, 3, 3, usable=[[True, True, False], [True, True, True], [False, True, True]]),
+        "forced-neuron": _layer(15, [[0, 1], [2]], 2, 2, usable=[[True, False], [True, True]]),
+        "noise": _layer(16, two, 3, 3, variance=rng.random((3, 3))),
+        "importance-by-row": _layer(17, two, 3, 3, importance=np.array([5.0, 5.0, 0.5, 0.5])),
+        "importance": _layer(18, [[0, 1], [0, 2]], 3, 3, importance=np.array([9.0, 0.1, 0.2, 6.0])),
+        "importance-zero": _layer(19, two, 3, 3, importance=np.array([0.0, 1.0, 0.0, 0.0])),
+        "importance-noise": _layer(20, two, 3, 3, importance=np.array([4.0, 0.1, 0.0, 2.0]), variance=rng.random((3, 3))),
+    }
+
+
+def _ruled() -> dict[str, LayerInstance]:
+    two = [[0, 1], [1, 2]]
+    rng = np.random.default_rng(31)
+    mixed = rng.normal(size=(3, 3))
+    return {
+        "drop": _layer(40, two, 3, 3, drop=True),
+        "drop-short": _layer(41, [[0, 1, 2], [0, 2]], 3, 1, drop=True),
+        "drop-noise": _layer(42, two, 3, 3, drop=True, variance=rng.random((3, 3))),
+        "extra-inputs": _layer(43, [[0], [1]], 3, 3, extra_inputs=True),
+        "extra-inputs-drop": _layer(44, [[0], [1]], 2, 2, extra_inputs=True, drop=True),
+        "two-cells": _layer(45, two, 2, 4, cells_per_weight=2),
+        "two-cells-noise": _layer(46, [[0, 1]], 2, 4, cells_per_weight=2, variance=rng.random((2, 4)) * 0.2),
+        "gains": _layer(47, two, 3, 3, gains=Gains.finite(0.5, 1.0, 2.0)),
+        "gains-signed": _layer(48, two, 3, 3, gains=Gains.finite(-1.5, 0.75), variance=rng.random((3, 3)) * 0.1),
+        "gain-fixed-half": _layer(49, two, 3, 3, gains=Gains.finite(0.5)),
+        "gain-interval": _layer(50, two, 3, 3, gains=Gains.interval(0.25, 4.0)),
+        "gain-interval-noise": _layer(51, two, 3, 3, gains=Gains.interval(-2.0, 2.0), variance=rng.random((3, 3))),
+        "tunable": _layer(52, two, 3, 2, tunable=1),
+        "tunable-saves": _layer(53, [[0, 1, 2], [1]], 2, 2, tunable=1),
+        "tunable-all": _layer(54, two, 2, 1, tunable=9),
+        "output-error": _layer(55, two, 3, 3, objective=OutputError(mixed @ mixed.T)),
+        "output-error-noise": _layer(
+            56, two, 3, 3, objective=OutputError(mixed @ mixed.T), variance=rng.random((3, 3)), drop=True
+        ),
+        "output-error-diagonal": _layer(57, two, 3, 3, objective=OutputError(np.diag([2.0, 0.0, 0.5]))),
+        "everything-free": _layer(
+            58,
+            [[0], [1, 2]],
+            3,
+            3,
+            cells_per_weight=2,
+            drop=True,
+            gains=Gains.finite(1.0, 2.0),
+            tunable=1,
+            variance=rng.random((3, 3)) * 0.1,
+            importance=np.array([2.0, 1.0, 0.5]),
+        ),
+    }
+
+
+def _shared() -> dict[str, LayerInstance]:
+    two = [[0, 1], [1, 2]]
+    rng = np.random.default_rng(32)
+    crossbar, pairs = [0, 0, 0], [0, 0, 1, 1]
+    return {
+        "crossbar": _layer(60, two, 3, 3, bus=crossbar),
+        "crossbar-same-support": _layer(61, [[0, 1], [0, 1]], 3, 3, bus=crossbar),
+        "bus-pairs": _layer(62, two, 4, 3, bus=pairs),
+        "bus-gaps": _layer(63, two, 3, 3, bus=[7, 2, 7]),
+        "crossbar-leak": _layer(64, two, 3, 3, bus=crossbar, off=rng.normal(size=(3, 3)) * 0.3),
+        "crossbar-stuck": _layer(
+            65, two, 3, 3, bus=crossbar, off=[[0, 0.9, 0], [0, 0, 0], [0.7, 0, 0]],
+            usable=[[True, False, True], [True, True, True], [False, True, True]],
+        ),
+        "free-leak": _layer(66, two, 3, 3, off=rng.normal(size=(3, 3))),
+        "crossbar-drop": _layer(67, two, 3, 2, bus=crossbar, drop=True, off=rng.normal(size=(3, 2)) * 0.3),
+        "crossbar-two-cells": _layer(68, [[0], [0, 1]], 2, 3, n_inputs=2, bus=[0, 0], cells_per_weight=2),
+        "crossbar-gains": _layer(69, two, 3, 3, bus=crossbar, gains=Gains.finite(0.5, 1.0), variance=rng.random((3, 3))),
+        "crossbar-tunable": _layer(70, two, 2, 2, bus=[0, 0], tunable=1),
+        "crossbar-output-error": _layer(
+            71, two, 3, 3, bus=crossbar, objective=OutputError(np.array([[2, 1, 0], [1, 2, 1], [0, 1, 2.0]]))
+        ),
+    }
+
+
+def _infeasible() -> dict[str, LayerInstance]:
+    yes, no = True, False
+    return {
+        "too-few-cells": _layer(80, [[0, 1, 2], [0]], 3, 2),
+        "too-few-usable": _layer(81, [[0, 1], [1]], 2, 3, usable=[[yes, no, no], [no, no, yes]]),
+        "hall": _layer(82, [[0, 1], [1, 2], [0]], 3, 2, usable=[[yes, yes], [yes, no], [no, yes]]),
+        "crossbar-too-many-inputs": _layer(83, [[0, 1], [1, 2]], 2, 2, bus=[0, 0]),
+        "tunable-too-few": _layer(84, [[0, 1, 2], [0, 1, 2]], 2, 2, tunable=1),
+    }

@@ -1,0 +1,41 @@
+"""Tiny networks of two layers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from matchopt.instances import Hardware, LayerInstance, NetworkInstance, Rules, Target, TaskLoss
+
+
+def tiny_networks() -> Mapping[str, NetworkInstance]:
+    """All tiny networks by name."""
+    rng = np.random.default_rng(90)
+    free = (np.array([0.1, -0.2]), np.array([0.3, 0.0]))
+    plain = _layers(91)
+    task = TaskLoss(rng.normal(size=(4, 2)), np.array([0, 1, 1, 0]))
+    networks = {
+        "free-biases": NetworkInstance(plain, free),
+        "hardware-biases": NetworkInstance(_layers(92, constant=1)),
+        "one-layer": NetworkInstance(plain[:1], free[:1]),
+        "drop": NetworkInstance(_layers(93, drop=True), free),
+        "samples": NetworkInstance(plain, free, samples=rng.normal(size=(3, 2))),
+        "budget": NetworkInstance(plain, free, tunable=1),
+        "budget-on-top": NetworkInstance(_layers(94, tunable=1), free, tunable=1),
+        "task-loss": NetworkInstance(plain, free, task_loss=task),
+        "infeasible-layer": NetworkInstance((plain[0], _layers(95, cells=1)[1]), free),
+    }
+    return {f"network-{name}": network for name, network in networks.items()}
+
+
+def _layers(seed: int, *, cells: int = 2, constant: int = 0, **rules: Any) -> tuple[LayerInstance, LayerInstance]:
+    """Two layers of two rows each; the first drops one connection, the second is full."""
+    rng = np.random.default_rng(seed)
+    n_inputs = 2 + constant
+    supports = (np.array([[1, 1], [0, 1]]), np.ones((2, 2)))
+    layers = []
+    for support in supports:
+        mask = np.hstack([support, np.ones((2, constant))]).astype(bool)
+        target = Target.from_dense(rng.normal(size=(2, n_inputs)), mask)
+        layers.append(LayerInstance(target, Hardware(rng.normal(size=(3, cells + constant))), Rules(**rules)))
+    return layers[0], layers[1]
