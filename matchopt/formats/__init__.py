@@ -1,0 +1,11 @@
+"""Reading and writing: matchopt's own format, and those of others. One module per format; docs/formats.md has them."""
+
+from matchopt.formats.own import SolutionFile as SolutionFile
+from matchopt.formats.registry import FORMATS as FORMATS
+from matchopt.formats.registry import Format as Format
+from matchopt.formats.registry import format_named as format_named
+from matchopt.formats.registry import read as read
+from matchopt.formats.registry import read_instance as read_instance
+from matchopt.formats.registry import read_solution as read_solution
+from matchopt.formats.registry import recognise as recognise
+from matchopt.formats.registry import write as write

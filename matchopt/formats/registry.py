@@ -1,0 +1,265 @@
+"""The table of file formats, and reading and writing by name, ending or content."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from matchopt.errors import FormatError, Refused, UnknownName
+from matchopt.formats.lp import write_lp
+from matchopt.formats.mps_read import is_mps, read_mps
+from matchopt.formats.mps_write import write_mps
+from matchopt.formats.orlib_assignment import is_dense, is_sparse, read_dense, read_sparse, write_dense, write_sparse
+from matchopt.formats.orlib_gap import is_gap, read_gap
+from matchopt.formats.own import SolutionFile, is_own, read_own, write_own
+from matchopt.formats.sources import Source
+from matchopt.formats.wiring_csv import is_wiring_csv, read_wiring_csv, write_wiring_csv
+from matchopt.formats.wiring_json import is_wiring_json, read_wiring_json, write_wiring_json
+from matchopt.instances import AssignmentInstance, Instance, LayerMapping, NetworkMapping, ProgramInstance, Solution
+
+Thing = Instance | SolutionFile
+
+
+@dataclass(frozen=True)
+class Format:
+    """One file format.
+
+    Parameters
+    ----------
+    name : how users call it.
+    about : one line for tables.
+    endings : of files, without .gz; the first is the usual one.
+    sniff : whether a file looks like it, from its content.
+    read : reads a file; None where the format is only written, or needs an instance to be read.
+    read_for : reads the solution of a given instance; None where the format does not need one.
+    takes : whether a thing can be written in it.
+    write : writes a thing; None where the format is only read. The instance is that of a solution.
+    """
+
+    name: str
+    about: str
+    endings: tuple[str, ...]
+    sniff: Callable[[Source], bool]
+    read: Callable[[Source], Thing] | None = None
+    read_for: Callable[[Source, Instance], SolutionFile] | None = None
+    takes: Callable[[Thing], bool] = lambda thing: False
+    write: Callable[[Any, Path, Instance | None], None] | None = None
+
+
+def _is_mapping(thing: Thing) -> bool:
+    return isinstance(thing, SolutionFile) and isinstance(thing.solution, LayerMapping | NetworkMapping)
+
+
+def _with_instance(write: Callable[[Solution, Instance, Path], None]) -> Callable[[Any, Path, Instance | None], None]:
+    def written(thing: SolutionFile, path: Path, instance: Instance | None) -> None:
+        if instance is None:
+            raise Refused("a wiring table needs the instance of the mapping; pass instance=")
+        write(thing.solution, instance, path)
+
+    return written
+
+
+_ALL = (
+    Format(
+        "matchopt",
+        "matchopt's own: any instance or solution, exact (safetensors)",
+        (".matchopt",),
+        is_own,
+        read=read_own,
+        takes=lambda thing: True,
+        write=lambda thing, path, instance: write_own(thing, path),
+    ),
+    Format(
+        "mps",
+        "integer linear programs",
+        (".mps",),
+        is_mps,
+        read=read_mps,
+        takes=lambda thing: isinstance(thing, ProgramInstance),
+        write=lambda thing, path, instance: write_mps(thing, path),
+    ),
+    Format(
+        "lp",
+        "integer linear programs, for eyes (write only)",
+        (".lp",),
+        lambda source: False,
+        takes=lambda thing: isinstance(thing, ProgramInstance),
+        write=lambda thing, path, instance: write_lp(thing, path),
+    ),
+    Format(
+        "orlib-assignment",
+        "OR-Library linear assignment, dense",
+        (".txt",),
+        is_dense,
+        read=read_dense,
+        takes=lambda thing: isinstance(thing, AssignmentInstance) and not thing.is_sparse,
+        write=lambda thing, path, instance: write_dense(thing, path),
+    ),
+    Format(
+        "orlib-assignment-sparse",
+        "OR-Library linear assignment, allowed pairs only",
+        (".txt",),
+        is_sparse,
+        read=read_sparse,
+        takes=lambda thing: isinstance(thing, AssignmentInstance) and thing.is_sparse,
+        write=lambda thing, path, instance: write_sparse(thing, path),
+    ),
+    Format(
+        "orlib-gap", "OR-Library generalised assignment, as a program (read only)", (".gap",), is_gap, read=read_gap
+    ),
+    Format(
+        "wiring-json",
+        "mapping as a wiring table for chip tool chains, JSON",
+        (".wiring.json", ".json"),
+        is_wiring_json,
+        read_for=read_wiring_json,
+        takes=_is_mapping,
+        write=_with_instance(write_wiring_json),
+    ),
+    Format(
+        "wiring-csv",
+        "mapping as a wiring table for chip tool chains, CSV",
+        (".wiring.csv", ".csv"),
+        is_wiring_csv,
+        read_for=read_wiring_csv,
+        takes=_is_mapping,
+        write=_with_instance(write_wiring_csv),
+    ),
+)
+FORMATS: Mapping[str, Format] = MappingProxyType({entry.name: entry for entry in _ALL})
+
+
+def read(path: str | PathLike[str], format: str | None = None, *, instance: Instance | None = None) -> Thing:
+    """Read an instance or a solution from a file, compressed with gzip or not.
+
+    Parameters
+    ----------
+    path : the file.
+    format : name of the format; None to recognise it from content and ending.
+    instance : the instance of the solution; only wiring tables need it.
+
+    Raises
+    ------
+    FormatError
+        naming the file and the field or line that is wrong.
+    UnknownName
+        for a format that does not exist.
+    """
+    source = Source(Path(path))
+    chosen = _recognise(source) if format is None else format_named(format)
+    if chosen.read is not None:
+        return chosen.read(source)
+    if chosen.read_for is None:
+        raise source.error(f"format {chosen.name} is only written, never read")
+    if instance is None:
+        raise source.error(f"format {chosen.name} is read for an instance, and none was given; pass instance=")
+    return chosen.read_for(source, instance)
+
+
+def read_instance(path: str | PathLike[str], format: str | None = None) -> Instance:
+    """Read an instance; see `read`."""
+    found = read(path, format)
+    if not isinstance(found, Instance):
+        raise FormatError(f"{path}: holds a solution of kind {found.solution.kind}, an instance is needed")
+    return found
+
+
+def read_solution(
+    path: str | PathLike[str], format: str | None = None, *, instance: Instance | None = None
+) -> Solution:
+    """Read a solution; see `read`, which also returns what the file says about it."""
+    found = read(path, format, instance=instance)
+    if isinstance(found, Instance):
+        raise FormatError(f"{path}: holds an instance of kind {found.kind}, a solution is needed")
+    return found.solution
+
+
+def write(
+    thing: Instance | Solution | SolutionFile,
+    path: str | PathLike[str],
+    format: str | None = None,
+    *,
+    instance: Instance | None = None,
+) -> None:
+    """Write an instance or a solution: the whole file or nothing; compressed when the path ends in .gz.
+
+    Parameters
+    ----------
+    thing : what to write; a `SolutionFile` says more about a solution than the solution alone.
+    path : the file; one that exists is replaced.
+    format : name of the format; None to choose it by the ending of `path`.
+    instance : the instance of a solution; wiring tables need it, the own format notes its digest.
+
+    Raises
+    ------
+    Refused
+        when the format cannot hold this thing.
+    UnknownName
+        for a format that does not exist.
+    OSError
+        when the file cannot be written.
+    """
+    target = Path(path)
+    if isinstance(thing, Solution):
+        thing = SolutionFile(thing, "" if instance is None else instance.digest)
+    chosen = _by_ending(target, thing) if format is None else format_named(format)
+    if chosen.write is None:
+        raise Refused(f"format {chosen.name} is only read, never written")
+    if not chosen.takes(thing) and not (isinstance(thing, AssignmentInstance) and chosen.name.startswith("orlib-as")):
+        raise Refused(f"format {chosen.name} ({chosen.about}) cannot hold {_called(thing)}")
+    chosen.write(thing, target, instance)
+
+
+def format_named(name: str) -> Format:
+    """The format called `name`; raises UnknownName."""
+    if name not in FORMATS:
+        raise UnknownName("format", name, FORMATS)
+    return FORMATS[name]
+
+
+def recognise(path: str | PathLike[str]) -> Format:
+    """The format of a file, from its content and, where that fits several or none, its ending.
+
+    Raises
+    ------
+    FormatError
+        when neither decides.
+    """
+    return _recognise(Source(Path(path)))
+
+
+def _recognise(source: Source) -> Format:
+    fitting = [entry for entry in _ALL if entry.sniff(source)]
+    if len(fitting) == 1:
+        return fitting[0]
+    named = [entry for entry in (fitting or _ALL) if _ends(source.path, entry)]
+    if len(named) == 1:
+        return named[0]
+    if fitting:
+        names = " and ".join(entry.name for entry in fitting)
+        raise source.error(f"the content fits {names}; name the format")
+    begin = source.head[:20].decode("utf-8", "backslashreplace")
+    known = ", ".join(entry.name for entry in _ALL if entry.read or entry.read_for)
+    raise source.error(f"format not recognised, the file begins with {begin!r}; name the format (known: {known})")
+
+
+def _by_ending(path: Path, thing: Thing) -> Format:
+    named = [entry for entry in _ALL if entry.write is not None and _ends(path, entry)]
+    fitting = [entry for entry in named if entry.takes(thing)]
+    if fitting:
+        return fitting[0]
+    if named:
+        raise Refused(f"{path}: format {named[0].name} ({named[0].about}) cannot hold {_called(thing)}")
+    endings = ", ".join(entry.endings[0] for entry in _ALL if entry.write is not None)
+    raise Refused(f"{path}: the ending names no format (known: {endings}); name the format")
+
+
+def _ends(path: Path, entry: Format) -> bool:
+    name = path.name.lower().removesuffix(".gz")
+    return name.endswith(entry.endings)
+
+
+def _called(thing: Thing) -> str:
+    return f"an instance of kind {thing.kind}" if isinstance(thing, Instance) else f"a {thing.solution.kind} solution"

@@ -1,0 +1,132 @@
+"""A file to be read: its bytes within limits, gzip undone, and errors that name it."""
+
+import os
+import re
+import stat
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import Num
+
+from matchopt.errors import FormatError
+from matchopt.formats.numbers import parse_numbers
+
+MAX_BYTES = 4 * 2**30  # of a file, after decompression
+MAX_TEXT = 2**28  # of a text file, after decompression: parsing takes several times as much memory
+MAX_RATIO = 200  # decompressed to compressed size, once past FREE_BYTES: gzip bombs reach 1000, instances 2 to 50
+FREE_BYTES = 2**26
+HEAD_BYTES = 2**16  # what formats are recognised by
+_GZIP = b"\x1f\x8b"
+_CHUNK = 2**20
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that is read at most once, whole, and only as far as the limits allow.
+
+    Parameters
+    ----------
+    path : the file; it may be compressed with gzip, whatever its ending.
+    """
+
+    path: Path
+
+    @property
+    def stem(self) -> str:
+        """The file name without its endings, as a name for what is read."""
+        return self.path.name.split(".")[0] or self.path.name
+
+    def error(self, message: str, line: int | None = None) -> FormatError:
+        """The error to raise: the path, the line where there is one, and `message`."""
+        return FormatError(f"{self.path}{f':{line}' if line is not None else ''}: {message}")
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first bytes, decompressed; at most HEAD_BYTES."""
+        return self._read(HEAD_BYTES, whole=False)
+
+    @cached_property
+    def data(self) -> bytes:
+        """All bytes, decompressed.
+
+        Raises
+        ------
+        FormatError
+            when the file cannot be opened, is larger than the limits or is damaged gzip.
+        """
+        return self._read(MAX_BYTES, whole=True)
+
+    @cached_property
+    def text(self) -> bytes:
+        """All bytes of a text file, which must be smaller than MAX_TEXT and hold no zero byte."""
+        data = self._read(MAX_TEXT, whole=True) if "data" not in self.__dict__ else self.data
+        if len(data) > MAX_TEXT:
+            raise self.error(f"a text file may have at most {MAX_TEXT} bytes, found {len(data)}")
+        at = data.find(b"\0")
+        if at >= 0:
+            raise self.error("a text file holds no zero bytes, found one", data.count(b"\n", 0, at) + 1)
+        return data
+
+    @cached_property
+    def numbers(self) -> Num[np.ndarray, " tokens"]:
+        """All tokens of a text file of numbers, int64 where all are whole."""
+        return parse_numbers(self.text, self.error)
+
+    @cached_property
+    def is_numeric(self) -> bool:
+        """Whether the head of the file holds nothing but numbers, and at least one."""
+        return re.fullmatch(rb"[0-9\s.eE+-]*[0-9][0-9\s.eE+-]*", self.head) is not None
+
+    def _read(self, limit: int, whole: bool) -> bytes:
+        try:
+            # Non-blocking, or a named pipe without a writer would hang the open.
+            descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+            with os.fdopen(descriptor, "rb") as file:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise self.error("not a regular file")
+                start = file.read(2)
+                file.seek(0)
+                if start == _GZIP:
+                    return self._unzip(file, limit, whole)
+                size = os.fstat(descriptor).st_size
+                if whole and size > limit:
+                    raise self.error(f"at most {limit} bytes are read, found {size}")
+                return file.read(limit)
+        except (OSError, ValueError) as cause:
+            if isinstance(cause, FormatError):
+                raise
+            reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
+            raise self.error(f"cannot be opened: {reason}") from None
+
+    def _unzip(self, file: BinaryIO, limit: int, whole: bool) -> bytes:
+        chunks: list[bytes] = []
+        taken = given = 0
+        inflate, waiting = zlib.decompressobj(wbits=31), b""
+        while given < limit or whole:
+            if not waiting:
+                waiting = file.read(_CHUNK)
+                taken += len(waiting)
+            if not waiting:
+                break
+            if inflate.eof:  # gzip files may be several members in a row, padded with zeros
+                waiting = waiting.lstrip(b"\0")
+                inflate = zlib.decompressobj(wbits=31) if waiting else inflate
+                continue
+            try:
+                chunk = inflate.decompress(waiting, _CHUNK)
+            except zlib.error as cause:
+                raise self.error(f"damaged gzip data after {given} decompressed bytes ({cause})") from None
+            waiting = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+            chunks.append(chunk)
+            given += len(chunk)
+            if whole and (given > limit or given > max(FREE_BYTES, MAX_RATIO * taken)):
+                raise self.error(
+                    f"gzip data grows past {given - len(chunk)} bytes from {taken}, refused as a gzip bomb"
+                )
+        if whole and not inflate.eof:
+            raise self.error(f"damaged gzip data: it ends in the middle, after {given} decompressed bytes")
+        return b"".join(chunks) if whole else b"".join(chunks)[:limit]

@@ -1,0 +1,91 @@
+"""Wiring tables as CSV: `layer,row,neuron,gain,cell,input,tunable,weight`, one wire on a line."""
+
+import csv
+import io
+import math
+import re
+from pathlib import Path
+
+from matchopt.formats.atomic import write_bytes
+from matchopt.formats.own import SolutionFile
+from matchopt.formats.sources import Source
+from matchopt.formats.wiring import Wire, mapping_from, wires_of
+from matchopt.instances import Instance, Solution
+
+COLUMNS = ("layer", "row", "neuron", "gain", "cell", "input", "tunable", "weight")
+_WHOLE = re.compile(r"[0-9]{1,18}")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+def is_wiring_csv(source: Source) -> bool:
+    """Whether the first line names the columns."""
+    return source.head.lstrip(b"\xef\xbb\xbf").startswith(b"layer,row,neuron,")
+
+
+def read_wiring_csv(source: Source, instance: Instance) -> SolutionFile:
+    """Read a mapping of `instance`.
+
+    Raises
+    ------
+    FormatError
+        naming the line of what is wrong, or of what does not fit the instance.
+    """
+    try:
+        text = source.text.decode("utf-8-sig")
+        lines = list(csv.reader(io.StringIO(text), strict=True))
+    except UnicodeDecodeError as cause:
+        raise source.error("not UTF-8 text", source.text.count(b"\n", 0, cause.start) + 1) from None
+    except csv.Error as cause:
+        raise source.error(f"not CSV: {cause}") from None
+    if not lines or tuple(lines[0]) != COLUMNS:
+        raise source.error(f"the first line must be {','.join(COLUMNS)}", 1)
+    wires = [_wire(line, source, number) for number, line in enumerate(lines[1:], start=2) if line]
+    return SolutionFile(mapping_from(wires, instance, source.error), instance.digest)
+
+
+def write_wiring_csv(solution: Solution, instance: Instance, path: Path) -> None:
+    """Write a mapping of `instance`.
+
+    Raises
+    ------
+    InvalidSolution
+        when the mapping does not fit the instance.
+    """
+    lines = [",".join(COLUMNS)]
+    for wire in wires_of(solution, instance):
+        cells = [getattr(wire, name) for name in COLUMNS[:-2]]
+        lines.append(
+            ",".join("" if value is None else repr(value) for value in [*cells, int(wire.tunable), wire.weight])
+        )
+    write_bytes(path, ("\n".join(lines) + "\n").encode())
+
+
+def _wire(line: list[str], source: Source, number: int) -> Wire:
+    if len(line) != len(COLUMNS):
+        raise source.error(f"a line has {len(COLUMNS)} values, found {len(line)}", number)
+    texts = dict(zip(COLUMNS, (text.strip() for text in line), strict=True))
+
+    def whole(name: str) -> int:
+        if not _WHOLE.fullmatch(texts[name]):
+            raise source.error(f"{name} must be a whole number >= 0, found {texts[name][:40]!r}", number)
+        return int(texts[name])
+
+    def real(name: str) -> float:
+        value = float(texts[name]) if _NUMBER.fullmatch(texts[name]) else math.inf
+        if not math.isfinite(value):
+            raise source.error(f"{name} must be a finite number, found {texts[name][:40]!r}", number)
+        return value
+
+    if texts["tunable"] not in ("0", "1"):
+        raise source.error(f"tunable must be 0 or 1, found {texts['tunable'][:40]!r}", number)
+    return Wire(
+        layer=whole("layer"),
+        row=whole("row"),
+        neuron=whole("neuron"),
+        gain=real("gain"),
+        cell=whole("cell") if texts["cell"] else None,
+        input=whole("input") if texts["input"] else None,
+        tunable=texts["tunable"] == "1",
+        weight=real("weight") if texts["weight"] else None,
+        place=number,
+    )
