@@ -1,0 +1,111 @@
+"""Mixed-integer linear programs by branch and cut (HiGHS, through scipy.optimize.milp)."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from matchopt import Limit, Limits, ProgramInstance, ProgramPoint, Result, Solver, Status
+from matchopt_milp.engine import highs, whole, without_engine
+
+MAX_VARIABLES = 1_000_000
+MAX_ENTRIES = 20_000_000
+# scipy.optimize.milp's status codes.
+_OPTIMAL, _LIMIT, _INFEASIBLE, _UNBOUNDED = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Milp(Solver):
+    """Solve to optimality; HiGHS works in floats, with its default feasibility tolerance of 1e-6 to 1e-7.
+
+    Whole variables are rounded to whole values before they are returned. HiGHS reports no solutions on its way, so a
+    run that is killed leaves none; the time limit is its own and returns the best it has.
+
+    Parameters
+    ----------
+    presolve : whether the program is simplified first.
+    gap : relative gap at which the search stops, >= 0; above 0 the answer is FEASIBLE unless bound and value meet.
+    node_limit : most branch-and-bound nodes, None for no limit.
+
+    References
+    ----------
+    Q. Huangfu, J. A. J. Hall, "Parallelizing the dual revised simplex method", Mathematical Programming Computation
+    10 (2018), doi:10.1007/s12532-017-0130-5.
+    """
+
+    name = "milp"
+    solves = ProgramInstance
+    needs = ("scipy",)
+    role = "exact"
+
+    presolve: bool = True
+    gap: float = 0.0
+    node_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.gap < math.inf:
+            raise ValueError(f"gap must be >= 0, found {self.gap}")
+        if self.node_limit is not None and self.node_limit < 1:
+            raise ValueError(f"node_limit must be >= 1, found {self.node_limit}")
+
+    def refuses(self, instance: ProgramInstance) -> str | None:
+        """Programs too large to hold; see `Solver.refuses`."""
+        if instance.n_variables > MAX_VARIABLES:
+            return f"{instance.n_variables} variables are too many (at most {MAX_VARIABLES})"
+        if len(instance.indices) > MAX_ENTRIES:
+            return f"{len(instance.indices)} coefficients are too many (at most {MAX_ENTRIES})"
+        return None
+
+    def solve(self, instance: ProgramInstance, limits: Limits, rng: np.random.Generator) -> Result:
+        """See `Solver.solve`."""
+        del rng  # HiGHS runs with its own fixed seed
+        trivial = without_engine(instance)
+        if trivial is not None:
+            return trivial
+        if limits.reached():
+            return Result(None, limit=Limit.TIME)
+        found = highs(instance, instance.cost, instance.low, instance.high, self._options(limits))
+        if found.x is None and found.status not in (_LIMIT, _INFEASIBLE, _UNBOUNDED):
+            # HiGHS may leave open whether a program is infeasible or unbounded; without objective it is not unbounded.
+            feasible = highs(instance, np.zeros(instance.n_variables), instance.low, instance.high, {})
+            found.status = {_OPTIMAL: _UNBOUNDED, _INFEASIBLE: _INFEASIBLE}.get(feasible.status, found.status)
+        return self._result(instance, found, limits)
+
+    def _options(self, limits: Limits) -> dict[str, float | int | bool]:
+        options: dict[str, float | int | bool] = {"presolve": self.presolve, "mip_rel_gap": self.gap}
+        if limits.seconds is not None:
+            options["time_limit"] = limits.remaining()
+        if self.node_limit is not None:
+            options["node_limit"] = self.node_limit
+        return options
+
+    def _result(self, instance: ProgramInstance, found: Any, limits: Limits) -> Result:
+        nodes = {"nodes": int(getattr(found, "mip_node_count", None) or 0)}
+        message = str(found.message or "").partition("\n")[0]
+        limit = self._limit(limits) if found.status == _LIMIT else None
+        bound = _number(getattr(found, "mip_dual_bound", None)) + instance.offset
+        if found.x is None:
+            if found.status == _INFEASIBLE:
+                return Result(None, Status.INFEASIBLE, stats=nodes, message=message)
+            if found.status == _UNBOUNDED:
+                bound, message = -math.inf, "the objective has no lower bound"
+            return Result(None, Status.UNKNOWN, limit, bound, nodes, message)
+        point = ProgramPoint(whole(instance, found.x))
+        value = instance.value(point)
+        if found.status == _OPTIMAL and not instance.integral.any():
+            bound = value  # a linear program: HiGHS reports no bound of its own
+        if found.status == _OPTIMAL and self.gap == 0.0:
+            # Bound and value of one optimum may differ by the engine's tolerance; the lower of the two is the claim.
+            return Result(point, Status.OPTIMAL, None, min(bound, value), nodes, message)
+        return Result(point, Status.FEASIBLE, limit, min(bound, value), nodes, message)
+
+    def _limit(self, limits: Limits) -> Limit:
+        """Which limit it was; scipy has one code for both."""
+        out_of_time = limits.reached() is not None or self.node_limit is None
+        return Limit.TIME if out_of_time else Limit.NODE
+
+
+def _number(value: Any) -> float:
+    """A dual bound as scipy reports it: absent or NaN is none."""
+    return -math.inf if value is None or math.isnan(value) else float(value)
