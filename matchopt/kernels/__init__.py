@@ -1,0 +1,7 @@
+"""Matching costs of target rows with hardware neurons: the hot loops, compiled on first use."""
+
+from matchopt.kernels.matching import Matching as Matching
+from matchopt.kernels.matching import match_rows as match_rows
+from matchopt.kernels.pairs import cheapest_neurons as cheapest_neurons
+from matchopt.kernels.pairs import nearest_cell_costs as nearest_cell_costs
+from matchopt.kernels.pairs import pair_costs as pair_costs

@@ -1,0 +1,181 @@
+r"""The best gain of an interval together with the best matching, exactly.
+
+For a fixed matching M the cost at gain g is A - 2 g B + g^2 C with A = sum q w^2 over all connections and, over the
+matched ones, B = sum q w h and C = sum q (h^2 + v) >= 0 (a dropped connection keeps its q w^2, so it adds nothing to B
+and C). Its best gain is B / C, clipped to the interval.
+
+*Claim.* For 0 <= low < high it is enough to look at matchings that are optimal for some direction
+(alpha, beta) = (g^2, 2 g), low <= g <= high, with (0, 1) in place of g = 0; one matching per piece of the envelope
+L(alpha, beta) = min over M of alpha C - beta B. *Proof.* Let (g, M) be jointly optimal. M is optimal at gain g, so it
+attains L there (at g = 0 every pair costs A, so any matching does). L is concave, homogeneous and linear on finitely
+many cones; let M' be the matching kept for a cone that contains the direction of g. Being linear there, M' attains
+L at g too, and costs the same as M at g; the clipped gain of M' costs no more.
+
+The pieces are found by the recursion of Eisner and Severance: solve at both ends; where the two lines cross, solve
+again; stop when that brings nothing below the two lines. As L is concave, between two directions it lies above the
+linear function that agrees with it at both. That gives a lower bound a g^2 - 2 b g + A over the interval of gains, in
+closed form; a part whose bound does not beat the best cost found is cut off, so few pieces are ever visited.
+
+The end (0, 1) asks for the matching of largest B. By the rearrangement inequality it gives the most negative q w the
+lowest cells and the most positive the highest, in order; where dropping is allowed, only products q w h > 0 are kept.
+
+Negative gains are the same problem with all cells negated. With 0 inside the interval each side is solved by itself;
+the cost A of g = 0 is among the candidates of both, as M attains it or less at its clipped gain.
+
+References: Eisner and Severance, "Mathematical techniques for efficient record segmentation in large shared
+databases", J. ACM 23(4), 1976, 10.1145/321978.321982.
+"""
+
+from typing import no_type_check
+
+import numpy as np
+
+from matchopt.kernels.compiled import compiled
+from matchopt.kernels.row import match_row, relax_row, scale_cells
+from matchopt.kernels.runs import nearest_of_row
+from matchopt.kernels.small_assignment import DROPPED
+
+# Of A. Costs are differences of sums of that size, so finer differences between envelope pieces are rounding.
+ROUNDING = 1e-14
+
+
+@compiled
+@no_type_check
+def best_gain(w, q, uniform, steepest, cells, variance, n_cells, low, high, drop, distinct, near, kept, scratch):
+    """Least cost over gains in [low, high] and matchings of one row; (cost, gain), with the cells used in `kept`.
+
+    `w` ascending with importances `q`; `steepest` sorts q w ascending; `kept` counts cells in the order of `cells`,
+    -1 for dropped. Without `distinct` cells may be shared. Infeasible: cost inf.
+    """
+    gain = min(max(1.0, low), high)
+    square = 0.0
+    for e in range(w.size):
+        kept[e] = DROPPED
+        square += q[e] * w[e] * w[e]
+    best = square if drop or w.size == 0 else np.inf, gain
+    if w.size == 0 or n_cells == 0 or (distinct and w.size > n_cells and not drop):
+        return best
+    if high > 0.0:
+        row = w, q, uniform, steepest, cells, variance, n_cells, drop, distinct
+        best = _best_on_side(row, 1.0, max(low, 0.0), high, square, near, kept, scratch, best)
+    if low < 0.0:
+        negated = np.empty(cells.size)
+        noise = np.empty(variance.size)
+        scale_cells(-1.0, cells, variance, n_cells, negated, noise)
+        row = w, q, uniform, steepest, negated, noise, n_cells, drop, distinct
+        best = _best_on_side(row, -1.0, max(-high, 0.0), -low, square, near, kept, scratch, best)
+    return best
+
+
+@compiled
+@no_type_check
+def _best_on_side(row, sign, low, high, square, near, kept, scratch, best):
+    """`best_gain` for 0 <= low < high, improving on `best`; gains are reported times `sign`, which mirrors the cells.
+
+    A part of the envelope is a row of `parts`: (gain, alpha, beta, L, B, C) at its lower end, then at its upper end.
+    """
+    parts = np.empty((64, 12))
+    parts[0, 6:] = _solve_at(row, high, square, near, scratch)
+    best = _keep_better(row, sign, low, high, parts[0, 6:], near, kept, best)
+    parts[0, :6] = _solve_at(row, low, square, near, scratch)
+    best = _keep_better(row, sign, low, high, parts[0, :6], near, kept, best)
+    n_parts = 1
+    while n_parts:
+        n_parts -= 1
+        lower, upper = parts[n_parts, :6].copy(), parts[n_parts, 6:].copy()
+        if square + _bound(lower, upper) >= best[0] - ROUNDING * square:
+            continue
+        rise, run = lower[4] - upper[4], lower[5] - upper[5]
+        if rise <= 0.0 or run <= 0.0 or not lower[0] < 2.0 * rise / run < upper[0]:
+            continue  # the two lines are one
+        middle = _solve_at(row, 2.0 * rise / run, square, near, scratch)
+        best = _keep_better(row, sign, low, high, middle, near, kept, best)
+        if middle[3] >= middle[1] * lower[5] - middle[2] * lower[4] - ROUNDING * square:
+            continue
+        if n_parts + 2 > parts.shape[0]:
+            parts = np.concatenate((parts, np.empty_like(parts)))
+        parts[n_parts, :6], parts[n_parts, 6:] = lower, middle
+        parts[n_parts + 1, :6], parts[n_parts + 1, 6:] = middle, upper
+        n_parts += 2
+    return best
+
+
+@compiled
+@no_type_check
+def _bound(lower, upper):
+    """Least a g^2 - 2 b g over the gains of a part, a and b agreeing with L at both ends."""
+    determinant = upper[1] * lower[2] - lower[1] * upper[2]
+    a = (upper[3] * lower[2] - lower[3] * upper[2]) / determinant
+    b = (lower[1] * upper[3] - upper[1] * lower[3]) / determinant
+    least = min(a * upper[0] * upper[0] - 2.0 * b * upper[0], a * lower[0] * lower[0] - 2.0 * b * lower[0])
+    if a > 0.0 and lower[0] < b / a < upper[0]:
+        least = -b * b / a
+    return least
+
+
+@compiled
+@no_type_check
+def _solve_at(row, gain, square, near, scratch):
+    """Optimal matching at a gain > 0, or that of largest B at gain 0, in `near`; returns (gain, alpha, beta, L, B, C)."""
+    w, q, uniform, steepest, cells, variance, n_cells, drop, distinct = row
+    scaled, noise, conflicts, _best, work = scratch
+    if gain > 0.0:
+        scale_cells(gain, cells, variance, n_cells, scaled, noise)
+        nearest_of_row(w, scaled, n_cells, near)
+        if distinct:
+            cost = match_row(
+                0, w.size, w, q, uniform, scaled, noise, n_cells, drop, near, np.inf, conflicts, work
+            )  # fmt: skip
+        else:
+            cost = relax_row(0, w.size, w, q, scaled, noise, n_cells, drop, near)
+    else:
+        _steepest_matching(row, near)
+    along, energy = 0.0, 0.0
+    for e in range(w.size):
+        k = near[e]
+        if k >= 0:
+            along += q[e] * w[e] * cells[k]
+            energy += q[e] * (cells[k] * cells[k] + (variance[k] if variance.size else 0.0))
+    if gain > 0.0:
+        return np.array([gain, gain * gain, 2.0 * gain, cost - square, along, energy])
+    return np.array([0.0, 0.0, 1.0, -along, along, energy])
+
+
+@compiled
+@no_type_check
+def _steepest_matching(row, near):
+    """Matching of largest B (rearrangement inequality)."""
+    w, q, _uniform, steepest, cells, _variance, n_cells, drop, distinct = row
+    for e in range(w.size):
+        near[e] = DROPPED
+    low, high = 0, n_cells - 1
+    for e in steepest:
+        if q[e] * w[e] >= 0.0 or (drop and (low >= n_cells or cells[low] >= 0.0)):
+            break
+        near[e] = low
+        low += distinct
+    for e in steepest[::-1]:
+        if q[e] * w[e] < 0.0 or (drop and (q[e] * w[e] == 0.0 or high < 0 or cells[high] <= 0.0)):
+            break
+        near[e] = high
+        high -= distinct
+
+
+@compiled
+@no_type_check
+def _keep_better(row, sign, low, high, line, near, kept, best):
+    """Evaluate the matching in `near` at its own best gain; the better of it and `best`, its cells in `kept`."""
+    w, q, _uniform, _steepest, cells, variance, n_cells, _drop, _distinct = row
+    gain = min(max(line[4] / line[5], low), high) if line[5] > 0.0 else line[0]
+    cost = 0.0
+    for e in range(w.size):
+        k = near[e]
+        error = w[e] - (gain * cells[k] if k >= 0 else 0.0)
+        noise = variance[k] if k >= 0 and variance.size else 0.0
+        cost += q[e] * (error * error + gain * gain * noise)
+    if cost >= best[0]:
+        return best
+    for e in range(w.size):
+        mirrored = sign < 0.0 and near[e] >= 0
+        kept[e] = n_cells - 1 - near[e] if mirrored else near[e]
+    return cost, sign * gain

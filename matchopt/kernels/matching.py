@@ -1,0 +1,112 @@
+"""The optimal wiring itself, for hardware neurons that are already chosen."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from matchopt.errors import InvalidSolution, Refused
+from matchopt.instances import Gains, Hardware, Target
+from matchopt.kernels.block import block_interval_matchings, block_matchings
+from matchopt.kernels.rows import CellSorter, RowBlock, finite_values, row_blocks
+
+MOST_ROWS = 256  # rows wired together; bounds the sorted cells held at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """Optimal wiring of every row on its hardware neuron.
+
+    Parameters
+    ----------
+    cell_of : cell of each connection, -1 for dropped, shape (connections,).
+    gain : gain of each row, shape (m,).
+    cost : cost of each row, shape (m,), the same as `pair_costs` up to rounding.
+    """
+
+    cell_of: Int[np.ndarray, " connections"]
+    gain: Float[np.ndarray, " rows"]
+    cost: Float[np.ndarray, " rows"]
+
+
+def match_rows(
+    target: Target,
+    hardware: Hardware,
+    neuron_of: Int[np.ndarray, " rows"],
+    *,
+    gains: Gains,
+    drop: bool,
+    importance: Float[np.ndarray, " connections"] | None = None,
+) -> Matching:
+    """Wire every row optimally on the hardware neuron it has been given.
+
+    Parameters
+    ----------
+    target, hardware, gains, drop, importance : as for `pair_costs`.
+    neuron_of : hardware neuron of each row, in 0 .. M - 1; two rows may share one here.
+
+    Returns
+    -------
+    The cells, gains and costs. Of equally good gains of a finite set the first is taken; rows without connections get
+    the first gain, or that of an interval nearest to 1.
+
+    Raises
+    ------
+    InvalidSolution
+        when `neuron_of` has the wrong length or names a neuron that does not exist.
+    InvalidInstance
+        when `importance` does not fit the target.
+    Refused
+        when a row has more connections than its neuron has usable cells and `drop` is off.
+    """
+    blocks = row_blocks(target, importance, MOST_ROWS)
+    _check(target, hardware, neuron_of, drop)
+    sorter = CellSorter.of(hardware)
+    cell_of = np.full(target.n_connections, -1, np.int64)
+    gain, cost = np.empty(target.n_rows), np.empty(target.n_rows)
+    for block in blocks:
+        span = slice(block.first, block.first + block.n_rows)
+        _match_block(sorter, block, neuron_of[span], gains, drop, cell_of, gain[span], cost[span])
+    return Matching(cell_of, gain, cost)
+
+
+def _match_block(
+    sorter: CellSorter,
+    block: RowBlock,
+    neurons: Int[np.ndarray, " rows"],
+    gains: Gains,
+    drop: bool,
+    cell_of: Int[np.ndarray, " all_connections"],
+    gain: Float[np.ndarray, " rows"],
+    cost: Float[np.ndarray, " rows"],
+) -> None:
+    found = sorter.sort(neurons, with_order=True)
+    assert found.order is not None
+    at = np.full(len(block.connection), -1, np.int32)
+    cells, variance, n_usable, rows = found.cells, found.variance, found.n_usable, block.compiled
+    values = finite_values(gains)
+    if values is None:
+        low, high = gains.low, gains.high
+        block_interval_matchings(cells, variance, n_usable, rows, block.steepest, low, high, drop, at, gain, cost)
+    else:
+        block_matchings(cells, variance, n_usable, rows, values, drop, at, gain, cost)
+    row = np.repeat(np.arange(block.n_rows), np.diff(block.starts))
+    wired = at >= 0
+    cell_of[block.connection[wired]] = found.order[row[wired], at[wired]]
+
+
+def _check(target: Target, hardware: Hardware, neuron_of: Int[np.ndarray, " rows"], drop: bool) -> None:
+    if neuron_of.shape != (target.n_rows,):
+        raise InvalidSolution(f"neuron_of must have one neuron per row, {target.n_rows}, found {neuron_of.shape}")
+    outside = (neuron_of < 0) | (neuron_of >= hardware.n_neurons)
+    if outside.any():
+        i = int(np.argmax(outside))
+        raise InvalidSolution(f"neuron_of, row {i}: {neuron_of[i]} is not in 0 .. {hardware.n_neurons - 1}")
+    usable = hardware.n_usable[neuron_of]
+    short = (target.fan_in > usable) & (not drop)
+    if short.any():
+        i = int(np.argmax(short))
+        raise Refused(
+            f"row {i} has {target.fan_in[i]} connections, but its hardware neuron {neuron_of[i]} has only {usable[i]} "
+            "usable cells; allow dropping or choose another neuron"
+        )

@@ -1,0 +1,112 @@
+"""One row against one hardware neuron at one gain: each case goes to the fastest method that is exact for it."""
+
+from typing import no_type_check
+
+import numpy as np
+
+from matchopt.kernels.banded import banded_cost, banded_noisy_cost, drop_cost
+from matchopt.kernels.compiled import compiled, compiled_sum
+from matchopt.kernels.runs import nearest_cost, resolve_conflicts
+from matchopt.kernels.small_assignment import DROPPED, assign, matched_cost
+
+# Cells looked at per target up to which the table of dynamic programming beats the other methods; measured on an
+# AMD EPYC 7003 (benches/kernel_ratios.py --crossover). A wrong value costs time only.
+BAND_BEATS_RUNS = 22
+BAND_BEATS_PATHS = 64
+TABLE_BEATS_PATHS = 40
+
+
+@compiled
+@no_type_check
+def row_cost(a, b, weights, importance, uniform, cells, variance, n_cells, drop, near, limit, conflicts, best, work):
+    """Cost of the optimal matching, or any value >= `limit` where the optimum is at least that; spoils `near`."""
+    n = b - a
+    if uniform and 0 < n <= n_cells:
+        if not drop and n_cells - n < BAND_BEATS_RUNS and variance.size == 0:
+            return importance[a] * banded_cost(a, b, weights, cells, n_cells, best)
+        if not drop and n_cells - n < BAND_BEATS_PATHS and variance.size > 0:
+            return importance[a] * banded_noisy_cost(a, b, weights, cells, variance, n_cells, best)
+    return match_row(a, b, weights, importance, uniform, cells, variance, n_cells, drop, near, limit, conflicts, work)
+
+
+@compiled
+@no_type_check
+def match_row(a, b, weights, importance, uniform, cells, variance, n_cells, drop, near, limit, conflicts, work):
+    """Like `row_cost`, and `near[a:b]` holds the cells used where the result is below `limit`.
+
+    On entry `near` holds the nearest cells (anything where n_cells is 0).
+    """
+    if n_cells == 0 or b == a:
+        return _without_cells(a, b, weights, importance, drop, near)
+    if b - a > n_cells and not drop:
+        return np.inf
+    if uniform and not drop and variance.size == 0:
+        error, found = nearest_cost(a, b, weights, cells, near, conflicts)
+        if found and importance[a] * error < limit:
+            error += resolve_conflicts(a, b, weights, cells, n_cells, near, conflicts, found)
+        return importance[a] * error
+    if _weighted_floor(a, b, weights, importance, cells, drop, near) >= limit:
+        return np.inf
+    return assign(a, b, weights, importance, cells, variance, n_cells, drop, near, work)
+
+
+@compiled
+@no_type_check
+def relax_row(a, b, weights, importance, cells, variance, n_cells, drop, near):
+    """Cost with every target on its cheapest cell, distinct or not; `near[a:b]` goes from nearest to cheapest cells."""
+    if n_cells == 0 or b == a:
+        return _without_cells(a, b, weights, importance, drop, near)
+    cost = 0.0
+    for e in range(a, b):
+        least = weights[e] * weights[e] if drop else np.inf
+        cheapest = DROPPED
+        start = near[e]
+        for side in range(2):
+            step = 2 * side - 1
+            k = start + side
+            while 0 <= k < n_cells:
+                difference = weights[e] - cells[k]
+                if difference * difference >= least:
+                    break
+                reach = matched_cost(e, k, weights, cells, variance)
+                if reach < least:
+                    least = reach
+                    cheapest = k
+                k += step
+        near[e] = cheapest
+        cost += importance[e] * least
+    return cost
+
+
+@compiled
+@no_type_check
+def scale_cells(gain, cells, variance, n_cells, scaled, noise):
+    """Write gain * cells in ascending order, and their noise gain^2 * variance along with them."""
+    for k in range(n_cells):
+        at = k if gain >= 0.0 else n_cells - 1 - k
+        scaled[at] = gain * cells[k]
+        if variance.size:
+            noise[at] = gain * gain * variance[k]
+
+
+@compiled
+@no_type_check
+def _without_cells(a, b, weights, importance, drop, near):
+    cost = 0.0
+    for e in range(a, b):
+        near[e] = DROPPED
+        cost += importance[e] * weights[e] * weights[e] if drop else np.inf
+    return cost
+
+
+@compiled_sum
+@no_type_check
+def _weighted_floor(a, b, weights, importance, cells, drop, near):
+    cost = 0.0
+    for e in range(a, b):
+        difference = weights[e] - cells[near[e]]
+        least = difference * difference
+        if drop:
+            least = min(least, weights[e] * weights[e])
+        cost += importance[e] * least
+    return cost

@@ -1,0 +1,181 @@
+"""Targets and hardware neurons sorted and packed for the compiled loops."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from matchopt.errors import InvalidInstance
+from matchopt.instances import Gains, Hardware, Target
+from matchopt.instances.arrays import is_constant
+
+# Connections per block of rows, so that what one merge writes (4 bytes each) stays in the second-level cache.
+BLOCK_CONNECTIONS = 65536
+
+
+@dataclass(frozen=True, eq=False)
+class RowBlock:
+    """Consecutive target rows, each sorted by weight.
+
+    Parameters
+    ----------
+    first : number of the first row.
+    connection : number of each connection in the target, in the order used here.
+    starts : start of each row, shape (rows + 1,).
+    weights, importance : of each connection, weights ascending within a row.
+    uniform : whether importance is constant within each row.
+    ascending : all weights of the block in ascending order, with a trailing inf.
+    place : position in `weights` of each entry of `ascending`.
+    """
+
+    first: int
+    connection: Int[np.ndarray, " connections"]
+    starts: Int[np.ndarray, " rows_and_one"]
+    weights: Float[np.ndarray, " connections"]
+    importance: Float[np.ndarray, " connections"]
+    uniform: Bool[np.ndarray, " rows"]
+    ascending: Float[np.ndarray, " connections_and_one"]
+    place: Int[np.ndarray, " connections"]
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.uniform)
+
+    @property
+    def longest(self) -> int:
+        """Most connections of a row."""
+        return int(np.diff(self.starts).max(initial=0))
+
+    @property
+    def compiled(self) -> tuple[Any, ...]:
+        """What the compiled loops take as `rows`."""
+        return (
+            self.starts, self.weights, self.importance, self.uniform, self.ascending, self.place, self.longest,
+        )  # fmt: skip
+
+    @property
+    def steepest(self) -> Int[np.ndarray, " connections"]:
+        """Order of importance * weight within each row, counted from the row's start."""
+        row = np.repeat(np.arange(self.n_rows), np.diff(self.starts))
+        order = np.lexsort((self.importance * self.weights, row))
+        return (order - self.starts[row]).astype(np.int32)
+
+
+def row_blocks(
+    target: Target, importance: Float[np.ndarray, " connections"] | None, most_rows: int = 4096
+) -> list[RowBlock]:
+    """Split the target into blocks of at most `most_rows` consecutive rows.
+
+    Raises
+    ------
+    InvalidInstance
+        when `importance` has the wrong length, or a value is negative or not finite.
+    """
+    importance = _checked(target, importance)
+    blocks = []
+    first = 0
+    while first < target.n_rows:
+        room = int(target.indptr[first]) + BLOCK_CONNECTIONS
+        last = max(first + 1, int(np.searchsorted(target.indptr, room, side="right")) - 1)
+        last = min(last, first + most_rows, target.n_rows)
+        blocks.append(_block(target, importance, first, last))
+        first = last
+    return blocks
+
+
+@dataclass(frozen=True, eq=False)
+class SortedCells:
+    """Usable cells of some hardware neurons in ascending order of their weight.
+
+    Parameters
+    ----------
+    cells : weights, unusable cells last as inf.
+    variance : read noise in the same order; no columns where all of it is zero.
+    n_usable : number of usable cells of each neuron.
+    order : cell of each position, where asked for.
+    """
+
+    cells: Float[np.ndarray, "neurons cells"]
+    variance: Float[np.ndarray, "neurons noisy_cells"]
+    n_usable: Int[np.ndarray, " neurons"]
+    order: Int[np.ndarray, "neurons cells"] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class CellSorter:
+    """Sorts the cells of a few hardware neurons at a time, so that no sorted copy of the hardware is ever kept."""
+
+    hardware: Hardware
+    noisy: bool
+    all_usable: bool
+
+    @classmethod
+    def of(cls, hardware: Hardware) -> "CellSorter":
+        """Look once at which arrays are at their default."""
+        return cls(hardware, not is_constant(hardware.variance, 0.0), is_constant(hardware.usable, True))
+
+    def sort(self, neurons: slice | Int[np.ndarray, " some"], with_order: bool = False) -> SortedCells:
+        """The sorted cells of `neurons`."""
+        cells = self.hardware.weights[neurons]
+        n_usable = np.full(len(cells), cells.shape[1], np.int64)
+        if not self.all_usable:
+            usable = self.hardware.usable[neurons]
+            cells = np.where(usable, cells, np.inf)
+            n_usable = np.asarray(usable.sum(axis=1), np.int64)
+        if not (self.noisy or with_order):
+            return SortedCells(np.sort(cells, axis=1), np.empty((len(cells), 0)), n_usable)
+        order = np.argsort(cells, axis=1, kind="stable")
+        variance = np.empty((len(cells), 0))
+        if self.noisy:
+            variance = np.take_along_axis(self.hardware.variance[neurons], order, axis=1)
+        return SortedCells(np.take_along_axis(cells, order, axis=1), variance, n_usable, order)
+
+
+def neuron_blocks(n_neurons: int, threads: int) -> Iterator[slice]:
+    """Slices of hardware neurons, small enough that threads end together."""
+    size = max(1, min(16, n_neurons // (8 * threads)))
+    for first in range(0, n_neurons, size):
+        yield slice(first, min(first + size, n_neurons))
+
+
+def finite_values(gains: Gains) -> Float[np.ndarray, " gains"] | None:
+    """The gains as an array, or None for a true interval."""
+    if gains.values is not None:
+        return np.array(gains.values)
+    return np.array([gains.low]) if gains.low == gains.high else None
+
+
+def _checked(target: Target, importance: Float[np.ndarray, " connections"] | None) -> Float[np.ndarray, " connections"]:
+    if importance is None:
+        return target.importance
+    if importance.shape != (target.n_connections,):
+        raise InvalidInstance(
+            f"importance must have one value per connection, {target.n_connections}, found shape {importance.shape}"
+        )
+    wrong = ~(np.isfinite(importance) & (importance >= 0.0))
+    if wrong.any():
+        e = int(np.argmax(wrong))
+        raise InvalidInstance(f"importance must be finite and >= 0, found {importance[e]} at connection {e}")
+    return importance
+
+
+def _block(target: Target, importance: Float[np.ndarray, " connections"], first: int, last: int) -> RowBlock:
+    start, stop = int(target.indptr[first]), int(target.indptr[last])
+    starts = (target.indptr[first : last + 1] - start).astype(np.int32)
+    weights = target.weights[start:stop]
+    by_weight = np.argsort(weights)
+    row = np.repeat(np.arange(last - first), np.diff(starts))
+    # Sorting the rows of `by_weight` stably leaves each row ascending.
+    by_row = np.argsort(row[by_weight], kind="stable")
+    place = np.empty(len(weights), np.int32)
+    place[by_row] = np.arange(len(weights), dtype=np.int32)
+    connection = start + by_weight[by_row]
+    weight = importance[connection]
+    differs = np.zeros(last - first, bool)
+    if len(weight):
+        differs[row[1:][(np.diff(weight) != 0) & (np.diff(row) == 0)]] = True
+    ascending = np.append(weights[by_weight], np.inf)
+    return RowBlock(first, connection, starts, target.weights[connection], weight, ~differs, ascending, place)

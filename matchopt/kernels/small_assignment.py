@@ -1,0 +1,157 @@
+"""Exact matching of one row with one hardware neuron by shortest augmenting paths, for any importances.
+
+Needed where importance differs within a row (then the best matching may cross), and fast wherever cells are plenty.
+Cells are sorted, so the cost of a target rises to both sides of its nearest cell, apart from read noise, which is never
+negative. Prices of cells are never positive. A scan that walks outwards from the nearest cell may therefore stop as soon
+as the squared error alone reaches the best free cell found so far: only a handful of cells are looked at. A target that
+may be dropped has a private dummy cell at the cost of its square.
+
+References: Crouse, "On implementing 2D rectangular assignment algorithms", IEEE Trans. Aerosp. Electron. Syst. 52(4),
+2016, 10.1109/TAES.2016.140952.
+"""
+
+from typing import no_type_check
+
+import numpy as np
+
+from matchopt.kernels.compiled import compiled
+
+DROPPED = -1
+
+
+@compiled
+@no_type_check
+def workspace(n_targets, n_cells):
+    """Scratch of `assign` for rows of at most `n_targets` targets: (per target), (per cell)."""
+    used = np.full(n_targets, DROPPED, np.int32)
+    price_of_target = np.zeros(n_targets)
+    owner = np.full(n_cells, -1, np.int32)
+    price_of_cell = np.zeros(n_cells)
+    distance = np.full(n_cells, np.inf)
+    via = np.empty(n_cells, np.int32)
+    touched = np.empty(n_cells, np.int32)
+    settled = np.empty(n_cells)
+    return used, price_of_target, owner, price_of_cell, distance, via, touched, settled
+
+
+@compiled
+@no_type_check
+def assign(a, b, weights, importance, cells, variance, n_cells, drop, near, work):
+    """Cost of the optimal matching; on return `near[a:b]` holds the cells used, -1 for a dropped target.
+
+    On entry `near` holds the nearest cells. Needs b - a <= n_cells unless `drop`, and n_cells >= 1. `variance` may be
+    empty. `work` comes from `workspace` and is left as it was found.
+    """
+    used, price_of_target, owner, price_of_cell = work[0], work[1], work[2], work[3]
+    for e in range(a, b):
+        price_of_target[e - a] = 0.0
+        used[e - a] = DROPPED
+    for e in range(a, b):
+        _augment(e, a, weights, importance, cells, variance, n_cells, drop, near, work)
+    cost = 0.0
+    for e in range(a, b):
+        k = used[e - a]
+        near[e] = k
+        if k >= 0:
+            owner[k] = -1
+            price_of_cell[k] = 0.0
+        cost += importance[e] * matched_cost(e, k, weights, cells, variance)
+    return cost
+
+
+@compiled
+@no_type_check
+def matched_cost(e, k, weights, cells, variance):
+    """Squared error plus noise of target e on cell k; its square where k is -1 (dropped)."""
+    if k < 0:
+        return weights[e] * weights[e]
+    difference = weights[e] - cells[k]
+    noise = variance[k] if variance.size else 0.0
+    return difference * difference + noise
+
+
+@compiled
+@no_type_check
+def _augment(new, a, weights, importance, cells, variance, n_cells, drop, near, work):
+    """Bring target `new` into the matching by a shortest augmenting path (Crouse, section III)."""
+    used, price_of_target, owner, price_of_cell, distance, via, touched, settled = work
+    n_touched = 0
+    n_settled = 0
+    best = np.inf  # length of the shortest path to a free cell or a drop, which ends at (end, end_cell)
+    end = new
+    end_cell = DROPPED
+    e = new
+    length = 0.0
+    while True:
+        w = weights[e]
+        q = importance[e]
+        offset = length - price_of_target[e - a]
+        if drop and offset + q * w * w < best:
+            best, end, end_cell = offset + q * w * w, e, DROPPED
+        for side in range(2):
+            step = 2 * side - 1
+            k = near[e] + side
+            while 0 <= k < n_cells:
+                difference = w - cells[k]
+                reach = offset + q * difference * difference
+                if reach >= best:
+                    break
+                if variance.size:
+                    reach += q * variance[k]
+                reach -= price_of_cell[k]
+                if owner[k] < 0:
+                    if reach < best:
+                        best, end, end_cell = reach, e, k
+                elif reach < distance[k]:
+                    if distance[k] == np.inf:
+                        touched[n_touched] = k
+                        n_touched += 1
+                    distance[k] = reach
+                    via[k] = e
+                k += step
+        at = _nearest_touched(touched, n_settled, n_touched, distance)
+        if at < 0 or distance[touched[at]] >= best:
+            break
+        k = touched[at]
+        touched[at] = touched[n_settled]
+        touched[n_settled] = k
+        length = distance[k]
+        settled[n_settled] = length
+        distance[k] = -np.inf  # rounding must not reopen a settled cell
+        n_settled += 1
+        e = owner[k]
+    price_of_target[new - a] += best
+    for i in range(n_settled):
+        k = touched[i]
+        price_of_cell[k] += settled[i] - best
+        price_of_target[owner[k] - a] += best - settled[i]
+    for i in range(n_touched):
+        distance[touched[i]] = np.inf
+    _shift_along(end, end_cell, new, a, used, owner, via)
+
+
+@compiled
+@no_type_check
+def _nearest_touched(touched, n_settled, n_touched, distance):
+    at = -1
+    least = np.inf
+    for i in range(n_settled, n_touched):
+        if distance[touched[i]] < least:
+            least = distance[touched[i]]
+            at = i
+    return at
+
+
+@compiled
+@no_type_check
+def _shift_along(e, k, new, a, used, owner, via):
+    """Give cell k to target e, the cell e had to the target before it on the path, and so on up to `new`."""
+    while True:
+        had = used[e - a]
+        used[e - a] = k
+        if k >= 0:
+            owner[k] = e
+        if e == new:
+            return
+        k = had
+        e = via[k]
