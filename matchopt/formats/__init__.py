@@ -1,5 +1,11 @@
 """Reading and writing: matchopt's own format, and those of others. One module per format; docs/formats.md has them."""
 
+from matchopt.formats.catalogue import CatalogueEntry as CatalogueEntry
+from matchopt.formats.catalogue import file_sha256 as file_sha256
+from matchopt.formats.catalogue import find_entry as find_entry
+from matchopt.formats.catalogue import read_catalogue as read_catalogue
+from matchopt.formats.hardware import read_array as read_array
+from matchopt.formats.hardware import read_hardware as read_hardware
 from matchopt.formats.own import SolutionFile as SolutionFile
 from matchopt.formats.registry import FORMATS as FORMATS
 from matchopt.formats.registry import Format as Format

@@ -53,8 +53,8 @@ class Bounds:
             )
         if column not in self.low and self.high.get(column, 0.0) < 0:
             return (
-                f"has the upper bound {self.high[column]} and no lower one, which some programs read as 0 and others as "
-                "-infinity; give it a bound, LO or MI",
+                f"has the upper bound {self.high[column]} and no lower one, which some programs read as 0 and "
+                "others as -infinity; give it a bound, LO or MI",
                 self.high_line[column],
             )
         return "", None

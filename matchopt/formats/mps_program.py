@@ -101,21 +101,21 @@ def build(rows: Rows, entries: Entries, bounds: Bounds, sense: int, name: str, s
     kept = [r for r, kind in enumerate(rows.kinds) if kind != "N"]
     limits = [rows.limits(r) for r in kept]
     _check_limits(rows, kept, limits, source)
-    row, column = np.array(entries.rows, dtype=np.int64), np.array(entries.columns, dtype=np.int64)
+    of_row, of_column = np.array(entries.rows, dtype=np.int64), np.array(entries.columns, dtype=np.int64)
     value = np.array(entries.values, dtype=np.float64)
     cost = np.zeros(n)
-    cost[column[row == objective]] = value[row == objective]
+    cost[of_column[of_row == objective]] = value[of_row == objective]
     place = np.full(len(rows.kinds), -1)
     place[kept] = np.arange(len(kept))
-    inside = place[row] >= 0
-    order = np.lexsort((column[inside], place[row][inside]))
-    counts = np.bincount(place[row][inside], minlength=len(kept)) if len(kept) else np.zeros(0, np.int64)
+    inside = place[of_row] >= 0
+    order = np.lexsort((of_column[inside], place[of_row][inside]))
+    counts = np.bincount(place[of_row][inside], minlength=len(kept)) if len(kept) else np.zeros(0, np.int64)
     names = list(rows.number)
     offset = 0.0 - rows.rhs.get(objective, 0.0)
     return ProgramInstance(
         cost=cost if sense > 0 else 0.0 - cost,
         indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        indices=column[inside][order],
+        indices=of_column[inside][order],
         coefficients=value[inside][order],
         row_low=np.array([low for low, _ in limits], dtype=np.float64),
         row_high=np.array([high for _, high in limits], dtype=np.float64),

@@ -1,4 +1,4 @@
-"""MPS, read: integer linear programs in the fixed or the free layout; what is ambiguous is refused (docs/formats.md)."""
+"""MPS, read in the fixed or the free layout; what programs read differently is refused (docs/formats.md)."""
 
 import re
 from collections.abc import Callable

@@ -37,9 +37,12 @@ def is_sparse(source: Source) -> bool:
         return False
     n = float(source.numbers[0])
     pairs = source.numbers[1:].reshape(-1, 3)[:, :2]
-    if not n.is_integer() or (pairs != np.floor(pairs)).any() or (pairs < 1).any() or (pairs > n).any():
+    if not 0 <= n < 2**31 or not n.is_integer() or (pairs != np.floor(pairs)).any():
         return False
-    return len(np.unique(pairs, axis=0)) == len(pairs)
+    if (pairs < 1).any() or (pairs > n).any():
+        return False
+    keys = np.sort((pairs[:, 0] - 1) * n + pairs[:, 1])
+    return not (np.diff(keys) == 0).any()
 
 
 def read_dense(source: Source) -> AssignmentInstance:

@@ -111,9 +111,10 @@ def _problems(tokens: Num[np.ndarray, " tokens"]) -> int | None:
     """The count in front, when exactly as many problems follow."""
     if len(tokens) == 0 or not 1 <= tokens[0] < 2**31 or tokens[0] != np.floor(tokens[0]):
         return None
-    at: int | None = 1
+    at = 1
     for _ in range(min(int(tokens[0]), len(tokens))):
-        at = _end(tokens, at)
-        if at is None:
+        end = _end(tokens, at)
+        if end is None:
             return None
+        at = end
     return int(tokens[0]) if at == len(tokens) else None

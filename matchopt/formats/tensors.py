@@ -69,7 +69,9 @@ def read_header(data: bytes, fail: Fail) -> tuple[dict[str, str], list[TensorEnt
     if len(header) > MAX_TENSORS:
         raise fail(f"header: at most {MAX_TENSORS} tensors are read, found {len(header)}")
     size = len(data) - 8 - length
-    entries = sorted((_entry(*item, size, fail) for item in header.items()), key=lambda e: (e.begin, e.end))
+    entries = sorted(
+        (_entry(name, fields, size, fail) for name, fields in header.items()), key=lambda e: (e.begin, e.end)
+    )
     at = 0
     for entry in entries:
         if entry.begin != at:
