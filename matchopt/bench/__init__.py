@@ -1,0 +1,1 @@
+"""Results: their record on disk, their figures, and tables of them."""

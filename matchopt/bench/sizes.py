@@ -1,0 +1,20 @@
+"""The size of an instance in words."""
+
+from matchopt.instances import AssignmentInstance, Instance, LayerInstance, NetworkInstance, ProgramInstance
+
+
+def size_of(instance: Instance) -> str:
+    """The size of an instance, such as "300 rows on 300 neurons with 10 cells, 2400 connections"."""
+    if isinstance(instance, NetworkInstance):
+        return "; ".join(size_of(layer) for layer in instance.layers)
+    if isinstance(instance, LayerInstance):
+        target, hardware = instance.target, instance.hardware
+        return (
+            f"{target.n_rows} rows of {target.n_inputs} inputs, {target.n_connections} connections, "
+            f"on {hardware.n_neurons} neurons with {hardware.n_cells} cells"
+        )
+    if isinstance(instance, AssignmentInstance):
+        return f"{instance.n_rows} rows, {instance.n_cols} columns, {instance.n_pairs} pairs"
+    if isinstance(instance, ProgramInstance):
+        return f"{instance.n_rows} rows, {instance.n_variables} variables, {len(instance.coefficients)} coefficients"
+    return instance.kind

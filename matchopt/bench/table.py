@@ -1,0 +1,41 @@
+"""Tables for people."""
+
+import io
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+WIDE = 250  # columns where the output is no terminal, so that nothing is cut
+
+
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", file: TextIO | None = None
+) -> None:
+    """Print a table; a column whose name begins with > is aligned to the right, and an empty row is a line.
+
+    Parameters
+    ----------
+    columns : names of the columns.
+    rows : one text per column; nothing is cut where the output is no terminal.
+    title : line above the table.
+    file : where to; default standard output.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    out = file or sys.stdout
+    page = io.StringIO()
+    console = Console(file=page, width=Console().width if out.isatty() else WIDE, highlight=False)
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        right = column.startswith(">")
+        table.add_column(column.removeprefix(">"), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        if row:
+            table.add_row(*(Text(cell) for cell in row))  # texts are shown as they are, brackets included
+        else:
+            table.add_section()
+    console.print(table)
+    out.write("".join(line.rstrip() + "\n" for line in page.getvalue().splitlines()))

@@ -1,0 +1,45 @@
+"""The group of all commands. Their modules load when they are called, so that `--help` answers at once."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from matchopt.cli.group import CommandTable, LazyGroup
+from matchopt.cli.settings import FILE, Settings
+
+COMMANDS: CommandTable = {
+    "demo": ("demonstration", "From a trained MNIST network to checked mappings, in one go."),
+    "train": ("networks", "Train a sparse network on MNIST."),
+    "export": ("exporting", "Make an instance: a trained network and the chip it shall run on."),
+    "solve": ("solving", "Solve an instance and check the solution."),
+    "check": ("solving", "Check a solution by the definition, and prove how good it is."),
+    "evaluate": ("networks", "Accuracy of a mapped network beside that of its target."),
+    "convert": ("converting", "Write a file in another format, or reduced to a simpler kind."),
+    "solvers": ("extending", "List the solvers with their options."),
+    "plugins": ("extending", "List the plugins, those that failed to load included."),
+    "new-plugin": ("extending", "Start a plugin of your own from a working template."),
+    "check-solver": ("extending", "Run the conformance kit on a solver."),
+    "problems": ("catalogue", "List the problems that ship with matchopt, with their best known values."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Try `matchopt demo` first, then `matchopt COMMAND --help`: every command's help ends with an example.",
+)
+@click.option(
+    "--plugin", "plugins", type=FILE, multiple=True, help="Load solvers from this Python file too; repeatable."
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(version("matchopt"), prog_name="matchopt")
+@click.pass_context
+def main(context: click.Context, plugins: tuple[Path, ...], debug: bool) -> None:
+    """Map trained sparse networks onto hardware whose weights are random and fixed.
+
+    A mapping says which hardware neuron serves each neuron of the network, and which of its fixed weights listens to
+    which input. Solvers are plugins; every solution is checked, and proved optimal where that can be.
+    """
+    context.obj = Settings(list(plugins), debug)

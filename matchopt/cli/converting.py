@@ -1,0 +1,53 @@
+"""The command convert."""
+
+from pathlib import Path
+
+import click
+
+from matchopt.cli.settings import FILE, debug_option
+
+KINDS = ("layer", "assignment", "program")
+
+
+@click.command(epilog="Example: matchopt convert layer.matchopt layer.mps.gz --to program")
+@click.argument("source", type=FILE)
+@click.argument("target", type=FILE)
+@click.option(
+    "--to", "kind", type=click.Choice(KINDS), help="Reduce the instance to this kind first, exactly or not at all."
+)
+@click.option("--input-format", help="Format of SOURCE.  [default: recognised from content and ending]")
+@click.option("--format", "form", help="Format of TARGET.  [default: by its ending]")
+@click.option("--instance", type=FILE, help="The instance of a solution; wiring tables need it.")
+@debug_option
+def convert(
+    source: Path, target: Path, kind: str | None, input_format: str | None, form: str | None, instance: Path | None
+) -> None:
+    """Write the instance or solution in SOURCE as TARGET, in another format or reduced to a simpler kind.
+
+    The ladder leads from network to layer, assignment and program; a network of several layers becomes one file per
+    layer, numbered before the ending. Formats are matchopt, mps, lp (written only), orlib-assignment,
+    orlib-assignment-sparse, orlib-gap (read only), wiring-json and wiring-csv (solutions); .gz compresses.
+    """
+    from matchopt.formats import read, read_instance, write
+    from matchopt.instances import INSTANCES, Instance
+    from matchopt.reduce import reduction
+
+    given = None if instance is None else read_instance(instance)
+    found = read(source, input_format, instance=given)
+    if kind is None:
+        write(found, target, form, instance=given)
+        click.echo(f"Wrote {target}")
+        return
+    if not isinstance(found, Instance):
+        raise click.UsageError(f"--to reduces instances, and {source} holds a solution")
+    parts = reduction(found, INSTANCES[kind]).parts
+    for number, part in enumerate(parts):
+        place = target if len(parts) == 1 else _numbered(target, number)
+        write(part, place, form)
+        click.echo(f"Wrote {place}")
+
+
+def _numbered(path: Path, number: int) -> Path:
+    """`name.mps.gz` as `name.0.mps.gz`."""
+    stem, dot, endings = path.name.partition(".")
+    return path.with_name(f"{stem}.{number}{dot}{endings}")

@@ -1,0 +1,155 @@
+"""The commands solvers, plugins, new-plugin and check-solver."""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from matchopt.cli.settings import FILE, debug_option, plugin_option, settings
+
+
+@click.command(epilog="Example: matchopt solvers hungarian")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@plugin_option
+@debug_option
+def solvers(name: str | None, as_json: bool) -> None:
+    """List the solvers: what they solve, their options, and whether the packages they need are there.
+
+    With NAME, that solver alone, with what it says about itself.
+    """
+    from matchopt.bench.table import print_table
+    from matchopt.options import options_of
+    from matchopt.plugins import load_plugins
+
+    registry = load_plugins(settings().plugin_files)
+    chosen = [registry.entry(name)] if name else [registry.solvers[each] for each in sorted(registry.solvers)]
+    listed = []
+    for entry in chosen:
+        cls = entry.cls
+        missing = [module for module in cls.needs if find_spec(module.partition(".")[0]) is None]
+        options = [{"name": o.name, "type": o.type, "default": o.default, "doc": o.doc} for o in options_of(cls)]
+        state = (
+            "yes" if not missing else f"no: pip install 'matchopt[{cls.extra}]'" if cls.extra else f"no: {missing[0]}"
+        )
+        about = {
+            "name": cls.name,
+            "solves": cls.solves.kind,
+            "role": cls.role,
+            "available": not missing,
+            "state": state,
+        }
+        purpose = (cls.__doc__ or "").strip().splitlines()
+        listed.append({**about, "plugin": entry.plugin, "doc": purpose[0] if purpose else "", "options": options})
+    if as_json:
+        click.echo(json.dumps({"solvers": listed}))
+        return
+    columns = ["solver", "solves", "role", "available", "what it does"]
+    print_table(columns, [[s["name"], s["solves"], s["role"], s["state"], s["doc"]] for s in listed])
+    rows = [[s["name"], o["name"], o["type"], str(o["default"]), o["doc"]] for s in listed for o in s["options"]]
+    if rows:
+        print_table(["solver", "option", "type", "default", "meaning"], rows)
+    for failed in registry.failed:
+        click.echo(f"Warning: {failed}", err=True)
+
+
+@click.command(epilog="Example: matchopt plugins --plugin my_solver.py")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@plugin_option
+@debug_option
+def plugins(as_json: bool) -> None:
+    """List the plugins with version, hooks and solvers, and those that failed to load with the cause.
+
+    The environment variable MATCHOPT_PLUGINS chooses among the installed ones: names with commas between them.
+    """
+    from matchopt.bench.table import print_table
+    from matchopt.plugins import load_plugins
+
+    registry = load_plugins(settings().plugin_files)
+    if as_json:
+        loaded = [
+            {
+                "name": p.name,
+                "distribution": p.distribution,
+                "version": p.version,
+                "hooks": p.hooks,
+                "solvers": p.solvers,
+            }
+            for p in registry.plugins
+        ]
+        failed = [
+            {"name": f.plugin, "distribution": f.distribution, "version": f.version, "cause": f.cause}
+            for f in registry.failed
+        ]
+        click.echo(json.dumps({"plugins": loaded, "failed": failed}))
+        return
+    rows = [
+        [p.name, p.distribution or str(p.file), p.version, ", ".join(p.hooks), ", ".join(p.solvers)]
+        for p in registry.plugins
+    ]
+    print_table(["plugin", "distribution", "version", "hooks", "solvers"], rows)
+    if registry.failed:
+        print_table(
+            ["failed plugin", "distribution", "version", "cause"],
+            [[f.plugin, f.distribution or str(f.file or "-"), f.version, f.cause] for f in registry.failed],
+        )
+
+
+@click.command("new-plugin", epilog="Example: matchopt new-plugin my-annealer --folder ~/solvers")
+@click.argument("name")
+@click.option("--folder", type=FILE, default=Path("."), show_default=True, help="Where the new folder NAME is made.")
+@debug_option
+def new_plugin(name: str, folder: Path) -> None:
+    """Start a plugin: a folder NAME with one solver, its test and its packaging, which works at once.
+
+    NAME is lower-case words with dashes between them; the solver gets it too.
+    """
+    from matchopt.template import make_plugin
+
+    made = make_plugin(name, folder)
+    click.echo(
+        f"Made {made}. Next:\n  pip install -e {made}\n  matchopt solvers {name}\n  matchopt check-solver {name}"
+    )
+
+
+@click.command("check-solver", epilog="Example: matchopt check-solver my-annealer --plugin my_annealer.py")
+@click.argument("name")
+@click.option("-o", "--option", "options", multiple=True, help="An option of the solver, option=value; repeatable.")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=600.0,
+    show_default=True,
+    metavar="S",
+    help="Wall-clock seconds for all checks.",
+)
+@plugin_option
+@debug_option
+@click.pass_context
+def check_solver(context: click.Context, name: str, options: tuple[str, ...], time_limit: float) -> None:
+    """Run the conformance kit on the solver NAME: every law of the contract on tiny instances of every kind.
+
+    Prints how many checks ran, were refused by the solver with a reason, and failed. The kit runs in a process of its
+    own. Exit status: 0 when no check failed, 1 when one did, 2 for bad input.
+    """
+    from matchopt.cli.settings import Pair
+    from matchopt.plugins import load_plugins
+
+    pairs = [Pair().convert(option, None, context) for option in options]
+    load_plugins(settings().plugin_files).make(name, dict(pairs))  # names the mistake before a process starts
+    command = [sys.executable, "-m", "matchopt.testing", name]
+    command += [part for file in settings().plugin_files for part in ("--plugin", str(file))]
+    command += [part for option in options for part in ("--option", option)]
+    child = subprocess.Popen(command)
+    try:
+        status = child.wait(time_limit)
+    except subprocess.TimeoutExpired:
+        click.echo(f"Error: the checks of {name} took longer than {time_limit:g} s", err=True)
+        status = 1
+    finally:
+        child.kill()
+        child.wait()
+    context.exit(status if status in (0, 1, 2) else 1)

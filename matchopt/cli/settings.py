@@ -1,0 +1,119 @@
+"""What all commands share: global options, and the types of their parameters."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+FILE = click.Path(path_type=Path)
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass
+class Settings:
+    """The options that stand before the command, or after it.
+
+    Parameters
+    ----------
+    plugin_files : files to load solvers from, besides the installed plugins.
+    debug : whether errors show their traceback.
+    """
+
+    plugin_files: list[Path] = field(default_factory=list)
+    debug: bool = False
+
+
+def settings() -> Settings:
+    """The settings of the running command."""
+    found = click.get_current_context().find_root().obj
+    return found if isinstance(found, Settings) else Settings()
+
+
+def plugin_option(command: Command) -> Command:
+    """Give a command that uses solvers the option `--plugin`, also after its name."""
+
+    def add(context: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> None:
+        del context, parameter
+        settings().plugin_files.extend(files)
+
+    option = click.option(
+        "--plugin",
+        type=FILE,
+        multiple=True,
+        expose_value=False,
+        callback=add,
+        help="Load solvers from this Python file too; repeatable.",
+    )
+    return option(command)
+
+
+def debug_option(command: Command) -> Command:
+    """Give a command the option `--debug`, also after its name."""
+
+    def switch(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+        del context, parameter
+        settings().debug |= given
+
+    option = click.option(
+        "--debug",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=switch,
+        help="Show the traceback of an error.",
+    )
+    return option(command)
+
+
+class Pair(click.ParamType):
+    """`name=value`, as (name, value)."""
+
+    name = "option=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """See `click.ParamType`."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = str(value).partition("=")
+        if not equals or not name.strip():
+            self.fail(f"{value!r} must read option=value, such as seconds=10", param, ctx)
+        return name.strip().replace("-", "_"), text.strip()
+
+
+class Numbers(click.ParamType):
+    """Whole numbers with commas between them, as a tuple."""
+
+    name = "n,n,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """See `click.ParamType`."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            return self.fail(
+                f"{value!r} must be whole numbers with commas between them, such as 784,300,10", param, ctx
+            )
+
+
+class GainSet(click.ParamType):
+    """One gain, several with commas between them, or an interval low:high; as `matchopt.Gains`."""
+
+    name = "g | a,b,c | low:high"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See `click.ParamType`."""
+        from matchopt.instances import Gains
+
+        if isinstance(value, Gains):
+            return value
+        try:
+            if ":" in str(value):
+                low, high = (float(part) for part in str(value).split(":"))
+                return Gains.interval(low, high)
+            return Gains.finite(*(float(part) for part in str(value).split(",")))
+        except ValueError as cause:
+            return self.fail(f"{value!r} must be 1, or 0.5,1,2, or 0.5:2 ({cause})", param, ctx)

@@ -1,0 +1,207 @@
+"""The commands solve and check."""
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from matchopt.cli.settings import FILE, Pair, debug_option, plugin_option, settings
+
+if TYPE_CHECKING:
+    from matchopt.certify import Certificate
+    from matchopt.check import Report
+    from matchopt.run import Run
+
+
+@click.command(epilog="Example: matchopt solve assign100.txt --solver hungarian --time-limit 10 --output best.matchopt")
+@click.argument("path", type=FILE)
+@click.option("--solver", required=True, help="Name of the solver; `matchopt solvers` lists them.")
+@click.option("-o", "--option", "options", type=Pair(), multiple=True, help="An option of the solver; repeatable.")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="S",
+    help="Wall-clock seconds.",
+)
+@click.option(
+    "--memory-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="GB",
+    help="Memory of the solver's process, in units of 10^9 bytes.  [default: none]",
+)
+@click.option(
+    "--iterations", type=click.IntRange(min=0), help="Most passes of the solver's main loop.  [default: none]"
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the solver.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Most threads of the solver.")
+@click.option("--start", type=FILE, help="File with a solution to begin from.")
+@click.option("--output", type=FILE, help="Write the solution here; the ending .json or .csv gives a wiring table.")
+@click.option("--format", "form", help="Format of PATH.  [default: recognised from content and ending]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@plugin_option
+@debug_option
+@click.pass_context
+def solve(
+    context: click.Context,
+    path: Path,
+    solver: str,
+    options: tuple[tuple[str, str], ...],
+    time_limit: float,
+    memory_limit: float | None,
+    iterations: int | None,
+    seed: int,
+    threads: int,
+    start: Path | None,
+    output: Path | None,
+    form: str | None,
+    as_json: bool,
+) -> None:
+    """Solve the instance in PATH and check the solution.
+
+    The solver runs in a process of its own, so that limits hold. Its solution is checked by code that shares nothing
+    with solvers, and an optimum counts as proven only with a certificate.
+
+    Exit status: 0 with a solution or a proof that there is none, 1 without, 2 for bad input.
+    """
+    from matchopt.bench.progress import Progress
+    from matchopt.formats import read_instance, read_solution
+    from matchopt.run import solve as run
+
+    with _only_json(as_json):
+        instance = read_instance(path, form)
+        begin = None if start is None else read_solution(start, instance=instance)
+        with Progress(f"solving with {solver}", time_limit) as bar:
+            done = run(
+                instance,
+                solver,
+                options=dict(options),
+                time_limit=time_limit,
+                memory_limit=memory_limit,
+                seed=seed,
+                threads=threads,
+                iterations=iterations,
+                start=begin,
+                plugin_files=settings().plugin_files,
+                on_incumbent=lambda at, objective, bound: bar.update(at, f"best {objective:.6g}"),
+            )
+        if output is not None and done.solution is not None:
+            _write(done, instance, output)
+    if as_json:
+        click.echo(json.dumps(done.to_json(), allow_nan=False))
+    else:
+        _show(done, output)
+    context.exit(0 if done.solution is not None or done.status == "infeasible" else 1)
+
+
+def _write(done: "Run", instance: Any, output: Path) -> None:
+    from matchopt.formats import SolutionFile, write
+
+    assert done.solution is not None
+    write(SolutionFile(done.solution, instance.digest, done.solver, done.seed), output, instance=instance)
+
+
+def _show(done: "Run", output: Path | None) -> None:
+    from matchopt.bench.metrics import number, share
+
+    proof = f", {done.proof}" if done.proof else ""
+    limit = f" (stopped by the {done.limit} limit)" if done.limit else ""
+    lines = {
+        "instance": f"{done.instance} ({done.kind})",
+        "solver": f"{done.solver} {done.version}",
+        "status": f"{done.status}{proof}{limit}",
+        "objective": number(done.objective, 10),
+        "bound": number(done.bound, 10),
+        "gap": "-" if done.gap is None else f"{share(done.gap, 4)} %",
+        "seconds": f"{done.seconds:.2f}",
+        "message": done.message,
+        "written": "" if output is None or done.solution is None else str(output),
+    }
+    for name, text in lines.items():
+        if text:
+            click.echo(f"{name:<10}{text}")
+    for violation in done.violations:
+        click.echo(f"{'violation':<10}{violation}")
+
+
+@click.command(epilog="Example: matchopt check layer.matchopt best.matchopt --prove")
+@click.argument("instance", type=FILE)
+@click.argument("solution", type=FILE)
+@click.option("--prove", is_flag=True, help="Also compute a lower bound, and say whether the solution is optimal.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Most time for --prove.",
+)
+@click.option("--format", "form", help="Format of INSTANCE.  [default: recognised from content and ending]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@debug_option
+@click.pass_context
+def check(
+    context: click.Context, instance: Path, solution: Path, prove: bool, seconds: float, form: str | None, as_json: bool
+) -> None:
+    """Check SOLUTION by the definition of INSTANCE, naming every broken rule.
+
+    Exit status: 0 for a feasible solution, 1 for an infeasible one, 2 for a file that cannot be read.
+    """
+    from matchopt.certify import certify
+    from matchopt.check import check as examine
+    from matchopt.errors import Refused
+    from matchopt.formats import read_instance, read_solution
+
+    given = read_instance(instance, form)
+    decision = read_solution(solution, instance=given)
+    report = examine(given, decision)
+    certificate, refusal = None, ""
+    if prove and report.feasible:
+        try:
+            certificate = certify(given, decision, seconds=seconds)
+        except Refused as cause:
+            refusal = str(cause)
+    if as_json:
+        click.echo(json.dumps(_verdict(report, certificate, refusal), allow_nan=False))
+    else:
+        _tell(report, certificate, refusal)
+    context.exit(0 if report.feasible else 1)
+
+
+def _verdict(report: "Report", certificate: "Certificate | None", refusal: str) -> dict[str, Any]:
+    violations = [{"rule": v.rule, "row": v.row, "layer": v.layer, "message": v.message} for v in report.violations]
+    found: dict[str, Any] = {"feasible": report.feasible, "objective": report.objective, "violations": violations}
+    if certificate is not None:
+        bound = certificate.bound if abs(certificate.bound) != float("inf") else None
+        found |= {"bound": bound, "optimal": certificate.optimal, "allowance": certificate.allowance}
+        found |= {"improvable": certificate.improvable, "method": certificate.method}
+    return found | ({"no_proof": refusal} if refusal else {})
+
+
+def _tell(report: "Report", certificate: "Certificate | None", refusal: str) -> None:
+    if not report.feasible:
+        click.echo(f"infeasible: {len(report.violations)} violation(s)")
+        for violation in report.violations:
+            click.echo(f"  {violation.rule}: {violation.message}")
+        return
+    click.echo(f"feasible, objective {report.objective!r}")
+    if certificate is not None:
+        verdict = (
+            "optimal, proven" if certificate.optimal else "not optimal" if certificate.improvable else "not proved"
+        )
+        click.echo(f"bound {certificate.bound!r} ({certificate.method}): {verdict}")
+    elif refusal:
+        click.echo(f"no proof: {refusal}")
+
+
+@contextlib.contextmanager
+def _only_json(wanted: bool) -> Any:
+    """Send what plugins print in this process to standard error, so that standard output holds the object alone."""
+    if not wanted:
+        yield
+        return
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
