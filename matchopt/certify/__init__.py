@@ -1,0 +1,4 @@
+"""Lower bounds and proofs of optimality that share no code with any solver or kernel."""
+
+from matchopt.certify.certificate import Certificate as Certificate
+from matchopt.certify.certify import certify as certify

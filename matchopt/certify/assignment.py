@@ -1,0 +1,147 @@
+"""Bounds and proofs for linear assignments, by weak duality.
+
+For any v and u_i = min over k of c[i,k] - v[k], every assignment costs at least sum u + the sum of v over the columns
+it uses; with v <= 0 that is at least sum u + sum v. The bound is always recomputed this way from the labels v, so
+nothing depends on how they were found.
+"""
+
+import math
+import time
+
+import numpy as np
+
+from matchopt.certify.certificate import Certificate
+from matchopt.certify.entries import DenseEntries, Entries, SparseEntries
+from matchopt.certify.potentials import Potentials, potentials
+from matchopt.errors import Refused
+from matchopt.instances import Assignment, AssignmentInstance
+
+HALF_ULP = 2.0**-53  # relative error of one rounding
+ALLOWED = 2.0**-46  # of the sum of absolute assigned costs and rows times the largest potential: 128 roundings a row
+MOST_COST = 1e300  # sums of potentials stay finite
+MOST_DENSE = 2**24  # entries up to which a better assignment is sought with SciPy's dense engine
+
+
+def certify_assignment(instance: AssignmentInstance, solution: Assignment, seconds: float) -> Certificate:
+    """See `matchopt.certify.certify`."""
+    deadline = time.monotonic() + seconds
+    col_of = solution.col_of
+    entries = _entries(instance)
+    own = own_costs(entries, col_of)
+    best, ended = prove(entries, col_of, own, deadline)
+    cost = exact_sum(own)
+    bound = dual_bound(entries, ended.v)
+    allowance = rounding_allowance(own, ended.v)
+    if not instance.is_integral:
+        return Certificate(bound, cost - bound <= allowance, cost - best > allowance, allowance, "dual")
+    return Certificate(bound, bound == cost, best < cost, 0.0, "dual, exact")
+
+
+def prove(entries: Entries, col_of: np.ndarray, own: np.ndarray, deadline: float) -> tuple[float | int, Potentials]:
+    """The cost of the best assignment met, starting from `col_of`, and the last potentials found."""
+    slack: float = 0  # an int: int64 labels must stay exact
+    cost = exact_sum(own)
+    best, sought = cost, False
+    while True:
+        ended = potentials(entries, col_of, own, slack, deadline)
+        if ended.fixed or len(ended.rows) == 0:
+            return best, ended
+        trial = col_of.copy()
+        trial[ended.rows] = ended.cols
+        trial_own = own_costs(entries, trial)
+        trial_cost = exact_sum(trial_own)
+        if own.dtype.kind == "f" and cost - trial_cost <= rounding_allowance(own, ended.v):
+            # The cycle is one of rounding errors: labels must fall by more than those.
+            least = HALF_ULP * (float(np.abs(own).mean()) + float(np.abs(ended.v).max()))
+            slack = max(8.0 * slack, 4.0 * least, 5e-324)
+            continue
+        best, col_of, own = trial_cost, trial, trial_own
+        if not sought:  # one cycle at a time would be slow: take a good assignment from an engine, and prove that
+            sought, (col_of, own, best) = True, _engine(entries, col_of, own, best)
+        cost = best
+
+
+def dual_bound(entries: Entries, v: np.ndarray) -> float | int:
+    """The bound that potentials v <= 0 prove; floats are rounded down by more than all rounding errors."""
+    u = entries.row_minima(v)
+    value = exact_sum(u) + exact_sum(v)
+    if v.dtype.kind != "f":
+        return value
+    # Each u was rounded once, by at most HALF_ULP * |u| (also at another column: x - HALF_ULP |x| is monotone).
+    size = math.fsum(np.abs(u)) + math.fsum(np.abs(v))
+    return float(value - 8.0 * HALF_ULP * size)
+
+
+def rounding_allowance(own: np.ndarray, v: np.ndarray) -> float:
+    """What rounding may leave between an optimal float assignment and its dual bound; 0 on integers."""
+    if own.dtype.kind != "f" or len(own) == 0:
+        return 0.0
+    return ALLOWED * (math.fsum(np.abs(own)) + len(own) * float(np.abs(v).max()))
+
+
+def exact_sum(values: np.ndarray) -> float | int:
+    """The sum: correctly rounded for floats, exact for integers."""
+    return math.fsum(values) if values.dtype.kind == "f" else sum(values.tolist())
+
+
+def own_costs(entries: Entries, col_of: np.ndarray) -> np.ndarray:
+    """The cost of every row on its column.
+
+    Raises
+    ------
+    Refused
+        when this is no assignment at all, or uses a forbidden pair.
+    """
+    inside = len(col_of) == entries.n_rows and bool(((col_of >= 0) & (col_of < entries.n_cols)).all())
+    if not inside or len(np.unique(col_of)) != len(col_of):
+        raise Refused("the solution is not feasible, so there is nothing to prove; matchopt.check tells why")
+    own = entries.at(np.arange(len(col_of)), col_of)
+    if own is None:
+        raise Refused("the solution is not feasible: it uses a forbidden pair; matchopt.check tells which")
+    return own
+
+
+def _entries(instance: AssignmentInstance) -> Entries:
+    cost = instance.cost
+    if instance.is_integral and cost.size:
+        low, high = int(cost.min()), int(cost.max())
+        # Labels are path lengths of at most n_cols arcs; where those could leave int64, Python's integers cannot.
+        if max(abs(low), abs(high)) + (instance.n_cols + 2) * (high - low) >= 2**63:
+            cost = cost.astype(object)
+    elif cost.size and (instance.n_cols + 4) * float(np.abs(cost[cost < np.inf]).max(initial=0.0)) > MOST_COST:
+        raise Refused(f"costs above {MOST_COST / (instance.n_cols + 4):.0e} leave no room for a proof in floats")
+    if instance.indptr is None or instance.indices is None:
+        return DenseEntries(cost)
+    allowed = np.flatnonzero(cost != np.inf)
+    starts = np.searchsorted(allowed, instance.indptr)
+    if bool((np.diff(starts) == 0).any()):
+        raise Refused("the instance is infeasible: a row has no allowed column, so there is nothing to prove")
+    return SparseEntries(starts, instance.indices[allowed], cost[allowed], instance.n_cols)
+
+
+def _engine(entries: Entries, col_of: np.ndarray, own: np.ndarray, cost: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """An assignment from SciPy where that is cheaper than `col_of`; nothing is believed but its recomputed cost."""
+    found = _scipy_assignment(entries)
+    if found is not None and len(found) == len(col_of):
+        found_own = own_costs(entries, found)
+        if exact_sum(found_own) < cost:
+            return found, found_own, exact_sum(found_own)
+    return col_of, own, cost
+
+
+def _scipy_assignment(entries: Entries) -> np.ndarray | None:
+    if isinstance(entries, DenseEntries) and entries.cost.size <= MOST_DENSE:
+        from scipy.optimize import linear_sum_assignment
+
+        return np.asarray(linear_sum_assignment(entries.cost.astype(np.float64))[1])
+    if isinstance(entries, SparseEntries) and len(entries.cost):
+        from scipy.sparse import csr_matrix
+        from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
+        cost = entries.cost.astype(np.float64)
+        # SciPy drops entries of cost zero: all are shifted alike, which changes no comparison.
+        shifted = cost - cost.min() + max(1.0, float(np.ptp(cost)))
+        table = csr_matrix((shifted, entries.indices, entries.indptr), (entries.n_rows, entries.n_cols))
+        rows, cols = min_weight_full_bipartite_matching(table)
+        return np.asarray(cols[np.argsort(rows)])
+    return None
