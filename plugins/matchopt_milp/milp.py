@@ -17,7 +17,7 @@ _OPTIMAL, _LIMIT, _INFEASIBLE, _UNBOUNDED = 0, 1, 2, 3
 
 @dataclass(frozen=True)
 class Milp(Solver):
-    """Solve to optimality; HiGHS works in floats, with its default feasibility tolerance of 1e-6 to 1e-7.
+    """Solve to optimality; HiGHS works in floats, with its usual tolerances (1e-6 on rows, gaps and whole values).
 
     Whole variables are rounded to whole values before they are returned. HiGHS reports no solutions on its way, so a
     run that is killed leaves none; the time limit is its own and returns the best it has.
@@ -65,12 +65,13 @@ class Milp(Solver):
             return trivial
         if limits.reached():
             return Result(None, limit=Limit.TIME)
-        found = highs(instance, instance.cost, instance.low, instance.high, self._options(limits))
+        factor = _factor(instance)
+        found = highs(instance, instance.cost * factor, instance.low, instance.high, self._options(limits))
         if found.x is None and found.status not in (_LIMIT, _INFEASIBLE, _UNBOUNDED):
             # HiGHS may leave open whether a program is infeasible or unbounded; without objective it is not unbounded.
             feasible = highs(instance, np.zeros(instance.n_variables), instance.low, instance.high, {})
             found.status = {_OPTIMAL: _UNBOUNDED, _INFEASIBLE: _INFEASIBLE}.get(feasible.status, found.status)
-        return self._result(instance, found, limits)
+        return self._result(instance, found, factor, limits)
 
     def _options(self, limits: Limits) -> dict[str, float | int | bool]:
         options: dict[str, float | int | bool] = {"presolve": self.presolve, "mip_rel_gap": self.gap}
@@ -80,11 +81,11 @@ class Milp(Solver):
             options["node_limit"] = self.node_limit
         return options
 
-    def _result(self, instance: ProgramInstance, found: Any, limits: Limits) -> Result:
+    def _result(self, instance: ProgramInstance, found: Any, factor: float, limits: Limits) -> Result:
         nodes = {"nodes": int(getattr(found, "mip_node_count", None) or 0)}
         message = str(found.message or "").partition("\n")[0]
         limit = self._limit(limits) if found.status == _LIMIT else None
-        bound = _number(getattr(found, "mip_dual_bound", None)) + instance.offset
+        bound = _number(getattr(found, "mip_dual_bound", None)) / factor + instance.offset
         if found.x is None:
             if found.status == _INFEASIBLE:
                 return Result(None, Status.INFEASIBLE, stats=nodes, message=message)
@@ -104,6 +105,18 @@ class Milp(Solver):
         """Which limit it was; scipy has one code for both."""
         out_of_time = limits.reached() is not None or self.node_limit is None
         return Limit.TIME if out_of_time else Limit.NODE
+
+
+def _factor(instance: ProgramInstance) -> float:
+    """A power of two that brings the largest cost to 512 .. 1024 if it is far from there.
+
+    HiGHS stops at an absolute gap of 1e-6 and takes reduced costs of 1e-7 for none, whatever the units: squared
+    errors of weights in siemens are smaller than that.
+    """
+    largest = float(np.abs(instance.cost).max())
+    if largest == 0.0 or 1.0 <= largest <= 2.0**30:
+        return 1.0
+    return math.ldexp(1.0, 10 - max(math.frexp(largest)[1], -1000))
 
 
 def _number(value: Any) -> float:

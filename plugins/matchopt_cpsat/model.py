@@ -1,0 +1,79 @@
+"""A program instance in integers, and as a CP-SAT model."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from matchopt import ProgramInstance
+from matchopt_cpsat.bounds import LARGEST, whole_bounds
+from matchopt_cpsat.scaling import WholeObjective, whole_objective, whole_row
+
+
+@dataclass(frozen=True)
+class WholeProgram:
+    """Everything CP-SAT needs, in integers."""
+
+    low: list[int]
+    high: list[int]
+    rows: list[tuple[list[int], list[int], int, int]]  # variables, coefficients, lowest and highest sum
+    objective: WholeObjective
+
+
+def in_integers(instance: ProgramInstance, bits: int) -> WholeProgram | str:
+    """The instance in integers, or why there is no such form."""
+    continuous = int((~instance.integral).sum())
+    if continuous:
+        return f"{continuous} variables are continuous, the first is {_first(instance, ~instance.integral)}"
+    low, high = whole_bounds(instance)
+    unbounded = ~((np.abs(low) <= LARGEST) & (np.abs(high) <= LARGEST))
+    if unbounded.any():
+        return f"variable {_first(instance, unbounded)} has no finite bounds within 2^53, and no row implies them"
+    reach = np.maximum(np.abs(low), np.abs(high))
+    if not np.abs(instance.cost).max(initial=0.0) * max(reach.sum(), 1.0) < 2.0**1000:
+        return f"the objective is too large, up to {np.abs(instance.cost).max()} times {reach.max()}"
+    rows: list[tuple[list[int], list[int], int, int]] = []
+    groups: list[np.ndarray] = []
+    grouped = np.zeros(instance.n_variables, bool)
+    for r in range(instance.n_rows):
+        variables, coefficients = instance.row(r)
+        whole = whole_row(coefficients, float(instance.row_low[r]), float(instance.row_high[r]), reach[variables])
+        if whole is None:
+            return f"row {instance.row_name(r)} has coefficients that 64-bit integers cannot hold"
+        rows.append((variables.tolist(), *whole))
+        packs = whole[2] == 1 and all(c == 1 for c in whole[0]) and bool((low[variables] >= 0).all())
+        if packs and not grouped[variables].any():
+            grouped[variables] = True
+            groups.append(variables)
+    objective = whole_objective(instance.cost, reach, groups, bits)
+    return WholeProgram([int(v) for v in low.tolist()], [int(v) for v in high.tolist()], rows, objective)
+
+
+def build(program: WholeProgram, start: list[int] | None) -> tuple[Any, list[Any]] | None:
+    """The CP-SAT model and its variables, or None where a bound or a row alone rules out every point."""
+    from ortools.sat.python import cp_model
+
+    if any(low > high for low, high in zip(program.low, program.high, strict=True)):
+        return None
+    model = cp_model.CpModel()
+    x = [model.new_int_var(low, high, "") for low, high in zip(program.low, program.high, strict=True)]
+    binary = [low == 0 and high == 1 for low, high in zip(program.low, program.high, strict=True)]
+    for variables, coefficients, low, high in program.rows:
+        if low > high or (not variables and not low <= 0 <= high):
+            return None
+        terms = [x[v] for v in variables]
+        packs = all(c == 1 for c in coefficients) and all(binary[v] for v in variables)
+        if packs and low == high == 1:
+            model.add_exactly_one(terms)
+        elif packs and low <= 0 and high == 1:
+            model.add_at_most_one(terms)
+        elif variables:
+            model.add_linear_constraint(cp_model.LinearExpr.weighted_sum(terms, coefficients), low, high)
+    model.minimize(cp_model.LinearExpr.weighted_sum(x, program.objective.coefficients))
+    for variable, value in zip(x, start or [], strict=False):
+        model.add_hint(variable, value)
+    return model, x
+
+
+def _first(instance: ProgramInstance, which: np.ndarray) -> str:
+    return instance.variable_name(int(np.argmax(which)))
