@@ -170,7 +170,7 @@ class _Loader:
         try:
             # What a plugin prints while it is imported must not mix with what a command prints.
             with contextlib.redirect_stdout(sys.stderr):
-                plugin = source.load() if isinstance(source, EntryPoint) else _import_file(source)
+                plugin = source.load() if isinstance(source, EntryPoint) else import_file(source)
                 self._add(plugin, info)
         except (Exception, SystemExit) as cause:
             if plugin is not None and self.manager.is_registered(plugin):
@@ -214,8 +214,14 @@ class _Loader:
             raise PluginError(f"{plain[0]} lacks the decorator @hookimpl" if plain else "it has no hook of matchopt")
 
 
-def _import_file(file: Path) -> ModuleType:
-    """Import a file under a name that no other module has."""
+def import_file(file: Path) -> ModuleType:
+    """Import a Python file under a module name of its own.
+
+    Raises
+    ------
+    PluginError
+        when there is no such file, or its name does not end in .py.
+    """
     if not file.is_file():
         raise PluginError(f"there is no file {file}")
     name = f"matchopt_file_{sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"

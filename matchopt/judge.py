@@ -1,0 +1,194 @@
+"""Believes no solver: checks every incumbent and the answer, and decides what may be reported."""
+
+import math
+from dataclasses import dataclass, replace
+
+from matchopt.answers import Answer
+from matchopt.check import Report, check
+from matchopt.errors import Refused
+from matchopt.instances import Instance, Solution
+from matchopt.record import Incumbent, Number
+from matchopt.solver import Limit, Status
+
+ROUNDING = 1e-6  # relative: engines that work with tolerances give bounds that exceed the optimum by as much
+TINY = 1e-12
+MOST_VIOLATIONS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What may be reported; the fields are those of `Run`."""
+
+    status: Status
+    limit: Limit | None
+    best: Incumbent | None
+    bound: Number | None
+    proof: str | None
+    message: str
+    violations: tuple[str, ...] = ()
+
+
+class Judge:
+    """Keeps the best checked solution of one solve."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.best: Incumbent | None = None
+        self.trace: list[tuple[float, Number, float | None]] = []
+        self._instance = instance
+        self._bounds: list[float] = []
+        self._bound = -math.inf
+        self._time = 0.0
+        self._bad_incumbents = 0
+        self._bad_reason = ""
+
+    def incumbent(self, solution: Solution, bound: float, seconds: float) -> Incumbent | None:
+        """Check a solution a solver reports; returns it if it is better than all before."""
+        self._note_bound(bound)
+        report = check(self._instance, solution)
+        objective = _value(report)
+        if objective is None:
+            self._bad_incumbents += 1
+            self._bad_reason = self._bad_reason or _first(report)
+            return None
+        return self._keep(solution, objective, seconds)
+
+    def verdict(self, answer: Answer) -> Verdict:
+        """Judge the answer in the light of all incumbents."""
+        notes = [answer.message] if answer.died and answer.message else []
+        violations: tuple[str, ...] = ()
+        status, limit = answer.status, answer.limit
+        if answer.solution is not None:
+            report = check(self._instance, answer.solution)
+            objective = _value(report)
+            if objective is None:
+                violations = tuple(v.message for v in report.violations[:MOST_VIOLATIONS]) or (_first(report),)
+                more = f" (and {len(report.violations) - 1} more)" if len(report.violations) > 1 else ""
+                notes.append(f"the solver's solution is infeasible: {_first(report)}{more}")
+                status = Status.ERROR
+            else:
+                self._keep(answer.solution, objective, answer.seconds or 0.0)
+                status = self._against_best(status, objective, notes)
+        if not violations:
+            status = self._consistent(status, answer, notes)
+        status, bound = self._valid_bound(status, answer.bound, notes)
+        if self._bad_incumbents:
+            notes.append(f"{self._bad_incumbents} incumbent(s) were infeasible and ignored: {self._bad_reason}")
+        if answer.message and not answer.died:
+            notes.append(answer.message)
+        proof = "claimed" if status in (Status.OPTIMAL, Status.INFEASIBLE) else None
+        return Verdict(status, limit, self.best, bound, proof, "; ".join(notes), violations)
+
+    def _keep(self, solution: Solution, objective: Number, seconds: float) -> Incumbent | None:
+        if self.best is not None and objective >= self.best.objective:
+            return None
+        # The worker's clock is not trusted to run forward.
+        self._time = max(self._time, seconds) if math.isfinite(seconds) else self._time
+        bound = self._bound if self._bound <= objective else -math.inf
+        self.best = Incumbent(self._time, objective, bound, solution)
+        self.trace.append((self._time, objective, bound if bound > -math.inf else None))
+        return self.best
+
+    def _note_bound(self, bound: float) -> None:
+        if not math.isnan(bound):
+            self._bound = max(self._bound, bound)
+        if bound != -math.inf and bound not in self._bounds[-1:]:
+            self._bounds.append(bound)
+
+    def _against_best(self, status: Status, objective: Number, notes: list[str]) -> Status:
+        """Compare the final solution with the best incumbent."""
+        assert self.best is not None
+        if objective <= self.best.objective + _allowance(objective):
+            return status
+        notes.append(f"an incumbent of {self.best.objective:.6g} was better than the last solution, and is kept")
+        return Status.FEASIBLE if status is Status.OPTIMAL else status
+
+    def _consistent(self, status: Status, answer: Answer, notes: list[str]) -> Status:
+        """The status that agrees with what there is."""
+        if self.best is not None:
+            if status is Status.INFEASIBLE:
+                notes.append(f"the solver claims infeasible beside a feasible solution of {self.best.objective:.6g}")
+                return Status.ERROR
+            if answer.died:
+                notes.append("its best incumbent is kept")
+                return Status.FEASIBLE
+            if status is Status.OPTIMAL and answer.solution is None:
+                notes.append("the solver claims optimal but returned no solution")
+                return Status.ERROR
+            if status is Status.OPTIMAL and answer.limit is not None:
+                notes.append(f"the solver claims optimal although it stopped at its {answer.limit} limit; ignored")
+                return Status.FEASIBLE
+            return Status.FEASIBLE if status is Status.UNKNOWN else status
+        if status in (Status.OPTIMAL, Status.FEASIBLE):
+            notes.append(f"the solver claims {status} but returned no solution")
+            return Status.ERROR
+        if status is Status.INFEASIBLE and answer.limit is not None:
+            notes.append(f"the solver claims infeasible although it stopped at its {answer.limit} limit; ignored")
+            return Status.UNKNOWN
+        return status
+
+    def _valid_bound(self, status: Status, last: float, notes: list[str]) -> tuple[Status, Number | None]:
+        """The best bound that can be true, and the status without a claim that a false bound has refuted."""
+        claims = [*self._bounds, last]
+        if any(math.isnan(bound) for bound in claims):
+            notes.append("the solver's bound is not a number; ignored")
+        claims = [bound for bound in claims if not math.isnan(bound) and bound > -math.inf]
+        if status in (Status.INFEASIBLE, Status.ERROR):
+            return status, None
+        if self.best is None:
+            return status, max((bound for bound in claims if bound < math.inf), default=None)
+        objective = self.best.objective
+        most = objective + _allowance(objective)
+        false = [bound for bound in claims if bound > most]
+        if false:
+            notes.append(f"the solver's bound {max(false):.10g} is above the objective {objective:.10g}; ignored")
+            status = Status.FEASIBLE if status is Status.OPTIMAL else status
+        valid = max((min(bound, objective) for bound in claims if bound <= most), default=None)
+        if status is Status.OPTIMAL:
+            valid = objective if valid is None else valid  # that is what the claim says
+        return status, valid
+
+
+def certified(instance: Instance, verdict: Verdict, seconds: float = 10.0) -> Verdict:
+    """Let `matchopt.certify` prove, improve or refute a verdict with a solution."""
+    from matchopt.certify import certify
+
+    if verdict.best is None or verdict.status not in (Status.OPTIMAL, Status.FEASIBLE):
+        return verdict
+    try:
+        certificate = certify(instance, verdict.best.solution, seconds=seconds)
+    except Refused:
+        return verdict
+    objective = verdict.best.objective
+    if certificate.optimal:
+        return replace(verdict, bound=min(certificate.bound, objective), proof="proven")
+    bound, status, proof, message = verdict.bound, verdict.status, verdict.proof, verdict.message
+    if certificate.improvable:
+        proof = None
+        if status is Status.OPTIMAL:
+            status, bound = Status.FEASIBLE, None
+            message = "; ".join(
+                ["the claim of optimality is false: a better solution exists", *filter(None, [message])]
+            )
+        elif bound is not None and bound >= objective:
+            bound = None
+    if certificate.bound > -math.inf:
+        bound = certificate.bound if bound is None else max(bound, certificate.bound)
+        bound = min(bound, objective)
+    return replace(verdict, bound=bound, status=status, proof=proof, message=message)
+
+
+def _allowance(objective: Number) -> float:
+    return ROUNDING * abs(objective) + TINY
+
+
+def _value(report: Report) -> Number | None:
+    """The objective of a feasible solution, None for one that is infeasible or worth no finite number."""
+    if not report.feasible or report.objective is None or not math.isfinite(report.objective):
+        return None
+    return report.objective
+
+
+def _first(report: Report) -> str:
+    if report.violations:
+        return report.violations[0].message
+    return f"its objective is {report.objective}"

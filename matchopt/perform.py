@@ -1,0 +1,212 @@
+"""What happens in one solve: the worker is started, heard out, judged and recorded."""
+
+import contextlib
+import functools
+import importlib.metadata
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from matchopt.answers import Answer, read_answer, read_ending, read_solution
+from matchopt.check import check
+from matchopt.errors import InvalidSolution, MatchoptError
+from matchopt.instances import Instance, Parts
+from matchopt.judge import Judge, Verdict, certified
+from matchopt.messages import Message
+from matchopt.process import Stopped, WorkerProcess
+from matchopt.record import Incumbent, Run, gap_of
+from matchopt.solver import Limit, Solver, Status
+from matchopt.task import SolverReference, Task, refer
+from matchopt.watchdog import MEMORY_SHARE, free_memory
+
+CHECK_SECONDS = 0.1  # of one batch of incumbents; past it only the batch's last is checked, so the solver need not wait
+OnIncumbent = Callable[[Incumbent], None]
+
+
+def perform(
+    task: Task,
+    *,
+    slots: int = 1,
+    cancel: threading.Event | None = None,
+    on_incumbent: OnIncumbent | None = None,
+    keep_on_interrupt: bool = False,
+) -> Run:
+    """Perform a task; the arguments are those of `solve` and `solve_all`.
+
+    Raises
+    ------
+    MatchoptError
+        when the task cannot start: see `solve`.
+    """
+    began = time.monotonic()
+    share = free_memory() * MEMORY_SHARE / slots
+    memory = int(share if task.memory_limit is None else task.memory_limit * 1e9)
+    judge = Judge(task.instance)
+    with WorkerProcess(task.threads, memory) as worker:  # it starts up while this process prepares
+        reference = refer(task.solver, task.options, task.plugin_files)
+        worker.send(_request(task, reference, memory))
+        _check_start(task)
+        clock = _Clock()
+        try:
+            answer = _listen(worker, judge, task, memory, clock, cancel, on_incumbent)
+        except (KeyboardInterrupt, Stopped) as stop:
+            if isinstance(stop, KeyboardInterrupt) and not keep_on_interrupt:
+                raise
+            answer = Answer(Status.UNKNOWN, Limit.INTERRUPTED, message="interrupted", died=True)
+    solver_seconds = clock.elapsed() if answer.seconds is None else answer.seconds
+    verdict = judge.verdict(answer)
+    if task.certify and answer.limit is not Limit.INTERRUPTED:
+        verdict = certified(task.instance, verdict)
+    return _record(
+        task,
+        reference,
+        verdict,
+        seconds=time.monotonic() - began,
+        solver_seconds=solver_seconds,
+        peak_memory=max(answer.peak, worker.watchdog.peak),
+        refused=answer.refused,
+        stats=answer.stats,
+        trace=tuple(judge.trace),
+        versions=dict(_versions(reference.cls.needs)),
+        log=worker.log,
+    )
+
+
+class _Clock:
+    """The host's copy of the solver's clock."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._ended: float | None = None
+
+    def start(self) -> None:
+        self._began = time.monotonic()
+
+    def stop(self) -> None:
+        self._ended = time.monotonic()
+
+    def elapsed(self) -> float | None:
+        return None if self._began is None else (self._ended or time.monotonic()) - self._began
+
+
+def _listen(
+    worker: WorkerProcess,
+    judge: Judge,
+    task: Task,
+    memory: int,
+    clock: _Clock,
+    cancel: threading.Event | None,
+    on_incumbent: OnIncumbent | None,
+) -> Answer:
+    """Hear the worker out; returns its answer, or what its end says."""
+    with contextlib.closing(worker.batches(cancel)) as batches:
+        for batch in batches:
+            began = time.monotonic()
+            last = max((n for n, message in enumerate(batch) if message.facts.get("type") == "incumbent"), default=-1)
+            for number, message in enumerate(batch):
+                if message.facts.get("type") == "started":
+                    clock.start()
+                    worker.watchdog.arm(task.time_limit)
+                elif message.facts.get("type") != "incumbent":
+                    clock.stop()
+                    return read_answer(message, task.instance, memory)
+                elif number == last or time.monotonic() - began < CHECK_SECONDS:
+                    wrong = _hear(message, judge, task.instance, clock, on_incumbent)
+                    if wrong:
+                        return Answer(Status.ERROR, message=wrong)
+    clock.stop()
+    return read_ending(worker, clock.elapsed(), memory)
+
+
+def _hear(message: Message, judge: Judge, instance: Instance, clock: _Clock, on_incumbent: OnIncumbent | None) -> str:
+    """Check one incumbent; returns what is wrong with the message, empty if nothing is."""
+    try:
+        solution = read_solution(message, instance)
+        bound, at = float(message.facts["bound"]), float(message.facts["at"])
+        if solution is None:
+            raise ValueError("it has no solution")
+    except (InvalidSolution, KeyError, TypeError, ValueError, AttributeError) as cause:
+        return f"the worker sent an incumbent that cannot be read: {cause}"
+    better = judge.incumbent(solution, bound, min(max(at, 0.0), clock.elapsed() or 0.0))
+    if better is not None and on_incumbent is not None:
+        on_incumbent(better)
+    return ""
+
+
+def _request(task: Task, reference: SolverReference, memory: int) -> Message:
+    content = task.instance.parts()
+    begin = None if task.start is None else task.start.parts()
+    facts: dict[str, Any] = {
+        "kind": task.instance.kind,
+        "instance": dict(content.facts),
+        "provenance": task.instance.provenance.facts(),
+        "start": None if begin is None else dict(begin.facts),
+        "solver": reference.facts(),
+        "seconds": task.time_limit,
+        "iterations": task.iterations,
+        "memory": memory,
+        "threads": task.threads,
+        "seed": task.seed,
+    }
+    return Message(facts, content.prefixed("instance") | (begin or Parts()).prefixed("start"))
+
+
+def _check_start(task: Task) -> None:
+    if task.start is not None:
+        violations = check(task.instance, task.start).violations
+        if violations:
+            raise InvalidSolution(f"start is infeasible: {violations[0].message}")
+
+
+def _record(task: Task, reference: SolverReference, verdict: Verdict, **measured: Any) -> Run:
+    objective = None if verdict.best is None else verdict.best.objective
+    return Run(
+        instance=task.instance.name,
+        digest=task.instance.digest,
+        kind=task.instance.kind,
+        solver=reference.name,
+        options=dict(reference.options),
+        distribution=reference.distribution,
+        version=reference.version,
+        seed=task.seed,
+        threads=task.threads,
+        time_limit=task.time_limit,
+        memory_limit=task.memory_limit,
+        iterations=task.iterations,
+        status=verdict.status,
+        limit=verdict.limit,
+        objective=objective,
+        bound=verdict.bound,
+        gap=gap_of(objective, verdict.bound),
+        proof=verdict.proof,
+        message=verdict.message,
+        violations=verdict.violations,
+        solution=None if verdict.best is None else verdict.best.solution,
+        **measured,
+    )
+
+
+def _versions(needs: Sequence[str]) -> dict[str, str]:
+    """The version of the distribution behind each module, read from metadata; the modules are not imported."""
+    return {module: version for module in needs if (version := _version(module.partition(".")[0]))}
+
+
+@functools.lru_cache
+def _version(package: str) -> str:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return f"{package} {importlib.metadata.version(package)}"
+    names = importlib.metadata.packages_distributions().get(package, [])  # slow: reads every list of files
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+
+
+def perform_guarded(task: Task, slots: int, cancel: threading.Event | None) -> Run:
+    """Perform a task; what would be raised becomes a Run, so that one bad task costs one row."""
+    try:
+        return perform(task, slots=slots, cancel=cancel)
+    except Exception as cause:
+        text = str(cause) if isinstance(cause, MatchoptError) else f"{type(cause).__name__}: {cause}"
+        name = task.solver if isinstance(task.solver, str) else task.solver.name
+        nobody: Any = Solver  # there may be no class of this name
+        reference = SolverReference(name, nobody, task.options, None, None, None, None, None, "")
+        return _record(task, reference, Verdict(Status.ERROR, None, None, None, None, text))

@@ -1,0 +1,117 @@
+"""One row of a results table: everything about one solve."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from matchopt.instances import Solution
+from matchopt.solver import Limit, Status
+
+Number = float | int  # an int where costs are integers: exact
+
+
+@dataclass(frozen=True, eq=False)
+class Incumbent:
+    """A checked solution that was better than all before it.
+
+    Parameters
+    ----------
+    seconds : since the solver's clock started.
+    objective : as the checker computes it.
+    bound : best lower bound claimed by then, -inf for none.
+    solution : of the instance that was given, whatever kind the solver takes.
+    """
+
+    seconds: float
+    objective: Number
+    bound: float
+    solution: Solution
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The record of one solve.
+
+    Parameters
+    ----------
+    instance, digest, kind : name, content hash and kind of the instance.
+    solver, options : name of the solver and the values of all its options.
+    distribution, version : of the solver's plugin; a plugin file has no distribution, and its hash as version.
+    versions : versions of the distributions behind the modules the solver needs.
+    seed, threads, time_limit, memory_limit, iterations : as asked for; seconds, GB; None for no limit of our own.
+    status : see `Status`.
+    limit : why it stopped early, None if it did not.
+    objective : of the solution, as the checker computes it; None without one.
+    bound : best valid lower bound, the solver's or the certificate's; None for none.
+    gap : (objective - bound) / abs(objective), 0 if they are equal; None without a finite one.
+    proof : "proven" when matchopt itself proved the status, "claimed" when the solver's word has to do, else None.
+    seconds : wall time of everything, start of the process and certificate included.
+    solver_seconds : wall time from the start of the solver's clock, reductions included; None if it never started.
+    peak_memory : most bytes the worker and its descendants had in memory.
+    message : one or more sentences for people.
+    refused : whether the solver, or the way down the ladder to it, refused the instance.
+    stats : the solver's counters.
+    trace : (seconds, objective, bound or None) of every checked incumbent that was better than all before it.
+    violations : the rules an infeasible solution broke.
+    solution : the best feasible solution, None without one.
+    log : the end of what the solver's process printed, tracebacks included.
+    """
+
+    instance: str
+    digest: str
+    kind: str
+    solver: str
+    options: Mapping[str, int | float | str | bool | None]
+    distribution: str | None
+    version: str
+    seed: int
+    status: Status
+    limit: Limit | None = None
+    objective: Number | None = None
+    bound: Number | None = None
+    gap: float | None = None
+    proof: str | None = None
+    seconds: float = 0.0
+    solver_seconds: float | None = None
+    peak_memory: int = 0
+    message: str = ""
+    refused: bool = False
+    versions: Mapping[str, str] = field(default_factory=dict)
+    threads: int = 1
+    time_limit: float | None = None
+    memory_limit: float | None = None
+    iterations: int | None = None
+    stats: Mapping[str, int | float | str] = field(default_factory=dict)
+    trace: tuple[tuple[float, Number, float | None], ...] = ()
+    violations: tuple[str, ...] = ()
+    solution: Solution | None = None
+    log: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields but the solution and the log, as JSON; absent numbers are None, and nothing is NaN or infinite."""
+        left_out = {"solution", "log"}
+        return {name: _plain(value) for name, value in vars(self).items() if name not in left_out}
+
+
+def gap_of(objective: Number | None, bound: Number | None) -> float | None:
+    """The relative gap, 0 if both are equal, None where there is no finite one."""
+    if objective is None or bound is None:
+        return None
+    if objective == bound:
+        return 0.0
+    if objective == 0:
+        return None
+    return float(objective - bound) / abs(objective)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, (Status, Limit)):
+        return value.value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,122 @@
+"""One solve in a process of its own: limits enforced, incumbents kept, everything checked, one record at the end."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from matchopt.instances import Instance, Solution
+from matchopt.options import OptionValue
+from matchopt.perform import OnIncumbent as OnIncumbent
+from matchopt.perform import perform, perform_guarded
+from matchopt.record import Incumbent as Incumbent
+from matchopt.record import Run as Run
+from matchopt.record import gap_of as gap_of
+from matchopt.solver import Solver
+from matchopt.task import Task as Task
+
+
+def solve(
+    instance: Instance,
+    solver: str | Solver,
+    *,
+    options: Mapping[str, OptionValue] | None = None,
+    time_limit: float | None = 60.0,
+    memory_limit: float | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    iterations: int | None = None,
+    start: Solution | None = None,
+    plugin_files: Sequence[Path | str] = (),
+    on_incumbent: OnIncumbent | None = None,
+    certify: bool = True,
+    keep_on_interrupt: bool = False,
+) -> Run:
+    """Solve an instance by one solver in a worker process, and check and record what came of it.
+
+    Whatever the solver does, the outcome is a `Run`: a crash, a hang or a lie is a status with a message.
+
+    Parameters
+    ----------
+    instance : of any kind that reduces to the kind the solver takes.
+    solver : its name, or a `Solver` whose class is registered or can be imported.
+    options : of a solver given by name; text is read by the option's type.
+    time_limit : seconds of the solver's clock, which starts once its process has; None for no limit. A solver that
+        has not stopped 10 % (at least a second) later is killed, and its best incumbent is kept.
+    memory_limit : GB (1e9 bytes) the worker and its descendants may use; default 80 % of what is free.
+    seed : of the generator the solver gets, >= 0.
+    threads : most threads.
+    iterations : most passes of the solver's main loop; None for no limit.
+    start : a feasible solution to begin from; not every solver uses it.
+    plugin_files : plugin files to load besides the installed plugins.
+    on_incumbent : called with every checked solution that is better than all before it.
+    certify : whether to look for a proof, for at most ten seconds.
+    keep_on_interrupt : whether Ctrl-C gives a Run with the best incumbent; otherwise KeyboardInterrupt is raised once
+        the worker is gone.
+
+    Raises
+    ------
+    UnknownName, PluginError, InvalidOption
+        when there is no such solver or option, or a value is out of range.
+    InvalidSolution
+        when `start` is no feasible solution of the instance.
+    """
+    task = Task(
+        instance=instance,
+        solver=solver,
+        options=options or {},
+        time_limit=time_limit,
+        memory_limit=memory_limit,
+        seed=seed,
+        threads=threads,
+        iterations=iterations,
+        start=start,
+        plugin_files=tuple(Path(file) for file in plugin_files),
+        certify=certify,
+    )
+    return perform(task, on_incumbent=on_incumbent, keep_on_interrupt=keep_on_interrupt)
+
+
+def solve_all(
+    tasks: Sequence[Task],
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    on_run: Callable[[int, Run], None] | None = None,
+) -> list[Run]:
+    """Solve many tasks, several at a time.
+
+    A task that cannot even start (an unknown solver, a wrong option) gives a Run of status ERROR with the reason.
+
+    Parameters
+    ----------
+    tasks : what to solve.
+    jobs : worker processes at a time; default one per core.
+    executor : runs the tasks instead, as any `concurrent.futures` executor does; a Dask client's `get_executor()` fits.
+    on_run : called with the task's number and its Run as soon as it is finished, in this thread.
+
+    Returns
+    -------
+    list of Run
+        in the order of the tasks.
+    """
+    cancel = None if executor is not None else threading.Event()
+    slots = max(1, min(jobs or os.cpu_count() or 1, len(tasks) or 1))
+    pool = executor or ThreadPoolExecutor(slots, thread_name_prefix="matchopt")
+    futures: dict[Future[Run], int] = {}
+    runs: dict[int, Run] = {}
+    try:
+        for number, task in enumerate(tasks):
+            futures[pool.submit(perform_guarded, task, slots if executor is None else 1, cancel)] = number
+        for future in as_completed(futures):
+            number = futures[future]
+            runs[number] = future.result()
+            if on_run is not None:
+                on_run(number, runs[number])
+    finally:  # whatever interrupts this, no worker outlives it
+        for future in futures:
+            future.cancel()
+        if cancel is not None:
+            cancel.set()
+            pool.shutdown(wait=True)
+    return [runs[number] for number in range(len(tasks))]

@@ -1,0 +1,115 @@
+"""Watches a worker process and its descendants, and kills them all when a limit is passed."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import psutil
+
+from matchopt.solver import Limit
+
+PERIOD = 0.05  # seconds between two looks at the memory
+FAMILY_EVERY = 5  # looks between two searches for new descendants, which read the table of all processes
+GRACE = 1.0  # least seconds a solver may overrun its limit, to come back by itself with its answer
+GRACE_SHARE = 0.1  # the same as a share of the limit
+PATIENCE = 0.5  # seconds between the polite signal and the final one
+START_UP = 60.0  # seconds a worker may take before its solver's clock starts
+MEMORY_SHARE = 0.8  # share of the free memory that a run may take when nobody says how much
+
+
+def free_memory() -> int:
+    """Bytes that can be used now, in this machine or in the container around this process."""
+    free = int(psutil.virtual_memory().available)
+    group = Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError, ValueError):
+        most = int((group / "memory.max").read_text())  # "max" where there is no limit
+        free = min(free, max(0, most - int((group / "memory.current").read_text())))
+    return free
+
+
+class Watchdog(threading.Thread):
+    """A thread that samples the memory of a process tree and ends it past a limit.
+
+    Parameters
+    ----------
+    pid : the worker, leader of its own process group.
+    memory : most bytes the whole tree may have in memory.
+    """
+
+    def __init__(self, pid: int, memory: int) -> None:
+        super().__init__(daemon=True, name="matchopt-watchdog")
+        self.killed_for: Limit | None = None  # why the worker was killed, once it was
+        self.peak = 0  # most bytes seen
+        self._memory = memory
+        self._deadline = time.monotonic() + START_UP
+        self._over = threading.Event()
+        self._pid = pid
+        self._family: dict[int, psutil.Process] = {}
+        with contextlib.suppress(psutil.Error):
+            self._family[pid] = psutil.Process(pid)
+
+    def arm(self, seconds: float | None) -> None:
+        """Begin the solver's time; None for no limit."""
+        self._deadline = float("inf")
+        if seconds is not None:
+            self._deadline = time.monotonic() + seconds + max(GRACE, GRACE_SHARE * seconds)
+
+    def stop(self) -> None:
+        """End this thread."""
+        self._over.set()
+        if self.is_alive():
+            self.join()
+
+    def run(self) -> None:
+        """Look until stopped."""
+        looks = 0
+        while not self._over.wait(PERIOD):
+            if looks % FAMILY_EVERY == 0:
+                self.find_family()
+            looks += 1
+            used = self._used()
+            self.peak = max(self.peak, used)
+            if used > self._memory:
+                self._end(Limit.MEMORY, 0.0)
+                return
+            if time.monotonic() > self._deadline:
+                self._end(Limit.TIME, PATIENCE)
+                return
+
+    def find_family(self) -> None:
+        """Remember the descendants there are now; one that moves to another process group later is still found."""
+        for member in list(self._family.values()):
+            with contextlib.suppress(psutil.Error):
+                for child in member.children(recursive=True):
+                    self._family.setdefault(child.pid, child)
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to the process group and to every descendant that was seen.
+
+        The worker must not have been waited for: as long as it is a zombie its group's number is no one else's.
+        """
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._pid, number)
+        for pid, member in self._family.items():
+            if pid != self._pid:
+                with contextlib.suppress(psutil.Error):
+                    member.send_signal(number)  # psutil makes sure that the number was not taken by another process
+
+    def _used(self) -> int:
+        used = 0
+        for member in list(self._family.values()):
+            with contextlib.suppress(psutil.Error):
+                used += int(member.memory_info().rss)
+        return used
+
+    def _end(self, limit: Limit, patience: float) -> None:
+        self.killed_for = limit
+        self.find_family()
+        if patience:
+            self.kill(signal.SIGTERM)
+            if self._over.wait(patience):
+                return
+        self.kill()

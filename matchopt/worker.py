@@ -1,0 +1,189 @@
+"""The process that runs one solver: reads a task, solves, sends incumbents and the result.
+
+Whatever happens in here, the host loses nothing but this process: it kills it when a limit is passed, and judges
+everything that was sent.
+"""
+
+import ctypes
+import faulthandler
+import importlib
+import importlib.util
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from matchopt.descent import Descent, solve_parts
+from matchopt.errors import MissingExtra, PluginError, Refused
+from matchopt.instances import INSTANCES, SOLUTIONS, Parts, Provenance, Solution
+from matchopt.messages import Message, encode, read_message, write_all
+from matchopt.options import make_solver
+from matchopt.plugins import import_file, load_plugins
+from matchopt.solver import Solver
+
+MEMORY_SLACK = 2**29  # memory a process reserves and never touches: code, stacks of threads, arenas
+_PR_SET_PDEATHSIG = 1
+
+
+class Channel:
+    """The line to the host; several threads of a solver may report at once."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._lock = threading.Lock()
+
+    def send(self, facts: dict[str, Any], solution: Solution | None = None) -> None:
+        """Send one message, with a solution if there is one."""
+        parts = solution.parts() if solution is not None else Parts()
+        body = facts | {"solution": dict(parts.facts) if solution is not None else None}
+        data = encode(Message(body, parts.arrays))
+        with self._lock:
+            write_all(self._fd, data)
+
+
+def main(fd: int, host: int) -> None:
+    """Run one task; `fd` takes the messages, `host` is the process that must outlive this one."""
+    _die_with(host)
+    faulthandler.enable()
+    os.set_inheritable(fd, False)
+    # Standard input carried the task and stays open as long as the host wants this process; the solver gets an empty
+    # one. Standard output already is the log, so that nothing a solver prints mixes with what a command prints.
+    line = os.dup(0)
+    channel = Channel(fd)
+    try:
+        task = read_message(line)
+        empty = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(empty, 0)
+        os.close(empty)
+        _run(task, channel)
+    except BaseException as cause:
+        traceback.print_exc()
+        _send_failure(channel, cause)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.read(line, 1)  # the host looks for stray children of this process before it ends it
+    os._exit(0)
+
+
+def _die_with(host: int) -> None:
+    """Let the system kill this process when the host dies, however it dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != host:
+        os._exit(1)
+
+
+def _run(message: Message, channel: Channel) -> None:
+    task = message.facts
+    limit: int | None = task["memory"]
+    if limit is not None:
+        _limit_data(limit + MEMORY_SLACK)
+    provenance = Provenance.from_facts(task["provenance"])
+    content = Parts(task["instance"], message_arrays(message, "instance"))
+    instance = INSTANCES[task["kind"]].from_parts(content, provenance)
+    start = None
+    if task["start"] is not None:
+        start = SOLUTIONS[task["kind"]].from_parts(Parts(task["start"], message_arrays(message, "start")))
+    cls = _solver_class(task["solver"])
+    solver = make_solver(cls, task["solver"]["options"])
+    _import_needs(cls)
+    began = time.monotonic()
+    channel.send({"type": "started"})
+
+    def report(solution: Solution, bound: float) -> None:
+        channel.send({"type": "incumbent", "bound": bound, "at": time.monotonic() - began}, solution)
+
+    descent = Descent(instance, solver, np.random.default_rng(task["seed"]), report, start)
+    descent.seconds, descent.iterations = task["seconds"], task["iterations"]
+    descent.memory, descent.threads = limit, task["threads"]
+    result = solve_parts(descent)
+    facts = {
+        "type": "result",
+        "status": result.status.value,
+        "limit": None if result.limit is None else result.limit.value,
+        "bound": result.bound,
+        "stats": dict(result.stats),
+        "message": result.message,
+        "at": time.monotonic() - began,
+        "peak": _peak_memory(),
+    }
+    channel.send(facts, result.solution)
+
+
+def _limit_data(most: int) -> None:
+    """Make an allocation beyond `most` bytes fail in this process: faster than any watching from outside."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    ends = [end for end in (most, soft, hard) if end != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(ends), hard))
+
+
+def message_arrays(message: Message, prefix: str) -> dict[str, np.ndarray]:
+    """The arrays of one part of a message."""
+    return Parts({}, message.arrays).under(prefix)
+
+
+def _solver_class(reference: dict[str, Any]) -> type[Solver]:
+    if reference["module"] is None:
+        files = [] if reference["file"] is None else [Path(reference["file"])]
+        only = [] if reference["plugin"] is None else [reference["plugin"]]
+        return load_plugins(files, only).entry(reference["name"]).cls
+    file = Path(reference["file"])
+    try:
+        module = None if reference["module"] == "__main__" else importlib.import_module(reference["module"])
+    except ImportError:
+        module = None
+    if module is None or Path(module.__file__ or "").resolve() != file:
+        module = import_file(file)
+    found: Any = module
+    for name in reference["qualname"].split("."):
+        found = getattr(found, name)
+    cls: type[Solver] = found
+    return cls
+
+
+def _import_needs(cls: type[Solver]) -> None:
+    """Import what the solver imports while solving, so that its clock does not pay for it."""
+    for module in cls.needs:
+        try:
+            importlib.import_module(module)
+        except ImportError as cause:
+            package = module.partition(".")[0]
+            if importlib.util.find_spec(package) is not None:
+                raise PluginError(f"solver {cls.name} cannot import {module}: {cause}") from cause
+            raise MissingExtra(f"solver {cls.name}", package, cls.extra) from cause
+
+
+def _send_failure(channel: Channel, cause: BaseException) -> None:
+    kind = "raised"
+    if isinstance(cause, (Refused, MissingExtra)):
+        kind, text = "refused", str(cause)
+    elif isinstance(cause, PluginError):
+        kind, text = "broken", str(cause)
+    elif isinstance(cause, MemoryError):
+        kind, text = "memory", str(cause)
+    elif isinstance(cause, SystemExit):
+        text = f"the solver left by sys.exit({cause.code!r})"
+    else:
+        last = traceback.format_exception_only(cause)[-1].strip()
+        text = f"the solver raised {last}"
+    try:
+        channel.send({"type": kind, "cause": " ".join(text.split())[:2000], "peak": _peak_memory()})
+    except OSError:
+        os._exit(70)  # the line is gone (a solver may close every file it finds): the host sees the exit
+
+
+def _peak_memory() -> int:
+    """Most bytes this process ever had in memory."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0
+    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), "VmHWM: 0")
+    return int(line.split()[1]) * 1024
