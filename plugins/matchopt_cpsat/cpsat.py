@@ -127,6 +127,7 @@ def _incumbents(cp_model: Any, program: WholeProgram, instance: ProgramInstance,
     class Incumbents(cp_model.CpSolverSolutionCallback):  # type: ignore[misc,unused-ignore]
         def on_solution_callback(self) -> None:
             point = ProgramPoint(np.array([self.value(v) for v in x], dtype=np.float64))
-            limits.report(point, program.objective.bound(self.best_objective_bound, instance.offset))
+            bound = program.objective.bound(self.best_objective_bound, instance.offset)
+            limits.report(point, min(bound, instance.value(point)))
 
     return Incumbents()

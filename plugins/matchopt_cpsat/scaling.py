@@ -1,6 +1,7 @@
 """Rows and objectives in floats as rows and objectives in integers, with what that costs in exactness.
 
-A coefficient that is no whole number stands for the shortest decimal that reads back as it: 0.1 is a tenth.
+A coefficient that is no whole number stands for the shortest decimal that reads back as it: 0.1 is a tenth. A third has
+no such decimal, so a row holds if it does within a billionth of its largest terms, 1e-6 at most.
 """
 
 import math
@@ -10,6 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 LARGEST_ROW = 2**60  # CP-SAT sums the terms of a row in 64 bits
+ABSOLUTE, RELATIVE = Fraction(1, 10**6), Fraction(1, 10**9)  # what a row may miss its bounds by
 LARGEST_OBJECTIVE = 2**53  # CP-SAT reports values and bounds as floats
 
 
@@ -77,7 +79,7 @@ def whole_objective(cost: np.ndarray, reach: np.ndarray, groups: list[np.ndarray
 def whole_row(
     coefficients: np.ndarray, low: float, high: float, reach: np.ndarray
 ) -> tuple[list[int], int, int] | None:
-    """A row of integers with the same whole solutions, and its bounds; None where 64 bits do not hold it."""
+    """A row of integers with the same whole points, and its bounds; None where 64 bits do not hold it."""
     exact = _decimal(coefficients)
     if exact is None:
         return None
@@ -88,8 +90,9 @@ def whole_row(
     if most > LARGEST_ROW:
         return None
     factor = Fraction(scale, divisor)
-    least = -most if low == -math.inf else max(math.ceil(_fraction(low) * factor), -most - 1)
-    upmost = most if high == math.inf else min(math.floor(_fraction(high) * factor), most + 1)
+    slack = min(ABSOLUTE * factor, RELATIVE * most)
+    least = -most if low == -math.inf else max(math.ceil(_fraction(low) * factor - slack), -most - 1)
+    upmost = most if high == math.inf else min(math.floor(_fraction(high) * factor + slack), most + 1)
     return whole, min(least, most + 1), max(upmost, -most - 1)
 
 

@@ -68,9 +68,9 @@ class Milp(Solver):
         factor = _factor(instance)
         found = highs(instance, instance.cost * factor, instance.low, instance.high, self._options(limits))
         if found.x is None and found.status not in (_LIMIT, _INFEASIBLE, _UNBOUNDED):
-            # HiGHS may leave open whether a program is infeasible or unbounded; without objective it is not unbounded.
-            feasible = highs(instance, np.zeros(instance.n_variables), instance.low, instance.high, {})
-            found.status = {_OPTIMAL: _UNBOUNDED, _INFEASIBLE: _INFEASIBLE}.get(feasible.status, found.status)
+            # Its presolve may leave open whether a program is infeasible or unbounded, or fail in its own tolerances.
+            again = {**self._options(limits), "presolve": False}
+            found = highs(instance, instance.cost * factor, instance.low, instance.high, again)
         return self._result(instance, found, factor, limits)
 
     def _options(self, limits: Limits) -> dict[str, float | int | bool]:
