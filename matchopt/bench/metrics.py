@@ -44,10 +44,23 @@ def share(figure: float | None, digits: int = 2) -> str:
     return NONE if figure is None else f"{100.0 * figure:.{digits}f}"
 
 
-def spread(figures: Sequence[float | None], scale: float = 1.0, digits: int = 2) -> str:
-    """The mean, with the range behind it where there are several figures."""
+def spread(figures: Sequence[float | None], scale: float = 1.0, digits: int | None = 2) -> str:
+    """The mean, with half the range behind it where there are several figures.
+
+    Parameters
+    ----------
+    figures : the figures; None counts as not there.
+    scale : factor on every figure, 100 for percent.
+    digits : digits after the point; None for four significant digits.
+    """
     found = Spread.of([scale * figure for figure in figures if figure is not None])
     if found is None:
         return NONE
-    text = f"{found.mean:.{digits}f}"
-    return text if found.count == 1 else f"{text} ({found.low:.{digits}f}..{found.high:.{digits}f})"
+
+    def text(figure: float) -> str:
+        return f"{figure:.4g}" if digits is None else f"{figure:.{digits}f}"
+
+    if found.count == 1:
+        return text(found.mean)
+    half = (found.high - found.low) / 2
+    return f"{text(found.mean)} ±{half:.2g}" if digits is None else f"{text(found.mean)} ±{text(half)}"

@@ -28,7 +28,7 @@ class Progress:
         self._timer = threading.Timer(PATIENCE, self._show)
         self._timer.daemon = True
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "Progress":  # noqa: PYI034  # the run-time type checks under test cannot read Self
         if sys.stderr.isatty():
             self._timer.start()
         return self
@@ -41,13 +41,14 @@ class Progress:
                 self._bar.stop()
                 self._bar = None
 
-    def update(self, done: float | None = None, note: str = "") -> None:
-        """Say how much is done so far, and a word on how it stands."""
+    def update(self, done: float | None = None, note: str = "", total: float | None = None) -> None:
+        """Say how much is done so far, a word on how it stands, and how much there is to do where that is news."""
         with self._lock:
+            self._total = self._total if total is None else total
             self._done = self._done if done is None else done
             self._note = note or self._note
             if self._bar is not None:
-                self._bar.update(self._bar.task_ids[0], completed=self._done, note=self._note)
+                self._bar.update(self._bar.task_ids[0], completed=self._done, total=self._total, note=self._note)
 
     def _show(self) -> None:
         from rich.console import Console

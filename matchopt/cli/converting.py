@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from matchopt.cli.settings import FILE, debug_option
+from matchopt.cli.settings import FILE, OutputFile, debug_option
 
 KINDS = ("layer", "assignment", "program")
 
 
 @click.command(epilog="Example: matchopt convert layer.matchopt layer.mps.gz --to program")
 @click.argument("source", type=FILE)
-@click.argument("target", type=FILE)
+@click.argument("target", type=OutputFile())
 @click.option(
     "--to", "kind", type=click.Choice(KINDS), help="Reduce the instance to this kind first, exactly or not at all."
 )

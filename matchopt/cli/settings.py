@@ -67,6 +67,21 @@ def debug_option(command: Command) -> Command:
     return option(command)
 
 
+class OutputFile(click.ParamType):
+    """A file to write; its folder must exist, so that the mistake is noticed before the work is done."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """See `click.ParamType`."""
+        path = Path(value)
+        if not path.absolute().parent.is_dir():
+            self.fail(f"the folder {str(path.parent)!r} does not exist; make it first", param, ctx)
+        if path.is_dir():
+            self.fail(f"{str(path)!r} is a folder; name a file in it", param, ctx)
+        return path
+
+
 class Pair(click.ParamType):
     """`name=value`, as (name, value)."""
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.settings import FILE, Pair, debug_option, plugin_option, settings
+from matchopt.cli.group import INTERRUPTED
+from matchopt.cli.settings import FILE, OutputFile, Pair, debug_option, plugin_option, settings
 
 if TYPE_CHECKING:
     from matchopt.certify import Certificate
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the solver.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Most threads of the solver.")
 @click.option("--start", type=FILE, help="File with a solution to begin from.")
-@click.option("--output", type=FILE, help="Write the solution here; the ending .json or .csv gives a wiring table.")
+@click.option(
+    "--output", type=OutputFile(), help="Write the solution here; the ending .json or .csv gives a wiring table."
+)
 @click.option("--format", "form", help="Format of PATH.  [default: recognised from content and ending]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @plugin_option
@@ -66,7 +69,8 @@ def solve(
     The solver runs in a process of its own, so that limits hold. Its solution is checked by code that shares nothing
     with solvers, and an optimum counts as proven only with a certificate.
 
-    Exit status: 0 with a solution or a proof that there is none, 1 without, 2 for bad input.
+    Exit status: 0 with a solution or a proof that there is none, 1 without, 2 for bad input, 130 after Ctrl-C, which
+    keeps the best solution found so far.
     """
     from matchopt.bench.progress import Progress
     from matchopt.formats import read_instance, read_solution
@@ -87,7 +91,8 @@ def solve(
                 iterations=iterations,
                 start=begin,
                 plugin_files=settings().plugin_files,
-                on_incumbent=lambda at, objective, bound: bar.update(at, f"best {objective:.6g}"),
+                on_incumbent=lambda best: bar.update(best.seconds, f"best {best.objective:.6g}"),
+                keep_on_interrupt=True,
             )
         if output is not None and done.solution is not None:
             _write(done, instance, output)
@@ -95,6 +100,8 @@ def solve(
         click.echo(json.dumps(done.to_json(), allow_nan=False))
     else:
         _show(done, output)
+    if done.limit == "interrupted":
+        context.exit(INTERRUPTED)
     context.exit(0 if done.solution is not None or done.status == "infeasible" else 1)
 
 

@@ -1,0 +1,71 @@
+"""What the demo is expected to show, and whether it does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matchopt.demo.plan import ROOMY, TIGHT, Regime
+from matchopt.demo.records import Row
+
+ORDER = ("random", "greedy", "hungarian")
+LOSSLESS = 0.003  # share of test images: 0.3 points, about two standard deviations of an accuracy near 97 % on 10,000
+SPARSE_TEST = 0.965
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement, whether it holds, and the figures behind it."""
+
+    statement: str
+    holds: bool
+    evidence: str
+
+    def __str__(self) -> str:
+        return f"{'holds' if self.holds else 'does not hold'}: {self.statement} ({self.evidence})"
+
+
+def claims_of(rows: Sequence[Row], target: Mapping[str, float]) -> list[Claim]:
+    """The claims that these rows can decide.
+
+    The best mapping is the one of least weight error, which needs no labels; test data only judge it.
+    """
+    claims = [_target(target)]
+    tight = {row.solver: row for row in rows if row.regime == Regime(TIGHT, 1).name}
+    roomy = [row for row in rows if row.regime == Regime(ROOMY, 1).name]
+    if set(ORDER) <= set(tight):
+        claims.append(_order(tight))
+    if roomy:
+        claims.append(_lossless(roomy, target))
+    proved = [record for row in rows if row.solver == "hungarian" for record in row.records]
+    if proved:
+        count = sum(record["proof"] == "proven" for record in proved)
+        statement = "every mapping by hungarian is proved optimal"
+        claims.append(Claim(statement, count == len(proved), f"{count} of {len(proved)}"))
+    return claims
+
+
+def _target(target: Mapping[str, float]) -> Claim:
+    accuracy, connectivity = target["test_accuracy"], target["connectivity"]
+    evidence = f"{100 * accuracy:.2f} % at {100 * connectivity:.2f} % connectivity"
+    return Claim("the sparse network reaches at least 96.5 % on test images", accuracy >= SPARSE_TEST, evidence)
+
+
+def _order(tight: Mapping[str, Row]) -> Claim:
+    """Paired by draw: every solver meets the same hardware."""
+    by_draw: list[list[float]] = []
+    for name in ORDER:
+        by_draw.append([record["test_accuracy"] for record in tight[name].records])
+    triples = list(zip(*by_draw, strict=False))
+    right = [a < b < c for a, b, c in triples]
+    figures = "; ".join(" < ".join(f"{100 * accuracy:.1f}" for accuracy in triple) for triple in triples)
+    statement = f"at K/n = {TIGHT:g} test accuracy rises from random to greedy to hungarian on every draw"
+    return Claim(statement, all(right), f"{sum(right)} of {len(right)} draws: {figures}")
+
+
+def _lossless(roomy: Sequence[Row], target: Mapping[str, float]) -> Claim:
+    records: list[Mapping[str, Any]] = [record for row in roomy for record in row.records]
+    best = min(records, key=lambda record: record["objective"])
+    difference = best["test_accuracy"] - target["test_accuracy"]
+    statement = f"at K/n = {ROOMY:g} the best mapping is within 0.3 points of the target"
+    evidence = f"{best['solver']}: {100 * best['test_accuracy']:.2f} % against {100 * target['test_accuracy']:.2f} %"
+    return Claim(statement, abs(difference) <= LOSSLESS, evidence)
