@@ -95,7 +95,7 @@ class Source:
                 size = os.fstat(descriptor).st_size
                 if whole and size > limit:
                     raise self.error(f"at most {limit} bytes are read, found {size}")
-                return file.read(limit)
+                return file.read(min(limit, size + 1))  # a larger request would be allocated first
         except (OSError, ValueError) as cause:
             if isinstance(cause, FormatError):
                 raise
