@@ -1,7 +1,7 @@
 """How well a network classifies: accuracy and cross-entropy, in batches of bounded memory."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 BATCH = 5_000  # images at a time: some ten megabytes per hidden layer of a few hundred units
 
 
+@runtime_checkable
 class Classifier(Protocol):
     """Anything that gives one row of logits per sample."""
 

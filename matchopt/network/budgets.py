@@ -42,4 +42,6 @@ def layer_budgets(widths: tuple[int, ...], connectivity: float) -> tuple[int, ..
         total = sum(size * min(1.0, ratio * middle) for size, ratio in zip(sizes, ratios, strict=True))
         low, high = (middle, high) if total < wanted else (low, middle)
     # 1e-9 keeps a density such as .01 from rounding to the wrong side of one half
-    return tuple(min(size, int(size * min(1.0, ratio * high) + 0.5 + 1e-9)) for size, ratio in zip(sizes, ratios, strict=True))
+    return tuple(
+        min(size, int(size * min(1.0, ratio * high) + 0.5 + 1e-9)) for size, ratio in zip(sizes, ratios, strict=True)
+    )

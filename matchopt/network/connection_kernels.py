@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 REORDERED = {"reassoc", "contract", "nsz"}  # lets sums use vector units; the order of adding stays the same every run
-compiled: Any = njit(cache=True, nogil=True, fastmath=REORDERED)
+compiled: Any = njit(cache=True, nogil=True, fastmath=REORDERED, error_model="numpy")  # no branch per division
 
 
 @compiled
@@ -61,21 +61,25 @@ def softmax_loss(logits, labels, batch, delta):
 
 @compiled
 @no_type_check  # the compiler types it, from its arguments
+def stop_at_zeros(activity, delta):
+    """The derivative of ReLU: no error passes a unit that was not active."""
+    for unit in range(activity.shape[0]):
+        for t in range(activity.shape[1]):
+            if activity[unit, t] <= np.float32(0):
+                delta[unit, t] = np.float32(0)
+
+
+@compiled
+@no_type_check  # the compiler types it, from its arguments
 def backward(values, source, target, first_connection, first_unit, activity, delta, gradient):
     """Fill `gradient` from `delta` of the last layer, and `delta` of all hidden units on the way."""
     layers = first_connection.size - 1
     lanes = activity.shape[1]
     bias_of = first_connection[layers] - first_unit[1]
+    for unit in range(first_unit[1], first_unit[layers]):
+        for t in range(lanes):
+            delta[unit, t] = np.float32(0)
     for layer in range(layers - 1, -1, -1):
-        for unit in range(first_unit[layer + 1], first_unit[layer + 2]):
-            total = np.float32(0)
-            for t in range(lanes):
-                total += delta[unit, t]
-            gradient[bias_of + unit] = total
-        if layer > 0:
-            for unit in range(first_unit[layer], first_unit[layer + 1]):
-                for t in range(lanes):
-                    delta[unit, t] = np.float32(0)
         for k in range(first_connection[layer], first_connection[layer + 1]):
             before, after = activity[source[k]], delta[target[k]]
             total = np.float32(0)
@@ -87,10 +91,12 @@ def backward(values, source, target, first_connection, first_unit, activity, del
                 for t in range(lanes):
                     behind[t] += weight * after[t]
         if layer > 0:
-            for unit in range(first_unit[layer], first_unit[layer + 1]):
-                for t in range(lanes):
-                    if activity[unit, t] <= np.float32(0):
-                        delta[unit, t] = np.float32(0)
+            stop_at_zeros(activity[first_unit[layer] : first_unit[layer + 1]], delta[first_unit[layer] :])
+    for unit in range(first_unit[1], first_unit[layers + 1]):
+        total = np.float32(0)
+        for t in range(lanes):
+            total += delta[unit, t]
+        gradient[bias_of + unit] = total
 
 
 @compiled

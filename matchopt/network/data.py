@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
@@ -107,7 +106,8 @@ class ImageData:
                 raise DataError(f"{self.reference.name}: pixels must be in 0 .. 1, found {part}_images outside it")
             if labels.min() < 0 or labels.max() >= self.n_classes:
                 raise DataError(
-                    f"{self.reference.name}: labels must be in 0 .. {self.n_classes - 1}, found {part}_labels outside it"
+                    f"{self.reference.name}: labels must be in 0 .. {self.n_classes - 1}, "
+                    f"found {part}_labels outside it"
                 )
             images.flags.writeable = labels.flags.writeable = False
 
@@ -116,11 +116,11 @@ class ImageData:
         """Pixels per image, the number of inputs of a network on this data."""
         return int(self.train_images.shape[1])
 
-    def first(self, train: int, validation: int, test: int) -> Self:
+    def first(self, train: int, validation: int, test: int) -> "ImageData":
         """A smaller data set of the first images of each part, for quick trials; the reference says so."""
         name = f"{self.reference.name}[{train},{validation},{test}]"
         sha = hashlib.sha256(f"{self.reference.sha256}{name}".encode()).hexdigest()
-        return type(self)(
+        return ImageData(
             self.train_images[:train],
             self.train_labels[:train],
             self.validation_images[:validation],
@@ -171,13 +171,14 @@ def load_mnist(folder: Path | None = None) -> ImageData:
 def _read(path: Path, file: _IdxFile) -> UInt8[np.ndarray, "..."]:
     advice = "restore the published file"
     try:
-        if path.stat().st_size > file.size + HEADROOM:
-            raise DataError(f"MNIST file {path} has {path.stat().st_size} bytes, more than the published one; {advice}")
-        packed = path.read_bytes()
+        size = path.stat().st_size
+        packed = path.read_bytes() if size <= file.size + HEADROOM else None
     except FileNotFoundError:
         raise DataError(f"MNIST file {path} is missing; put the four original .gz files there") from None
     except OSError as cause:
         raise DataError(f"MNIST file {path} cannot be read ({cause.strerror}); {advice}") from None
+    if packed is None:
+        raise DataError(f"MNIST file {path} has {size} bytes, more than the published one; {advice}")
     unpacker = zlib.decompressobj(wbits=31)
     try:
         content = unpacker.decompress(packed, file.size + 1)

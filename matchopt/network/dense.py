@@ -20,7 +20,7 @@ class DenseTraining(Trainer):
     epochs : passes over the training images, >= 1.
     batch_size : images per step, >= 1.
     learning_rate : of Adam, at the start.
-    threads : threads of the matrix products; None leaves torch's own setting.
+    threads : threads of the matrix products, >= 1; more help on idle cores only.
 
     References
     ----------
@@ -32,11 +32,11 @@ class DenseTraining(Trainer):
     epochs: int = 15
     batch_size: int = 100
     learning_rate: float = 1e-3
-    threads: int | None = None
+    threads: int = 1
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate >= 0:
-            raise ValueError(f"epochs and batch_size must be >= 1 and learning_rate >= 0, found {self}")
+        if min(self.epochs, self.batch_size, self.threads) < 1 or not self.learning_rate >= 0:
+            raise ValueError(f"epochs, batch_size and threads must be >= 1 and learning_rate >= 0, found {self}")
 
     def train(
         self, data: ImageData, widths: tuple[int, ...], seed: int, progress: Progress | None = None

@@ -167,7 +167,8 @@ class ConnectionModel(Model):
         """The connections of a layer as positions unit * inputs + input."""
         part = self.connections(layer)
         unit = self.target[part].astype(np.int64) - self.first_unit[layer + 1]
-        return unit * self.widths[layer] + (self.source[part] - self.first_unit[layer])
+        chosen: Int64[np.ndarray, " k"] = unit * self.widths[layer] + (self.source[part] - self.first_unit[layer])
+        return chosen
 
     def loss(
         self,
@@ -213,15 +214,15 @@ class ConnectionModel(Model):
 
 
 @contextmanager
-def steady_arithmetic(threads: int | None) -> Iterator[None]:
+def steady_arithmetic(threads: int) -> Iterator[None]:
     """Train inside this: a fixed number of threads, and numbers too small for full precision become zero.
 
     Moments of units that stopped learning become such numbers and slow every operation three to five times.
-    Threads are put back on leaving; None leaves them as they are.
+    Threads are put back on leaving.
     """
     before = torch.get_num_threads()
     torch.set_flush_denormal(True)
-    torch.set_num_threads(threads or before)
+    torch.set_num_threads(threads)
     try:
         yield
     finally:

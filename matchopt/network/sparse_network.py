@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
@@ -63,9 +63,9 @@ class SparseLayer:
 
     Parameters
     ----------
-    weights : weight of every connection, shape (units, inputs); zero where there is none.
+    weights : weight of every connection, shape (units, inputs); zero where there is none; kept in single precision.
     mask : whether a connection exists, shape (units, inputs); its weight may still be zero.
-    biases : bias of every unit.
+    biases : bias of every unit; kept in single precision.
 
     Raises
     ------
@@ -73,9 +73,9 @@ class SparseLayer:
         when shapes differ, a value is not finite, or a weight without a connection is not zero.
     """
 
-    weights: Float32[np.ndarray, "units inputs"]
+    weights: Float[np.ndarray, "units inputs"]
     mask: Bool[np.ndarray, "units inputs"]
-    biases: Float32[np.ndarray, " units"]
+    biases: Float[np.ndarray, " units"]
 
     def __post_init__(self) -> None:
         mask = frozen(self.mask, "mask", bool, 2)
@@ -137,13 +137,13 @@ class SparseNetwork:
         biases: Sequence[Any] | None = None,
         masks: Sequence[Any] | None = None,
         record: TrainingRecord | None = None,
-    ) -> Self:
+    ) -> "SparseNetwork":
         """Build from one array per layer; no biases mean zeros, without masks a zero weight is no connection."""
         layers = []
         for number, matrix in enumerate(weights):
             try:
                 full = frozen(matrix, "weights", float, 2)
-                bias = np.zeros(full.shape[0]) if biases is None else biases[number]
+                bias = np.zeros(full.shape[0]) if biases is None else frozen(biases[number], "biases", float, 1)
                 mask = full.astype(np.float32) != 0 if masks is None else masks[number]
                 layers.append(SparseLayer(full, mask, bias))
             except InvalidInstance as cause:
@@ -181,7 +181,7 @@ class SparseNetwork:
                 np.maximum(hidden, 0.0, out=hidden)
         return hidden
 
-    def with_record(self, record: TrainingRecord) -> Self:
+    def with_record(self, record: TrainingRecord) -> "SparseNetwork":
         """The same network with another record."""
         return replace(self, record=record)
 

@@ -1,0 +1,145 @@
+"""Sparse networks in files: the connections as compressed rows in safetensors, the record as JSON in its metadata."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save
+
+from matchopt.errors import FormatError, InvalidInstance
+from matchopt.formats.atomic import write_bytes
+from matchopt.formats.bounded_json import parse
+from matchopt.formats.sources import Source
+from matchopt.formats.tensors import read_tensors
+from matchopt.instances.base import Json, Parts, canonical_json, exact_keys, parts_digest
+from matchopt.instances.network import DataReference
+from matchopt.instances.target import Target
+from matchopt.network.sparse_network import SparseLayer, SparseNetwork, TrainingRecord
+
+SCHEMA = 1
+KEY = "matchopt"  # of the only metadata entry
+KIND = "sparse-network"
+MAX_WEIGHTS = 2**28  # of one layer, zeros included: a gigabyte in single precision
+
+
+def write_network(path: Path, network: SparseNetwork) -> None:
+    """Write `network`; equal content gives equal bytes, and a failure leaves what was at `path`.
+
+    Raises
+    ------
+    OSError
+        when the folder is missing, not writable or full.
+    """
+    parts = _parts(network)
+    about = {"schema": SCHEMA, "role": "network", "kind": KIND, "facts": dict(parts.facts)}
+    about["sha256"] = parts_digest(KIND, parts)
+    write_bytes(path, save(dict(parts.arrays), {KEY: canonical_json(about).decode()}))
+
+
+def load_network(path: Path) -> SparseNetwork:
+    """Read what `write_network` wrote.
+
+    Raises
+    ------
+    FormatError
+        naming the file and the field that is wrong.
+    """
+    source = Source(path)
+    metadata, arrays = read_tensors(source.data, source.error)
+    if set(metadata) != {KEY}:
+        found = ", ".join(sorted(metadata))[:80] or "nothing"
+        raise source.error(f"metadata must hold exactly {KEY!r}, found {found}: not written by matchopt")
+    about = parse(metadata[KEY].encode(), lambda reason: source.error(f"metadata: {reason}"))
+    try:
+        _check_about(about)
+        parts = Parts(about["facts"], arrays)
+        if parts_digest(KIND, parts) != about["sha256"]:
+            raise InvalidInstance("sha256 differs from that of the content; the file is damaged")
+        return _network(parts)
+    except InvalidInstance as cause:
+        raise source.error(str(cause)) from None
+
+
+def _parts(network: SparseNetwork) -> Parts:
+    record = network.record
+    data: Json = None if record.data is None else {"name": record.data.name, "sha256": record.data.sha256}
+    facts: dict[str, Json] = {"n_inputs": network.widths[0], "layers": len(network.layers)}
+    facts["record"] = {**record.__dict__, "config": dict(record.config), "data": data}
+    arrays: dict[str, np.ndarray] = {}
+    for number, layer in enumerate(network.layers):
+        connections = Target.from_dense(layer.weights, layer.mask).arrays()
+        arrays |= Parts(arrays={**connections, "biases": layer.biases.astype(np.float64)}).prefixed(f"layers.{number}")
+    return Parts(facts, arrays)
+
+
+def _check_about(about: Any) -> None:
+    if not isinstance(about, dict):
+        raise InvalidInstance(f"{KEY!r} must be an object, found {about!r}")
+    exact_keys(about, {"schema", "role", "kind", "facts", "sha256"}, set(), "metadata", InvalidInstance)
+    schema = about["schema"]
+    if type(schema) is not int or schema < 1:
+        raise InvalidInstance(f"schema must be a whole number >= 1, found {schema!r}")
+    if schema > SCHEMA:
+        raise InvalidInstance(f"schema is {schema}, this matchopt reads up to {SCHEMA}; upgrade it")
+    if (about["role"], about["kind"]) != ("network", KIND):
+        raise InvalidInstance(f"must be a network of kind {KIND}, found {about['role']!r} of kind {about['kind']!r}")
+    if not isinstance(about["facts"], dict):
+        raise InvalidInstance(f"facts must be an object, found {about['facts']!r}")
+
+
+def _network(parts: Parts) -> SparseNetwork:
+    facts = parts.facts
+    exact_keys(facts, {"n_inputs", "layers", "record"}, set(), "facts", InvalidInstance)
+    for name in ("n_inputs", "layers"):
+        if type(facts[name]) is not int or facts[name] < 1:
+            raise InvalidInstance(f"{name} must be a whole number >= 1, found {facts[name]!r}")
+    per_layer = {"indptr", "indices", "weights", "biases"}
+    if 4 * facts["layers"] != len(parts.arrays):
+        raise InvalidInstance(f"layers is {facts['layers']}, so {4 * facts['layers']} tensors are needed, "
+                              f"found {len(parts.arrays)}")  # fmt: skip
+    layers, n_inputs = [], facts["n_inputs"]
+    for number in range(facts["layers"]):
+        arrays = parts.under(f"layers.{number}")
+        exact_keys(arrays, per_layer, set(), f"layers.{number}", InvalidInstance)
+        layers.append(_layer(arrays, n_inputs, f"layers.{number}"))
+        n_inputs = len(layers[-1].biases)
+    return SparseNetwork(tuple(layers), _record(facts["record"]))
+
+
+def _layer(arrays: Mapping[str, np.ndarray], n_inputs: int, where: str) -> SparseLayer:
+    if len(arrays["biases"]) * n_inputs > MAX_WEIGHTS:
+        raise InvalidInstance(
+            f"{where}: {len(arrays['biases'])} units with {n_inputs} inputs are more than {MAX_WEIGHTS} weights"
+        )
+    try:
+        target = Target(arrays["indptr"], arrays["indices"], arrays["weights"], n_inputs)
+        mask = np.zeros((target.n_rows, n_inputs), bool)
+        if target.n_rows != len(arrays["biases"]):
+            raise InvalidInstance(f"biases must have {target.n_rows} values, found {len(arrays['biases'])}")
+        mask[target.row_of, target.indices] = True
+        return SparseLayer(target.dense().astype(np.float32), mask, arrays["biases"].astype(np.float32))
+    except InvalidInstance as cause:
+        raise InvalidInstance(f"{where}: {cause}") from None
+
+
+def _record(found: Any) -> TrainingRecord:
+    if not isinstance(found, dict):
+        raise InvalidInstance(f"record must be an object, found {found!r}")
+    exact_keys(found, set(TrainingRecord.__dataclass_fields__), set(), "record", InvalidInstance)
+    data = found["data"]
+    if data is not None:
+        if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+            raise InvalidInstance(f"record.data must be an object of texts, found {data!r}")
+        exact_keys(data, {"name", "sha256"}, set(), "record.data", InvalidInstance)
+        data = DataReference(**data)
+    return TrainingRecord(**{**found, "data": data})
+
+
+def is_own_network(source: Source) -> bool:
+    """Whether the file looks like one that `write_network` made, and no other safetensors file."""
+    head = source.head
+    return head[8:9] == b"{" and rf"\"kind\":\"{KIND}\"".encode() in head
+
+
+__all__ = ["FormatError", "is_own_network", "load_network", "write_network"]

@@ -1,0 +1,59 @@
+"""The compiled half of DEEP R: one step of all connections, and drawing dormant sites for those that ended.
+
+Dormant sites are kept in a list per layer, `free[first_site[layer] :]`, of which the first `n_free[layer]` entries
+count: drawing one is immediate however full the layer is, where trying sites at random would take ever longer.
+"""
+
+from typing import no_type_check
+
+import numpy as np
+
+from matchopt.network.connection_kernels import compiled
+
+
+@compiled
+@no_type_check  # the compiler types it, from its arguments
+def descend(
+    values, gradient, noise, sign, source, target, first_connection, first_unit, first_site, free, n_free, rate, shrink,
+    ended,
+):  # fmt: skip
+    """Step of algorithm 1 for every connection; returns how many went dormant, and their places in `ended`."""
+    layers = first_connection.size - 1
+    count = 0
+    for layer in range(layers):
+        inputs = first_unit[layer + 1] - first_unit[layer]
+        for k in range(first_connection[layer], first_connection[layer + 1]):
+            theta = sign[k] * (values[k] - rate * gradient[k]) - shrink + noise[k]
+            if theta >= np.float32(0):
+                values[k] = sign[k] * theta
+            else:
+                site = (target[k] - first_unit[layer + 1]) * inputs + source[k] - first_unit[layer]
+                free[first_site[layer] + n_free[layer]] = site
+                n_free[layer] += 1
+                ended[count] = k
+                count += 1
+    for k in range(first_connection[layers], values.size):
+        values[k] -= rate * gradient[k]
+    return count
+
+
+@compiled
+@no_type_check  # the compiler types it, from its arguments
+def reactivate(
+    values, sign, source, target, first_connection, first_unit, first_site, free, n_free, sign_of_site, ended, draws
+):
+    """Give every ended connection a dormant site of its layer, uniform by `draws` in 0 .. 1, and theta = 0."""
+    layer = 0
+    for e in range(ended.size):
+        k = ended[e]
+        while k >= first_connection[layer + 1]:
+            layer += 1
+        chosen = first_site[layer] + int(draws[e] * n_free[layer])
+        site = free[chosen]
+        n_free[layer] -= 1
+        free[chosen] = free[first_site[layer] + n_free[layer]]
+        inputs = first_unit[layer + 1] - first_unit[layer]
+        target[k] = first_unit[layer + 1] + site // inputs
+        source[k] = first_unit[layer] + site % inputs
+        sign[k] = sign_of_site[first_site[layer] + site]
+        values[k] = np.float32(0)
