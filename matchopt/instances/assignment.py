@@ -153,13 +153,17 @@ class AssignmentInstance(Instance):
     def value(self, assignment: Assignment) -> float:
         """The total cost of an assignment of fitting shape (the fast form; `matchopt.check` has the plain one)."""
         if self.indptr is None or self.indices is None:
-            return float(self.cost[np.arange(self.n_rows), assignment.col_of].sum())
+            return self._total(self.cost[np.arange(self.n_rows), assignment.col_of])
         keys = np.repeat(np.arange(self.n_rows), np.diff(self.indptr)) * self.n_cols + self.indices
         wanted = np.arange(self.n_rows) * self.n_cols + assignment.col_of
         at = np.searchsorted(keys, wanted)
         if len(keys) == 0 or bool((keys[np.minimum(at, len(keys) - 1)] != wanted).any()):
             return float("inf") if self.n_rows else 0.0
-        return float(self.cost[at].sum())
+        return self._total(self.cost[at])
+
+    def _total(self, costs: np.ndarray) -> float:
+        # A 64-bit sum of integers would wrap around without a word.
+        return float(sum(costs.tolist())) if self.is_integral else float(costs.sum())
 
     def parts(self) -> Parts:
         """See `Instance.parts`."""
