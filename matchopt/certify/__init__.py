@@ -2,3 +2,4 @@
 
 from matchopt.certify.certificate import Certificate as Certificate
 from matchopt.certify.certify import certify as certify
+from matchopt.certify.layer import relaxed_bound as relaxed_bound

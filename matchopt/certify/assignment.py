@@ -7,6 +7,7 @@ nothing depends on how they were found.
 
 import math
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,37 +29,43 @@ def certify_assignment(instance: AssignmentInstance, solution: Assignment, secon
     col_of = solution.col_of
     entries = _entries(instance)
     own = own_costs(entries, col_of)
-    best, ended = prove(entries, col_of, own, deadline)
-    cost = exact_sum(own)
-    bound = dual_bound(entries, ended.v)
-    allowance = rounding_allowance(own, ended.v)
+    proof = prove(entries, col_of, own, deadline)
+    cost, best = exact_sum(own), exact_sum(proof.own)
+    bound = dual_bound(entries, proof.ended.v)
+    allowance = rounding_allowance(own, proof.ended.v)
     if not instance.is_integral:
         return Certificate(bound, cost - bound <= allowance, cost - best > allowance, allowance, "dual")
     return Certificate(bound, bound == cost, best < cost, 0.0, "dual, exact")
 
 
-def prove(entries: Entries, col_of: np.ndarray, own: np.ndarray, deadline: float) -> tuple[float | int, Potentials]:
-    """The cost of the best assignment met, starting from `col_of`, and the last potentials found."""
+@dataclass(frozen=True)
+class Proof:
+    """The best assignment met, its costs row by row, and the last potentials."""
+
+    col_of: np.ndarray
+    own: np.ndarray
+    ended: Potentials
+
+
+def prove(entries: Entries, col_of: np.ndarray, own: np.ndarray, deadline: float) -> Proof:
+    """Prove an assignment optimal, or improve it until one is or the time is up."""
     slack: float = 0  # an int: int64 labels must stay exact
-    cost = exact_sum(own)
-    best, sought = cost, False
+    sought = False
     while True:
         ended = potentials(entries, col_of, own, slack, deadline)
         if ended.fixed or len(ended.rows) == 0:
-            return best, ended
+            return Proof(col_of, own, ended)
         trial = col_of.copy()
         trial[ended.rows] = ended.cols
         trial_own = own_costs(entries, trial)
-        trial_cost = exact_sum(trial_own)
-        if own.dtype.kind == "f" and cost - trial_cost <= rounding_allowance(own, ended.v):
+        if exact_sum(own) - exact_sum(trial_own) <= rounding_allowance(own, ended.v) and own.dtype.kind == "f":
             # The cycle is one of rounding errors: labels must fall by more than those.
             least = HALF_ULP * (float(np.abs(own).mean()) + float(np.abs(ended.v).max()))
             slack = max(8.0 * slack, 4.0 * least, 5e-324)
             continue
-        best, col_of, own = trial_cost, trial, trial_own
+        col_of, own = trial, trial_own
         if not sought:  # one cycle at a time would be slow: take a good assignment from an engine, and prove that
-            sought, (col_of, own, best) = True, _engine(entries, col_of, own, best)
-        cost = best
+            sought, (col_of, own) = True, _engine(entries, col_of, own)
 
 
 def dual_bound(entries: Entries, v: np.ndarray) -> float | int:
@@ -119,14 +126,14 @@ def _entries(instance: AssignmentInstance) -> Entries:
     return SparseEntries(starts, instance.indices[allowed], cost[allowed], instance.n_cols)
 
 
-def _engine(entries: Entries, col_of: np.ndarray, own: np.ndarray, cost: float) -> tuple[np.ndarray, np.ndarray, float]:
+def _engine(entries: Entries, col_of: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """An assignment from SciPy where that is cheaper than `col_of`; nothing is believed but its recomputed cost."""
     found = _scipy_assignment(entries)
     if found is not None and len(found) == len(col_of):
         found_own = own_costs(entries, found)
-        if exact_sum(found_own) < cost:
-            return found, found_own, exact_sum(found_own)
-    return col_of, own, cost
+        if exact_sum(found_own) < exact_sum(own):
+            return found, found_own
+    return col_of, own
 
 
 def _scipy_assignment(entries: Entries) -> np.ndarray | None:

@@ -1,12 +1,20 @@
 """The one entrance of the proofs: from an instance and a solution to a certificate."""
 
+import math
+import time
+
 from matchopt.certify.assignment import certify_assignment
 from matchopt.certify.certificate import Certificate
+from matchopt.certify.layer import certify_layer
 from matchopt.errors import Refused
 from matchopt.instances import (
     Assignment,
     AssignmentInstance,
     Instance,
+    LayerInstance,
+    LayerMapping,
+    NetworkInstance,
+    NetworkMapping,
     Solution,
 )
 
@@ -33,6 +41,32 @@ def certify(instance: Instance, solution: Solution, *, seconds: float = 10.0) ->
     match instance, solution:
         case AssignmentInstance(), Assignment():
             return certify_assignment(instance, solution, seconds)
+        case LayerInstance(), LayerMapping():
+            return certify_layer(instance, solution, seconds)
+        case NetworkInstance(), NetworkMapping():
+            return _certify_network(instance, solution, seconds)
     if solution.kind != instance.kind:
         raise Refused(f"the solution is of kind {solution.kind}, its instance of kind {instance.kind}")
     raise Refused(f"no independent proof of a bound on {instance.kind} instances is known here")
+
+
+def _certify_network(instance: NetworkInstance, mapping: NetworkMapping, seconds: float) -> Certificate:
+    """The layers' bounds add up; layer n may spend what is left of the time, shared with those still to come."""
+    if instance.task_loss is not None:
+        raise Refused("no independent proof of a bound on a task loss is known here: it couples the layers")
+    if len(mapping.layers) != len(instance.layers):
+        raise Refused("the mapping is not feasible, so there is nothing to prove; matchopt.check tells why")
+    deadline, found = time.monotonic() + seconds, []
+    for n, (layer, part) in enumerate(zip(instance.layers, mapping.layers, strict=True)):
+        share = (deadline - time.monotonic()) / (len(instance.layers) - n)
+        try:
+            found.append(certify_layer(layer, part, share))
+        except Refused as cause:
+            raise Refused(f"layer {n}: {cause}") from None
+    return Certificate(
+        bound=math.fsum(part.bound for part in found),
+        optimal=all(part.optimal for part in found),
+        improvable=any(part.improvable for part in found),
+        allowance=math.fsum(part.allowance for part in found),
+        method="sum of layers",
+    )

@@ -1,0 +1,108 @@
+"""Exact optimum of the inner problem: one row on one hardware neuron, for many pairs at once.
+
+Where importance is constant within the row an optimal matching keeps the order of weights and cell values (the cost of
+a crossing pair is -2 a g h up to terms of one side, which is Monge), so a dynamic program over both in order is exact;
+elsewhere each pair is a small assignment problem.
+"""
+
+import numpy as np
+
+from matchopt.certify.cells import Cells
+from matchopt.certify.separable import Separable
+
+BLOCK = 2**18  # numbers per array of the dynamic program: 2 MiB
+
+
+def exact_costs(problem: Separable, rows: np.ndarray, neurons: np.ndarray) -> np.ndarray:
+    """The least cost of rows[p] on neurons[p], over all gains; inf where the row does not fit."""
+    best = np.full(len(rows), np.inf)
+    fan_in = problem.fan_in[rows]
+    even = problem.uniform[rows]
+    for cells in problem.cells:
+        for n in np.unique(fan_in[even]).tolist():
+            members = np.flatnonzero(even & (fan_in == n))
+            step = max(1, BLOCK // (window(problem, n) + 1))
+            for start in range(0, len(members), step):
+                part = members[start : start + step]
+                best[part] = np.minimum(best[part], _in_order(problem, cells, rows[part], neurons[part], n))
+        for p in np.flatnonzero(~even).tolist():
+            best[p] = min(best[p], float(matching(problem, cells, int(rows[p]), int(neurons[p])).sum()))
+    return best
+
+
+def window(problem: Separable, n: int) -> int:
+    """How many cells the dynamic program looks at for each of a row's `n` weights.
+
+    Weight number t of an order-preserving matching without drops takes one of the cells t .. t + K - n. Without noise
+    some optimal matching also gives every weight one of its n nearest cells (else one of those is free and not worse),
+    which lie among the n on either side of its place; uncrossing two weights keeps both inside their windows.
+    """
+    band = problem.n_cells if problem.drop else max(0, problem.n_cells - n + 1)
+    return min(2 * n, band) if problem.cells[0].noise is None else band
+
+
+def _in_order(problem: Separable, cells: Cells, rows: np.ndarray, neurons: np.ndarray, n: int) -> np.ndarray:
+    """The dynamic program for rows of fan-in `n`.
+
+    least[w] is the least cost of the weights so far with cells before number base + w only, one column per pair.
+    """
+    width = window(problem, n)
+    if n == 0 or width == 0:
+        return problem.dropped[rows] if n == 0 or problem.drop else np.full(len(rows), np.inf)
+    weight = problem.weight[problem.starts[rows] + np.arange(n)[:, None]]
+    base = _windows(problem, cells, weight, neurons, width)
+    first_cell, pairs = neurons * problem.n_cells, np.arange(len(rows))
+    places = np.arange(width + 1)[:, None]
+    least, value = np.zeros((width + 1, len(rows))), cells.value.ravel()
+    for t in range(n):
+        shift = base[t] - base[t - 1] if t else base[0] * 0
+        ahead = least if not shift.any() else least.ravel()[np.minimum(places + shift, width) * len(rows) + pairs]
+        at = first_cell + base[t] + places[:-1]
+        cost = weight[t] - value[at]
+        cost *= cost
+        if cells.noise is not None:
+            cost += cells.noise.ravel()[at]
+        cost += ahead[:-1]
+        least = np.empty_like(ahead)
+        skipped = ahead + weight[t] * weight[t] if problem.drop else None
+        least[0] = np.inf if skipped is None else skipped[0]
+        least[1:] = cost if skipped is None else np.minimum(cost, skipped[1:])
+        for w in range(1, width + 1):
+            np.minimum(least[w], least[w - 1], out=least[w])
+    return _scaled(least[-1], problem.factor[problem.starts[rows]])
+
+
+def _windows(problem: Separable, cells: Cells, weight: np.ndarray, neurons: np.ndarray, width: int) -> np.ndarray:
+    """First cell of each weight's window, shape (n, pairs), never falling from one weight to the next."""
+    n = len(weight)
+    low = np.zeros(n, np.int64) if problem.drop else np.arange(n)
+    high = low + (problem.n_cells if problem.drop else problem.n_cells - n + 1) - width
+    if not (high > low).any():
+        return np.broadcast_to(low[:, None], weight.shape)
+    place = np.empty(weight.shape, np.int64)
+    order = np.argsort(neurons, kind="stable")
+    cuts = np.flatnonzero(np.diff(neurons[order])) + 1
+    for group in np.split(order, cuts):
+        place[:, group] = np.searchsorted(cells.value[neurons[group[0]]], weight[:, group])
+    return np.clip(place - n, low[:, None], high[:, None])
+
+
+def _scaled(cost: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    return np.where(np.isposinf(cost), np.inf, factor * np.where(np.isposinf(cost), 0.0, cost))
+
+
+def matching(problem: Separable, cells: Cells, row: int, neuron: int) -> np.ndarray:
+    """The costs of the row's connections in an optimal matching, by SciPy's assignment; [inf] where it does not fit."""
+    from scipy.optimize import linear_sum_assignment
+
+    part = slice(int(problem.starts[row]), int(problem.starts[row + 1]))
+    here = slice(int(cells.first[neuron]), int(cells.last[neuron]))
+    distance = problem.weight[part, None] - cells.value[neuron, here]
+    cost = distance * distance if cells.noise is None else distance * distance + cells.noise[neuron, here]
+    cost = problem.factor[part, None] * cost
+    if problem.drop:  # one more column for each connection, on which it is dropped
+        cost = np.concatenate([cost, np.broadcast_to(problem.unrealised[part, None], (len(cost), len(cost)))], axis=1)
+    if cost.shape[0] > cost.shape[1]:
+        return np.array([np.inf])
+    chosen = linear_sum_assignment(cost)
+    return np.asarray(cost[chosen])

@@ -1,0 +1,166 @@
+"""Bounds and proofs for separable layers: an assignment whose costs are made exact only where the proof needs it.
+
+A table of lower bounds on all pairs, with exact values on the pairs of an assignment, proves that assignment optimal
+when potentials fit (facts of weak duality: every other entry may be too low). Where they do not fit, the entries with
+the least reduced costs are made exact and the search goes on. An entry whose reduced cost exceeds the gap is in no
+better solution and is never looked at again.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from matchopt.certify.assignment import HALF_ULP, Proof, dual_bound, prove
+from matchopt.certify.certificate import Certificate
+from matchopt.certify.entries import DenseEntries
+from matchopt.certify.inner import exact_costs, matching, window
+from matchopt.certify.separable import Separable, pair_bounds, separable
+from matchopt.errors import Refused
+from matchopt.instances import LayerInstance, LayerMapping, OutputError
+
+BATCH = 10**7  # steps of the dynamic program worth making at once: some 0.1 s
+SMALL_ASSIGNMENT = 10**4  # what one small assignment costs, in such steps
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """Lower bounds on all pairs, and which of them are exact; both arrays are updated in place."""
+
+    problem: Separable
+    bounds: np.ndarray
+    exact: np.ndarray
+
+    def settle(self, rows: np.ndarray, neurons: np.ndarray) -> None:
+        """Make these pairs exact."""
+        open_ = ~self.exact[rows, neurons]
+        rows, neurons = rows[open_], neurons[open_]
+        self.bounds[rows, neurons] = exact_costs(self.problem, rows, neurons)
+        self.exact[rows, neurons] = True
+
+    def work(self, rows: np.ndarray) -> np.ndarray:
+        """What it takes to make a pair of each of these rows exact."""
+        steps = [n * (window(self.problem, n) + 1) for n in range(int(self.problem.fan_in.max(initial=0)) + 1)]
+        each = np.where(self.problem.uniform, np.array(steps)[self.problem.fan_in], SMALL_ASSIGNMENT)
+        return np.asarray(len(self.problem.cells) * each[rows])
+
+
+def relaxed_bound(layer: LayerInstance) -> float:
+    """A bound that needs no solution: every row on its best neuron, every connection on its cheapest cell.
+
+    Raises
+    ------
+    Refused
+        when the layer's error is no sum over pairs.
+    """
+    problem = separable(layer)
+    bounds, _ = pair_bounds(problem, math.inf)
+    value = math.fsum(bounds.min(axis=1)) if layer.n_rows else 0.0
+    return max(0.0, value - _rounding(problem, value))
+
+
+def certify_layer(instance: LayerInstance, mapping: LayerMapping, seconds: float) -> Certificate:
+    """See `matchopt.certify.certify`."""
+    deadline = time.monotonic() + seconds
+    problem = separable(instance)
+    objective = math.fsum(_connection_costs(instance, mapping))
+    table = _Table(problem, *pair_bounds(problem, deadline))
+    every, chosen = np.arange(instance.n_rows), mapping.neuron_of
+    table.settle(every, chosen)
+    left, neurons = np.nonzero(~table.exact)
+    if int(table.work(left).sum()) <= BATCH:
+        table.settle(left, neurons)
+    while True:
+        entries = DenseEntries(table.bounds)
+        proof = prove(entries, chosen, table.bounds[every, chosen], deadline)
+        chosen = proof.col_of
+        bound, rounding = float(dual_bound(entries, proof.ended.v)), _rounding(problem, objective, proof)
+        if bound >= objective - rounding:
+            return Certificate(bound - rounding, True, False, 2.0 * rounding, "layer dual")
+        if table.exact[every, chosen].all() or time.monotonic() > deadline:
+            better = _exhibited(table, chosen) if time.monotonic() <= deadline else math.inf
+            return Certificate(
+                bound - rounding, False, better < objective - 2.0 * rounding, 2.0 * rounding, "layer dual"
+            )
+        _refine(table, proof, objective - bound)
+
+
+def _refine(table: _Table, proof: Proof, gap: float) -> None:
+    """Make exact the pairs that the proof is most likely to need: those of the assignment, then the tightest."""
+    v = proof.ended.v
+    reduced = table.bounds - v
+    reduced -= reduced.min(axis=1, keepdims=True)
+    left = np.flatnonzero(~table.exact & (reduced <= gap))
+    left = left[np.argsort(reduced.ravel()[left], kind="stable")]
+    rows, neurons = np.unravel_index(left, table.bounds.shape)
+    count = int(np.searchsorted(np.cumsum(table.work(rows)), BATCH // 2)) + 1
+    table.settle(np.arange(len(proof.col_of)), proof.col_of)
+    table.settle(rows[:count], neurons[:count])
+
+
+def _rounding(problem: Separable, objective: float, proof: Proof | None = None) -> float:
+    """What rounding can do to a bound and to the objective together.
+
+    One connection's cost is off by at most a few roundings of q (a^2 + x^2), and x^2 <= 2 (a^2 + its cost); a sum of n
+    of them by n more; a potential by one rounding of its size.
+    """
+    size = math.fsum(problem.unrealised) + objective
+    if proof is not None:
+        size += math.fsum(proof.own) + len(proof.own) * float(np.abs(proof.ended.v).max(initial=0.0))
+    return HALF_ULP * (64 + 4 * int(problem.fan_in.max(initial=0))) * size
+
+
+def _exhibited(table: _Table, neuron_of: np.ndarray) -> float:
+    """The cost of the mapping with these neurons and optimal cells, recomputed connection by connection."""
+    costs: list[float] = []
+    for i, j in enumerate(neuron_of.tolist()):
+        options = [matching(table.problem, cells, i, j) for cells in table.problem.cells]
+        costs += min(options, key=np.sum).tolist()
+    return math.fsum(costs)
+
+
+def _connection_costs(instance: LayerInstance, mapping: LayerMapping) -> np.ndarray:
+    """What every wire, and every connection without one, adds to the objective.
+
+    Raises
+    ------
+    Refused
+        when the mapping breaks a rule that this sum relies on.
+    """
+    target, hardware = instance.target, instance.hardware
+    _refuse_infeasible(instance, mapping)
+    keys, wired = target.row_of * target.n_inputs + target.indices, mapping.row_of * target.n_inputs + mapping.input
+    at = np.searchsorted(keys, wired)
+    inside = np.append(keys, -1)[at] == wired
+    e = at[inside]
+    dropped = np.ones(len(keys), bool)
+    dropped[e] = False
+    if len(np.unique(wired)) != len(wired) or (bool(dropped.any()) and not instance.rules.drop):
+        raise Refused("the mapping is not feasible, so there is nothing to prove; matchopt.check tells why")
+    wanted, factor = np.zeros(len(wired)), np.ones(len(wired))
+    wanted[inside], factor[inside] = target.weights[e], target.importance[e]
+    missing = target.importance
+    if isinstance(instance.objective, OutputError):
+        diagonal = instance.objective.second_moments.diagonal()
+        factor, missing = diagonal[mapping.input], diagonal[target.indices]
+    neuron, gain = mapping.neuron_of[mapping.row_of], mapping.gain[mapping.row_of]
+    error = wanted - gain * hardware.weights[neuron, mapping.cell]
+    costs = factor * (error * error + gain * gain * hardware.variance[neuron, mapping.cell])
+    return np.concatenate([costs, (missing * target.weights * target.weights)[dropped]])
+
+
+def _refuse_infeasible(instance: LayerInstance, mapping: LayerMapping) -> None:
+    hardware, gains = instance.hardware, instance.rules.gains.values or ()
+    fits = mapping.n_rows == instance.n_rows and len(mapping.tunable) == 0
+    fits = fits and _distinct_below(mapping.neuron_of, hardware.n_neurons)
+    fits = fits and bool(((mapping.input >= 0) & (mapping.input < instance.target.n_inputs)).all())
+    fits = fits and bool(((mapping.cell >= 0) & (mapping.cell < hardware.n_cells)).all())
+    fits = fits and _distinct_below(mapping.row_of * hardware.n_cells + mapping.cell, mapping.n_rows * hardware.n_cells)
+    fits = fits and bool(hardware.usable[mapping.neuron_of[mapping.row_of], mapping.cell].all())
+    if not fits or not set(mapping.gain.tolist()) <= set(gains):
+        raise Refused("the mapping is not feasible, so there is nothing to prove; matchopt.check tells why")
+
+
+def _distinct_below(values: np.ndarray, end: int) -> bool:
+    return bool(((values >= 0) & (values < end)).all()) and len(np.unique(values)) == len(values)

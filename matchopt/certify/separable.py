@@ -1,0 +1,187 @@
+"""Layers whose error is a sum over pairs of a target row and a hardware neuron, and lower bounds on those pairs.
+
+With free routing and one cell per weight, row i on neuron j with gain g costs the sum over its connections (weight a,
+importance q) of q * ((a - g h)^2 + g^2 v) for the cell (h, v) it takes, or q * a^2 where it is dropped. A wire to an
+input outside the support would add q' * ((g h)^2 + g^2 v) >= 0 (q' is 1, or S[x,x] >= 0) and take a cell away, so extra
+inputs never help and are left out of every bound.
+"""
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from matchopt.certify.cells import Cells, nearest
+from matchopt.errors import Refused
+from matchopt.instances import LayerInstance, OutputError
+
+MOST_PAIRS = 2**26  # entries of the table of pairs: 512 MiB
+
+
+@dataclass(frozen=True, eq=False)
+class Separable:
+    """A separable layer, connections sorted by row and weight.
+
+    Parameters
+    ----------
+    row_of : row of each connection.
+    weight : target weight a of each connection, ascending within a row.
+    factor : importance q of each connection's squared error.
+    drop : whether connections may be left out.
+    cells : the hardware at each allowed gain.
+    n_rows : number of target rows.
+    """
+
+    row_of: np.ndarray
+    weight: np.ndarray
+    factor: np.ndarray
+    drop: bool
+    cells: tuple[Cells, ...]
+    n_rows: int
+
+    @cached_property
+    def fan_in(self) -> np.ndarray:
+        """Connections of each row."""
+        return np.bincount(self.row_of, minlength=self.n_rows)
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """First connection of each row, and the number of connections."""
+        return np.concatenate([[0], np.cumsum(self.fan_in)])
+
+    @cached_property
+    def uniform(self) -> np.ndarray:
+        """Whether importance is constant within each row."""
+        differs = (np.diff(self.factor) != 0) & (np.diff(self.row_of) == 0)
+        return np.asarray(np.bincount(self.row_of[1:][differs], minlength=self.n_rows) == 0)
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of hardware neurons."""
+        return int(self.cells[0].value.shape[0])
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells of each hardware neuron, unusable ones included."""
+        return int(self.cells[0].value.shape[1])
+
+    @cached_property
+    def unrealised(self) -> np.ndarray:
+        """q * a^2, the cost of dropping each connection."""
+        return np.asarray(self.factor * self.weight * self.weight)
+
+    @cached_property
+    def dropped(self) -> np.ndarray:
+        """The cost of each row without any cell."""
+        return np.bincount(self.row_of, self.unrealised, minlength=self.n_rows).astype(np.float64)
+
+
+def separable(instance: LayerInstance) -> Separable:
+    """Take a layer apart.
+
+    Raises
+    ------
+    Refused
+        when the error is no sum over pairs of rows and neurons, or there are too many pairs.
+    """
+    _refuse(instance)
+    target, objective = instance.target, instance.objective
+    order = np.lexsort((target.weights, target.row_of))
+    factor = np.asarray(target.importance)
+    if isinstance(objective, OutputError):
+        factor = objective.second_moments.diagonal()[target.indices]
+    gains = instance.rules.gains.values or ()
+    return Separable(
+        target.row_of[order],
+        target.weights[order],
+        factor[order],
+        instance.rules.drop,
+        _sorted_cells(instance, gains),
+        instance.n_rows,
+    )
+
+
+def _refuse(instance: LayerInstance) -> None:
+    rules, objective = instance.rules, instance.objective
+    reasons = {
+        "neurons share a bus": not instance.hardware.free_routing,
+        "a weight may be a sum of several cells": rules.cells_per_weight > 1,
+        "the gain is free in an interval": rules.gains.is_interval,
+        "a tunable budget couples the rows": rules.tunable > 0,
+        "the inputs are correlated": isinstance(objective, OutputError) and not objective.is_diagonal,
+        f"it has more than {MOST_PAIRS} pairs": instance.n_rows * instance.hardware.n_neurons > MOST_PAIRS,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise Refused(f"no independent proof of a bound on this layer is known here: {reason}")
+
+
+def _sorted_cells(instance: LayerInstance, gains: tuple[float, ...]) -> tuple[Cells, ...]:
+    hardware = instance.hardware
+    padded = np.where(hardware.usable, hardware.weights, np.inf)
+    noisy = bool(np.any(hardware.variance))
+    order = np.argsort(padded, axis=1) if noisy else None
+    weights = np.sort(padded, axis=1) if order is None else np.take_along_axis(padded, order, axis=1)
+    variance = None if order is None else np.take_along_axis(hardware.variance, order, axis=1)
+    counts, size, found = hardware.n_usable, hardware.n_cells, []
+    real = np.arange(size) < counts[:, None]
+    for gain in gains:
+        value = np.where(real, gain * np.where(real, weights, 0.0), np.inf)
+        noise = None if variance is None else gain * gain * variance
+        if gain < 0:
+            value = np.where(real, value, -np.inf)[:, ::-1]
+            noise = None if noise is None else np.ascontiguousarray(noise[:, ::-1])
+        first = np.full(len(counts), 0) if gain >= 0 else size - counts
+        found.append(Cells(np.ascontiguousarray(value), noise, first, first + counts))
+    return tuple(found)
+
+
+def pair_bounds(problem: Separable, deadline: float) -> tuple[np.ndarray, np.ndarray]:
+    """Lower bounds on all pairs, each connection taking its cheapest cell, and where they are exact.
+
+    A bound is exact where the cheapest cells are all different: then the relaxed choice is a matching. Neurons that
+    are not reached before the deadline get the bound 0.
+
+    Returns
+    -------
+    bounds, exact : shape (rows, neurons); a bound is inf where the row does not fit the neuron.
+    """
+    shape = (problem.n_rows, problem.n_neurons)
+    bounds, exact = np.full(shape[::-1], np.inf), np.ones(shape[::-1], bool)  # a neuron's rows side by side
+    by_weight = np.argsort(problem.weight, kind="stable")
+    back = np.empty_like(by_weight)
+    back[by_weight] = np.arange(len(by_weight))
+    ascending = problem.weight[by_weight]
+    for j in range(shape[1]):
+        if time.monotonic() > deadline:
+            bounds[j:], exact[j:] = 0.0, False
+            break
+        for cells in problem.cells:
+            if cells.first[j] < cells.last[j]:
+                picked, cost = nearest(cells, j, ascending)
+                sums, clashes = _row_sums(problem, picked[back], cost[back])
+            else:
+                sums, clashes = problem.dropped.copy(), np.zeros(problem.n_rows)
+            if not problem.drop:
+                sums[problem.fan_in > cells.last[j] - cells.first[j]] = np.inf
+            exact[j] = np.where(sums < bounds[j], clashes == 0, exact[j] | ((sums == bounds[j]) & (clashes == 0)))
+            bounds[j] = np.minimum(bounds[j], sums)
+    exact |= np.isposinf(bounds)
+    return np.ascontiguousarray(bounds.T), np.ascontiguousarray(exact.T)
+
+
+def _row_sums(problem: Separable, picked: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cost of each row, and how many neighbours in it want the same cell.
+
+    The cheapest cell rises with the weight, and the weights that would rather be dropped than take a given cell form a
+    half-line, so connections that want one cell are neighbours in the order of weights.
+    """
+    priced = problem.factor * cost
+    clash = (picked[1:] == picked[:-1]) & (problem.row_of[1:] == problem.row_of[:-1])
+    if problem.drop:
+        kept = cost < problem.weight * problem.weight  # without importance: where that is 0 both are as good
+        priced = np.where(kept, priced, problem.unrealised)
+        clash &= kept[1:] & kept[:-1]
+    sums = np.bincount(problem.row_of, priced, minlength=problem.n_rows)
+    return sums.astype(np.float64), np.bincount(problem.row_of[1:][clash], minlength=problem.n_rows)
