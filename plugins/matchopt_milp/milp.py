@@ -11,6 +11,7 @@ from matchopt_milp.engine import highs, whole, without_engine
 
 MAX_VARIABLES = 1_000_000
 MAX_ENTRIES = 20_000_000
+WHOLE = 1e-4  # a bound this little above a whole number is taken for it; HiGHS computes bounds in floats
 # scipy.optimize.milp's status codes.
 _OPTIMAL, _LIMIT, _INFEASIBLE, _UNBOUNDED = 0, 1, 2, 3
 
@@ -96,6 +97,8 @@ class Milp(Solver):
         value = instance.value(point)
         if found.status == _OPTIMAL and not instance.integral.any():
             bound = value  # a linear program: HiGHS reports no bound of its own
+        if _counts_whole(instance):
+            bound = float(np.ceil(bound - WHOLE))
         if found.status == _OPTIMAL and self.gap == 0.0:
             # Bound and value of one optimum may differ by the engine's tolerance; the lower of the two is the claim.
             return Result(point, Status.OPTIMAL, None, min(bound, value), nodes, message)
@@ -105,6 +108,13 @@ class Milp(Solver):
         """Which limit it was; scipy has one code for both."""
         out_of_time = limits.reached() is not None or self.node_limit is None
         return Limit.TIME if out_of_time else Limit.NODE
+
+
+def _counts_whole(instance: ProgramInstance) -> bool:
+    """Whether every value of the objective is a whole number, so that bounds may be rounded up."""
+    used = instance.cost != 0.0
+    numbers = np.append(instance.cost[used], instance.offset)
+    return bool(instance.integral[used].all() and (numbers == np.round(numbers)).all())
 
 
 def _factor(instance: ProgramInstance) -> float:
