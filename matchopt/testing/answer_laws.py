@@ -1,5 +1,6 @@
 """Laws about the answer of one plain solve; most are asked of answers carried up the ladder too."""
 
+import itertools
 import math
 
 from matchopt.instances import Solution
@@ -89,8 +90,8 @@ def incumbents_are_feasible(case: Case) -> None:
 def incumbents_improve(case: Case) -> None:
     """No reported solution is worse than the one before."""
     values = [_value(case, solution) for solution, _ in _incumbents(case)]
-    for number, (before, after) in enumerate(zip(values, values[1:], strict=False), start=1):
-        if after > before + case.tiny.tolerance:
+    for number, (before, after) in enumerate(itertools.pairwise(values), start=1):
+        if after - before > case.tiny.tolerance:
             raise Broken(f"incumbent {number} has objective {after!r}, the one before {before!r}")
 
 
@@ -100,7 +101,7 @@ def keeps_its_best(case: Case) -> None:
     if case.result.solution is None:
         raise Broken(f"reported a solution of objective {best!r} and returned none")
     value = _value(case, case.result.solution)
-    if value > best + case.tiny.tolerance:
+    if value - best > case.tiny.tolerance:
         raise Broken(f"returned objective {value!r}, reported {best!r} before")
 
 

@@ -18,6 +18,8 @@ from matchopt.testing.brute_layer import Best, all_layers, best_layers, mapping_
 from matchopt.testing.brute_program import best_program
 from matchopt.testing.optimum import INFEASIBLE, Optimum
 
+Cost = float | int  # integer costs stay Python integers
+
 
 def brute_force(instance: Instance) -> Optimum:
     """Return the optimum of a tiny instance of any kind, by trying everything.
@@ -47,9 +49,9 @@ def best_assignment(instance: AssignmentInstance) -> Optimum:
     """The optimum of an assignment; integer costs are added as Python integers, which cannot overflow."""
     rows = [dict(zip(*(part.tolist() for part in instance.row(i)), strict=True)) for i in range(instance.n_rows)]
     best: tuple[int, ...] | None = None
-    least: float | int = math.inf
+    least: Cost = math.inf
 
-    def extend(columns: tuple[int, ...], cost: float | int) -> None:
+    def extend(columns: tuple[int, ...], cost: Cost) -> None:
         nonlocal best, least
         if len(columns) == len(rows):
             if best is None or cost < least:
@@ -74,17 +76,16 @@ def _layer(instance: LayerInstance) -> Optimum:
 
 
 def _network(instance: NetworkInstance) -> Optimum:
-    """Layers only compete for the network's tunable budget, which tops up the layers' own."""
-    budget = instance.tunable or 0
+    """Layers only compete for the network's tunable budget, a cap on their sum besides the layers' own caps."""
     curves: list[list[tuple[int, Best]]] = []
     for layer in instance.layers:
-        own = layer.rules.tunable
-        curve = best_layers(layer, own + budget)
-        curves.append([(max(0, t - own), best) for t, best in enumerate(curve) if best is not None])
+        curve = best_layers(layer, layer.rules.tunable)
+        curves.append([(tuned, best) for tuned, best in enumerate(curve) if best is not None])
+    budget = math.inf if instance.tunable is None else instance.tunable
     least, chosen = math.inf, None
     for parts in itertools.product(*curves):
         cost = sum(best[0] for _, best in parts)
-        if sum(extra for extra, _ in parts) <= budget and cost < least:
+        if sum(tuned for tuned, _ in parts) <= budget and cost < least:
             least, chosen = cost, parts
     if chosen is None:
         return INFEASIBLE

@@ -62,7 +62,7 @@ def _vertices(instance: ProgramInstance, matrix: np.ndarray, x: np.ndarray) -> I
         candidate = x.copy()
         if len(loose):
             rows = [n for n, _ in chosen]
-            system = planes[np.ix_(rows, loose)]
+            system = planes[np.ix_(np.array(rows), loose)]
             if abs(np.linalg.det(system)) < TOLERANCE:
                 continue
             candidate[loose] = np.linalg.solve(system, np.array([end for _, end in chosen]) - planes[rows] @ x)

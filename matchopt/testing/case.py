@@ -230,4 +230,6 @@ class Case:
             return Result(None, bound=bound)
         optimal = all(result.status is Status.OPTIMAL for result in results)
         lifted = self.way.lift(solutions)
-        return Result(lifted, Status.OPTIMAL if optimal else Status.FEASIBLE, bound=-math.inf if bound != bound else bound)
+        return Result(
+            lifted, Status.OPTIMAL if optimal else Status.FEASIBLE, bound=-math.inf if bound != bound else bound
+        )

@@ -1,4 +1,4 @@
-"""Tiny assignments, each with one trait that has broken a published code (facts: forbidden pairs, ties, big integers)."""
+"""Tiny assignments, each with one trait that has broken a published code."""
 
 from collections.abc import Mapping
 
@@ -52,9 +52,13 @@ def _dense() -> dict[str, AssignmentInstance]:
 
 def _sparse() -> dict[str, AssignmentInstance]:
     return {
-        "sparse": _listed(4, 5, {(0, 0): 4, (0, 2): 1, (1, 0): 2, (1, 4): 7, (2, 1): 3, (2, 2): 2, (3, 0): 5, (3, 2): 9}),
+        "sparse": _listed(
+            4, 5, {(0, 0): 4, (0, 2): 1, (1, 0): 2, (1, 4): 7, (2, 1): 3, (2, 2): 2, (3, 0): 5, (3, 2): 9}
+        ),
         "sparse-zeros": _listed(3, 3, {(0, 0): 0, (0, 1): 4, (1, 0): 3, (1, 1): 0, (2, 1): 2, (2, 2): 0}),
-        "sparse-floats": _listed(3, 4, {(0, 0): 0.5, (0, 3): 0.25, (1, 3): 0.125, (1, 1): 2.0, (2, 3): 0.0, (2, 2): 1.5}),
+        "sparse-floats": _listed(
+            3, 4, {(0, 0): 0.5, (0, 3): 0.25, (1, 3): 0.125, (1, 1): 2.0, (2, 3): 0.0, (2, 2): 1.5}
+        ),
         "sparse-inf": _listed(2, 3, {(0, 0): 1.0, (0, 2): INF, (1, 0): 2.0, (1, 1): 8.0}),
         "sparse-negative": _listed(3, 4, {(0, 1): -3, (0, 2): 5, (1, 1): -4, (1, 3): -1, (2, 0): 6, (2, 1): -9}),
         "sparse-empty-row": _listed(3, 3, {(0, 0): 1, (0, 1): 2, (2, 2): 3}),

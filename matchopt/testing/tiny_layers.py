@@ -12,7 +12,9 @@ SIEMENS = 1e-5  # typical conductance: squared errors are then near 1e-10, which
 
 def tiny_layers() -> Mapping[str, LayerInstance]:
     """All tiny layers by name."""
-    return {f"layer-{name}": instance for name, instance in {**_free(), **_ruled(), **_shared(), **_infeasible()}.items()}
+    return {
+        f"layer-{name}": instance for name, instance in {**_free(), **_ruled(), **_shared(), **_infeasible()}.items()
+    }
 
 
 def _layer(
@@ -34,7 +36,7 @@ def _layer(
 def _free() -> dict[str, LayerInstance]:
     two = [[0, 1], [1, 2]]
     rng = np.random.default_rng(30)
-    siemens = {"targets": rng.normal(size=4) * SIEMENS, "weights": rng.normal(size=(3, 3)) * SIEMENS}
+    siemens: dict[str, Any] = {"targets": rng.normal(size=4) * SIEMENS, "weights": rng.normal(size=(3, 3)) * SIEMENS}
     return {
         "1x1": _layer(1, [[0]], 1, 1, n_inputs=1),
         "no-rows": _layer(2, [], 2, 2),
@@ -56,7 +58,9 @@ def _free() -> dict[str, LayerInstance]:
         "importance-by-row": _layer(17, two, 3, 3, importance=np.array([5.0, 5.0, 0.5, 0.5])),
         "importance": _layer(18, [[0, 1], [0, 2]], 3, 3, importance=np.array([9.0, 0.1, 0.2, 6.0])),
         "importance-zero": _layer(19, two, 3, 3, importance=np.array([0.0, 1.0, 0.0, 0.0])),
-        "importance-noise": _layer(20, two, 3, 3, importance=np.array([4.0, 0.1, 0.0, 2.0]), variance=rng.random((3, 3))),
+        "importance-noise": _layer(
+            20, two, 3, 3, importance=np.array([4.0, 0.1, 0.0, 2.0]), variance=rng.random((3, 3))
+        ),
     }
 
 
@@ -111,13 +115,20 @@ def _shared() -> dict[str, LayerInstance]:
         "bus-gaps": _layer(63, two, 3, 3, bus=[7, 2, 7]),
         "crossbar-leak": _layer(64, two, 3, 3, bus=crossbar, off=rng.normal(size=(3, 3)) * 0.3),
         "crossbar-stuck": _layer(
-            65, two, 3, 3, bus=crossbar, off=[[0, 0.9, 0], [0, 0, 0], [0.7, 0, 0]],
+            65,
+            two,
+            3,
+            3,
+            bus=crossbar,
+            off=[[0, 0.9, 0], [0, 0, 0], [0.7, 0, 0]],
             usable=[[True, False, True], [True, True, True], [False, True, True]],
         ),
         "free-leak": _layer(66, two, 3, 3, off=rng.normal(size=(3, 3))),
         "crossbar-drop": _layer(67, two, 3, 2, bus=crossbar, drop=True, off=rng.normal(size=(3, 2)) * 0.3),
         "crossbar-two-cells": _layer(68, [[0], [0, 1]], 2, 3, n_inputs=2, bus=[0, 0], cells_per_weight=2),
-        "crossbar-gains": _layer(69, two, 3, 3, bus=crossbar, gains=Gains.finite(0.5, 1.0), variance=rng.random((3, 3))),
+        "crossbar-gains": _layer(
+            69, two, 3, 3, bus=crossbar, gains=Gains.finite(0.5, 1.0), variance=rng.random((3, 3))
+        ),
         "crossbar-tunable": _layer(70, two, 2, 2, bus=[0, 0], tunable=1),
         "crossbar-output-error": _layer(
             71, two, 3, 3, bus=crossbar, objective=OutputError(np.array([[2, 1, 0], [1, 2, 1], [0, 1, 2.0]]))

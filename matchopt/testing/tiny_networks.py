@@ -20,8 +20,9 @@ def tiny_networks() -> Mapping[str, NetworkInstance]:
         "one-layer": NetworkInstance(plain[:1], free[:1]),
         "drop": NetworkInstance(_layers(93, drop=True), free),
         "samples": NetworkInstance(plain, free, samples=rng.normal(size=(3, 2))),
-        "budget": NetworkInstance(plain, free, tunable=1),
-        "budget-on-top": NetworkInstance(_layers(94, tunable=1), free, tunable=1),
+        "budget": NetworkInstance(_layers(94, tunable=1), free, tunable=1),
+        "budget-none": NetworkInstance(_layers(94, tunable=1), free, tunable=0),
+        "budget-ample": NetworkInstance(_layers(94, tunable=1), free, tunable=2),
         "task-loss": NetworkInstance(plain, free, task_loss=task),
         "infeasible-layer": NetworkInstance((plain[0], _layers(95, cells=1)[1]), free),
     }

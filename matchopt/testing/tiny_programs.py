@@ -1,6 +1,6 @@
 """Tiny bounded programs: every sort of row, bound and variable, feasible and not."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ def tiny_programs() -> Mapping[str, ProgramInstance]:
     return {f"program-{name}": instance for name, instance in {**_feasible(), **_infeasible()}.items()}
 
 
-def _program(cost: list[float], rows: list[tuple[list[float], float, float]], **changes: Any) -> ProgramInstance:
+def _program(cost: list[Any], rows: Sequence[tuple[list[Any], Any, Any]], **changes: Any) -> ProgramInstance:
     """Build from dense rows (coefficients, low, high); variables are binary unless `changes` say otherwise."""
     entries = [[(v, a) for v, a in enumerate(row) if a] for row, _, _ in rows]
     n = len(cost)
@@ -54,12 +54,17 @@ def _feasible() -> dict[str, ProgramInstance]:
         "small-costs": _program([-3e-10, 2e-10, -1e-10], [([1, -1, 1], -INF, 1)]),
         "mixed": _program([-2, -1.5, 3], [([1, 1, -2], -INF, 2.5), ([1, -1, 1], -1, 4)], **mixed),
         "continuous": _program(
-            [-3, -5], [([1, 0], -INF, 4), ([0, 2], -INF, 12), ([3, 2], -INF, 18)],
-            high=np.full(2, INF), integral=np.zeros(2, bool),
+            [-3, -5],
+            [([1, 0], -INF, 4), ([0, 2], -INF, 12), ([3, 2], -INF, 18)],
+            high=np.full(2, INF),
+            integral=np.zeros(2, bool),
         ),
         "free-variable": _program(
-            [1, 1], [([1, 2], -6, INF), ([1, -1], -3, 3)],
-            low=np.full(2, -INF), high=np.full(2, INF), integral=np.zeros(2, bool),
+            [1, 1],
+            [([1, 2], -6, INF), ([1, -1], -3, 3)],
+            low=np.full(2, -INF),
+            high=np.full(2, INF),
+            integral=np.zeros(2, bool),
         ),
     }
 

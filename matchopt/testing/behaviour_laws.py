@@ -1,0 +1,218 @@
+"""Laws about how a solver behaves: seeds, limits, starts, earlier calls, refusals, declarations."""
+
+import numpy as np
+
+from matchopt.check import check
+from matchopt.contract import validate_solver
+from matchopt.errors import MatchoptError
+from matchopt.instances import (
+    Assignment,
+    AssignmentInstance,
+    Instance,
+    LayerInstance,
+    LayerMapping,
+    NetworkInstance,
+    NetworkMapping,
+    ProgramInstance,
+    ProgramPoint,
+    Solution,
+)
+from matchopt.options import options_of
+from matchopt.solver import Limit, Result, Status
+from matchopt.testing.answer_laws import equals_optimum
+from matchopt.testing.case import Broken, Case, Skipped, digest_of, same_answer, solve_once, wrong_form
+from matchopt.testing.law import Law
+from matchopt.testing.rewritten import spelled_out
+
+TIME_LIMIT = 0.2  # seconds for the middling instance
+
+
+def same_seed_same_answer(case: Case) -> None:
+    """The same instance, options and seed give the same status and solution, unless the time ran out."""
+    answers = [case.answer("a second solve"), case.answer("a third solve")]
+    if not same_answer(*answers):  # a first call may differ for what came before: that breaks no-memory
+        answers = [answers[1], case.answer("a fourth solve")]
+    _skip_out_of_time(answers)
+    if not same_answer(*answers):
+        raise Broken(f"two solves with one seed differ: {_shown(answers[0])}, then {_shown(answers[1])}; use only rng")
+
+
+def no_memory(case: Case) -> None:
+    """The answer does not depend on other instances solved earlier in the process."""
+    case.answer("a second solve")
+    before = case.answer("a third solve")
+    for other in case.others:
+        solve_once(case.solver, other.instance)
+    after = case.answer("a solve after other instances")
+    _skip_out_of_time([before, after])
+    if not same_answer(before, after):
+        raise Broken(f"solving {case.others[0].name} in between turned {_shown(before)} into {_shown(after)}")
+
+
+def array_layout_is_free(case: Case) -> None:
+    """Defaults that are stored as views without memory, and the same values in full arrays, give the same answer."""
+    _ = case.plain
+    full = spelled_out(case.instance)
+    if full is None:
+        raise Skipped(f"{case.instance.kind} instances have no such defaults")
+    try:
+        result = solve_once(case.solver, full).result
+    except Exception as error:
+        raise Broken(f"with full arrays solve raises {type(error).__name__}: {error}") from error
+    if wrong_form(result, case.instance.kind) is not None or not same_answer(case.result, result):
+        raise Broken(f"{_shown(case.result)} with default views, {_shown(result)} with the same values in full arrays")
+
+
+def expired_limit_is_honest(case: Case) -> None:
+    """With no time at all the answer is still true: a feasible solution or none, and claims only if they hold."""
+    result = case.answer("with no time left", seconds=0.0)
+    if result.solution is not None:
+        case.objective(result.solution, "with no time left, the solution")
+    if result.status is Status.OPTIMAL:
+        equals_optimum(case, result.solution, "with no time left, claimed optimal")
+    if result.status is Status.INFEASIBLE and case.tiny.optimum.feasible:
+        raise Broken("with no time left, claimed infeasible; a search that did not end proves nothing")
+
+
+def limit_is_no_proof(case: Case) -> None:
+    """A solver that says it was stopped by a limit claims neither OPTIMAL nor INFEASIBLE."""
+    for what, limits in (("no time", {"seconds": 0.0}), ("one iteration", {"iterations": 1})):
+        result = case.answer(f"with {what}", **limits)
+        if result.limit is not None and result.status in (Status.OPTIMAL, Status.INFEASIBLE):
+            raise Broken(f"with {what}: status {result.status} and limit {result.limit}; drop one of the two")
+
+
+def iterations_are_counted(case: Case) -> None:
+    """A solver that counts its passes with `limits.steps` does at most `limits.iterations` of them in total."""
+    if case.plain.steps == 0:
+        raise Skipped("counts no passes with limits.steps")
+    trial = case.trial(iterations=1)
+    if trial.steps > 1:
+        raise Broken(f"iterations=1, but {trial.steps} passes: call limits.steps once, limits.reached() elsewhere")
+
+
+def feasible_start_is_harmless(case: Case) -> None:
+    """A feasible start is used or ignored: the answer is proper, feasible, and never INFEASIBLE."""
+    start = case.tiny.optimum.solution
+    if start is None:
+        raise Skipped("the instance is infeasible")
+    result = case.answer("from a feasible start", start=start)
+    if result.status is Status.INFEASIBLE:
+        raise Broken("claimed infeasible although it was given a solution")
+    if result.solution is not None:
+        case.objective(result.solution, "from a feasible start, the solution")
+
+
+def infeasible_start_is_harmless(case: Case) -> None:
+    """An infeasible start is repaired or ignored: the answer is proper and feasible."""
+    start = bad_start(case.instance)
+    if check(case.instance, start).feasible:
+        raise Skipped("the instance is too simple for an infeasible start")
+    result = case.answer("from an infeasible start", start=start)
+    if result.solution is not None:
+        case.objective(result.solution, "from an infeasible start, the solution")
+
+
+def stops_in_time(case: Case) -> None:
+    """With a limit of 0.2 s a middling instance is left within the grace, finished or not."""
+    if case.others:
+        solve_once(case.solver, case.others[0].instance)  # compiling and loading libraries are not solving
+    taken = []
+    for _ in range(2):  # a second try, as the machine may have been busy
+        trial = case.trial(seconds=TIME_LIMIT)
+        wrong = wrong_form(trial.result, case.instance.kind)
+        if wrong is not None:
+            raise Broken(wrong)
+        taken.append(trial.seconds)
+        if trial.seconds <= TIME_LIMIT + case.grace:
+            return
+    raise Broken(f"limit {TIME_LIMIT} s, grace {case.grace} s, returned after {min(taken):.2f} s; ask limits.reached()")
+
+
+def refusal_has_a_reason(case: Case) -> None:
+    """`refuses` returns None or a sentence, twice the same, raises nothing and leaves the instance untouched."""
+    instance = type(case.instance).from_parts(case.instance.parts())
+    try:
+        reasons = [case.solver.refuses(instance) for _ in range(2)]
+    except Exception as error:
+        raise Broken(f"refuses raises {type(error).__name__}: {error}") from error
+    if reasons[0] != reasons[1]:
+        raise Broken(f"refuses changes its mind: {reasons[0]!r}, then {reasons[1]!r}")
+    if digest_of(instance) != digest_of(case.instance):
+        raise Broken("refuses changed the instance")
+    reason = reasons[0]
+    if reason is not None and (not isinstance(reason, str) or len(reason.split()) < 2 or "\n" in reason):
+        raise Broken(f"refuses returned {reason!r}; give None, or the reason in one line")
+
+
+def takes_something(case: Case) -> None:
+    """At least one tiny instance of the solver's kind is not refused."""
+    if all(case.solver.refuses(other.instance) is not None for other in case.others):
+        raise Broken(f"all {len(case.others)} tiny {case.solver.solves.kind} instances are refused")
+
+
+def class_is_declared(case: Case) -> None:
+    """The class is a frozen dataclass with a name, a kind and a role, as `matchopt plugins` demands."""
+    try:
+        validate_solver(type(case.solver))
+    except MatchoptError as error:
+        raise Broken(str(error)) from error
+
+
+def options_are_documented(case: Case) -> None:
+    """Every option is explained under Parameters in the class docstring, and the defaults make a solver."""
+    cls = type(case.solver)
+    try:
+        options = options_of(cls)
+    except MatchoptError:
+        raise Skipped("the class is not well declared; see class-is-declared") from None
+    for option in options:
+        if not option.doc:
+            raise Broken(f"option {option.name} has no entry under Parameters in the docstring of {cls.__qualname__}")
+    try:
+        cls(**{option.name: option.default for option in options})
+    except Exception as error:
+        raise Broken(f"the defaults make no solver: {type(error).__name__}: {error}") from error
+
+
+def bad_start(instance: Instance) -> Solution:
+    """A solution of the right form that breaks the rules of all but the simplest instances."""
+    match instance:
+        case AssignmentInstance():
+            return Assignment(np.zeros(instance.n_rows, np.int64))
+        case LayerInstance():
+            none = np.zeros(0, np.int64)
+            return LayerMapping(
+                np.zeros(instance.n_rows, np.int64), np.zeros(instance.n_rows + 1, np.int64), none, none
+            )
+        case NetworkInstance():
+            return NetworkMapping(tuple(bad_start(layer) for layer in instance.layers))  # type: ignore[misc]
+        case ProgramInstance():
+            return ProgramPoint(np.full(instance.n_variables, 1e6 + 0.5))
+    raise Skipped(f"no start is known for {instance.kind} instances")
+
+
+def _skip_out_of_time(results: list[Result]) -> None:
+    if any(result.limit is Limit.TIME for result in results):
+        raise Skipped("the time ran out")
+
+
+def _shown(result: Result) -> str:
+    return f"{result.status} {'without a solution' if result.solution is None else result.solution.digest[:8]}"
+
+
+BEHAVIOUR_LAWS = (
+    Law(same_seed_same_answer),
+    Law(no_memory),
+    Law(array_layout_is_free, kinds=("layer", "network")),
+    Law(expired_limit_is_honest),
+    Law(limit_is_no_proof),
+    Law(iterations_are_counted),
+    Law(feasible_start_is_harmless),
+    Law(infeasible_start_is_harmless),
+    Law(stops_in_time, where="middling"),
+    Law(refusal_has_a_reason, refused=True),
+    Law(takes_something, where="class", refused=True),
+    Law(class_is_declared, where="class", refused=True),
+    Law(options_are_documented, where="class", refused=True),
+)
