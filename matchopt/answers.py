@@ -7,7 +7,7 @@ from typing import Any
 
 from matchopt.errors import InvalidSolution
 from matchopt.instances import SOLUTIONS, Instance, Parts, Solution
-from matchopt.messages import BadMessage, Message
+from matchopt.messages import LOST_LINE, BadMessage, Message
 from matchopt.process import WorkerProcess, signal_name
 from matchopt.solver import Limit, Status
 
@@ -88,6 +88,8 @@ def read_ending(worker: WorkerProcess, seconds: float | None, memory: int) -> An
         return Answer(Status.ERROR, message=f"the worker's answer cannot be read: {worker.fault}")
     code = worker.exit_code or 0
     text = f"the worker ended with exit status {code} before it sent an answer"
+    if code == LOST_LINE:
+        text = "the worker lost its line to this process (did the solver close files it had not opened?)"
     if code < 0:
         name = signal_name(-code)
         hint = " (sent from outside; was the machine out of memory?)" if name == "SIGKILL" else ""

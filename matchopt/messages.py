@@ -15,6 +15,7 @@ MAGIC = b"MTCH"
 HEADER = struct.Struct("<4sQQ")  # magic, bytes of JSON, bytes of arrays
 MAX_JSON = 2**26
 MAX_ARRAYS = 2**35
+LOST_LINE = 70  # exit status of a worker that cannot send any more
 
 
 class BadMessage(Exception):

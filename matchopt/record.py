@@ -79,8 +79,8 @@ class Run:
     refused: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
     threads: int = 1
-    time_limit: float | None = None
-    memory_limit: float | None = None
+    time_limit: Number | None = None
+    memory_limit: Number | None = None
     iterations: int | None = None
     stats: Mapping[str, int | float | str] = field(default_factory=dict)
     trace: tuple[tuple[float, Number, float | None], ...] = ()

@@ -11,6 +11,7 @@ from matchopt.options import OptionValue
 from matchopt.perform import OnIncumbent as OnIncumbent
 from matchopt.perform import perform, perform_guarded
 from matchopt.record import Incumbent as Incumbent
+from matchopt.record import Number
 from matchopt.record import Run as Run
 from matchopt.record import gap_of as gap_of
 from matchopt.solver import Solver
@@ -22,8 +23,8 @@ def solve(
     solver: str | Solver,
     *,
     options: Mapping[str, OptionValue] | None = None,
-    time_limit: float | None = 60.0,
-    memory_limit: float | None = None,
+    time_limit: Number | None = 60.0,
+    memory_limit: Number | None = None,
     seed: int = 0,
     threads: int = 1,
     iterations: int | None = None,

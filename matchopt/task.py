@@ -13,6 +13,7 @@ from matchopt.errors import InvalidOption, InvalidSolution, PluginError
 from matchopt.instances import SOLUTIONS, Instance, Solution
 from matchopt.options import OptionValue, option_values
 from matchopt.plugins import load_plugins
+from matchopt.record import Number
 from matchopt.solver import Solver
 
 
@@ -29,8 +30,8 @@ class Task:
     instance: Instance
     solver: str | Solver
     options: Mapping[str, OptionValue] = field(default_factory=dict)
-    time_limit: float | None = 60.0
-    memory_limit: float | None = None
+    time_limit: Number | None = 60.0
+    memory_limit: Number | None = None
     seed: int = 0
     threads: int = 1
     iterations: int | None = None

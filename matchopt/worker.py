@@ -4,6 +4,7 @@ Whatever happens in here, the host loses nothing but this process: it kills it w
 everything that was sent.
 """
 
+import contextlib
 import ctypes
 import faulthandler
 import importlib
@@ -23,7 +24,7 @@ import numpy as np
 from matchopt.descent import Descent, solve_parts
 from matchopt.errors import MissingExtra, PluginError, Refused
 from matchopt.instances import INSTANCES, SOLUTIONS, Parts, Provenance, Solution
-from matchopt.messages import Message, encode, read_message, write_all
+from matchopt.messages import LOST_LINE, Message, encode, read_message, write_all
 from matchopt.options import make_solver
 from matchopt.plugins import import_file, load_plugins
 from matchopt.solver import Solver
@@ -64,11 +65,13 @@ def main(fd: int, host: int) -> None:
         os.close(empty)
         _run(task, channel)
     except BaseException as cause:
-        traceback.print_exc()
+        with contextlib.suppress(OSError, ValueError):  # a solver may have closed standard error
+            traceback.print_exc()
         _send_failure(channel, cause)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.read(line, 1)  # the host looks for stray children of this process before it ends it
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.read(line, 1)  # the host looks for stray children of this process before it ends it
     os._exit(0)
 
 
@@ -176,7 +179,7 @@ def _send_failure(channel: Channel, cause: BaseException) -> None:
     try:
         channel.send({"type": kind, "cause": " ".join(text.split())[:2000], "peak": _peak_memory()})
     except OSError:
-        os._exit(70)  # the line is gone (a solver may close every file it finds): the host sees the exit
+        os._exit(LOST_LINE)
 
 
 def _peak_memory() -> int:

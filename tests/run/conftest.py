@@ -1,0 +1,49 @@
+"""What the tests of runs share: a small instance, the hostile solvers, and a look for stray processes."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from matchopt import AssignmentInstance, watchdog
+from matchopt.run import Task
+
+HOSTILE = Path(__file__).with_name("hostile.py")
+COST = np.array([[7, 3, 9, 4, 8], [5, 6, 2, 9, 7], [8, 8, 6, 3, 5], [4, 9, 7, 8, 1]])  # optimum 3 + 2 + 3 + 1 = 9
+
+
+@pytest.fixture(scope="session")
+def instance():
+    """An assignment of 4 rows and 5 columns with optimum 9; the diagonal costs 7 + 6 + 6 + 8 = 27."""
+    return AssignmentInstance(COST)
+
+
+@pytest.fixture(scope="session")
+def quick_kills():
+    """Solvers that overrun their limit are killed after 0.2 s instead of 1 s."""
+    before = watchdog.GRACE, watchdog.PATIENCE
+    watchdog.GRACE, watchdog.PATIENCE = 0.2, 0.2
+    yield
+    watchdog.GRACE, watchdog.PATIENCE = before
+
+
+@pytest.fixture
+def task(instance):
+    """Make a task for one of the hostile solvers."""
+
+    def make(name, **changes):
+        return Task(**{"instance": instance, "solver": name, "plugin_files": (HOSTILE,), "time_limit": 10.0} | changes)
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _no_strays():
+    """No test leaves a process behind."""
+    yield
+    deadline = time.monotonic() + 2.0
+    while (left := psutil.Process().children(recursive=True)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not left
