@@ -65,6 +65,7 @@ class Progress:
         with self._lock:
             if self._over:
                 return
-            bar.add_task(self._title, total=self._total, completed=self._done, note=self._note)
+            task = bar.add_task(self._title, total=self._total, note=self._note)
+            bar.update(task, completed=self._done)
             bar.start()
             self._bar = bar

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import click
 
-from matchopt.cli.settings import FILE, debug_option, plugin_option, settings
+from matchopt.cli.settings import FILE, Pair, debug_option, plugin_option, settings
 
 
 @click.command(epilog="Example: matchopt solvers hungarian")
@@ -27,7 +29,7 @@ def solvers(name: str | None, as_json: bool) -> None:
 
     registry = load_plugins(settings().plugin_files)
     chosen = [registry.entry(name)] if name else [registry.solvers[each] for each in sorted(registry.solvers)]
-    listed = []
+    listed: list[dict[str, Any]] = []
     for entry in chosen:
         cls = entry.cls
         missing = [module for module in cls.needs if find_spec(module.partition(".")[0]) is None]
@@ -117,7 +119,7 @@ def new_plugin(name: str, folder: Path) -> None:
 
 @click.command("check-solver", epilog="Example: matchopt check-solver my-annealer --plugin my_annealer.py")
 @click.argument("name")
-@click.option("-o", "--option", "options", multiple=True, help="An option of the solver, option=value; repeatable.")
+@click.option("-o", "--option", "options", type=Pair(), multiple=True, help="An option of the solver; repeatable.")
 @click.option(
     "--time-limit",
     type=click.FloatRange(min=0, min_open=True),
@@ -129,27 +131,38 @@ def new_plugin(name: str, folder: Path) -> None:
 @plugin_option
 @debug_option
 @click.pass_context
-def check_solver(context: click.Context, name: str, options: tuple[str, ...], time_limit: float) -> None:
+def check_solver(context: click.Context, name: str, options: tuple[tuple[str, str], ...], time_limit: float) -> None:
     """Run the conformance kit on the solver NAME: every law of the contract on tiny instances of every kind.
 
     Prints how many checks ran, were refused by the solver with a reason, and failed. The kit runs in a process of its
     own. Exit status: 0 when no check failed, 1 when one did, 2 for bad input.
     """
-    from matchopt.cli.settings import Pair
     from matchopt.plugins import load_plugins
 
-    pairs = [Pair().convert(option, None, context) for option in options]
-    load_plugins(settings().plugin_files).make(name, dict(pairs))  # names the mistake before a process starts
-    command = [sys.executable, "-m", "matchopt.testing", name]
-    command += [part for file in settings().plugin_files for part in ("--plugin", str(file))]
-    command += [part for option in options for part in ("--option", option)]
-    child = subprocess.Popen(command)
-    try:
-        status = child.wait(time_limit)
-    except subprocess.TimeoutExpired:
-        click.echo(f"Error: the checks of {name} took longer than {time_limit:g} s", err=True)
-        status = 1
-    finally:
-        child.kill()
-        child.wait()
-    context.exit(status if status in (0, 1, 2) else 1)
+    files = settings().plugin_files
+    load_plugins(files).make(name, dict(options))  # names a mistake before a process is started
+    request = {"solver": name, "options": dict(options), "files": [str(file) for file in files]}
+    context.exit(_run_kit(request, time_limit))
+
+
+def _run_kit(request: dict[str, Any], time_limit: float) -> int:
+    """Run the kit in a child process, which does not outlive this one; returns the exit status."""
+    from matchopt.process import signal_name
+
+    with tempfile.TemporaryDirectory(prefix="matchopt-") as folder:
+        log = Path(folder) / "checks"
+        request |= {"log": str(log)}
+        child = subprocess.Popen([sys.executable, "-m", "matchopt.cli.kit_process", json.dumps(request)])
+        try:
+            status = child.wait(time_limit)
+            reason = f"its process ended with {signal_name(-status)}" if status < 0 else f"exit status {status}"
+        except subprocess.TimeoutExpired:
+            status, reason = -1, f"stopped after {time_limit:g} s"
+        finally:
+            child.kill()
+            child.wait()
+        if status in (0, 1):
+            return status
+        done = log.read_text(encoding="utf-8").splitlines()[-1:] if log.exists() else []
+        click.echo(f"{request['solver']}: failed, {reason}; finished checks: {''.join(done) or 'none'}")
+        return 1

@@ -67,7 +67,7 @@ def debug_option(command: Command) -> Command:
     return option(command)
 
 
-class OutputFile(click.ParamType):
+class OutputFile(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
     """A file to write; its folder must exist, so that the mistake is noticed before the work is done."""
 
     name = "file"
@@ -82,7 +82,7 @@ class OutputFile(click.ParamType):
         return path
 
 
-class Pair(click.ParamType):
+class Pair(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
     """`name=value`, as (name, value)."""
 
     name = "option=value"
@@ -97,7 +97,7 @@ class Pair(click.ParamType):
         return name.strip().replace("-", "_"), text.strip()
 
 
-class Numbers(click.ParamType):
+class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
     """Whole numbers with commas between them, as a tuple."""
 
     name = "n,n,..."
@@ -114,7 +114,7 @@ class Numbers(click.ParamType):
             )
 
 
-class GainSet(click.ParamType):
+class GainSet(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
     """One gain, several with commas between them, or an interval low:high; as `matchopt.Gains`."""
 
     name = "g | a,b,c | low:high"

@@ -24,12 +24,12 @@ class Claim:
         return f"{'holds' if self.holds else 'does not hold'}: {self.statement} ({self.evidence})"
 
 
-def claims_of(rows: Sequence[Row], target: Mapping[str, float]) -> list[Claim]:
-    """The claims that these rows can decide.
+def claims_of(rows: Sequence[Row], target: Mapping[str, float], full: bool = True) -> list[Claim]:
+    """The claims that these rows can decide; the one about the target is about the full network alone.
 
     The best mapping is the one of least weight error, which needs no labels; test data only judge it.
     """
-    claims = [_target(target)]
+    claims = [_target(target)] if full else []
     tight = {row.solver: row for row in rows if row.regime == Regime(TIGHT, 1).name}
     roomy = [row for row in rows if row.regime == Regime(ROOMY, 1).name]
     if set(ORDER) <= set(tight):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from matchopt.demo.claims import ORDER
 from matchopt.demo.records import Row
 
 if TYPE_CHECKING:
@@ -26,14 +27,14 @@ def accuracy_figure(rows: Sequence[Row], target: Mapping[str, float]) -> str:
     """Test accuracy against weight error, one point per solver, draw and regime; base64 of a PNG."""
     figure, axes = _figure(1, 7.2, 4.2)
     (axis,) = axes
-    styles = {solver: n for n, solver in enumerate(dict.fromkeys(row.solver for row in rows))}
+    styles = _styles([row.solver for row in rows])
     regimes = list(dict.fromkeys(row.regime for row in rows))
-    for row in rows:
+    for row in sorted(rows, key=lambda row: styles[row.solver]):
         n, hollow = styles[row.solver], regimes.index(row.regime) > 0
         axis.scatter(
             row.figures("objective"),
             [100 * accuracy for accuracy in row.figures("test_accuracy")],
-            s=46,
+            s=130 / (1 + n),  # solvers that find the same mapping stay visible as rings
             marker=MARKERS[n % len(MARKERS)],
             facecolors="none" if hollow else COLOURS[n % len(COLOURS)],
             edgecolors=COLOURS[n % len(COLOURS)],
@@ -56,9 +57,11 @@ def residual_figure(weights: Weights) -> str:
     errors = {solver: realised - target for solver, (target, realised) in weights.items()}
     widest = max(float(np.abs(error).max(initial=0.0)) for error in errors.values()) or 1.0
     bins = np.linspace(-widest, widest, 82)
-    for n, (solver, error) in enumerate(errors.items()):
+    styles = _styles(list(weights))
+    for solver, error in errors.items():
+        n = styles[solver]
         label = f"{solver}: rms {np.sqrt(np.mean(error**2)):.3f}"
-        axis.hist(error, bins, histtype="step", linewidth=1.6, color=COLOURS[n % len(COLOURS)], label=label)
+        axis.hist(error, list(bins), histtype="step", linewidth=1.6, color=COLOURS[n % len(COLOURS)], label=label)
     axis.set_yscale("log")
     axis.set_xlabel("realised minus target weight")
     axis.set_ylabel("connections (log scale)")
@@ -70,7 +73,9 @@ def weights_figure(weights: Weights) -> str:
     """Realised against target weights, one panel per solver; base64 of a PNG."""
     figure, axes = _figure(len(weights), 3.1 * len(weights), 3.3)
     span = max(float(np.abs(values).max(initial=1e-9)) for pair in weights.values() for values in pair)
-    for n, (axis, (solver, (target, realised))) in enumerate(zip(axes, weights.items(), strict=True)):
+    styles = _styles(list(weights))
+    for axis, (solver, (target, realised)) in zip(axes, weights.items(), strict=True):
+        n = styles[solver]
         axis.plot([-span, span], [-span, span], color="black", linewidth=0.8)
         axis.scatter(target, realised, s=3, alpha=0.5, color=COLOURS[n % len(COLOURS)], linewidths=0)
         axis.set_title(solver, fontsize=10)
@@ -80,6 +85,11 @@ def weights_figure(weights: Weights) -> str:
         axis.set_ylim(-span, span)
     axes[0].set_ylabel("realised weight")
     return _png(figure)
+
+
+def _styles(solvers: Sequence[str]) -> dict[str, int]:
+    """A number for every solver, the same in all figures: those of the claims first, the others by name."""
+    return {name: n for n, name in enumerate([*ORDER, *sorted(set(solvers) - set(ORDER))])}
 
 
 def _figure(panels: int, width: float, height: float) -> tuple["Figure", list["Axes"]]:

@@ -88,7 +88,7 @@ def table_cells(rows: Sequence[Row], target: Mapping[str, float]) -> list[list[s
 
 def unsolved(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """One line for every solver without a solution in a regime, with its reason."""
-    lines = {}
+    lines: dict[str, None] = {}
     for record in records:
         if record["objective"] is None:
             limit = f", {record['limit']} limit" if record["limit"] else ""

@@ -71,7 +71,7 @@ def run_demo(plan: Plan, folder: Path, say: Say, plugin_files: Sequence[Path] = 
     again = f", {campaign.reused} of them in an earlier run" if campaign.reused else ""
     say(f"{len(records)} solves on {len(cases)} instances{again}")
     rows = rows_of(records)
-    claims = claims_of(rows, target)
+    claims = claims_of(rows, target, plan.full)
     write_csv(folder / "results.csv", records)
     weights = _weights(cases[0], records, campaign)
     page = folder / "index.html"
@@ -135,7 +135,8 @@ def connection_weights(
     """Target and realised weight of every connection of the network."""
 
     def realised(layer: LayerInstance, part: LayerMapping) -> Float[np.ndarray, " some"]:
-        return layer.realised(part)[layer.target.row_of, layer.target.indices]
+        chosen: Float[np.ndarray, " some"] = layer.realised(part)[layer.target.row_of, layer.target.indices]
+        return chosen
 
     pairs = list(zip(instance.layers, mapping.layers, strict=True))
     target = np.concatenate([layer.target.weights for layer, _ in pairs])

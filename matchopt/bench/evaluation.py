@@ -1,0 +1,133 @@
+"""What a mapping does to a network: accuracies beside the target's, and the error of every layer."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from matchopt.errors import DataError, InvalidInstance, InvalidSolution
+from matchopt.instances import DataReference, Instance, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping
+from matchopt.instances.base import Solution
+from matchopt.network import ImageData, RealisedNetwork, SparseNetwork, load_mnist, measure, realise, unmapped
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Shares of images classified correctly, 0 .. 1."""
+
+    validation: float
+    test: float
+
+    @classmethod
+    def of(cls, network: RealisedNetwork | SparseNetwork, data: ImageData) -> "Accuracies":
+        """Measure a network on validation images and, once, on test images."""
+        validation = measure(network, data.validation_images, data.validation_labels).accuracy
+        return cls(validation, measure(network, data.test_images, data.test_labels).accuracy)
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """How far the realised weights of one layer are off.
+
+    Parameters
+    ----------
+    layer : number of the layer.
+    squared : sum of squared differences, over all inputs.
+    relative : the same as a share of the sum of squared target weights; None where those are all zero.
+    largest : largest difference.
+    """
+
+    layer: int
+    squared: float
+    relative: float | None
+    largest: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A mapped network beside its target; without data both accuracies are None."""
+
+    mapped: Accuracies | None
+    target: Accuracies | None
+    layers: tuple[LayerError, ...]
+
+
+def evaluate(
+    instance: Instance, mapping: Solution, data: ImageData | None, network: SparseNetwork | None = None
+) -> Evaluation:
+    """Evaluate a feasible mapping; read noise is left out.
+
+    Parameters
+    ----------
+    instance : a network, or one layer of one.
+    mapping : feasible solution of it.
+    data : measures accuracies; None leaves them out.
+    network : the trained network; needed for the accuracy of a single layer's mapping, where it supplies the others.
+
+    Raises
+    ------
+    InvalidInstance
+        when the instance is no network or layer, or the layer is none of the network's.
+    """
+    if isinstance(instance, NetworkInstance) and isinstance(mapping, NetworkMapping):
+        errors = [layer_error(n, *pair) for n, pair in enumerate(zip(instance.layers, mapping.layers, strict=True))]
+        if data is None:
+            return Evaluation(None, None, tuple(errors))
+        before = unmapped(instance) if network is None else network
+        mapped = Accuracies.of(realise(instance, mapping), data)
+        return Evaluation(mapped, Accuracies.of(before, data), tuple(errors))
+    if isinstance(instance, LayerInstance) and isinstance(mapping, LayerMapping):
+        if network is None or data is None:
+            return Evaluation(None, None, (layer_error(0, instance, mapping),))
+        number = _layer_number(instance, network)
+        mapped = Accuracies.of(_with_layer(network, number, instance.realised(mapping)), data)
+        return Evaluation(mapped, Accuracies.of(network, data), (layer_error(number, instance, mapping),))
+    if isinstance(instance, NetworkInstance | LayerInstance):
+        raise InvalidSolution(f"the instance is of kind {instance.kind}, the solution of kind {mapping.kind}")
+    raise InvalidInstance(f"only networks and layers have an accuracy, found an instance of kind {instance.kind}")
+
+
+def layer_error(number: int, layer: LayerInstance, mapping: LayerMapping) -> LayerError:
+    """The error of the realised weights of one layer."""
+    target = layer.target.dense()
+    error = layer.realised(mapping) - target
+    squared, size = float((error**2).sum()), float((target**2).sum())
+    relative = squared / size if size else None
+    return LayerError(number, squared, relative, float(np.abs(error).max(initial=0.0)))
+
+
+def data_of(reference: DataReference | None, n_inputs: int) -> ImageData | None:
+    """The data set that an instance names, or MNIST where it names none and has as many inputs as MNIST's pixels.
+
+    Raises
+    ------
+    DataError
+        when it names another data set, or one with another SHA-256.
+    """
+    if reference is None:
+        data = load_mnist()
+        return data if data.n_pixels == n_inputs else None
+    part = re.fullmatch(r"mnist(?:\[(\d+),(\d+),(\d+)\])?", reference.name)
+    if part is None:
+        raise DataError(f"the data set {reference.name!r} is not here; accuracies need mnist")
+    data = load_mnist()
+    if part[1] is not None:
+        data = data.first(int(part[1]), int(part[2]), int(part[3]))
+    if data.reference.sha256 != reference.sha256:
+        raise DataError(f"the data set {reference.name!r} has another SHA-256 than the one named; it is not the same")
+    return data
+
+
+def _layer_number(instance: LayerInstance, network: SparseNetwork) -> int:
+    wanted = instance.target.dense()
+    for number, layer in enumerate(network.layers):
+        if layer.weights.shape == wanted.shape and np.allclose(layer.weights, wanted, rtol=1e-6, atol=0.0):
+            return number
+    raise InvalidInstance("the target weights of this layer are those of no layer of the network; name its own network")
+
+
+def _with_layer(network: SparseNetwork, number: int, weights: np.ndarray) -> RealisedNetwork:
+    full: Sequence[np.ndarray] = [layer.weights.astype(np.float64) for layer in network.layers]
+    chosen = tuple(weights if n == number else matrix for n, matrix in enumerate(full))
+    return RealisedNetwork(chosen, tuple(layer.biases.astype(np.float64) for layer in network.layers))

@@ -1,0 +1,222 @@
+"""The command export."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from matchopt.cli.settings import FILE, GainSet, OutputFile, debug_option
+
+if TYPE_CHECKING:
+    from matchopt.instances import Gains, Hardware, Instance, Target
+    from matchopt.network import SparseNetwork
+
+LAWS = ("gaussian", "uniform", "lognormal", "bimodal", "binary")
+SHARE = click.FloatRange(min=0, max=1)
+AT_LEAST_0 = click.FloatRange(min=0)
+
+
+def _hardware_options(command: Any) -> Any:
+    """The options that describe the chip."""
+    for option in reversed(
+        (
+            click.option(
+                "--hardware",
+                multiple=True,
+                metavar="FILE[:NAME]",
+                help="Measured weights, .npy, .npz, .csv or text. Given once for each layer: every row is a hardware "
+                "neuron. Given once for several layers: their cells are drawn from it. NAME chooses an array of an "
+                ".npz file.",
+            ),
+            click.option("--law", type=click.Choice(LAWS), default="gaussian", show_default=True,
+                         help="Law of random hardware weights, where no file is given."),
+            click.option("--fan-in-ratio", type=float, default=1.25, show_default=True,
+                         help="K/n: cells of a hardware neuron for each connection of the largest target neuron."),
+            click.option("--neuron-ratio", type=float, default=1.0, show_default=True,
+                         help="M/m: hardware neurons for each target neuron."),
+            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+                         help="Seed of the hardware draw."),
+            click.option("--keep-scale", is_flag=True,
+                         help="Leave measured weights in their unit.  [default: scaled to each layer's rms]"),
+            click.option("--read-noise", type=AT_LEAST_0, default=0.0, show_default=True,
+                         help="Standard deviation of additive read noise, in units of the weights' rms."),
+            click.option("--bad-cells", type=SHARE, default=0.0, show_default=True,
+                         help="Probability that a cell is unusable."),
+            click.option("--bad-lines", type=SHARE, default=0.0, show_default=True,
+                         help="Probability that cell k is unusable in all neurons."),
+            click.option("--leak", type=float, default=0.0, show_default=True,
+                         help="What a cell adds while switched off, as a share of its weight."),
+            click.option("--neurons-per-bus", type=click.IntRange(min=1), default=1, show_default=True,
+                         help="Neighbouring neurons that share one wiring; 1 is free routing."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _rule_options(command: Any) -> Any:
+    """The options that say what a mapping may do, and what it minimises."""
+    for option in reversed(
+        (
+            click.option("--cells-per-weight", type=click.IntRange(min=1), default=1, show_default=True,
+                         help="Most cells that may add up to one weight."),
+            click.option("--drop", is_flag=True, help="A connection may stay unrealised."),
+            click.option("--extra-inputs", is_flag=True, help="Cells may listen to inputs outside the target's."),
+            click.option("--gains", type=GainSet(), default="1", show_default=True,
+                         help="Gains a neuron may have: one, several, or an interval."),
+            click.option("--tunable", type=click.IntRange(min=0), default=0, show_default=True,
+                         help="Fully tunable connections, as one budget of the network (of the layer, with --layer)."),
+            click.option("--objective", type=click.Choice(["weight-error", "output-error"]), default="weight-error",
+                         show_default=True, help="What is minimised; output-error needs sample inputs."),
+            click.option("--samples", type=FILE, help="Sample inputs for output-error, one a row.  [default: MNIST]"),
+            click.option("--biases", type=click.Choice(["free", "hardware"]), default="free", show_default=True,
+                         help="Digital and exact, or hardware weights on an input that is always 1."),
+        )
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog="Example: matchopt export net.safetensors --law gaussian --fan-in-ratio 1.25 --output net.matchopt"
+)
+@click.argument("network", type=FILE)
+@click.option("--output", type=OutputFile(), required=True, help="Where the instance goes.")
+@click.option("--layer", type=click.IntRange(min=0), help="Only this layer, counted from 0.  [default: the network]")
+@_hardware_options
+@_rule_options
+@debug_option
+def export(
+    network: Path,
+    output: Path,
+    layer: int | None,
+    hardware: tuple[str, ...],
+    law: str,
+    fan_in_ratio: float,
+    neuron_ratio: float,
+    seed: int,
+    keep_scale: bool,
+    read_noise: float,
+    bad_cells: float,
+    bad_lines: float,
+    leak: float,
+    neurons_per_bus: int,
+    cells_per_weight: int,
+    drop: bool,
+    extra_inputs: bool,
+    gains: "Gains",
+    tunable: int,
+    objective: str,
+    samples: Path | None,
+    biases: str,
+) -> None:
+    """Make an instance: the trained network in NETWORK and the chip it shall run on.
+
+    NETWORK is what `matchopt train` wrote, a PyTorch state dict, a safetensors file or a NumPy archive of consecutive
+    linear layers; files are never executed. The chip is random by a law, or measured.
+    """
+    from matchopt.bench.chip import Flaws
+    from matchopt.formats import write
+    from matchopt.instances import Rules
+    from matchopt.network import read_network
+
+    trained = read_network(network)
+    if layer is not None and layer >= len(trained.layers):
+        raise click.UsageError(f"--layer must be in 0 .. {len(trained.layers) - 1}, found {layer}")
+    flaws = Flaws(read_noise, 0.0, bad_cells, bad_lines, leak, neurons_per_bus)
+    chip = _chip(trained, layer, hardware, (law, fan_in_ratio, neuron_ratio, seed), flaws, not keep_scale, biases)
+    rules = Rules(cells_per_weight, drop, extra_inputs, gains, tunable if layer is not None else 0)
+    source = f"{network.name} on {', '.join(hardware) or f'{law} hardware, K/n {fan_in_ratio:g}, M/m {neuron_ratio:g}'}"
+    options = {"rules": rules, "objective": objective, "biases": biases, "tunable": tunable or None}
+    instance = _instance(trained, layer, chip, options, samples, (output.name.partition(".")[0], source, seed))
+    write(instance, output)
+    click.echo(f"Wrote {output}: {_size(instance)}")
+
+
+def _chip(
+    network: "SparseNetwork",
+    layer: int | None,
+    files: tuple[str, ...],
+    draw: tuple[str, float, float, int],
+    flaws: Any,
+    fit: bool,
+    biases: Any,
+) -> tuple["Hardware", ...]:
+    """One chip layer for each layer that is exported."""
+    import numpy as np
+
+    from matchopt.bench.chip import ChipFile, chip_layers, chip_pool
+    from matchopt.network import draw_hardware
+    from matchopt.network.export import layer_targets
+
+    law, fan_in_ratio, neuron_ratio, seed = draw
+    if not files:
+        given = {name: value for name, value in vars(flaws).items()}
+        drawn = draw_hardware(network, law, fan_in_ratio, neuron_ratio, seed, biases=biases, **given)
+        return drawn if layer is None else (drawn[layer],)
+    targets: list[Target] = list(layer_targets(network, biases))
+    targets = targets if layer is None else [targets[layer]]
+    chips = [ChipFile(*_file_and_name(file)) for file in files]
+    if len(chips) == 1 and len(targets) > 1:
+        sizes = [
+            (math.ceil(neuron_ratio * t.n_rows - 1e-9), math.ceil(fan_in_ratio * int(t.fan_in.max(initial=0)) - 1e-9))
+            for t in targets
+        ]
+        return chip_pool(chips[0], targets, sizes, np.random.default_rng(seed), flaws, fit)
+    if flaws != type(flaws)():
+        raise click.UsageError(
+            "with one file of hardware for each layer the flaws come from the file: give it as .npz with the arrays "
+            "weights, variance, usable, off and bus"
+        )
+    return chip_layers(chips, targets, fit)
+
+
+def _file_and_name(text: str) -> tuple[Path, str | None]:
+    path, colon, name = text.rpartition(":")
+    if colon and path and not Path(text).exists():
+        return Path(path), name
+    return Path(text), None
+
+
+def _instance(
+    network: "SparseNetwork",
+    layer: int | None,
+    chip: tuple["Hardware", ...],
+    options: dict[str, Any],
+    samples: Path | None,
+    about: tuple[str, str, int],
+) -> "Instance":
+    from matchopt.instances import Provenance
+    from matchopt.network import draw_hardware, export_network
+
+    inputs = _samples(network, samples) if options["objective"] == "output-error" else None
+    hardware = chip
+    if layer is not None:  # the other layers only carry the samples through; any hardware that fits will do
+        others = draw_hardware(network, "binary", 1.0, 1.0, 0, biases=options["biases"])
+        hardware = tuple(chip[0] if n == layer else other for n, other in enumerate(others))
+        options = options | {"tunable": None}
+    provenance = Provenance(name=about[0], source=about[1], seed=about[2])
+    whole = export_network(network, hardware, sample_inputs=inputs, provenance=provenance, **options)
+    return whole if layer is None else replace(whole.layers[layer], provenance=provenance)
+
+
+def _samples(network: "SparseNetwork", path: Path | None) -> Any:
+    from matchopt.formats import read_array
+    from matchopt.network import load_mnist
+
+    if path is not None:
+        return read_array(path)
+    data = load_mnist()
+    if network.widths[0] != data.n_pixels:
+        raise click.UsageError(
+            f"--samples is needed: the network has {network.widths[0]} inputs, MNIST {data.n_pixels}"
+        )
+    return data.train_images[:5_000]
+
+
+def _size(instance: "Instance") -> str:
+    from matchopt.bench.sizes import size_of
+
+    return f"{instance.kind}, {size_of(instance)}"
