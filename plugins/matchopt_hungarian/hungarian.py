@@ -131,7 +131,10 @@ def _bound(instance: AssignmentInstance, col_of: np.ndarray) -> float:
     if instance.is_integral:
         total = sum(costs.tolist())
         return float(total) if int(float(total)) <= total else math.nextafter(float(total), -math.inf)
-    return math.fsum(costs) - instance.n_rows * math.ulp(np.abs(costs).max())
+    largest = float(np.abs(costs).max())
+    if largest > ENORMOUS:
+        return -math.inf  # the sum may be no float
+    return math.fsum(costs) - instance.n_rows * math.ulp(largest)
 
 
 def _infeasible(instance: AssignmentInstance) -> Result:

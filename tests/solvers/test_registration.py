@@ -1,0 +1,30 @@
+"""The built-in plugins: what they register, and what registering costs."""
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+PACKAGES = {
+    "matchopt_random": ["random", "random-wiring"],
+    "matchopt_greedy": ["greedy", "greedy-pairs"],
+    "matchopt_hungarian": ["hungarian"],
+    "matchopt_cpsat": ["cpsat"],
+    "matchopt_milp": ["milp"],
+}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_registers_its_solvers(package: str) -> None:
+    """Each package registers the solvers it is known for."""
+    found: list[type] = []
+    import_module(package).register_solvers(found.append)
+    assert [solver.name for solver in found] == PACKAGES[package]  # type: ignore[attr-defined]
+
+
+def test_registering_is_cheap() -> None:
+    """All five register without importing an engine: no scipy, ortools, lap or numba."""
+    code = f"import sys; [__import__(name) for name in {list(PACKAGES)}]; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"scipy", "ortools", "lap", "numba", "torch"} & set(done.stdout.split())
