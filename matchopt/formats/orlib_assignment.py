@@ -33,8 +33,8 @@ def is_dense(source: Source) -> bool:
 
 def is_sparse(source: Source) -> bool:
     """Whether the tokens are a size and triples of a row, a column and a cost, no pair twice."""
-    if not source.is_numeric or len(source.numbers) % 3 != 1:
-        return False
+    if not source.is_numeric or len(source.numbers) % 3 != 1 or len(source.numbers) == 1:
+        return False  # a size alone would be an instance without pairs: possible, but not worth guessing
     n = float(source.numbers[0])
     pairs = source.numbers[1:].reshape(-1, 3)[:, :2]
     if not 0 <= n < 2**31 or not n.is_integer() or (pairs != np.floor(pairs)).any():
@@ -117,7 +117,7 @@ def write_dense(instance: AssignmentInstance, path: Path) -> None:
     _check_square(instance)
     if instance.is_sparse or (not instance.is_integral and bool(np.isinf(instance.cost).any())):
         raise Refused("the dense OR-Library form cannot say that a pair is forbidden; write orlib-assignment-sparse")
-    lines = [str(instance.n_rows), *(" ".join(map(_cost_text, row)) for row in instance.cost.tolist())]
+    lines = [str(instance.n_rows), *(" ".join(map(repr, row)) for row in instance.cost.tolist())]
     write_bytes(path, ("\n".join(lines) + "\n").encode())
 
 
@@ -134,7 +134,7 @@ def write_sparse(instance: AssignmentInstance, path: Path) -> None:
     for i in range(instance.n_rows):
         columns, costs = instance.row(i)
         pairs = zip(columns.tolist(), costs.tolist(), strict=True)
-        lines += [f"{i + 1} {j + 1} {_cost_text(cost)}" for j, cost in pairs]
+        lines += [f"{i + 1} {j + 1} {cost!r}" for j, cost in pairs]
     write_bytes(path, ("\n".join(lines) + "\n").encode())
 
 
@@ -166,7 +166,3 @@ def _check_square(instance: AssignmentInstance) -> None:
         raise Refused(
             f"OR-Library assignment files are square, this instance is {shape}; write matchopt or mps instead"
         )
-
-
-def _cost_text(cost: float) -> str:
-    return str(cost) if isinstance(cost, int) else repr(cost)

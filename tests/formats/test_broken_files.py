@@ -251,8 +251,8 @@ TEXT: list[tuple[str, bytes, str]] = [
     ("short.gap", GAP[:-2].encode(), ":6: 2 agents and 3 items need 14 numbers (costs, weights, capacities), found 13"),
     (
         "tail.gap",
-        f"{GAP}9\n".encode(),
-        ":7: 2 agents and 3 items need 14 numbers (costs, weights, capacities), found 15",
+        f"{GAP}9 9\n".encode(),
+        ":7: 2 agents and 3 items need 14 numbers (costs, weights, capacities), found 16",
     ),
     ("several.gap", f"2\n{GAP}{GAP}".encode(), ":1: holds 2 problems with their count in front; split it"),
     ("agents.gap", b"0 3\n", ":1: the number of agents must be a whole number >= 1, found 0"),

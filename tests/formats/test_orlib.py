@@ -21,7 +21,7 @@ def read_text(folder: Path, text: str, format: str | None = None) -> AssignmentI
 
 
 @given(seeds)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_an_assignment_comes_back_equal(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     """Costs, whole or not, negative and zero, survive in both forms, compressed or not."""
     folder, given = tmp_path_factory.getbasetemp(), assignment(seed)
@@ -113,8 +113,6 @@ def test_gap_has_one_equality_per_item_and_one_capacity_per_agent(tmp_path: Path
 def test_the_form_is_recognised_from_the_numbers(tmp_path: Path, text: str, name: str) -> None:
     """The ending says nothing; the number of tokens does."""
     (tmp_path / "x").write_text(text)
-    if name == "orlib-assignment" and text == "0":
-        name = "orlib-assignment"
     assert recognise(tmp_path / "x").name == name
 
 

@@ -1,0 +1,127 @@
+"""Readers fed with damaged files: a value or a FormatError, never anything else, never long."""
+
+import gzip
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+from formats.files import assignment, container, layer, network, own, program, solution
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from matchopt.errors import FormatError
+from matchopt.formats import FORMATS, SolutionFile, read, recognise, write
+from matchopt.formats.own import to_bytes
+from matchopt.instances import Instance
+
+LAYER = layer(5)
+GAP = b"2 3\n1 2 3\n4 5 6\n1 1 1\n1 1 1\n5 5\n"
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@cache
+def good_file(format: str, seed: int) -> bytes:
+    """A good file of a format, written by us."""
+    import tempfile
+
+    if format == "orlib-gap":
+        return GAP
+    if format == "matchopt":
+        instance = (assignment, program, layer, network)[seed % 4](seed)
+        return to_bytes(instance if seed % 8 < 4 else SolutionFile(solution(instance, seed)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x"
+        if format.startswith("wiring"):
+            write(solution(LAYER, seed), path, format, instance=LAYER)
+        else:
+            write(program(seed) if format == "mps" else assignment(3 if "sparse" in format else 1), path, format)
+        return path.read_bytes()
+
+
+def ends_well(path: Path, content: bytes, format: str | None) -> None:
+    """Reading ends in an instance, a solution, or a FormatError that names the file in one line."""
+    path.write_bytes(content)
+    try:
+        found = read(path, format, instance=LAYER)
+    except FormatError as error:
+        assert str(error).startswith(str(path))
+        assert len(str(error)) < len(str(path)) + 1000
+    else:
+        assert isinstance(found, Instance | SolutionFile)
+
+
+@st.composite
+def damaged(draw: Callable[..., object]) -> tuple[str, bytes]:
+    """A good file with a few pieces replaced, repeated, dropped or moved."""
+    format = draw(st.sampled_from(sorted(set(FORMATS) - {"lp"})))
+    content = good_file(format, draw(st.integers(0, 40)))  # type: ignore[arg-type]
+    for _ in range(draw(st.integers(1, 3))):  # type: ignore[call-overload]
+        start, length = draw(st.integers(0, len(content))), draw(st.integers(0, 12))
+        tokens = st.sampled_from(
+            [b"", b"-1", b"1e400", b"nan", b"9" * 25, b"\n", b" ", b"{", b'"', b"\xff", b"[[", b"0"]
+        )
+        piece = draw(tokens | st.binary(max_size=9) | st.just(content[:40]))
+        content = content[:start] + piece + content[start + length :]  # type: ignore[operator]
+    return format, content  # type: ignore[return-value]
+
+
+@given(damaged(), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_damaged_files_end_well(tmp_path_factory: pytest.TempPathFactory, case: tuple[str, bytes], named: bool) -> None:
+    """Any damage to a good file of any format, with the format named or recognised."""
+    ends_well(tmp_path_factory.getbasetemp() / "damaged", case[1], case[0] if named else None)
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=60, deadline=None)
+def test_noise_ends_well(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    """Arbitrary bytes, plain, behind the gzip magic, and as a header."""
+    path = tmp_path_factory.getbasetemp() / "noise"
+    for each in (content, b"\x1f\x8b" + content, gzip.compress(content, 1), container(content)):
+        ends_well(path, each, None)
+        ends_well(path, each, "matchopt")
+
+
+@given(st.sampled_from(["schema", "role", "kind", "facts", "provenance", "sha256", "instance", "seed"]), JSON)
+@settings(max_examples=40, deadline=None)
+def test_any_json_in_any_field_ends_well(tmp_path_factory: pytest.TempPathFactory, field: str, value: object) -> None:
+    """The metadata with one field replaced by arbitrary JSON."""
+    ends_well(tmp_path_factory.getbasetemp() / "x.matchopt", own({field: value}), None)
+
+
+@given(st.integers(0, 100), st.data())
+@settings(max_examples=60, deadline=None)
+def test_any_json_in_any_fact_ends_well(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, data: st.DataObject
+) -> None:
+    """The facts of every kind with one value, at any depth, replaced by arbitrary JSON."""
+    import json
+
+    content = good_file("matchopt", seed)
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    about = json.loads(header["__metadata__"]["matchopt"])
+    place = about
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        if not keys:
+            return
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(place[key], dict | list) or not place[key] or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = data.draw(JSON)
+    header["__metadata__"]["matchopt"] = json.dumps(about)
+    ends_well(tmp_path_factory.getbasetemp() / "x.matchopt", container(header, content[8 + length :]), None)
+
+
+def test_every_format_that_reads_recognises_its_own_files(tmp_path: Path) -> None:
+    """A good file of each format is recognised under a name that says nothing."""
+    for format in sorted(set(FORMATS) - {"lp"}):
+        (tmp_path / "x").write_bytes(good_file(format, 11))
+        assert recognise(tmp_path / "x").name == format

@@ -1,0 +1,87 @@
+"""Measured arrays: every layout that people with a chip have, as hardware."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from matchopt.errors import FormatError, UnknownName
+from matchopt.formats import read_array, read_hardware
+
+WEIGHTS = np.array([[0.5, -1e-7, 3.0], [0.0, 2.0, 1 / 3]])
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", " ", " , "])
+@pytest.mark.parametrize("packed", [False, True])
+def test_text_in_columns_is_read_exactly(tmp_path: Path, separator: str, packed: bool) -> None:
+    """CSV, semicolons, tabs and blanks, with comments and blank lines, compressed or not."""
+    lines = ["# siemens", *(separator.join(map(repr, row)) for row in WEIGHTS.tolist()), "", ""]
+    content = "\r\n".join(lines).encode()
+    (tmp_path / "w").write_bytes(gzip.compress(content) if packed else content)
+    assert np.array_equal(read_array(tmp_path / "w"), WEIGHTS)
+
+
+@pytest.mark.parametrize("dtype", ["<f8", ">f8", "<f4", "<f2", "<i2", "|u1", "|b1"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_every_kind_of_number_in_npy_is_read(tmp_path: Path, dtype: str, order: str) -> None:
+    """Any width, byte order and memory order of .npy gives the numbers that numpy reads."""
+    values = np.array([[1, 0, 5], [7, 2, 1]]).astype(dtype, order=order)  # type: ignore[call-overload]
+    np.save(tmp_path / "w.npy", values)
+    assert np.array_equal(read_array(tmp_path / "w.npy"), values.astype(float))
+
+
+def test_all_fields_of_hardware_are_taken_from_npz(tmp_path: Path) -> None:
+    """An .npz with weights and any other field makes the whole hardware, and only that."""
+    fields = {"variance": WEIGHTS**2, "usable": WEIGHTS > 0, "off": WEIGHTS / 10, "bus": np.array([4, 4])}
+    np.savez_compressed(tmp_path / "w.npz", weights=WEIGHTS, **fields)
+    hardware = read_hardware(tmp_path / "w.npz")
+    assert np.array_equal(hardware.weights, WEIGHTS)
+    for name, values in fields.items():
+        assert np.array_equal(getattr(hardware, name), values)
+
+
+def test_an_array_is_chosen_by_its_name(tmp_path: Path) -> None:
+    """Several arrays need a name; a wrong one lists those that exist, with the nearest."""
+    np.savez(tmp_path / "w.npz", block00=WEIGHTS, block01=WEIGHTS.T)
+    assert np.array_equal(read_array(tmp_path / "w.npz", "block01"), WEIGHTS.T)
+    with pytest.raises(FormatError, match="choose one by its name: block00, block01"):
+        read_hardware(tmp_path / "w.npz")
+    with pytest.raises(UnknownName, match="did you mean 'block01'"):
+        read_hardware(tmp_path / "w.npz", "blok01")
+
+
+def test_the_only_array_needs_no_name_and_other_files_have_none(tmp_path: Path) -> None:
+    """One array of any name is taken; a name for a file without names is refused."""
+    np.savez(tmp_path / "w.npz", anything=WEIGHTS)
+    assert np.array_equal(read_array(tmp_path / "w.npz"), WEIGHTS)
+    np.save(tmp_path / "w.npy", WEIGHTS)
+    with pytest.raises(FormatError, match=r"only \.npz files name arrays"):
+        read_hardware(tmp_path / "w.npy", "weights")
+
+
+def test_pickles_are_never_opened(tmp_path: Path) -> None:
+    """An array of objects, which numpy would unpickle, is refused for its type."""
+    np.save(tmp_path / "w.npy", np.array([[print]]), allow_pickle=True)
+    np.savez(tmp_path / "w.npz", weights=np.array([[print]]))
+    for name in ("w.npy", "w.npz"):
+        with pytest.raises(FormatError, match="must hold numbers, found type object"):
+            read_hardware(tmp_path / name)
+
+
+@given(st.binary(max_size=60), st.integers(0, 400), st.sampled_from(["npy", "npz", "txt"]))
+@settings(max_examples=80, deadline=None)
+def test_damage_gives_a_sentence_or_numbers(
+    tmp_path_factory: pytest.TempPathFactory, noise: bytes, at: int, ending: str
+) -> None:
+    """Whatever stands in the file, reading ends in hardware or a FormatError."""
+    path = tmp_path_factory.getbasetemp() / f"damaged.{ending}"
+    {"npy": np.save, "npz": np.savez_compressed, "txt": np.savetxt}[ending](path, WEIGHTS)  # type: ignore[operator]
+    content = path.read_bytes()
+    path.write_bytes(content[:at] + noise + content[at + len(noise) :])
+    try:
+        assert read_array(path).ndim == 2
+    except FormatError as error:
+        assert str(error).startswith(str(path))

@@ -1,0 +1,104 @@
+"""Wiring tables: exact round trips for any mapping, tied to the instance by its numbers."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from formats.files import layer, network, program, seeds, solution
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from matchopt.errors import FormatError, InvalidSolution, Refused
+from matchopt.formats import SolutionFile, read, write
+from matchopt.instances import LayerMapping, NetworkMapping
+
+
+@given(st.sampled_from([layer, network]), seeds, st.sampled_from(["x.json", "x.csv", "x.csv.gz"]))
+@settings(max_examples=50, deadline=None)
+def test_a_mapping_comes_back_equal(
+    tmp_path_factory: pytest.TempPathFactory, make: object, seed: int, name: str
+) -> None:
+    """Neurons, wires, gains and tunable connections survive in both tables, for layers and networks."""
+    path = tmp_path_factory.getbasetemp() / name
+    instance = make(seed)  # type: ignore[operator]
+    given = solution(instance, seed)
+    write(given, path, instance=instance)
+    found = read(path, instance=instance)
+    assert isinstance(found, SolutionFile)
+    assert found.solution.digest == given.digest
+    assert found.instance == instance.digest
+
+
+def test_the_order_of_lines_carries_no_meaning_beyond_that_of_wires(tmp_path: Path) -> None:
+    """A CSV table whose rows are shuffled gives the same mapping."""
+    instance = network(3)
+    given = solution(instance, 3)
+    write(given, tmp_path / "x.csv", instance=instance)
+    head, *lines = (tmp_path / "x.csv").read_text().splitlines()
+    by_row = sorted(lines, key=lambda line: line.split(",")[:2], reverse=True)
+    (tmp_path / "x.csv").write_text("\n".join([head, *by_row]))
+    found = read(tmp_path / "x.csv", instance=instance)
+    assert isinstance(found, SolutionFile)
+    assert found.solution.digest == given.digest
+
+
+def test_a_tool_chain_finds_every_weight_in_the_table(tmp_path: Path) -> None:
+    """Both tables read with the standard library alone; a wire has the weight of its cell, a tunable one its target."""
+    instance = layer(5)
+    given = solution(instance, 5)
+    assert isinstance(given, LayerMapping)
+    assert len(given.tunable)
+    write(given, tmp_path / "x.csv", instance=instance)
+    write(given, tmp_path / "x.json", instance=instance)
+    with (tmp_path / "x.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    wired = [line for line in lines if line["cell"]]
+    tuned = [line for line in lines if line["tunable"] == "1"]
+    assert (len(wired), len(tuned)) == (len(given.cell), len(given.tunable))
+    for line in wired:
+        assert float(line["weight"]) == instance.hardware.weights[int(line["neuron"]), int(line["cell"])]
+    assert [float(line["weight"]) for line in tuned] == instance.target.weights[given.tunable].tolist()
+    table = json.loads((tmp_path / "x.json").read_text())
+    assert [row["neuron"] for row in table["rows"]] == given.neuron_of.tolist()
+    assert sum(len(row["wires"]) for row in table["rows"]) == len(wired)
+
+
+def test_a_table_of_another_instance_is_refused(tmp_path: Path) -> None:
+    """JSON names the instance; CSV is caught by a weight that differs."""
+    instance, other = layer(5), layer(28)
+    write(solution(instance, 5), tmp_path / "x.json", instance=instance)
+    write(solution(instance, 5), tmp_path / "x.csv", instance=instance)
+    with pytest.raises(FormatError, match="the table belongs to the instance"):
+        read(tmp_path / "x.json", instance=other)
+    with pytest.raises(FormatError, match=r"x\.csv(:\d+)?: "):
+        read(tmp_path / "x.csv", instance=other)
+
+
+def test_without_an_instance_nothing_is_written_or_read(tmp_path: Path) -> None:
+    """Wiring tables need the instance, and say so."""
+    instance = layer(1)
+    with pytest.raises(Refused, match="needs the instance"):
+        write(solution(instance, 1), tmp_path / "x.csv")
+    write(solution(instance, 1), tmp_path / "x.csv", instance=instance)
+    with pytest.raises(FormatError, match="read for an instance, and none was given"):
+        read(tmp_path / "x.csv")
+
+
+def test_a_mapping_that_does_not_fit_is_not_written(tmp_path: Path) -> None:
+    """A neuron, cell or connection that the instance lacks, too few layers, or the wrong kind of instance."""
+    instance = layer(5)
+    good = solution(instance, 5)
+    assert isinstance(good, LayerMapping)
+    arrays = {"neuron_of": good.neuron_of, "wire_indptr": good.wire_indptr, "cell": good.cell, "input": good.input}
+    for name in ("neuron_of", "cell", "input"):
+        wrong = LayerMapping(**arrays | {name: arrays[name] + 1000})
+        with pytest.raises(InvalidSolution, match=f"layer 0: {name} must be in 0 .. "):
+            write(wrong, tmp_path / "x.csv", instance=instance)
+    with pytest.raises(InvalidSolution, match="a layer solution is no mapping of a network instance"):
+        write(good, tmp_path / "x.csv", instance=network(1))
+    with pytest.raises(InvalidSolution, match="the mapping has 0 layers, the instance 2"):
+        write(NetworkMapping(()), tmp_path / "x.json", instance=network(1))
+    with pytest.raises(InvalidSolution, match="not to program instances"):
+        write(good, tmp_path / "x.csv", instance=program(1))
+    assert not list(tmp_path.iterdir())
