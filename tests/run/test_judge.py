@@ -1,0 +1,137 @@
+"""What may be reported of an answer, whatever a solver claims."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from matchopt import Assignment, AssignmentInstance, Limit, Status
+from matchopt.answers import Answer
+from matchopt.judge import Judge, certified
+from matchopt.run import Run, gap_of
+
+COST = np.array([[4.0, 1.0, 3.0], [2.0, 0.0, 5.0]])  # optimum 1 + 2 = 3
+INSTANCE = AssignmentInstance(COST)
+BEST, FAIR, BAD = Assignment(np.array([1, 0])), Assignment(np.array([0, 1])), Assignment(np.array([1, 1]))
+
+
+def judged(answer, *incumbents):
+    """The verdict on an answer after these incumbents."""
+    judge = Judge(INSTANCE)
+    for number, (solution, bound) in enumerate(incumbents):
+        judge.incumbent(solution, bound, float(number))
+    return judge.verdict(answer)
+
+
+def test_an_honest_optimum_is_claimed_then_proven():
+    """The solver's word is "claimed"; a certificate makes it "proven"."""
+    verdict = judged(Answer(Status.OPTIMAL, solution=BEST, bound=3.0))
+    assert (verdict.status, verdict.best.objective, verdict.bound, verdict.proof) == (Status.OPTIMAL, 3.0, 3.0, "claimed")
+    assert certified(INSTANCE, verdict).proof == "proven"
+
+
+def test_an_optimum_without_a_bound_claims_its_objective():
+    """The claim says as much as the bound would."""
+    assert judged(Answer(Status.OPTIMAL, solution=BEST)).bound == 3.0
+
+
+def test_a_feasible_optimum_is_proven_too():
+    """The certificate does not ask who found the solution; the status stays the solver's."""
+    verdict = certified(INSTANCE, judged(Answer(Status.FEASIBLE, solution=BEST)))
+    assert (verdict.status, verdict.proof, verdict.bound) == (Status.FEASIBLE, "proven", 3.0)
+
+
+def test_a_refuted_optimum_is_feasible_with_the_bound_of_the_certificate():
+    """The claimed bound goes with the claim."""
+    verdict = certified(INSTANCE, judged(Answer(Status.OPTIMAL, solution=FAIR, bound=4.0)))
+    assert (verdict.status, verdict.proof, verdict.best.objective) == (Status.FEASIBLE, None, 4.0)
+    assert verdict.bound == pytest.approx(3.0) and "claim of optimality is false" in verdict.message
+
+
+@pytest.mark.parametrize("status", list(Status))
+@pytest.mark.parametrize("solution", [None, BEST, FAIR, BAD], ids=["none", "best", "fair", "bad"])
+@pytest.mark.parametrize("limit", [None, Limit.TIME])
+@pytest.mark.parametrize("died", [False, True])
+@pytest.mark.parametrize("incumbents", [(), ((FAIR, 0.0),), ((BAD, 0.0),)], ids=["none", "fair", "bad"])
+def test_every_verdict_is_coherent(status, solution, limit, died, incumbents):
+    """OPTIMAL and FEASIBLE have a solution, INFEASIBLE and UNKNOWN none; neither claim stands beside a limit."""
+    verdict = judged(Answer(status, limit, solution, died=died), *incumbents)
+    if verdict.status in (Status.OPTIMAL, Status.FEASIBLE):
+        assert verdict.best is not None
+    if verdict.status in (Status.INFEASIBLE, Status.UNKNOWN):
+        assert verdict.best is None
+    if verdict.status in (Status.OPTIMAL, Status.INFEASIBLE):
+        assert verdict.limit is None and verdict.proof == "claimed" and verdict.status is status
+    if solution is BAD:
+        assert verdict.status is Status.ERROR and verdict.violations
+    if verdict.status is Status.ERROR:
+        assert verdict.message or status is Status.ERROR
+        assert verdict.proof is None and verdict.bound is None
+    useful = {id(s) for s, _ in incumbents} | {id(solution)}
+    assert (verdict.best is not None) == bool(useful & {id(BEST), id(FAIR)})
+
+
+@given(st.lists(st.floats(), max_size=4), st.floats(), st.sampled_from([Status.OPTIMAL, Status.FEASIBLE]))
+def test_no_bound_above_the_objective_or_below_a_valid_one_is_reported(streamed, last, status):
+    """The bound is the greatest that can be true, whatever the solver sends."""
+    verdict = judged(Answer(status, solution=BEST, bound=last), *((FAIR, bound) for bound in streamed))
+    valid = [bound for bound in [*streamed, last] if -math.inf < bound <= 3.0]
+    if verdict.bound is None:
+        assert not valid and verdict.status is Status.FEASIBLE
+    else:
+        assert verdict.bound <= 3.0 and verdict.bound >= max(valid, default=-math.inf)
+    false = [bound for bound in [*streamed, last] if bound > 3.1]
+    assert not false or (verdict.status is Status.FEASIBLE and "above the objective" in verdict.message)
+    assert ("not a number" in verdict.message) == any(math.isnan(bound) for bound in [*streamed, last])
+
+
+def test_a_bound_within_rounding_of_the_objective_is_cut_to_it():
+    """Engines with tolerances overshoot; that is no lie."""
+    verdict = judged(Answer(Status.OPTIMAL, solution=BEST, bound=3.0 + 1e-7))
+    assert (verdict.status, verdict.bound, verdict.message) == (Status.OPTIMAL, 3.0, "")
+
+
+def test_the_trace_keeps_only_improvements_in_order_of_time():
+    """A clock that runs backwards is not believed."""
+    judge = Judge(INSTANCE)
+    assert judge.incumbent(FAIR, 1.0, 5.0) is not None
+    assert judge.incumbent(FAIR, 2.0, 6.0) is None
+    assert judge.incumbent(BAD, 2.0, 6.5) is None
+    assert judge.incumbent(BEST, math.nan, 4.0) is not None
+    assert judge.trace == [(5.0, 4.0, 1.0), (5.0, 3.0, 2.0)]
+
+
+def test_what_killed_a_solver_comes_first_in_the_message():
+    """Then what was kept."""
+    verdict = judged(Answer(Status.ERROR, message="the worker died of SIGSEGV", died=True), (FAIR, -math.inf))
+    assert verdict.message == "the worker died of SIGSEGV; its best incumbent is kept"
+    assert verdict.status is Status.FEASIBLE
+
+
+@pytest.mark.parametrize(
+    ("objective", "bound", "gap"),
+    [(4, 4, 0.0), (4.0, 3.0, 0.25), (-4, -5, 0.25), (0, 0, 0.0), (0, -1, None), (None, 1, None), (1, None, None)],
+)
+def test_the_gap_is_relative_to_the_objective(objective, bound, gap):
+    """0 when equal, None where there is none."""
+    assert gap_of(objective, bound) == gap
+
+
+def test_json_has_neither_nan_nor_infinity():
+    """Non-finite numbers, wherever they hide, become null; enumerations their names."""
+    run = Run(
+        *("name", "digest", "assignment", "solver", {"x": math.inf}, None, "1", 0, Status.FEASIBLE, Limit.TIME),
+        stats={"rate": math.nan, "nodes": 3},
+        trace=((0.5, 3, None), (math.inf, 2, -math.inf)),
+        bound=-math.inf,
+        objective=2,
+    )
+    facts = json.loads(json.dumps(run.to_json(), allow_nan=False))
+    assert facts["status"] == "feasible" and facts["limit"] == "time" and facts["objective"] == 2
+    assert facts["options"] == {"x": None} and facts["stats"] == {"rate": None, "nodes": 3}
+    assert facts["trace"] == [[0.5, 3, None], [None, 2, None]] and facts["bound"] is None
+    wanted = "instance kind solver status limit objective bound gap proof seconds seed message"
+    assert set(wanted.split()) <= set(facts) and "solution" not in facts and "log" not in facts
