@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import re
 import zipfile
 from collections.abc import Callable
@@ -361,8 +362,6 @@ def test_the_table_is_long_enough_and_names_no_case_twice() -> None:
 @pytest.mark.parametrize("what", ["missing", "folder", "pipe"])
 def test_what_is_no_file_gives_one_sentence(tmp_path: Path, what: str) -> None:
     """A missing file, a folder and a named pipe (which would block) are refused by name."""
-    import os
-
     path = tmp_path / what
     if what == "folder":
         path.mkdir()

@@ -7,7 +7,7 @@ import pytest
 from formats.files import assignment, seeds
 from hypothesis import given, settings
 
-from matchopt.errors import Refused
+from matchopt.errors import FormatError, Refused
 from matchopt.formats import read_instance, recognise, write
 from matchopt.formats.numbers import parse_numbers
 from matchopt.instances import AssignmentInstance, ProgramInstance
@@ -66,8 +66,6 @@ def test_large_integers_are_exact(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["1_0", "0x10", "1-2", "\u0661", "1,5", "++1", "1e", "nan", "inf", "1.5.2"])
 def test_what_is_no_plain_number_is_none(tmp_path: Path, text: str) -> None:
     """Spellings that some parsers take are refused, with the line."""
-    from matchopt.errors import FormatError
-
     with pytest.raises(FormatError, match=r"x\.txt:2: expected a number"):
         read_text(tmp_path, f"1\n{text}\n", "orlib-assignment")
 
