@@ -29,7 +29,12 @@ def judged(answer, *incumbents):
 def test_an_honest_optimum_is_claimed_then_proven():
     """The solver's word is "claimed"; a certificate makes it "proven"."""
     verdict = judged(Answer(Status.OPTIMAL, solution=BEST, bound=3.0))
-    assert (verdict.status, verdict.best.objective, verdict.bound, verdict.proof) == (Status.OPTIMAL, 3.0, 3.0, "claimed")
+    assert (verdict.status, verdict.best.objective, verdict.bound, verdict.proof) == (
+        Status.OPTIMAL,
+        3.0,
+        3.0,
+        "claimed",
+    )
     assert certified(INSTANCE, verdict).proof == "proven"
 
 
