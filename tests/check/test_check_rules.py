@@ -1,0 +1,268 @@
+"""Every rule of every kind of instance: a feasible solution passes, and breaking one thing is named."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from matchopt.check import check
+from matchopt.instances import (
+    Assignment,
+    AssignmentInstance,
+    Gains,
+    Hardware,
+    Instance,
+    LayerInstance,
+    LayerMapping,
+    NetworkInstance,
+    NetworkMapping,
+    ProgramInstance,
+    ProgramPoint,
+    Rules,
+    Solution,
+    Target,
+)
+
+# Two rows on three neurons; row 0 has inputs 0 and 1 (connections 0, 1), row 1 has inputs 1 and 2 (connections 2, 3).
+TARGET = Target.from_dense(np.array([[1.0, 2.0, 0.0, 0.0], [0.0, 3.0, 4.0, 0.0]]))
+USABLE = np.array([[True, True, True, False], [True] * 4, [True] * 4])
+WEIGHTS = np.arange(12.0).reshape(3, 4)
+
+
+def layer(bus: Any = None, **rules: Any) -> LayerInstance:
+    return LayerInstance(TARGET, Hardware(WEIGHTS, usable=USABLE, bus=bus), Rules(**rules))
+
+
+def mapping(row0: list[tuple[int, int]], row1: list[tuple[int, int]], **fields: Any) -> LayerMapping:
+    wires = np.array(row0 + row1, dtype=np.int64).reshape(-1, 2)
+    starts = np.array([0, len(row0), len(row0) + len(row1)])
+    return LayerMapping(
+        **{"neuron_of": np.array([0, 1]), **fields}, wire_indptr=starts, cell=wires[:, 0], input=wires[:, 1]
+    )
+
+
+ROW0, ROW1 = [(0, 0), (1, 1)], [(0, 1), (1, 2)]
+GOOD = mapping(ROW0, ROW1)
+BUSED = mapping([(0, 0), (1, 1)], [(1, 1), (2, 2)])
+TUNED = mapping([(0, 0)], [(1, 2)], tunable=np.array([1, 2]))
+NAN_GAIN = mapping(ROW0, ROW1)
+object.__setattr__(NAN_GAIN, "gain", np.array([1.0, np.nan]))  # the class itself refuses this; a file reader might not
+SHORT = LayerMapping(np.array([0]), np.array([0, 2]), np.array([0, 1]), np.array([0, 1]))
+LONG = LayerMapping(np.arange(3), np.array([0, 2, 4, 4]), np.array([0, 1, 0, 1]), np.array([0, 1, 1, 2]))
+
+SHARED = [0, 0, 1]
+LAYERS = {
+    "neuron too large": (layer(), GOOD, replace(GOOD, neuron_of=np.array([0, 3])), "neuron-range", "row 1"),
+    "neuron negative": (layer(), GOOD, replace(GOOD, neuron_of=np.array([-1, 1])), "neuron-range", "row 0"),
+    "neuron taken": (layer(), GOOD, replace(GOOD, neuron_of=np.array([1, 1])), "neuron-used-twice", "row 1"),
+    "cell too large": (layer(), GOOD, mapping(ROW0, [(0, 1), (4, 2)]), "cell-range", "row 1"),
+    "cell negative": (layer(), GOOD, mapping([(-1, 0), (1, 1)], ROW1), "cell-range", "row 0"),
+    "cell unusable": (layer(), GOOD, mapping([(0, 0), (3, 1)], ROW1), "cell-unusable", "row 0"),
+    "cell with two inputs": (layer(), GOOD, mapping([(0, 0), (0, 1)], ROW1), "cell-two-inputs", "row 0"),
+    "wire twice": (layer(), GOOD, mapping(ROW0, [*ROW1, (1, 2)]), "wire-twice", "row 1"),
+    "input too large": (layer(), GOOD, mapping(ROW0, [*ROW1, (2, 4)]), "input-range", "row 1"),
+    "input negative": (layer(extra_inputs=True), GOOD, mapping([*ROW0, (2, -1)], ROW1), "input-range", "row 0"),
+    "input outside": (layer(), GOOD, mapping([*ROW0, (2, 3)], ROW1), "input-outside-support", "row 0"),
+    "unrealised": (layer(), GOOD, mapping(ROW0, [(0, 1)]), "connection-unrealised", "row 1"),
+    "two cells": (layer(), GOOD, mapping([*ROW0, (2, 1)], ROW1), "too-many-cells", "row 0"),
+    "three cells": (
+        layer(cells_per_weight=2),
+        mapping(ROW0, [*ROW1, (2, 2)]),
+        mapping(ROW0, [*ROW1, (2, 2), (3, 2)]),
+        "too-many-cells",
+        "row 1",
+    ),
+    "two cells on an extra input": (
+        layer(extra_inputs=True),
+        mapping(ROW0, [*ROW1, (2, 3)]),
+        mapping(ROW0, [*ROW1, (2, 3), (3, 3)]),
+        "too-many-cells",
+        "row 1",
+    ),
+    "gain where fixed": (layer(), GOOD, replace(GOOD, gain=np.array([1.0, 2.0])), "gain-not-allowed", "row 1"),
+    "gain not in the set": (
+        layer(gains=Gains.finite(1.0, 2.0)),
+        replace(GOOD, gain=np.array([2.0, 1.0])),
+        replace(GOOD, gain=np.array([1.5, 1.0])),
+        "gain-not-allowed",
+        "row 0",
+    ),
+    "gain above the interval": (
+        layer(gains=Gains.interval(0.5, 2.0)),
+        replace(GOOD, gain=np.array([2.0, 0.7])),
+        replace(GOOD, gain=np.array([2.0, 2.1])),
+        "gain-not-allowed",
+        "row 1",
+    ),
+    "gain below the interval": (
+        layer(gains=Gains.interval(0.5, 2.0)),
+        replace(GOOD, gain=np.array([2.0, 0.7])),
+        replace(GOOD, gain=np.array([0.4, 1.0])),
+        "gain-not-allowed",
+        "row 0",
+    ),
+    "gain not finite": (layer(), GOOD, NAN_GAIN, "gain-not-finite", "row 1"),
+    "tunable too large": (layer(tunable=2), TUNED, replace(TUNED, tunable=np.array([1, 4])), "tunable-range", "4"),
+    "tunable negative": (layer(tunable=2), TUNED, replace(TUNED, tunable=np.array([-1, 2])), "tunable-range", "-1"),
+    "tunable repeated": (
+        layer(tunable=3),
+        TUNED,
+        replace(TUNED, tunable=np.array([1, 2, 2])),
+        "tunable-repeated",
+        "row 1",
+    ),
+    "tunable out of order": (
+        layer(tunable=2),
+        TUNED,
+        replace(TUNED, tunable=np.array([2, 1])),
+        "tunable-order",
+        "row 0",
+    ),
+    "tunable over budget": (
+        layer(tunable=1, drop=True),
+        mapping([(0, 0)], [(1, 2)]),
+        TUNED,
+        "tunable-budget",
+        "at most 1",
+    ),
+    "tunable with cells": (
+        layer(tunable=2),
+        TUNED,
+        mapping(ROW0, [(1, 2)], tunable=np.array([1, 2])),
+        "tunable-has-cells",
+        "row 0",
+    ),
+    "line with two inputs": (
+        layer(SHARED),
+        BUSED,
+        mapping([(0, 0), (1, 1)], [(1, 1), (0, 2)]),
+        "line-two-inputs",
+        "row 1",
+    ),
+    "input on two lines": (
+        layer(SHARED),
+        BUSED,
+        mapping([(0, 0), (1, 1)], [(3, 1), (2, 2)]),
+        "input-many-lines",
+        "row 1",
+    ),
+    "input on three lines": (
+        layer(SHARED, cells_per_weight=2),
+        mapping([(0, 0), (1, 1)], [(3, 1), (2, 2)]),
+        mapping([(2, 0), (0, 1)], [(1, 1), (3, 1)], neuron_of=np.array([0, 1])),
+        "input-many-lines",
+        "row 1",
+    ),
+    "too few rows": (layer(), GOOD, SHORT, "row-count", "found 1"),
+    "too many rows": (layer(), GOOD, LONG, "row-count", "found 3"),
+    "another kind": (layer(), GOOD, Assignment(np.array([0, 1])), "wrong-kind", "assignment"),
+}
+
+# Two layers with digital biases; the second takes the two rows of the first.
+SECOND = LayerInstance(Target.from_dense(np.array([[1.0, 2.0]])), Hardware(WEIGHTS), Rules(tunable=1))
+FIRST = layer(tunable=2)
+NETWORK = NetworkInstance((FIRST, SECOND), (np.zeros(2), np.zeros(1)), tunable=2)
+ON_SECOND = LayerMapping(np.array([2]), np.array([0, 2]), np.array([0, 1]), np.array([0, 1]))
+TUNED_SECOND = LayerMapping(np.array([2]), np.array([0, 1]), np.array([1]), np.array([1]), tunable=np.array([0]))
+BOTH = NetworkMapping((TUNED, ON_SECOND))
+NETWORKS = {
+    "layer missing": (NETWORK, BOTH, NetworkMapping((TUNED,)), "layer-count", "2, found 1"),
+    "network budget": (NETWORK, BOTH, NetworkMapping((TUNED, TUNED_SECOND)), "network-tunable-budget", "found 3"),
+    "broken second layer": (
+        NETWORK,
+        BOTH,
+        NetworkMapping((TUNED, replace(ON_SECOND, neuron_of=np.array([7])))),
+        "neuron-range",
+        "layer 1, row 0",
+    ),
+}
+
+DENSE = AssignmentInstance(np.array([[1.0, 2.0, 3.0], [4.0, np.inf, 6.0]]))
+SPARSE = AssignmentInstance(np.array([1, 0, 5]), np.array([0, 2, 3]), np.array([0, 1, 2]), 3)
+FITS = Assignment(np.array([1, 2]))
+ASSIGNMENTS = {
+    "columns missing": (DENSE, FITS, Assignment(np.array([1])), "row-count", "2, found 1"),
+    "column too large": (DENSE, FITS, Assignment(np.array([1, 3])), "column-range", "row 1"),
+    "column negative": (SPARSE, FITS, Assignment(np.array([-1, 2])), "column-range", "row 0"),
+    "column taken": (DENSE, FITS, Assignment(np.array([2, 2])), "column-used-twice", "row 1"),
+    "infinite cost": (DENSE, FITS, Assignment(np.array([0, 1])), "forbidden-pair", "row 1"),
+    "pair not listed": (SPARSE, FITS, Assignment(np.array([1, 0])), "forbidden-pair", "row 1"),
+}
+
+# 1 <= a + 2 b <= 4, 0 <= a <= 3 whole, b <= 1.5
+PROGRAM = ProgramInstance(
+    cost=np.array([1.0, 1.0]),
+    indptr=np.array([0, 2]),
+    indices=np.array([0, 1]),
+    coefficients=np.array([1.0, 2.0]),
+    row_low=np.array([1.0]),
+    row_high=np.array([4.0]),
+    low=np.array([0.0, -np.inf]),
+    high=np.array([3.0, 1.5]),
+    integral=np.array([True, False]),
+    row_names=("capacity",),
+    variable_names=("a", "b"),
+)
+POINT = ProgramPoint(np.array([1.0, 0.5]))
+PROGRAMS = {
+    "value missing": (PROGRAM, POINT, ProgramPoint(np.array([1.0])), "variable-count", "2, found 1"),
+    "below a bound": (PROGRAM, POINT, ProgramPoint(np.array([-1.0, 1.2])), "variable-low", "variable 0 (a)"),
+    "above a bound": (PROGRAM, POINT, ProgramPoint(np.array([0.0, 1.6])), "variable-high", "variable 1 (b)"),
+    "not whole": (PROGRAM, POINT, ProgramPoint(np.array([1.0 + 3e-6, 0.5])), "variable-not-whole", "variable 0 (a)"),
+    "row too low": (PROGRAM, POINT, ProgramPoint(np.array([1.0, -0.1])), "row-low", "row 0 (capacity)"),
+    "row too high": (PROGRAM, POINT, ProgramPoint(np.array([3.0, 0.6])), "row-high", "row 0 (capacity)"),
+}
+
+CASES = {**LAYERS, **NETWORKS, **ASSIGNMENTS, **PROGRAMS}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_corrupted_solution_is_rejected(case: str) -> None:
+    """A feasible solution passes; with one thing broken, the report names the rule and the place."""
+    instance, good, bad, rule, place = CASES[case]
+    assert isinstance(instance, Instance) and isinstance(bad, Solution)
+    assert check(instance, good).violations == ()
+    report = check(instance, bad)
+    assert not report.feasible
+    assert report.objective is None
+    named = [violation for violation in report.violations if violation.rule == rule]
+    assert named, report.violations
+    assert place in named[0].message
+    if place.startswith("row"):
+        assert named[0].row == int(place.split()[1])
+
+
+def test_every_rule_is_corrupted() -> None:
+    """At least 25 kinds of corruption are tried on layers, and 40 altogether."""
+    assert len({case[3] for case in LAYERS.values()}) >= 20
+    assert len(LAYERS) >= 25
+    assert len(CASES) >= 40
+
+
+def test_violations_name_their_layer() -> None:
+    """A violation inside a network carries the layer's number; outside it carries none."""
+    instance, _, bad, _, _ = NETWORKS["broken second layer"]
+    assert [violation.layer for violation in check(instance, bad).violations] == [1]
+    assert check(layer(), NAN_GAIN).violations[0].layer is None
+
+
+def test_allowed_things_pass() -> None:
+    """What a rule allows is feasible: drops, extra inputs, several cells, a shared line, unused lines."""
+    assert check(layer(drop=True), mapping([], [(1, 2)])).feasible
+    assert check(layer(extra_inputs=True), mapping([*ROW0, (2, 3)], ROW1)).feasible
+    assert check(layer(cells_per_weight=2), mapping([*ROW0, (2, 1)], ROW1)).feasible
+    assert check(layer(SHARED), BUSED).feasible
+    assert check(layer([0, 1, 0]), mapping([(0, 0), (1, 1)], [(1, 1), (0, 2)])).feasible
+
+
+def test_tolerances_of_programs() -> None:
+    """Rows and bounds hold within 1e-6, plus 1e-9 of the size of a row's terms; no more."""
+    assert check(PROGRAM, ProgramPoint(np.array([1.0 - 5e-7, 0.0]))).feasible
+    assert check(PROGRAM, ProgramPoint(np.array([3.0 + 5e-7, 0.5]))).feasible
+    assert not check(PROGRAM, ProgramPoint(np.array([1.0, -2e-6]))).feasible
+    large = ProgramInstance(
+        np.zeros(2), np.array([0, 2]), np.array([0, 1]), np.array([1e6, -1e6]), np.zeros(1), np.zeros(1)
+    )
+    assert check(large, ProgramPoint(np.array([1.0, 1.0 + 1e-9]))).feasible
+    assert not check(large, ProgramPoint(np.array([1.0, 1.0 + 5e-9]))).feasible
