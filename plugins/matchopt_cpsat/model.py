@@ -9,6 +9,8 @@ from matchopt import ProgramInstance
 from matchopt_cpsat.bounds import LARGEST, whole_bounds
 from matchopt_cpsat.scaling import WholeObjective, whole_objective, whole_row
 
+LARGEST_SUM = 2.0**1000  # of the terms of an objective, so that sums of floats stay finite
+
 
 @dataclass(frozen=True)
 class WholeProgram:
@@ -30,8 +32,9 @@ def in_integers(instance: ProgramInstance, bits: int) -> WholeProgram | str:
     if unbounded.any():
         return f"variable {_first(instance, unbounded)} has no finite bounds within 2^53, and no row implies them"
     reach = np.maximum(np.abs(low), np.abs(high))
-    if not np.abs(instance.cost).max(initial=0.0) * max(reach.sum(), 1.0) < 2.0**1000:
-        return f"the objective is too large, up to {np.abs(instance.cost).max()} times {reach.max()}"
+    largest = float(np.abs(instance.cost).max(initial=0.0))
+    if largest * max(float(reach.sum()), 1.0) > LARGEST_SUM:
+        return f"the objective is too large, with costs up to {largest}"
     rows: list[tuple[list[int], list[int], int, int]] = []
     groups: list[np.ndarray] = []
     grouped = np.zeros(instance.n_variables, bool)

@@ -68,11 +68,11 @@ class Milp(Solver):
             return Result(None, limit=Limit.TIME)
         factor = _factor(instance)
         found = highs(instance, instance.cost * factor, instance.low, instance.high, self._options(limits))
-        if found.x is None and found.status not in (_LIMIT, _INFEASIBLE, _UNBOUNDED):
+        if found.x is None and _limit(found) is None and found.status not in (_INFEASIBLE, _UNBOUNDED):
             # Its presolve may leave open whether a program is infeasible or unbounded, or fail in its own tolerances.
             again = {**self._options(limits), "presolve": False}
             found = highs(instance, instance.cost * factor, instance.low, instance.high, again)
-        return self._result(instance, found, factor, limits)
+        return self._result(instance, found, factor)
 
     def _options(self, limits: Limits) -> dict[str, float | int | bool]:
         options: dict[str, float | int | bool] = {"presolve": self.presolve, "mip_rel_gap": self.gap}
@@ -82,10 +82,10 @@ class Milp(Solver):
             options["node_limit"] = self.node_limit
         return options
 
-    def _result(self, instance: ProgramInstance, found: Any, factor: float, limits: Limits) -> Result:
+    def _result(self, instance: ProgramInstance, found: Any, factor: float) -> Result:
         nodes = {"nodes": int(getattr(found, "mip_node_count", None) or 0)}
         message = str(found.message or "").partition("\n")[0]
-        limit = self._limit(limits) if found.status == _LIMIT else None
+        limit = _limit(found)
         bound = _number(getattr(found, "mip_dual_bound", None)) / factor + instance.offset
         if found.x is None:
             if found.status == _INFEASIBLE:
@@ -104,10 +104,12 @@ class Milp(Solver):
             return Result(point, Status.OPTIMAL, None, min(bound, value), nodes, message)
         return Result(point, Status.FEASIBLE, limit, min(bound, value), nodes, message)
 
-    def _limit(self, limits: Limits) -> Limit:
-        """Which limit it was; scipy has one code for both."""
-        out_of_time = limits.reached() is not None or self.node_limit is None
-        return Limit.TIME if out_of_time else Limit.NODE
+
+def _limit(found: Any) -> Limit | None:
+    """Which limit stopped HiGHS; scipy knows the node limit by its message only."""
+    if "olution limit" in str(found.message):
+        return Limit.NODE
+    return Limit.TIME if found.status == _LIMIT else None
 
 
 def _counts_whole(instance: ProgramInstance) -> bool:
