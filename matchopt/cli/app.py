@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from matchopt.cli.group import CommandTable, LazyGroup
-from matchopt.cli.settings import FILE, Settings
+from matchopt.cli.settings import PLUGIN_FILE, Settings
 
 COMMANDS: CommandTable = {
     "demo": ("demonstration", "From a trained MNIST network to checked mappings, in one go."),
@@ -31,7 +31,7 @@ COMMANDS: CommandTable = {
     epilog="Try `matchopt demo` first, then `matchopt COMMAND --help`: every command's help ends with an example.",
 )
 @click.option(
-    "--plugin", "plugins", type=FILE, multiple=True, help="Load solvers from this Python file too; repeatable."
+    "--plugin", "plugins", type=PLUGIN_FILE, multiple=True, help="Load solvers from this Python file too; repeatable."
 )
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(version("matchopt"), prog_name="matchopt")

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 FILE = click.Path(path_type=Path)
+PLUGIN_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -40,7 +41,7 @@ def plugin_option(command: Command) -> Command:
 
     option = click.option(
         "--plugin",
-        type=FILE,
+        type=PLUGIN_FILE,
         multiple=True,
         expose_value=False,
         callback=add,

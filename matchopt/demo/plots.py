@@ -34,7 +34,7 @@ def accuracy_figure(rows: Sequence[Row], target: Mapping[str, float]) -> str:
         axis.scatter(
             row.figures("objective"),
             [100 * accuracy for accuracy in row.figures("test_accuracy")],
-            s=130 / (1 + n),  # solvers that find the same mapping stay visible as rings
+            s=90 / (1 + 0.6 * n),  # solvers that find the same mapping stay visible as rings
             marker=MARKERS[n % len(MARKERS)],
             facecolors="none" if hollow else COLOURS[n % len(COLOURS)],
             edgecolors=COLOURS[n % len(COLOURS)],

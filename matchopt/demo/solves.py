@@ -10,7 +10,7 @@ from matchopt.demo.cases import Case
 from matchopt.demo.plan import Plan
 from matchopt.errors import MatchoptError
 from matchopt.formats import SolutionFile, read_solution, write
-from matchopt.instances import NetworkMapping
+from matchopt.instances import NetworkMapping, ProgramInstance
 from matchopt.network import ImageData, measure, realise
 from matchopt.options import options_of
 from matchopt.plugins import Registry, load_plugins
@@ -60,6 +60,9 @@ class Campaign:
         keys = [self._key(case, solver) for case, solver in pairs]
         missing = [n for n, key in enumerate(keys) if not self._is_done(key)]
         self.reused += len(pairs) - len(missing)
+        missing.sort(
+            key=lambda n: self._registry.solvers[pairs[n][1]].cls.solves is not ProgramInstance
+        )  # longest first
         tasks = [
             Task(pairs[n][0].instance, pairs[n][1], time_limit=self._plan.seconds, plugin_files=self._files)
             for n in missing
