@@ -29,7 +29,7 @@ class DenseEntries:
         """Number of columns."""
         return int(self.cost.shape[1])
 
-    def relax(self, rows: np.ndarray, offset: np.ndarray, v: np.ndarray, slack: float) -> tuple[np.ndarray, ...]:
+    def relax(self, rows: np.ndarray, offset: np.ndarray, v: np.ndarray, slack: int | float) -> tuple[np.ndarray, ...]:  # noqa: PYI041  # checked at run time
         """Columns k where min over `rows` of offset[i] + c[i,k] is below v[k] - slack, these minima, and their rows."""
         step = min(max(1, CHUNK // max(1, self.n_cols)), len(rows))
         best, chunk_of = v.copy(), np.zeros(self.n_cols, np.int64)
@@ -97,7 +97,7 @@ class SparseEntries:
         columns, starts = np.unique(self.indices[order], return_index=True)
         return order, columns, starts
 
-    def relax(self, rows: np.ndarray, offset: np.ndarray, v: np.ndarray, slack: float) -> tuple[np.ndarray, ...]:
+    def relax(self, rows: np.ndarray, offset: np.ndarray, v: np.ndarray, slack: int | float) -> tuple[np.ndarray, ...]:  # noqa: PYI041  # checked at run time
         """Columns k where min over `rows` of offset[i] + c[i,k] is below v[k] - slack, these minima, and their rows."""
         best = v.copy()
         if len(rows) == self.n_rows:

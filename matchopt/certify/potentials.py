@@ -70,7 +70,13 @@ class _Tree:
         return np.array(rows, np.int64), np.array(cols, np.int64)
 
 
-def potentials(entries: Entries, col_of: np.ndarray, own: np.ndarray, slack: float, deadline: float) -> Potentials:
+def potentials(
+    entries: Entries,
+    col_of: np.ndarray,
+    own: np.ndarray,
+    slack: int | float,  # noqa: PYI041  # checked at run time, where an int is no float
+    deadline: float,
+) -> Potentials:
     """Search potentials for an assignment.
 
     Parameters
