@@ -10,8 +10,19 @@ from typing import Any
 import numpy as np
 
 from matchopt.errors import PluginError, Refused
-from matchopt.instances import SOLUTIONS, Instance, Solution
-from matchopt.reduce import Reduction, reduction
+from matchopt.instances import (
+    SOLUTIONS,
+    Assignment,
+    AssignmentInstance,
+    Hardware,
+    Instance,
+    LayerInstance,
+    NetworkInstance,
+    Rules,
+    Solution,
+    Target,
+)
+from matchopt.reduce import Reduction, not_separable, reduction
 from matchopt.solver import Limit, Limits, Result, Solver, Status
 
 
@@ -72,6 +83,17 @@ def solve_parts(descent: Descent) -> Result:
             break
         best[number], bounds[number] = result.solution, result.bound
     return _whole(way, results)
+
+
+def warm_up(instance: Instance) -> None:
+    """Load, or on a fresh machine compile, what the way down the ladder runs, before a solver's clock starts."""
+    layers = instance.layers if isinstance(instance, NetworkInstance) else (instance,)
+    for layer in layers:
+        if isinstance(layer, LayerInstance) and not_separable(layer) is None:
+            one = np.ones((1, 1))
+            rules = Rules(drop=layer.rules.drop, gains=layer.rules.gains)
+            small = reduction(LayerInstance(Target.from_dense(one), Hardware(one), rules), AssignmentInstance)
+            small.lift([Assignment(np.zeros(1, int))])
 
 
 def checked(result: Any, solver: Solver) -> Result:

@@ -16,7 +16,7 @@ FAMILY_EVERY = 5  # looks between two searches for new descendants, which read t
 GRACE = 1.0  # least seconds a solver may overrun its limit, to come back by itself with its answer
 GRACE_SHARE = 0.1  # the same as a share of the limit
 PATIENCE = 0.5  # seconds between the polite signal and the final one
-START_UP = 60.0  # seconds a worker may take before its solver's clock starts
+START_UP = 300.0  # seconds a worker may take before its solver's clock starts; on a fresh machine it compiles first
 MEMORY_SHARE = 0.8  # share of the free memory that a run may take when nobody says how much
 
 

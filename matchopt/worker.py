@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from matchopt.descent import Descent, solve_parts
+from matchopt.descent import Descent, solve_parts, warm_up
 from matchopt.errors import MissingExtra, PluginError, Refused
 from matchopt.instances import INSTANCES, SOLUTIONS, Parts, Provenance, Solution
 from matchopt.messages import LOST_LINE, Message, encode, read_message, write_all
@@ -97,6 +97,7 @@ def _run(message: Message, channel: Channel) -> None:
     cls = _solver_class(task["solver"])
     solver = make_solver(cls, task["solver"]["options"])
     _import_needs(cls)
+    warm_up(instance)
     began = time.monotonic()
     channel.send({"type": "started"})
 

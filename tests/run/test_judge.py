@@ -46,7 +46,7 @@ def test_an_optimum_without_a_bound_claims_its_objective():
 def test_a_feasible_optimum_is_proven_too():
     """The certificate does not ask who found the solution; the status stays the solver's."""
     verdict = certified(INSTANCE, judged(Answer(Status.FEASIBLE, solution=BEST)))
-    assert (verdict.status, verdict.proof, verdict.bound) == (Status.FEASIBLE, "proven", 3.0)
+    assert (verdict.status, verdict.proof, verdict.bound) == (Status.FEASIBLE, "proven", pytest.approx(3.0))
 
 
 def test_a_refuted_optimum_is_feasible_with_the_bound_of_the_certificate():

@@ -222,6 +222,7 @@ def test_the_name_in_a_record_is_the_instances_own():
     assert run.instance == "two" and run.digest == AssignmentInstance(cost).digest and run.objective == 5
 
 
+@pytest.mark.slow
 def test_a_layer_is_solved_by_an_assignment_solver():
     """Reduced, solved, lifted and checked on the layer."""
     rng = np.random.default_rng(1)
