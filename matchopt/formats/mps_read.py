@@ -1,8 +1,10 @@
 """MPS, read in the fixed or the free layout; what programs read differently is refused (docs/formats.md)."""
 
+import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from matchopt.errors import FormatError, InvalidInstance
 from matchopt.formats.mps_bounds import Bounds
@@ -33,12 +35,12 @@ def read_mps(source: Source) -> ProgramInstance:
         naming the line of what is wrong or ambiguous.
     """
     reader = _Reader(source)
-    for number, line in enumerate(source.text.split(b"\n"), start=1):
+    for number, line in enumerate(io.BytesIO(source.text), start=1):
         if line.startswith(b"*") or not line.strip():
             continue
         try:
             reader.line = number
-            if not reader.take(line.rstrip(b"\r").decode()):
+            if not reader.take(line.rstrip(b"\r\n").decode()):
                 break
         except UnicodeDecodeError:
             raise source.error("not UTF-8 text", number) from None
@@ -68,21 +70,24 @@ class _Reader:
     def error(self, message: str) -> FormatError:
         return self.source.error(message, self.line)
 
+    @cached_property
+    def _takers(self) -> dict[str, Callable[[list[str]], None]]:
+        return {
+            "OBJSENSE": self._sense,
+            "ROWS": self._row,
+            "COLUMNS": self._column,
+            "RHS": self._rhs,
+            "RANGES": self._range,
+            "BOUNDS": self._bound,
+        }
+
     def take(self, line: str) -> bool:
         """Take one line; False once the program is complete."""
         words = line.split()
         if line[0] in " \t":
-            data: dict[str, Callable[[list[str]], None]] = {
-                "OBJSENSE": self._sense,
-                "ROWS": self._row,
-                "COLUMNS": self._column,
-                "RHS": self._rhs,
-                "RANGES": self._range,
-                "BOUNDS": self._bound,
-            }
-            if self.section not in data:
+            if self.section not in self._takers:
                 raise self.error(f"data before the first section that takes any, found {words[0][:40]!r}")
-            data[self.section](words)
+            self._takers[self.section](words)
             return True
         return self._begin(words)
 

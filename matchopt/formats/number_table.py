@@ -1,5 +1,6 @@
 """A matrix of numbers as text: CSV, semicolons, tabs or blanks; # begins a comment."""
 
+import io
 import re
 
 import numpy as np
@@ -25,7 +26,7 @@ def read_table(source: Source) -> Float[np.ndarray, "rows columns"]:
         raise source.error("not UTF-8 text", source.text.count(b"\n", 0, cause.start) + 1) from None
     rows: list[np.ndarray] = []
     split = None
-    for number, full in enumerate(text.split("\n"), start=1):
+    for number, full in enumerate(io.StringIO(text), start=1):
         line = full.partition("#")[0].strip()
         if not line:
             continue

@@ -11,8 +11,8 @@ from matchopt.errors import FormatError
 Fail = Callable[[str, int | None], FormatError]
 
 _NUMBER = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_STRANGE = re.compile(rb"[^0-9\s]")  # anything but digits: the file may still be all numbers
-_LONG = re.compile(rb"[0-9]{19}")
+_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_LONG = b"0" * 19  # digits in a row, each turned into 0, that may not fit 64 bits
 _TOKEN = re.compile(rb"\S+")
 
 
@@ -24,9 +24,9 @@ def parse_numbers(text: bytes, fail: Fail) -> Num[np.ndarray, " tokens"]:
     FormatError
         made by `fail`, for a token that is no number, is infinite, or is an integer beyond 64 bits.
     """
+    if not text.translate(None, b"0123456789 \t\r\n\v\f") and _LONG not in text.translate(_ZEROS):
+        return _fast(text)
     tokens = text.split()
-    if _STRANGE.search(text) is None and _LONG.search(text) is None:
-        return _fast(text, len(tokens))
     whole = True
     for k, token in enumerate(tokens):
         if not _NUMBER.fullmatch(token) or len(token) > 400:
@@ -46,12 +46,11 @@ def parse_numbers(text: bytes, fail: Fail) -> Num[np.ndarray, " tokens"]:
     return values
 
 
-def _fast(text: bytes, count: int) -> Num[np.ndarray, " tokens"]:
+def _fast(text: bytes) -> Num[np.ndarray, " tokens"]:
     # Digits and blanks only, none longer than int64 holds: numpy's own tokeniser cannot go wrong on these.
-    values: np.ndarray = (
-        np.fromstring(text.decode("ascii"), dtype=np.int64, sep=" ") if count else np.zeros(0, np.int64)
-    )
-    return values
+    if not text.strip():
+        return np.zeros(0, np.int64)
+    return np.fromstring(text.decode("ascii"), dtype=np.int64, sep=" ")
 
 
 def line_of(text: bytes, token: int) -> int:

@@ -16,7 +16,7 @@ from matchopt.errors import FormatError
 from matchopt.formats.numbers import parse_numbers
 
 MAX_BYTES = 4 * 2**30  # of a file, after decompression
-MAX_TEXT = 2**28  # of a text file, after decompression: parsing takes several times as much memory
+MAX_TEXT = 2**27  # of a text file, after decompression: parsing takes several times as much memory
 MAX_RATIO = 200  # decompressed to compressed size, once past FREE_BYTES: gzip bombs reach 1000, instances 2 to 50
 FREE_BYTES = 2**26
 HEAD_BYTES = 2**16  # what formats are recognised by
