@@ -1,0 +1,290 @@
+"""Certificates of layers and networks: against all choices of neurons, with SciPy inside."""
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+
+from matchopt.certify import certify, relaxed_bound
+from matchopt.certify.inner import exact_costs, window
+from matchopt.certify.separable import pair_bounds, separable
+from matchopt.check import check
+from matchopt.errors import Refused
+from matchopt.instances import (
+    Gains,
+    Hardware,
+    LayerInstance,
+    LayerMapping,
+    NetworkInstance,
+    NetworkMapping,
+    OutputError,
+    Rules,
+    Target,
+    TaskLoss,
+    WeightError,
+)
+
+MODES = {
+    "plain": {},
+    "drop": {"drop": True},
+    "noise": {"noise": True},
+    "noise and drop": {"noise": True, "drop": True},
+    "gains": {"gains": Gains.finite(0.5, 2.0)},
+    "negative and zero gains": {"gains": Gains.finite(0.0, 1.0, -1.0), "noise": True},
+    "importance": {"importance": True},
+    "importance, drop, noise": {"importance": True, "drop": True, "noise": True},
+    "diagonal S": {"diagonal": True},
+    "diagonal S and drop": {"diagonal": True, "drop": True},
+    "unusable cells": {"unusable": True},
+    "unusable cells, drop, gains": {"unusable": True, "drop": True, "gains": Gains.finite(1.0, -0.7)},
+    "binary": {"binary": True},
+    "extra inputs": {"extra_inputs": True},
+}
+
+
+def random_layer(rng: np.random.Generator, options: dict[str, object]) -> LayerInstance:
+    """A layer of up to 3 rows, 5 neurons and 8 cells."""
+    rows, inputs, cells = int(rng.integers(1, 4)), int(rng.integers(1, 6)), int(rng.integers(1, 9))
+    shape = (rows + int(rng.integers(0, 3)), cells)
+    weights, hardware = rng.normal(size=(rows, inputs)), rng.normal(size=shape)
+    if options.get("binary"):
+        weights, hardware = np.sign(weights), np.sign(hardware)
+    importance = rng.integers(0, 3, weights.shape).astype(float) if options.get("importance") else None
+    target = Target.from_dense(weights, rng.random(weights.shape) < 0.7, importance)
+    chip = Hardware(
+        hardware,
+        variance=0.5 * rng.random(shape) if options.get("noise") else None,
+        usable=rng.random(shape) < 0.7 if options.get("unusable") else None,
+    )
+    names = ("drop", "gains", "extra_inputs")
+    rules = Rules(**{name: options[name] for name in names if name in options})  # type: ignore[arg-type]
+    moments = np.diag(rng.random(inputs) * (rng.random(inputs) < 0.8))
+    return LayerInstance(target, chip, rules, OutputError(moments) if options.get("diagonal") else WeightError())
+
+
+def inner(layer: LayerInstance, i: int, j: int) -> tuple[float, float, list[int]]:
+    """Least cost of row i on neuron j by SciPy, its gain, and the cell of each connection (-1: dropped)."""
+    target, hardware, part = layer.target, layer.hardware, layer.target.row(i)
+    weights, factor = target.weights[part], target.importance[part]
+    if isinstance(layer.objective, OutputError):
+        factor = layer.objective.second_moments.diagonal()[target.indices[part]]
+    cells, best = np.flatnonzero(hardware.usable[j]), (math.inf, 1.0, [0] * len(weights))
+    for gain in layer.rules.gains.values or ():
+        distance = (weights[:, None] - gain * hardware.weights[j, cells]) ** 2
+        cost = factor[:, None] * (distance + gain**2 * hardware.variance[j, cells])
+        if layer.rules.drop:
+            cost = np.hstack([cost, np.tile((factor * weights**2)[:, None], (1, len(weights)))])
+        if cost.shape[1] >= len(weights):
+            chosen = linear_sum_assignment(cost)
+            picked = [int(cells[k]) if k < len(cells) else -1 for k in chosen[1]]
+            best = min(best, (float(cost[chosen].sum()), gain, picked))
+    return best
+
+
+def mappings(layer: LayerInstance) -> list[tuple[float, LayerMapping]]:
+    """All choices of neurons with optimal cells, cheapest first."""
+    table = [[inner(layer, i, j) for j in range(layer.hardware.n_neurons)] for i in range(layer.n_rows)]
+    found = []
+    for neurons in itertools.permutations(range(layer.hardware.n_neurons), layer.n_rows):
+        chosen = [table[i][j] for i, j in enumerate(neurons)]
+        value = math.fsum(cost for cost, _, _ in chosen)
+        if value < math.inf:
+            cells = np.array([k for _, _, picked in chosen for k in picked], dtype=np.int64)
+            gain = np.array([gain for _, gain, _ in chosen], dtype=float)
+            found.append((value, LayerMapping.from_cells(layer.target, np.array(neurons), cells, gain)))
+    return sorted(found, key=lambda pair: pair[0])
+
+
+@pytest.mark.parametrize("least", [8, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("mode", MODES)
+def test_every_optimum_is_proved_and_nothing_else(mode: str, least: int) -> None:
+    """Against brute force: the optimum is proved, others are bettered, and the bound is the optimum or below."""
+    rng = np.random.default_rng(11)
+    proved = rejected = 0
+    while proved < least or rejected < least // 4:
+        layer = random_layer(rng, MODES[mode])
+        every = mappings(layer)
+        if not every:
+            continue
+        best = every[0][0]
+        assert relaxed_bound(layer) <= best
+        for value, mapping in (every[0], every[len(every) // 2], every[-1]):
+            assert check(layer, mapping).objective == pytest.approx(value, abs=1e-12)
+            found = certify(layer, mapping)
+            is_optimal = value - best <= 1e-11
+            assert (found.optimal, found.improvable) == (is_optimal, not is_optimal)
+            assert best - 1e-11 <= found.bound <= best
+            proved, rejected = proved + is_optimal, rejected + (not is_optimal)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_pairs_are_exact_or_bounded(mode: str) -> None:
+    """Of every pair the exact cost equals SciPy's, and the relaxed cost is below it, or equal where it says so."""
+    rng = np.random.default_rng(12)
+    for _ in range(8):
+        layer = random_layer(rng, MODES[mode])
+        problem = separable(layer)
+        bounds, exact = pair_bounds(problem, math.inf)
+        rows, neurons = (index.ravel() for index in np.indices(bounds.shape))
+        wanted = np.array([inner(layer, i, j)[0] for i, j in zip(rows, neurons, strict=True)]).reshape(bounds.shape)
+        np.testing.assert_allclose(exact_costs(problem, rows, neurons).reshape(bounds.shape), wanted, atol=1e-12)
+        assert (bounds <= wanted + 1e-12).all()
+        np.testing.assert_allclose(bounds[exact], wanted[exact], atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["plain", "drop", "noise", "gains"])
+def test_narrow_windows_lose_nothing(mode: str) -> None:
+    """With many cells a weight, where the dynamic program looks at few of them, it still finds SciPy's optimum."""
+    rng = np.random.default_rng(13)
+    weights = rng.laplace(size=(6, 5))
+    weights[:, 2:] += 0.01 * weights[:, 2:3]
+    for cells in (6, 12, 40):
+        chip = Hardware(rng.normal(size=(6, cells)), 0.1 * rng.random((6, cells)) if mode == "noise" else None)
+        options = {name: value for name, value in MODES[mode].items() if name != "noise"}
+        layer = LayerInstance(Target.from_dense(weights), chip, Rules(**options))  # type: ignore[arg-type]
+        problem = separable(layer)
+        rows, neurons = (index.ravel() for index in np.indices((6, 6)))
+        wanted = [inner(layer, i, j)[0] for i, j in zip(rows, neurons, strict=True)]
+        np.testing.assert_allclose(exact_costs(problem, rows, neurons), wanted, atol=1e-12)
+    assert mode == "noise" or window(problem, 5) == 10
+
+
+def test_wrong_cells_are_seen() -> None:
+    """A mapping with the right neurons and one pair of cells crossed is not proved, and is bettered."""
+    rng = np.random.default_rng(14)
+    layer = LayerInstance(Target.from_dense(rng.normal(size=(4, 3))), Hardware(rng.normal(size=(4, 5))))
+    value, mapping = mappings(layer)[0]
+    crossed = mapping.cell.copy()
+    crossed[[0, 1]] = crossed[[1, 0]]
+    found = certify(layer, replace(mapping, cell=crossed))
+    assert (found.optimal, found.improvable) == (False, True)
+    assert found.bound == pytest.approx(value, abs=1e-11)
+
+
+def test_wire_that_only_adds_error_is_seen() -> None:
+    """A wire on an extra input costs, so the mapping with it is not optimal, and the one without it is."""
+    target = Target.from_dense(np.array([[1.0, 0.0]]))
+    layer = LayerInstance(target, Hardware(np.array([[1.0, 0.1]])), Rules(extra_inputs=True))
+    clean = LayerMapping.from_cells(target, np.array([0]), np.array([0]))
+    extra = LayerMapping(np.array([0]), np.array([0, 2]), np.array([0, 1]), np.array([0, 1]))
+    assert certify(layer, clean).optimal
+    assert certify(layer, extra).improvable
+
+
+def test_a_corrupted_cost_never_proves() -> None:
+    """One assigned cell moved by 1e-6, where almost equal cells are free: never proved unless still optimal."""
+    rng = np.random.default_rng(15)
+    rejected = 0
+    for _ in range(12):
+        target = Target.from_dense(rng.normal(size=(4, 2)))
+        weights = rng.normal(size=(4, 12))
+        weights[:, 4:] = np.tile(weights[:, :4] * (1.0 + 1e-9), 2)  # every cell has two twins to flee to
+        mapping = mappings(LayerInstance(target, Hardware(weights)))[0][1]
+        j, k = int(mapping.neuron_of[0]), int(mapping.cell[0])
+        weights[j, k] += math.copysign(1e-6, weights[j, k] - target.weights[0])
+        corrupted = LayerInstance(target, Hardware(weights))
+        objective, best = check(corrupted, mapping).objective, mappings(corrupted)[0][0]
+        assert objective is not None
+        found = certify(corrupted, mapping)
+        assert (found.optimal, found.improvable) == (objective <= best + 1e-12, objective > best + 1e-12)
+        rejected += found.improvable
+    assert rejected > 8
+
+
+def test_no_time_still_gives_a_valid_bound() -> None:
+    """Stopped at once the bound is valid, and nothing is claimed."""
+    rng = np.random.default_rng(16)
+    layer = LayerInstance(Target.from_dense(rng.normal(size=(4, 3))), Hardware(rng.normal(size=(5, 4))))
+    value, mapping = mappings(layer)[0]
+    for seconds in (-1.0, 0.0, 1e-4):
+        found = certify(layer, mapping, seconds=seconds)
+        assert found.bound <= value
+        assert not found.improvable
+
+
+REFUSED = {
+    "share a bus": LayerInstance(Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2)), bus=np.zeros(2))),
+    "several cells": LayerInstance(Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2))), Rules(cells_per_weight=2)),
+    "interval": LayerInstance(
+        Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2))), Rules(gains=Gains.interval(0.5, 2.0))
+    ),
+    "tunable": LayerInstance(Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2))), Rules(tunable=1)),
+    "correlated": LayerInstance(
+        Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2))), objective=OutputError(np.ones((2, 2)))
+    ),
+}
+IDENTITY = LayerMapping(np.array([0, 1]), np.array([0, 1, 2]), np.array([0, 1]), np.array([0, 1]))
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_layers_that_do_not_separate_are_refused(reason: str) -> None:
+    """The refusal names what couples the layer, for both bounds."""
+    with pytest.raises(Refused, match=reason):
+        certify(REFUSED[reason], IDENTITY)
+    with pytest.raises(Refused, match=reason):
+        relaxed_bound(REFUSED[reason])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"neuron_of": np.array([0, 0])},
+        {"neuron_of": np.array([0, 2])},
+        {"cell": np.array([0, 2])},
+        {"input": np.array([0, 2])},
+        {"input": np.array([0, 0])},
+        {"gain": np.array([1.0, 2.0])},
+        {"tunable": np.array([0])},
+        {"wire_indptr": np.array([0, 1, 1]), "cell": np.array([0]), "input": np.array([0])},
+        {"wire_indptr": np.array([0, 2, 3]), "cell": np.array([0, 0, 1]), "input": np.array([0, 1, 1])},
+    ],
+)
+def test_infeasible_mappings_are_refused(changes: dict[str, np.ndarray]) -> None:
+    """A mapping that breaks a rule is refused with a pointer to the checker, which agrees."""
+    layer = LayerInstance(Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2))))
+    broken = replace(IDENTITY, **changes)  # type: ignore[arg-type]
+    assert check(layer, IDENTITY).feasible
+    assert not check(layer, broken).feasible
+    with pytest.raises(Refused, match="check tells"):
+        certify(layer, broken)
+
+
+def test_networks_add_up() -> None:
+    """A network is proved when every layer is, bettered when one is, and its bound is the sum."""
+    rng = np.random.default_rng(17)
+    first = LayerInstance(Target.from_dense(rng.normal(size=(3, 4))), Hardware(rng.normal(size=(3, 6))))
+    second = LayerInstance(Target.from_dense(rng.normal(size=(2, 3))), Hardware(rng.normal(size=(3, 4))))
+    network = NetworkInstance((first, second), (np.zeros(3), np.zeros(2)))
+    one, two = mappings(first), mappings(second)
+    best = certify(network, NetworkMapping((one[0][1], two[0][1])))
+    assert (best.optimal, best.improvable) == (True, False)
+    assert best.bound == pytest.approx(one[0][0] + two[0][0], abs=1e-11)
+    worse = certify(network, NetworkMapping((one[0][1], two[-1][1])))
+    assert (worse.optimal, worse.improvable) == (False, True)
+    loss = TaskLoss(np.zeros((1, 4)), np.array([0]))
+    with pytest.raises(Refused, match="task loss"):
+        certify(replace(network, task_loss=loss), NetworkMapping((one[0][1], two[0][1])))
+    with pytest.raises(Refused, match=r"layer 1.*interval"):
+        gains = replace(second, rules=Rules(gains=Gains.interval(1.0, 2.0)))
+        certify(replace(network, layers=(first, gains)), NetworkMapping((one[0][1], two[0][1])))
+
+
+def test_a_layer_of_lenet_is_proved_quickly() -> None:
+    """300 rows of 8 weights on 300 neurons of 784 cells, and of 10: proved within seconds under all checks."""
+    rng = np.random.default_rng(18)
+    weights = np.zeros((300, 784))
+    for i in range(300):
+        weights[i, rng.permutation(784)[:8]] = rng.laplace(size=8)
+    target = Target.from_dense(weights)
+    for cells in (784, 10):
+        layer = LayerInstance(target, Hardware(rng.normal(size=(300, cells))))
+        problem = separable(layer)
+        bounds, exact = pair_bounds(problem, math.inf)
+        rows, neurons = np.nonzero(~exact)
+        bounds[rows, neurons] = exact_costs(problem, rows, neurons)
+        neuron_of = linear_sum_assignment(bounds)[1]
+        cell_of = np.concatenate([inner(layer, i, int(j))[2] for i, j in enumerate(neuron_of)])
+        assert certify(layer, LayerMapping.from_cells(target, neuron_of, cell_of), seconds=60.0).optimal
