@@ -4,20 +4,21 @@ import json
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
 
 from matchopt.errors import FormatError
 
+Fail = Callable[[str], FormatError]
+
 MAX_DEPTH = 16  # a network file nests to 6
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 MAX_BRACKETS = 2**18  # objects and lists; each takes about 64 bytes even when empty
 
 
-def parse(
-    data: bytes, fail: Callable[[str], FormatError], *, depth: int = MAX_DEPTH, brackets: int = MAX_BRACKETS
-) -> Any:
+def parse(data: bytes, fail: Fail, *, depth: int = MAX_DEPTH, brackets: int = MAX_BRACKETS) -> Any:
     """Parse UTF-8 JSON; NaN, infinities, duplicate keys and lone surrogates are refused.
 
     Parameters
@@ -37,25 +38,13 @@ def parse(
         raise fail(f"not UTF-8 at byte {cause.start}") from None
     _check_nesting(data, fail, depth, brackets)
 
-    def constant(name: str) -> NoReturn:
-        raise fail(f"{name} is no number in JSON")
-
-    def number(digits: str) -> float:
-        value = float(digits)
-        if math.isinf(value):
-            raise fail(f"number {digits[:40]} is too large")
-        return value
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise fail(f"duplicate key {twice[:80]!r}")
-        return found
-
     try:
-        value = json.loads(text, object_pairs_hook=unique, parse_constant=constant, parse_float=number)
+        value = json.loads(
+            text,
+            object_pairs_hook=partial(_unique, fail),
+            parse_constant=partial(_constant, fail),
+            parse_float=partial(_number, fail),
+        )
         if "\\ud" in text or "\\uD" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except FormatError:
@@ -69,7 +58,29 @@ def parse(
     return value
 
 
-def _check_nesting(data: bytes, fail: Callable[[str], FormatError], depth: int, brackets: int) -> None:
+def _constant(fail: Fail, name: str) -> NoReturn:
+    raise fail(f"{name} is no number in JSON")
+
+
+def _number(fail: Fail, digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise fail(f"number {digits[:40]} is too large")
+    return value
+
+
+def _unique(fail: Fail, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise fail(f"duplicate key {name[:80]!r}")
+            seen.add(name)
+    return found
+
+
+def _check_nesting(data: bytes, fail: Fail, depth: int, brackets: int) -> None:
     # What stands outside of texts: drop escaped backslashes, then escaped quotes, then texts. All linear in time.
     plain = re.sub(rb'"[^"]*+"?', b"", data.replace(b"\\\\", b"").replace(b'\\"', b""))
     marks = np.frombuffer(plain.translate(None, _NO_BRACKETS), dtype=np.uint8)

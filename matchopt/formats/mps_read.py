@@ -34,7 +34,7 @@ def read_mps(source: Source) -> ProgramInstance:
     FormatError
         naming the line of what is wrong or ambiguous.
     """
-    reader = _Reader(source)
+    reader, number = _Reader(source), 1
     for number, line in enumerate(io.BytesIO(source.text), start=1):
         if line.startswith(b"*") or not line.strip():
             continue

@@ -90,30 +90,33 @@ def _metadata(found: Any, fail: Fail) -> dict[str, str]:
 
 
 def _entry(name: str, fields: Any, size: int, fail: Fail) -> TensorEntry:
-    def wrong(reason: str) -> FormatError:
-        return fail(f"tensor {name[:80]!r}: {reason}")
-
     if len(name) > 200 or not _NAME.fullmatch(name):
-        raise wrong("a name is letters, digits and underscores, joined by dots")
+        raise _wrong(fail, name, "a name is letters, digits and underscores, joined by dots")
     if not isinstance(fields, Mapping) or set(fields) != {"dtype", "shape", "data_offsets"}:
-        raise wrong("must be an object of dtype, shape and data_offsets")
+        raise _wrong(fail, name, "must be an object of dtype, shape and data_offsets")
     dtype, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise wrong(f"dtype must be one of {', '.join(DTYPES)}, found {str(dtype)[:40]!r}")
+        raise _wrong(fail, name, f"dtype must be one of {', '.join(DTYPES)}, found {str(dtype)[:40]!r}")
     if not _counts(shape) or len(shape) > 4:
-        raise wrong(f"shape must be at most 4 whole numbers >= 0, found {str(shape)[:80]}")
+        raise _wrong(fail, name, f"shape must be at most 4 whole numbers >= 0, found {str(shape)[:80]}")
     if not _counts(offsets) or len(offsets) != 2:
-        raise wrong(f"data_offsets must be two whole numbers >= 0, found {str(offsets)[:80]}")
+        raise _wrong(fail, name, f"data_offsets must be two whole numbers >= 0, found {str(offsets)[:80]}")
     begin, end = offsets
     if not begin <= end <= size:
-        raise wrong(f"data_offsets {begin} .. {end} do not lie in the {size} bytes of the file")
+        raise _wrong(fail, name, f"data_offsets {begin} .. {end} do not lie in the {size} bytes of the file")
     elements = math.prod(shape)  # Python integers: no overflow
     needed = elements * np.dtype(DTYPES[dtype]).itemsize
     if needed != end - begin:
-        raise wrong(f"shape {tuple(shape)} of {dtype} takes {needed} bytes, data_offsets hold {end - begin}")
+        raise _wrong(
+            fail, name, f"shape {tuple(shape)} of {dtype} takes {needed} bytes, data_offsets hold {end - begin}"
+        )
     if elements == 0 and max(shape) > MAX_EMPTY:
-        raise wrong(f"shape {tuple(shape)} of an empty tensor: a side may be at most {MAX_EMPTY}")
+        raise _wrong(fail, name, f"shape {tuple(shape)} of an empty tensor: a side may be at most {MAX_EMPTY}")
     return TensorEntry(name, dtype, tuple(shape), begin, end)
+
+
+def _wrong(fail: Fail, name: str, reason: str) -> FormatError:
+    return fail(f"tensor {name[:80]!r}: {reason}")
 
 
 def _counts(value: Any) -> bool:

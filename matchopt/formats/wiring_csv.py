@@ -65,27 +65,29 @@ def _wire(line: list[str], source: Source, number: int) -> Wire:
         raise source.error(f"a line has {len(COLUMNS)} values, found {len(line)}", number)
     texts = dict(zip(COLUMNS, (text.strip() for text in line), strict=True))
 
-    def whole(name: str) -> int:
-        if not _WHOLE.fullmatch(texts[name]):
-            raise source.error(f"{name} must be a whole number >= 0, found {texts[name][:40]!r}", number)
-        return int(texts[name])
-
-    def real(name: str) -> float:
-        value = float(texts[name]) if _NUMBER.fullmatch(texts[name]) else math.inf
-        if not math.isfinite(value):
-            raise source.error(f"{name} must be a finite number, found {texts[name][:40]!r}", number)
-        return value
-
     if texts["tunable"] not in ("0", "1"):
         raise source.error(f"tunable must be 0 or 1, found {texts['tunable'][:40]!r}", number)
     return Wire(
-        layer=whole("layer"),
-        row=whole("row"),
-        neuron=whole("neuron"),
-        gain=real("gain"),
-        cell=whole("cell") if texts["cell"] else None,
-        input=whole("input") if texts["input"] else None,
+        layer=_whole(texts, "layer", source, number),
+        row=_whole(texts, "row", source, number),
+        neuron=_whole(texts, "neuron", source, number),
+        gain=_real(texts, "gain", source, number),
+        cell=_whole(texts, "cell", source, number) if texts["cell"] else None,
+        input=_whole(texts, "input", source, number) if texts["input"] else None,
         tunable=texts["tunable"] == "1",
-        weight=real("weight") if texts["weight"] else None,
+        weight=_real(texts, "weight", source, number) if texts["weight"] else None,
         place=number,
     )
+
+
+def _whole(texts: dict[str, str], name: str, source: Source, line: int) -> int:
+    if not _WHOLE.fullmatch(texts[name]):
+        raise source.error(f"{name} must be a whole number >= 0, found {texts[name][:40]!r}", line)
+    return int(texts[name])
+
+
+def _real(texts: dict[str, str], name: str, source: Source, line: int) -> float:
+    value = float(texts[name]) if _NUMBER.fullmatch(texts[name]) else math.inf
+    if not math.isfinite(value):
+        raise source.error(f"{name} must be a finite number, found {texts[name][:40]!r}", line)
+    return value

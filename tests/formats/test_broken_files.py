@@ -164,6 +164,7 @@ OWN: list[tuple[str, bytes, str]] = [
     ("binary", b"\x00\x01\x02\x03", "format not recognised"),
 ]
 MPS: list[tuple[str, bytes, str]] = [
+    ("empty.mps", b"", ":1: ENDATA is missing"),
     ("no-end.mps", mps(end=""), ":11: ENDATA is missing"),
     ("no-rows.mps", mps(rows=""), ":2: section COLUMNS comes before ROWS"),
     ("no-objective.mps", mps(rows="ROWS\n L cost\n L r\n"), "ROWS has no N row"),
