@@ -9,10 +9,10 @@ from typing import no_type_check
 
 import numpy as np
 
-from matchopt.kernels.compiled import compiled
+from matchopt.kernels.compiled import inlined
 
 
-@compiled
+@inlined
 @no_type_check
 def banded_cost(a, b, weights, cells, n_cells, best):
     """Least squared error of targets a .. b-1 on distinct cells; b - a <= n_cells. `best` is scratch of n_cells + 1."""
@@ -30,7 +30,7 @@ def banded_cost(a, b, weights, cells, n_cells, best):
     return best[band - 1]
 
 
-@compiled
+@inlined
 @no_type_check
 def banded_noisy_cost(a, b, weights, cells, variance, n_cells, best):
     """Like `banded_cost`, each used cell adding its variance."""
@@ -48,7 +48,7 @@ def banded_noisy_cost(a, b, weights, cells, variance, n_cells, best):
     return best[band - 1]
 
 
-@compiled
+@inlined
 @no_type_check
 def drop_cost(a, b, weights, cells, variance, n_cells, best):
     """Like `banded_noisy_cost`, but a target may stay without a cell at the cost of its square; any n_cells >= 0."""

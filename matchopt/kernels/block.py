@@ -63,7 +63,7 @@ def block_interval_costs(cells, variance, n_usable, rows, steepest, low, high, d
 @no_type_check
 def block_matchings(cells, variance, n_usable, rows, gains, drop, cell_of, gain_of, cost_of):
     """Match row i with the i-th neuron given; `cell_of` gets positions in the sorted cells, -1 for dropped."""
-    starts, weights, importance, uniform, ascending, place, longest = rows
+    starts, weights, importance, uniform, _ascending, _place, longest = rows
     near = np.empty(longest, np.int32)
     scaled, noise, conflicts, _best, work = _scratch(longest, cells, variance)
     for i in range(starts.size - 1):
@@ -75,7 +75,7 @@ def block_matchings(cells, variance, n_usable, rows, gains, drop, cell_of, gain_
             scale_cells(gain, cells[i], variance[i], n_cells, scaled, noise)
             nearest_of_row(weights[row], scaled, n_cells, near)
             cost = match_row(
-                0, n, weights[row], importance[row], uniform[i], scaled, noise, n_cells, drop, near,
+                np.int64(0), n, weights[row], importance[row], uniform[i], scaled, noise, n_cells, drop, near,
                 cost_of[i], conflicts, work,
             )  # fmt: skip
             if cost < cost_of[i]:
@@ -87,7 +87,7 @@ def block_matchings(cells, variance, n_usable, rows, gains, drop, cell_of, gain_
 
 @compiled
 @no_type_check
-def block_interval_matchings(cells, variance, n_usable, rows, steepest, low, high, drop, cell_of, gain_of, cost_of):
+def block_interval_matchings(cells, variance, n_usable, rows, steepest, low, high, drop, distinct, cell_of, gain_of, cost_of):
     """Like `block_matchings`, every gain from `low` to `high` being allowed."""
     starts, weights, importance, uniform, _ascending, _place, longest = rows
     scratch = _scratch(longest, cells, variance)
@@ -96,7 +96,7 @@ def block_interval_matchings(cells, variance, n_usable, rows, steepest, low, hig
         row = slice(starts[i], starts[i + 1])
         cost_of[i], gain_of[i] = best_gain(
             weights[row], importance[row], uniform[i], steepest[row], cells[i], variance[i], n_usable[i],
-            low, high, drop, True, near, cell_of[row], scratch,
+            low, high, drop, distinct, near, cell_of[row], scratch,
         )  # fmt: skip
 
 

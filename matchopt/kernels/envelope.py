@@ -30,7 +30,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from matchopt.kernels.compiled import compiled
+from matchopt.kernels.compiled import compiled, inlined, leaf
 from matchopt.kernels.row import match_row, relax_row, scale_cells
 from matchopt.kernels.runs import nearest_of_row
 from matchopt.kernels.small_assignment import DROPPED
@@ -72,62 +72,98 @@ def best_gain(w, q, uniform, steepest, cells, variance, n_cells, low, high, drop
 def _best_on_side(row, sign, low, high, square, near, kept, scratch, best):
     """`best_gain` for 0 <= low < high, improving on `best`; gains are reported times `sign`, which mirrors the cells.
 
-    A part of the envelope is a row of `parts`: (gain, alpha, beta, L, B, C) at its lower end, then at its upper end.
+    A line of `lines` is a matching kept for one direction: (gain, alpha, beta, L, B, C). `following` chains them by
+    gain; a part of the envelope lies between a line and the one that follows it, and `open_parts` is a stack of them.
     """
-    parts = np.empty((64, 12))
-    parts[0, 6:] = _solve_at(row, high, square, near, scratch)
-    best = _keep_better(row, sign, low, high, parts[0, 6:], near, kept, best)
-    parts[0, :6] = _solve_at(row, low, square, near, scratch)
-    best = _keep_better(row, sign, low, high, parts[0, :6], near, kept, best)
-    n_parts = 1
-    while n_parts:
-        n_parts -= 1
-        lower, upper = parts[n_parts, :6].copy(), parts[n_parts, 6:].copy()
-        if square + _bound(lower, upper) >= best[0] - ROUNDING * square:
+    lines = np.empty((64, 6))
+    following = np.empty(64, np.int64)
+    open_parts = np.empty(64, np.int64)
+    _solve_at(row, high, square, near, scratch, lines[1])
+    best = _keep_better(row, sign, low, high, lines[1], near, kept, best)
+    _solve_at(row, low, square, near, scratch, lines[0])
+    best = _keep_better(row, sign, low, high, lines[0], near, kept, best)
+    following[0] = 1
+    open_parts[0] = 0
+    n_lines, n_open = 2, 1
+    while n_open:
+        n_open -= 1
+        part = open_parts[n_open]
+        lower, upper = lines[part], lines[following[part]]
+        gain = _crossing(lower, upper)
+        if gain < 0.0 or square + _bound(lower, upper) >= best[0] - ROUNDING * square:
             continue
-        rise, run = lower[4] - upper[4], lower[5] - upper[5]
-        if rise <= 0.0 or run <= 0.0 or not lower[0] < 2.0 * rise / run < upper[0]:
-            continue  # the two lines are one
-        middle = _solve_at(row, 2.0 * rise / run, square, near, scratch)
+        if n_lines == following.size:
+            lines, following, open_parts = _doubled(lines, following, open_parts)
+            lower = lines[part]
+        middle = lines[n_lines]
+        _solve_at(row, gain, square, near, scratch, middle)
         best = _keep_better(row, sign, low, high, middle, near, kept, best)
         if middle[3] >= middle[1] * lower[5] - middle[2] * lower[4] - ROUNDING * square:
             continue
-        if n_parts + 2 > parts.shape[0]:
-            parts = np.concatenate((parts, np.empty_like(parts)))
-        parts[n_parts, :6], parts[n_parts, 6:] = lower, middle
-        parts[n_parts + 1, :6], parts[n_parts + 1, 6:] = middle, upper
-        n_parts += 2
+        following[n_lines] = following[part]
+        following[part] = n_lines
+        open_parts[n_open] = part
+        open_parts[n_open + 1] = n_lines
+        n_lines += 1
+        n_open += 2
     return best
 
 
 @compiled
+@no_type_check
+def _doubled(lines, following, open_parts):
+    size = following.size
+    more_lines = np.empty((2 * size, 6))
+    more_following = np.empty(2 * size, np.int64)
+    more_open = np.empty(2 * size, np.int64)
+    for p in range(size):
+        more_following[p] = following[p]
+        more_open[p] = open_parts[p]
+        for i in range(6):
+            more_lines[p, i] = lines[p, i]
+    return more_lines, more_following, more_open
+
+
+@inlined
+@no_type_check
+def _crossing(lower, upper):
+    """Gain at which two lines of the envelope cross, or -1 where they are one up to rounding."""
+    rise, run = lower[4] - upper[4], lower[5] - upper[5]
+    if rise <= 0.0 or run <= 0.0:
+        return -1.0
+    gain = 2.0 * rise / run
+    return gain if lower[0] < gain < upper[0] else -1.0
+
+
+@inlined
 @no_type_check
 def _bound(lower, upper):
     """Least a g^2 - 2 b g over the gains of a part, a and b agreeing with L at both ends."""
     determinant = upper[1] * lower[2] - lower[1] * upper[2]
     a = (upper[3] * lower[2] - lower[3] * upper[2]) / determinant
     b = (lower[1] * upper[3] - upper[1] * lower[3]) / determinant
-    least = min(a * upper[0] * upper[0] - 2.0 * b * upper[0], a * lower[0] * lower[0] - 2.0 * b * lower[0])
     if a > 0.0 and lower[0] < b / a < upper[0]:
-        least = -b * b / a
-    return least
+        return -b * b / a
+    return min(a * upper[0] * upper[0] - 2.0 * b * upper[0], a * lower[0] * lower[0] - 2.0 * b * lower[0])
 
 
-@compiled
+@leaf
 @no_type_check
-def _solve_at(row, gain, square, near, scratch):
-    """Optimal matching at a gain > 0, or that of largest B at gain 0, in `near`; returns (gain, alpha, beta, L, B, C)."""
-    w, q, uniform, steepest, cells, variance, n_cells, drop, distinct = row
+def _solve_at(row, gain, square, near, scratch, line):
+    """Optimal matching at a gain > 0, or that of largest B at gain 0: its cells in `near`, and its `line`."""
+    w, q, uniform, _steepest, cells, variance, n_cells, drop, distinct = row
     scaled, noise, conflicts, _best, work = scratch
+    first, unlimited = np.int64(0), np.float64(np.inf)
+    cost = 0.0
     if gain > 0.0:
         scale_cells(gain, cells, variance, n_cells, scaled, noise)
         nearest_of_row(w, scaled, n_cells, near)
         if distinct:
             cost = match_row(
-                0, w.size, w, q, uniform, scaled, noise, n_cells, drop, near, np.inf, conflicts, work
-            )  # fmt: skip
+                first, w.size, w, q, uniform, scaled, noise, n_cells, drop, near, unlimited, conflicts, work
+            )
         else:
-            cost = relax_row(0, w.size, w, q, scaled, noise, n_cells, drop, near)
+            cost = relax_row(first, w.size, w, q, scaled, noise, n_cells, drop, near)
     else:
         _steepest_matching(row, near)
     along, energy = 0.0, 0.0
@@ -136,32 +172,36 @@ def _solve_at(row, gain, square, near, scratch):
         if k >= 0:
             along += q[e] * w[e] * cells[k]
             energy += q[e] * (cells[k] * cells[k] + (variance[k] if variance.size else 0.0))
-    if gain > 0.0:
-        return np.array([gain, gain * gain, 2.0 * gain, cost - square, along, energy])
-    return np.array([0.0, 0.0, 1.0, -along, along, energy])
+    line[0], line[1], line[2] = gain, gain * gain, 2.0 * gain
+    line[3], line[4], line[5] = cost - square, along, energy
+    if gain == 0.0:
+        line[2], line[3] = 1.0, -along
 
 
-@compiled
+@leaf
 @no_type_check
 def _steepest_matching(row, near):
     """Matching of largest B (rearrangement inequality)."""
     w, q, _uniform, steepest, cells, _variance, n_cells, drop, distinct = row
+    step = 1 if distinct else 0
     for e in range(w.size):
         near[e] = DROPPED
     low, high = 0, n_cells - 1
-    for e in steepest:
+    for p in range(w.size):
+        e = steepest[p]
         if q[e] * w[e] >= 0.0 or (drop and (low >= n_cells or cells[low] >= 0.0)):
             break
         near[e] = low
-        low += distinct
-    for e in steepest[::-1]:
+        low += step
+    for p in range(w.size - 1, -1, -1):
+        e = steepest[p]
         if q[e] * w[e] < 0.0 or (drop and (q[e] * w[e] == 0.0 or high < 0 or cells[high] <= 0.0)):
             break
         near[e] = high
-        high -= distinct
+        high -= step
 
 
-@compiled
+@leaf
 @no_type_check
 def _keep_better(row, sign, low, high, line, near, kept, best):
     """Evaluate the matching in `near` at its own best gain; the better of it and `best`, its cells in `kept`."""

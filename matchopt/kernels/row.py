@@ -4,8 +4,8 @@ from typing import no_type_check
 
 import numpy as np
 
-from matchopt.kernels.banded import banded_cost, banded_noisy_cost, drop_cost
-from matchopt.kernels.compiled import compiled, compiled_sum
+from matchopt.kernels.banded import banded_cost, banded_noisy_cost
+from matchopt.kernels.compiled import inlined, inlined_sum
 from matchopt.kernels.runs import nearest_cost, resolve_conflicts
 from matchopt.kernels.small_assignment import DROPPED, assign, matched_cost
 
@@ -16,7 +16,7 @@ BAND_BEATS_PATHS = 64
 TABLE_BEATS_PATHS = 40
 
 
-@compiled
+@inlined
 @no_type_check
 def row_cost(a, b, weights, importance, uniform, cells, variance, n_cells, drop, near, limit, conflicts, best, work):
     """Cost of the optimal matching, or any value >= `limit` where the optimum is at least that; spoils `near`."""
@@ -29,7 +29,7 @@ def row_cost(a, b, weights, importance, uniform, cells, variance, n_cells, drop,
     return match_row(a, b, weights, importance, uniform, cells, variance, n_cells, drop, near, limit, conflicts, work)
 
 
-@compiled
+@inlined
 @no_type_check
 def match_row(a, b, weights, importance, uniform, cells, variance, n_cells, drop, near, limit, conflicts, work):
     """Like `row_cost`, and `near[a:b]` holds the cells used where the result is below `limit`.
@@ -50,12 +50,14 @@ def match_row(a, b, weights, importance, uniform, cells, variance, n_cells, drop
     return assign(a, b, weights, importance, cells, variance, n_cells, drop, near, work)
 
 
-@compiled
+@inlined
 @no_type_check
 def relax_row(a, b, weights, importance, cells, variance, n_cells, drop, near):
     """Cost with every target on its cheapest cell, distinct or not; `near[a:b]` goes from nearest to cheapest cells."""
     if n_cells == 0 or b == a:
         return _without_cells(a, b, weights, importance, drop, near)
+    if variance.size == 0 and not drop:
+        return _weighted_floor(a, b, weights, importance, cells, drop, near)
     cost = 0.0
     for e in range(a, b):
         least = weights[e] * weights[e] if drop else np.inf
@@ -78,7 +80,7 @@ def relax_row(a, b, weights, importance, cells, variance, n_cells, drop, near):
     return cost
 
 
-@compiled
+@inlined
 @no_type_check
 def scale_cells(gain, cells, variance, n_cells, scaled, noise):
     """Write gain * cells in ascending order, and their noise gain^2 * variance along with them."""
@@ -89,7 +91,7 @@ def scale_cells(gain, cells, variance, n_cells, scaled, noise):
             noise[at] = gain * gain * variance[k]
 
 
-@compiled
+@inlined
 @no_type_check
 def _without_cells(a, b, weights, importance, drop, near):
     cost = 0.0
@@ -99,7 +101,7 @@ def _without_cells(a, b, weights, importance, drop, near):
     return cost
 
 
-@compiled_sum
+@inlined_sum
 @no_type_check
 def _weighted_floor(a, b, weights, importance, cells, drop, near):
     cost = 0.0

@@ -150,7 +150,8 @@ def finite_values(gains: Gains) -> Float[np.ndarray, " gains"] | None:
 
 def _checked(target: Target, importance: Float[np.ndarray, " connections"] | None) -> Float[np.ndarray, " connections"]:
     if importance is None:
-        return target.importance
+        given: np.ndarray = target.importance
+        return given
     if importance.shape != (target.n_connections,):
         raise InvalidInstance(
             f"importance must have one value per connection, {target.n_connections}, found shape {importance.shape}"
@@ -164,7 +165,7 @@ def _checked(target: Target, importance: Float[np.ndarray, " connections"] | Non
 
 def _block(target: Target, importance: Float[np.ndarray, " connections"], first: int, last: int) -> RowBlock:
     start, stop = int(target.indptr[first]), int(target.indptr[last])
-    starts = (target.indptr[first : last + 1] - start).astype(np.int32)
+    starts = target.indptr[first : last + 1] - start
     weights = target.weights[start:stop]
     by_weight = np.argsort(weights)
     row = np.repeat(np.arange(last - first), np.diff(starts))

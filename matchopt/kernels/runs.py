@@ -21,10 +21,10 @@ from typing import no_type_check
 
 import numpy as np
 
-from matchopt.kernels.compiled import compiled, compiled_sum
+from matchopt.kernels.compiled import inlined, inlined_sum
 
 
-@compiled
+@inlined
 @no_type_check
 def nearest_cells(ascending, place, cells, n_cells, near):
     """Write the nearest cell of every target of a block, by one merge of all targets with the cells.
@@ -42,7 +42,7 @@ def nearest_cells(ascending, place, cells, n_cells, near):
         near[place[rest]] = n_cells - 1
 
 
-@compiled_sum
+@inlined_sum
 @no_type_check
 def nearest_cost(a, b, weights, cells, near, conflicts):
     """Squared error with every target on its nearest cell, and the targets whose cell the one before has as well.
@@ -62,7 +62,7 @@ def nearest_cost(a, b, weights, cells, near, conflicts):
     return error, found
 
 
-@compiled_sum
+@inlined_sum
 @no_type_check
 def shift_change(s, e, first, weights, cells):
     """Change in squared error when targets s .. e-1 move from cells `first`, `first` + 1, ... one cell to the left."""
@@ -77,7 +77,7 @@ def shift_change(s, e, first, weights, cells):
     return change
 
 
-@compiled
+@inlined
 @no_type_check
 def resolve_conflicts(a, b, weights, cells, n_cells, near, conflicts, found):
     """Turn nearest cells into the optimal distinct cells, in place; returns the change in squared error (>= 0)."""
@@ -113,7 +113,7 @@ def resolve_conflicts(a, b, weights, cells, n_cells, near, conflicts, found):
     return change
 
 
-@compiled
+@inlined
 @no_type_check
 def _run_start(a, s, near):
     while s > a and near[s - 1] == near[s] - 1:
@@ -121,7 +121,7 @@ def _run_start(a, s, near):
     return s
 
 
-@compiled
+@inlined
 @no_type_check
 def nearest_of_row(weights, cells, n_cells, near):
     """Write the nearest cell of each of the ascending `weights` of one row."""

@@ -2,9 +2,9 @@
 
 Needed where importance differs within a row (then the best matching may cross), and fast wherever cells are plenty.
 Cells are sorted, so the cost of a target rises to both sides of its nearest cell, apart from read noise, which is never
-negative. Prices of cells are never positive. A scan that walks outwards from the nearest cell may therefore stop as soon
-as the squared error alone reaches the best free cell found so far: only a handful of cells are looked at. A target that
-may be dropped has a private dummy cell at the cost of its square.
+negative. Prices of cells are never positive. A scan that walks outwards from the nearest cell may therefore stop as
+soon as the squared error alone reaches the best free cell found so far: only a handful of cells are looked at. A target
+that may be dropped has a private dummy cell at the cost of its square.
 
 References: Crouse, "On implementing 2D rectangular assignment algorithms", IEEE Trans. Aerosp. Electron. Syst. 52(4),
 2016, 10.1109/TAES.2016.140952.
@@ -14,7 +14,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from matchopt.kernels.compiled import compiled
+from matchopt.kernels.compiled import compiled, inlined
 
 DROPPED = -1
 
@@ -34,7 +34,7 @@ def workspace(n_targets, n_cells):
     return used, price_of_target, owner, price_of_cell, distance, via, touched, settled
 
 
-@compiled
+@inlined
 @no_type_check
 def assign(a, b, weights, importance, cells, variance, n_cells, drop, near, work):
     """Cost of the optimal matching; on return `near[a:b]` holds the cells used, -1 for a dropped target.
@@ -59,7 +59,7 @@ def assign(a, b, weights, importance, cells, variance, n_cells, drop, near, work
     return cost
 
 
-@compiled
+@inlined
 @no_type_check
 def matched_cost(e, k, weights, cells, variance):
     """Squared error plus noise of target e on cell k; its square where k is -1 (dropped)."""
@@ -70,7 +70,7 @@ def matched_cost(e, k, weights, cells, variance):
     return difference * difference + noise
 
 
-@compiled
+@inlined
 @no_type_check
 def _augment(new, a, weights, importance, cells, variance, n_cells, drop, near, work):
     """Bring target `new` into the matching by a shortest augmenting path (Crouse, section III)."""
@@ -130,7 +130,7 @@ def _augment(new, a, weights, importance, cells, variance, n_cells, drop, near, 
     _shift_along(end, end_cell, new, a, used, owner, via)
 
 
-@compiled
+@inlined
 @no_type_check
 def _nearest_touched(touched, n_settled, n_touched, distance):
     at = -1
@@ -142,7 +142,7 @@ def _nearest_touched(touched, n_settled, n_touched, distance):
     return at
 
 
-@compiled
+@inlined
 @no_type_check
 def _shift_along(e, k, new, a, used, owner, via):
     """Give cell k to target e, the cell e had to the target before it on the path, and so on up to `new`."""
