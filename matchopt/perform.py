@@ -6,6 +6,7 @@ import importlib.metadata
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from matchopt.answers import Answer, read_answer, read_ending, read_solution
@@ -57,7 +58,12 @@ def perform(
     solver_seconds = clock.elapsed() if answer.seconds is None else answer.seconds
     verdict = judge.verdict(answer)
     if task.certify and answer.limit is not Limit.INTERRUPTED:
-        verdict = certified(task.instance, verdict)
+        try:
+            verdict = certified(task.instance, verdict)
+        except KeyboardInterrupt:
+            if not keep_on_interrupt:
+                raise
+            verdict = replace(verdict, message="; ".join(filter(None, ["the proof was interrupted", verdict.message])))
     return _record(
         task,
         reference,

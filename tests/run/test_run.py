@@ -133,6 +133,20 @@ def test_a_solve_that_raises_in_the_callers_function_leaves_nothing(instance):
     assert time.monotonic() - began < 30
 
 
+def test_an_interrupted_proof_keeps_the_solution(instance, monkeypatch):
+    """Ctrl-C during the certificate costs the certificate only, where the caller wants to keep what there is."""
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("matchopt.certify.certify", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        solve(instance, "good", plugin_files=FILES)
+    run = solve(instance, "good", plugin_files=FILES, keep_on_interrupt=True)
+    assert (run.status, run.objective, run.proof) == (Status.OPTIMAL, 9, "claimed")
+    assert run.message == "the proof was interrupted"
+
+
 @pytest.mark.slow
 def test_any_executor_runs_the_tasks(instance):
     """Here a pool of processes, as a cluster would."""
