@@ -60,7 +60,7 @@ EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), TOKENS | st.bina
 
 
 @given(st.sampled_from(sorted(set(FORMATS) - {"lp"})), st.integers(0, 40), EDITS, st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_damaged_files_end_well(
     tmp_path_factory: pytest.TempPathFactory,
     format: str,
@@ -77,7 +77,7 @@ def test_damaged_files_end_well(
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_noise_ends_well(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     """Arbitrary bytes, plain, behind the gzip magic, and as a header."""
     path = tmp_path_factory.getbasetemp() / "noise"
@@ -87,14 +87,14 @@ def test_noise_ends_well(tmp_path_factory: pytest.TempPathFactory, content: byte
 
 
 @given(st.sampled_from(["schema", "role", "kind", "facts", "provenance", "sha256", "instance", "seed"]), JSON)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_any_json_in_any_field_ends_well(tmp_path_factory: pytest.TempPathFactory, field: str, value: object) -> None:
     """The metadata with one field replaced by arbitrary JSON."""
     ends_well(tmp_path_factory.getbasetemp() / "x.matchopt", own({field: value}), None)
 
 
 @given(st.integers(0, 100), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_json_in_any_fact_ends_well(
     tmp_path_factory: pytest.TempPathFactory, seed: int, data: st.DataObject
 ) -> None:

@@ -72,7 +72,7 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=60), st.integers(0, 400), st.sampled_from(["npy", "npz", "txt"]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_damage_gives_a_sentence_or_numbers(
     tmp_path_factory: pytest.TempPathFactory, noise: bytes, at: int, ending: str
 ) -> None:

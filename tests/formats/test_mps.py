@@ -60,7 +60,7 @@ def with_single_rows(program: ProgramInstance) -> ProgramInstance:
 
 
 @given(seeds)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_program_comes_back_equal(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     """Every number, name and bound survives; only two-sided rows become two, and rows without limits go."""
     folder = tmp_path_factory.getbasetemp()

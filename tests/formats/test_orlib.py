@@ -21,7 +21,7 @@ def read_text(folder: Path, text: str, format: str | None = None) -> AssignmentI
 
 
 @given(seeds)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_an_assignment_comes_back_equal(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     """Costs, whole or not, negative and zero, survive in both forms, compressed or not."""
     folder, given = tmp_path_factory.getbasetemp(), assignment(seed)

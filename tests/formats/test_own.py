@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(instances)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_an_instance_comes_back_equal(folder: Path, instance: Instance) -> None:
     """Content, provenance and digest survive writing and reading, and the second file has the same bytes."""
     first = to_bytes(instance)
@@ -41,7 +41,7 @@ def test_an_instance_comes_back_equal(folder: Path, instance: Instance) -> None:
 
 
 @given(instances, seeds)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_solution_comes_back_equal(folder: Path, instance: Instance, seed: int) -> None:
     """The solution and what is said about it survive writing and reading."""
     given = SolutionFile(solution(instance, seed), instance.digest, "greedy", seed)

@@ -53,7 +53,7 @@ def test_miplib_sizes(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param("dcmulti", marks=pytest.mark.slow), "egout", "flugpl", "gt2", "lseu", "p01", "p0548", "rgn"]
+    "name", [pytest.param(X]
 )
 def test_miplib_optima(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """HiGHS finds the published optimum from what we read, and again from what we write."""

@@ -15,7 +15,7 @@ from matchopt.instances import LayerMapping, NetworkMapping
 
 
 @given(st.sampled_from([layer, network]), seeds, st.sampled_from(["x.json", "x.csv", "x.csv.gz"]))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_mapping_comes_back_equal(
     tmp_path_factory: pytest.TempPathFactory, make: object, seed: int, name: str
 ) -> None:
