@@ -32,6 +32,8 @@ def status_fits_solution(case: Case) -> None:
 
 def solution_is_feasible(case: Case) -> None:
     """The solution passes the independent checker."""
+    if case.plain.fault:
+        raise Broken(case.plain.fault)
     case.objective(_solution(case), "the solution")
 
 

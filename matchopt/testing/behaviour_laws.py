@@ -20,9 +20,20 @@ from matchopt.instances import (
 from matchopt.options import options_of
 from matchopt.solver import Limit, Result, Status
 from matchopt.testing.answer_laws import equals_optimum
-from matchopt.testing.case import Broken, Case, Skipped, digest_of, same_answer, solve_once, wrong_form
+from matchopt.testing.case import (
+    Broken,
+    Case,
+    Skipped,
+    copy_of,
+    digest_of,
+    refusal_of,
+    same_answer,
+    solve_once,
+    wrong_form,
+)
 from matchopt.testing.law import Law
 from matchopt.testing.rewritten import spelled_out
+from matchopt.testing.tiny import TinyInstance
 
 TIME_LIMIT = 0.2  # seconds for the middling instance
 
@@ -39,14 +50,17 @@ def same_seed_same_answer(case: Case) -> None:
 
 def no_memory(case: Case) -> None:
     """The answer does not depend on other instances solved earlier in the process."""
+    others = _taken(case)[:2]
+    if not others:
+        raise Skipped("no other instance of the kind is taken")
     case.answer("a second solve")
     before = case.answer("a third solve")
-    for other in case.others:
+    for other in others:
         solve_once(case.solver, other.instance)
     after = case.answer("a solve after other instances")
     _skip_out_of_time([before, after])
     if not same_answer(before, after):
-        raise Broken(f"solving {case.others[0].name} in between turned {_shown(before)} into {_shown(after)}")
+        raise Broken(f"solving {others[0].name} in between turned {_shown(before)} into {_shown(after)}")
 
 
 def array_layout_is_free(case: Case) -> None:
@@ -56,7 +70,7 @@ def array_layout_is_free(case: Case) -> None:
     if full is None:
         raise Skipped(f"{case.instance.kind} instances have no such defaults")
     try:
-        result = solve_once(case.solver, full).result
+        result = solve_once(case.solver, full, copied=False).result
     except Exception as error:
         raise Broken(f"with full arrays solve raises {type(error).__name__}: {error}") from error
     if wrong_form(result, case.instance.kind) is not None or not same_answer(case.result, result):
@@ -115,8 +129,8 @@ def infeasible_start_is_harmless(case: Case) -> None:
 
 def stops_in_time(case: Case) -> None:
     """With a limit of 0.2 s a middling instance is left within the grace, finished or not."""
-    if case.others:
-        solve_once(case.solver, case.others[0].instance)  # compiling and loading libraries are not solving
+    for other in _taken(case)[:1]:
+        solve_once(case.solver, other.instance)  # compiling and loading libraries are not solving
     taken = []
     for _ in range(2):  # a second try, as the machine may have been busy
         trial = case.trial(seconds=TIME_LIMIT)
@@ -131,7 +145,7 @@ def stops_in_time(case: Case) -> None:
 
 def refusal_has_a_reason(case: Case) -> None:
     """`refuses` returns None or a sentence, twice the same, raises nothing and leaves the instance untouched."""
-    instance = type(case.instance).from_parts(case.instance.parts())
+    instance = copy_of(case.instance)
     try:
         reasons = [case.solver.refuses(instance) for _ in range(2)]
     except Exception as error:
@@ -147,7 +161,7 @@ def refusal_has_a_reason(case: Case) -> None:
 
 def takes_something(case: Case) -> None:
     """At least one tiny instance of the solver's kind is not refused."""
-    if all(case.solver.refuses(other.instance) is not None for other in case.others):
+    if not _taken(case):
         raise Broken(f"all {len(case.others)} tiny {case.solver.solves.kind} instances are refused")
 
 
@@ -190,6 +204,11 @@ def bad_start(instance: Instance) -> Solution:
         case ProgramInstance():
             return ProgramPoint(np.full(instance.n_variables, 1e6 + 0.5))
     raise Skipped(f"no start is known for {instance.kind} instances")
+
+
+def _taken(case: Case) -> list[TinyInstance]:
+    """The other instances that the solver does not refuse."""
+    return [other for other in case.others if refusal_of(case.solver, other.instance) is None]
 
 
 def _skip_out_of_time(results: list[Result]) -> None:

@@ -44,6 +44,7 @@ class Trial:
     steps : passes counted by `limits.steps`.
     seconds : wall-clock time of the call.
     changed : whether the instance's content changed meanwhile.
+    fault : why the answers to reduced instances cannot be carried up the ladder; empty if they can.
     """
 
     result: Any
@@ -51,6 +52,7 @@ class Trial:
     steps: int
     seconds: float
     changed: bool
+    fault: str = ""
 
 
 @dataclass
@@ -73,17 +75,28 @@ def solve_once(
     seconds: float = PATIENCE,
     iterations: int | None = None,
     start: Solution | None = None,
+    copied: bool = True,
 ) -> Trial:
-    """Solve a fresh copy of `instance`, so that a solver that writes into it harms no later check."""
-    copy = type(instance).from_parts(instance.parts(), instance.provenance)
+    """Solve a copy of `instance` (itself unless `copied`), so that a solver that writes into it harms no later check."""
+    copy = copy_of(instance) if copied else instance
     incumbents: list[tuple[Solution, float]] = []
     limits = CountingLimits(
         seconds, iterations, start=start, on_incumbent=lambda solution, bound: incumbents.append((solution, bound))
     )
-    began = time.perf_counter()
+    before, began = digest_of(copy), time.perf_counter()
     result = solver.solve(copy, limits, np.random.default_rng(SEED))
     taken = time.perf_counter() - began
-    return Trial(result, tuple(incumbents), limits.counted, taken, digest_of(copy) != digest_of(instance))
+    return Trial(result, tuple(incumbents), limits.counted, taken, digest_of(copy) != before)
+
+
+def copy_of(instance: Instance) -> Instance:
+    """An equal instance that shares no array with `instance`."""
+    return type(instance).from_parts(instance.parts(), instance.provenance)
+
+
+def refusal_of(solver: Solver, instance: Instance) -> str | None:
+    """What `refuses` says about a copy of `instance`."""
+    return solver.refuses(copy_of(instance))
 
 
 def digest_of(instance: Instance) -> str:
@@ -156,9 +169,9 @@ class Case:
         except MatchoptError as reason:
             return f"no way from {self.instance.kind} to {self.solver.solves.kind}: {reason}"
         for part in parts:
-            reason_given = self.solver.refuses(part)
-            if reason_given is not None:
-                return str(reason_given)
+            refused = refusal_of(self.solver, part)
+            if refused is not None:
+                return str(refused)
         return None
 
     @cached_property
@@ -219,6 +232,11 @@ class Case:
                 raise Broken(wrong)
         results: list[Result] = [trial.result for trial in trials]
         seconds, changed = sum(t.seconds for t in trials), any(t.changed for t in trials)
+        for result, part in zip(results, self.way.parts, strict=True):
+            report = None if result.solution is None else check(part, result.solution)
+            if report is not None and not report.feasible:
+                fault = f"the solution of the reduced instance is infeasible: {report.violations[0].message}"
+                return Trial(Result(None), (), 0, seconds, changed, fault)
         return Trial(self._carried_up(results), (), 0, seconds, changed)
 
     def _carried_up(self, results: list[Result]) -> Result:

@@ -121,10 +121,10 @@ def plan(solver: Solver, *, grace: float = GRACE, kit_version: int = KIT_VERSION
     kinds = list(INSTANCES)
     above = kinds[: kinds.index(solver.solves.kind)]
     own = tuple(tiny for tiny in tiny_instances() if tiny.instance.kind == solver.solves.kind)
-    cases = [Case(solver, tiny, (own[n - 1], own[n - 2]), grace) for n, tiny in enumerate(own)]
+    cases = [Case(solver, tiny, own[n + 1 :] + own[:n], grace) for n, tiny in enumerate(own)]
     higher = [Case(solver, tiny, grace=grace) for tiny in tiny_instances() if tiny.instance.kind in above]
     middling = TinyInstance(f"{solver.solves.kind}-middling", middling_instances()[solver.solves.kind])
-    once = {"class": Case(solver, own[0], own, grace), "middling": Case(solver, middling, own[1:2], grace)}
+    once = {"class": Case(solver, own[0], own, grace), "middling": Case(solver, middling, own, grace)}
     checks: list[Check] = []
     unasked: list[KitRow] = []
     for law in LAWS:

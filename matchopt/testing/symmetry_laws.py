@@ -2,7 +2,7 @@
 
 from matchopt.instances import AssignmentInstance, Instance, LayerInstance, ProgramInstance
 from matchopt.solver import Result, Status
-from matchopt.testing.case import Broken, Case, Skipped
+from matchopt.testing.case import Broken, Case, Skipped, refusal_of
 from matchopt.testing.law import Law
 from matchopt.testing.optimum import INFEASIBLE, Optimum
 from matchopt.testing.rewritten import (
@@ -75,7 +75,7 @@ def _expect(case: Case, instance: Instance | None, *, shift: int = 0, factor: fl
     if known.value is not None and isinstance(known.value, int):
         moved = Optimum(known.value + shift, known.solution)
     tiny = TinyInstance(f"{case.tiny.name}, rewritten", instance)
-    reason = case.solver.refuses(instance)
+    reason = refusal_of(case.solver, instance)
     if reason is not None:
         raise Skipped(f"the rewritten instance is refused: {reason}")
     rewritten = Case(case.solver, tiny, grace=case.grace)

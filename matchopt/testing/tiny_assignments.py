@@ -1,6 +1,7 @@
 """Tiny assignments, each with one trait that has broken a published code."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def _sparse() -> dict[str, AssignmentInstance]:
     }
 
 
-def _listed(n_rows: int, n_cols: int, pairs: Mapping[tuple[int, int], float]) -> AssignmentInstance:
+def _listed(n_rows: int, n_cols: int, pairs: Mapping[tuple[int, int], Any]) -> AssignmentInstance:
     order = sorted(pairs)
     indptr = np.cumsum([0, *np.bincount(np.array([i for i, _ in order], np.int64), minlength=n_rows)])
     costs = np.array([pairs[pair] for pair in order]) if order else np.zeros(0, np.int64)

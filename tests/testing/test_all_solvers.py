@@ -1,0 +1,24 @@
+"""Every registered solver keeps every law on every tiny instance."""
+
+import pytest
+
+from matchopt.plugins import load_plugins
+from matchopt.testing import run_checks
+
+REGISTRY = load_plugins()
+
+
+def test_no_plugin_of_the_project_failed_to_load() -> None:
+    """The solver families that ship with matchopt are all there."""
+    assert [failed.plugin for failed in REGISTRY.failed] == []
+    assert {"cpsat", "greedy", "hungarian", "milp", "random"} <= set(REGISTRY.solvers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(REGISTRY.solvers))
+def test_solver_passes_the_kit(name: str) -> None:
+    """A registered solver, with its default options, breaks no law."""
+    report = run_checks(REGISTRY.make(name, {}))
+    print(report.summary())
+    assert report.passed, report.summary()
+    assert report.counts["passed"] > 100
