@@ -1,0 +1,171 @@
+"""The commands convert, solvers, plugins, new-plugin, check-solver and problems."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from matchopt import AssignmentInstance, LayerInstance, ProgramInstance, read
+from matchopt.cli import main
+from matchopt.formats import read_catalogue, read_instance
+from matchopt.plugins import load_plugins
+
+
+def run(*arguments: str | Path) -> Result:
+    """A command in this process."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_down_the_ladder_and_into_other_formats(layer: Path, tmp_path: Path) -> None:
+    """A layer becomes an assignment, a program, MPS and LP; the optimum stays the same all the way."""
+    steps = [
+        ("cost.matchopt", ["--to", "assignment"], AssignmentInstance),
+        ("program.mps.gz", ["--to", "program"], ProgramInstance),
+        ("program.lp", ["--to", "program"], None),
+    ]
+    objective = json.loads(run("solve", layer, "--solver", "hungarian", "--json").stdout)["objective"]
+    for name, arguments, kind in steps:
+        path = tmp_path / name
+        assert run("convert", layer, path, *arguments).exit_code == 0
+        assert path.stat().st_size > 0
+        if kind is not None:
+            assert isinstance(read(path), kind)
+    solved = json.loads(run("solve", tmp_path / "cost.matchopt", "--solver", "hungarian", "--json").stdout)
+    assert solved["objective"] == pytest.approx(objective)
+
+
+def test_a_network_becomes_a_file_per_layer(tmp_path: Path) -> None:
+    """The layers of a network are numbered before the ending."""
+    from matchopt import NetworkInstance, write
+    from matchopt.reduce.split import not_splittable
+    from matchopt.testing import tiny_instances
+
+    networks = [tiny.instance for tiny in tiny_instances() if isinstance(tiny.instance, NetworkInstance)]
+    network = next(found for found in networks if not_splittable(found) is None)
+    write(network, tmp_path / "net.matchopt")
+    assert run("convert", tmp_path / "net.matchopt", tmp_path / "part.matchopt", "--to", "layer").exit_code == 0
+    for number, layer in enumerate(network.layers):
+        found = read_instance(tmp_path / f"part.{number}.matchopt")
+        assert isinstance(found, LayerInstance) and found.digest == layer.digest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["three.matchopt", "--to", "layer"], "does not reduce to a layer"),
+        (["three.mps"], "cannot hold"),
+        (["three.xyz"], "three.xyz"),
+        (["none/three.matchopt"], "does not exist"),
+        (["three.matchopt", "--format", "matchop"], "did you mean 'matchopt'"),
+    ],
+)
+def test_bad_conversions(assignment: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+    """What cannot be written is named; exit status 2, and no file appears."""
+    before = sorted(tmp_path.iterdir())
+    done = run("convert", assignment, tmp_path / arguments[0], *arguments[1:])
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_solvers_are_listed_with_their_options() -> None:
+    """Every registered solver is in the list, with the type, default and meaning of every option."""
+    listed = json.loads(run("solvers", "--json").stdout)["solvers"]
+    assert [solver["name"] for solver in listed] == sorted(load_plugins().solvers)
+    table = run("solvers").stdout
+    for solver in listed:
+        assert solver["name"] in table and solver["doc"]
+        for option in solver["options"]:
+            assert option["doc"], f"option {option['name']} of {solver['name']} is not explained"
+            assert option["name"] in table
+    (one,) = json.loads(run("solvers", "hungarian", "--json").stdout)["solvers"]
+    assert (one["solves"], one["role"], one["available"]) == ("assignment", "exact", True)
+
+
+def test_an_unavailable_solver_names_the_pip_command(tmp_path: Path) -> None:
+    """A solver whose package is missing is listed as unavailable, with what to install."""
+    plugin = tmp_path / "needy.py"
+    plugin.write_text(
+        "from dataclasses import dataclass\nimport matchopt\n@dataclass(frozen=True)\nclass Needy(matchopt.Solver):\n"
+        "    '''Needs what nobody has.'''\n    name = 'needy'\n    solves = matchopt.AssignmentInstance\n"
+        "    needs = ('surely_not_installed.part',)\n    extra = 'ortools'\n"
+        "    def solve(self, instance, limits, rng):\n        return matchopt.Result(None)\n"
+        "@matchopt.hookimpl\ndef register_solvers(register):\n    register(Needy)\n"
+    )
+    (one,) = json.loads(run("solvers", "needy", "--plugin", plugin, "--json").stdout)["solvers"]
+    assert one["available"] is False and "pip install 'matchopt[ortools]'" in one["state"]
+
+
+def test_failed_plugins_are_listed_with_the_cause(tmp_path: Path) -> None:
+    """A plugin that cannot be imported is a row with its cause; the others are listed as ever."""
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise RuntimeError('no luck today')\n")
+    done = run("plugins", "--plugin", broken)
+    assert done.exit_code == 0
+    assert "no luck today" in done.stdout and "hungarian" in done.stdout
+    found = json.loads(run("plugins", "--plugin", broken, "--json").stdout)
+    assert [failed["name"] for failed in found["failed"]] == ["broken"]
+    assert {"name", "distribution", "version", "hooks", "solvers"} == set(found["plugins"][0])
+
+
+def test_problems_are_listed_and_shown() -> None:
+    """Every entry of the catalogue is listed; one of them alone shows all that is known about it."""
+    entries = read_catalogue()
+    listed = json.loads(run("problems", "--json").stdout)["problems"]
+    assert [problem["path"] for problem in listed] == [entry.path for entry in entries]
+    shown = run("problems", entries[0].name).stdout
+    assert entries[0].sha256 in shown and entries[0].status in shown
+    kinds = {
+        problem["kind"] for problem in json.loads(run("problems", "--kind", "assignment", "--json").stdout)["problems"]
+    }
+    assert kinds == {"assignment"}
+
+
+def test_an_unknown_problem_names_the_closest() -> None:
+    """A misspelt problem is answered with the right one; exit status 2."""
+    done = run("problems", "asign100")
+    assert done.exit_code == 2 and "did you mean 'assign100'" in done.stderr
+
+
+SOLVER = """
+import os
+from dataclasses import dataclass
+import numpy as np
+import matchopt
+
+@dataclass(frozen=True)
+class Bad(matchopt.Solver):
+    '''Says anything is optimal, or ends its process.'''
+    name = "bad"
+    solves = matchopt.AssignmentInstance
+    abort: bool = False
+
+    def solve(self, instance, limits, rng):
+        if self.abort:
+            os.abort()
+        return matchopt.Result(matchopt.Assignment(np.arange(instance.n_rows)), matchopt.Status.OPTIMAL)
+
+@matchopt.hookimpl
+def register_solvers(register):
+    register(Bad)
+"""
+
+
+@pytest.mark.slow
+def test_check_solver_says_how_many_checks_failed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A solver that lies fails the kit with exit status 1 and the counts; one that ends its process does, too."""
+    plugin = tmp_path / "bad.py"
+    plugin.write_text(SOLVER)
+    assert run("check-solver", "bad", "--plugin", plugin).exit_code == 1
+    printed = capfd.readouterr().out
+    assert "checks:" in printed and "failed" in printed
+    crashed = run("check-solver", "bad", "-o", "abort=true", "--plugin", plugin)
+    assert crashed.exit_code == 1
+    assert "SIGABRT" in crashed.stdout and "finished checks" in crashed.stdout
+
+
+def test_check_solver_of_an_unknown_solver() -> None:
+    """A misspelt solver is named before any check runs; exit status 2."""
+    done = run("check-solver", "gredy")
+    assert done.exit_code == 2 and "did you mean 'greedy'" in done.stderr

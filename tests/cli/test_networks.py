@@ -1,0 +1,241 @@
+"""The commands train, export and evaluate."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from matchopt import Gains, LayerInstance, NetworkInstance, Rules, read
+from matchopt.cli import main
+from matchopt.network import SparseNetwork
+
+
+def run(*arguments: str | Path | float) -> Result:
+    """A command in this process."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def small_network(inputs: int = 5, seed: int = 0) -> SparseNetwork:
+    """Two layers with two connections per unit."""
+    rng = np.random.default_rng(seed)
+    weights = []
+    for units, before in ((6, inputs), (10, 6)):
+        full = rng.normal(size=(units, before))
+        full[:, 2:] = 0.0
+        weights.append(full)
+    return SparseNetwork.from_arrays(weights, [rng.normal(size=6), rng.normal(size=10)])
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    """A small network in a file."""
+    path = tmp_path / "net.safetensors"
+    small_network().save(path)
+    return path
+
+
+def exported(network: Path, *arguments: str | Path | float) -> NetworkInstance | LayerInstance:
+    """What export writes."""
+    output = network.with_name("out.matchopt")
+    done = run("export", network, "--output", output, *arguments)
+    assert done.exit_code == 0, done.stderr
+    found = read(output)
+    assert isinstance(found, NetworkInstance | LayerInstance)
+    return found
+
+
+def test_sizes_follow_the_ratios(network: Path) -> None:
+    """K is the ratio times the largest fan-in and M the ratio times the units, both rounded up."""
+    found = exported(network, "--fan-in-ratio", 1.25, "--neuron-ratio", 1.2)
+    assert isinstance(found, NetworkInstance)
+    assert [layer.hardware.weights.shape for layer in found.layers] == [(8, 3), (12, 3)]
+    assert found.biases is not None
+
+
+def test_rules_and_flaws_arrive(network: Path) -> None:
+    """Every option of rules and hardware shows in the instance."""
+    rules = ["--cells-per-weight", 2, "--drop", "--extra-inputs", "--gains", "0.5:2", "--tunable", 3]
+    flaws = ["--read-noise", 0.1, "--bad-cells", 0.3, "--leak", 0.1, "--neurons-per-bus", 2, "--fan-in-ratio", 4]
+    found = exported(network, "--layer", 1, *rules, *flaws)
+    assert isinstance(found, LayerInstance)
+    assert found.rules == Rules(2, True, True, Gains.interval(0.5, 2.0), 3)
+    hardware = found.hardware
+    assert hardware.variance.min() > 0 and not hardware.usable.all() and not hardware.free_routing
+    assert np.allclose(hardware.off, 0.1 * hardware.weights)
+
+
+def test_the_tunable_budget_is_the_network_s(network: Path) -> None:
+    """Without --layer, --tunable is one budget of the network."""
+    found = exported(network, "--tunable", 4)
+    assert isinstance(found, NetworkInstance)
+    assert found.tunable == 4 and all(layer.rules.tunable == 0 for layer in found.layers)
+
+
+def test_hardware_biases_are_one_more_input(network: Path) -> None:
+    """With --biases hardware every layer has one more input, and no digital biases are left."""
+    found = exported(network, "--biases", "hardware")
+    assert isinstance(found, NetworkInstance)
+    assert found.biases is None and [layer.target.n_inputs for layer in found.layers] == [6, 7]
+
+
+def test_a_chip_of_ones_own(network: Path, tmp_path: Path) -> None:
+    """A file per layer is the chip, row by row; --keep-scale leaves its unit, else it is scaled to the target's rms."""
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(size=(7, 4)), rng.normal(size=(11, 3))
+    np.save(tmp_path / "first.npy", first)
+    np.savez(tmp_path / "chips.npz", second=second, other=first)
+    files = ["--hardware", tmp_path / "first.npy", "--hardware", f"{tmp_path / 'chips.npz'}:second"]
+    found = exported(network, *files, "--keep-scale")
+    assert isinstance(found, NetworkInstance)
+    assert np.array_equal(found.layers[0].hardware.weights, first)
+    assert np.array_equal(found.layers[1].hardware.weights, second)
+    scaled = exported(network, *files)
+    assert isinstance(scaled, NetworkInstance)
+    for layer, raw in zip(scaled.layers, (first, second), strict=True):
+        rms = np.sqrt(np.mean(layer.target.weights**2))
+        assert np.allclose(layer.hardware.weights, raw * rms / np.sqrt(np.mean(raw**2)))
+
+
+def test_one_measured_array_is_a_pool_of_cells(network: Path, tmp_path: Path) -> None:
+    """One file for several layers: every cell is used at most once."""
+    np.savetxt(tmp_path / "pool.csv", np.arange(1, 401).reshape(20, 20), delimiter=",")
+    found = exported(network, "--hardware", tmp_path / "pool.csv", "--keep-scale", "--fan-in-ratio", 2)
+    assert isinstance(found, NetworkInstance)
+    cells = np.concatenate([layer.hardware.weights.ravel() for layer in found.layers])
+    assert len(cells) == 6 * 4 + 10 * 4 == len(set(cells.tolist()))
+    assert set(cells.tolist()) <= set(range(1, 401))
+
+
+def test_output_error_from_samples(network: Path, tmp_path: Path) -> None:
+    """--objective output-error takes second moments from the sample inputs, run through the network."""
+    samples = np.random.default_rng(2).random((20, 5))
+    np.save(tmp_path / "samples.npy", samples)
+    options = ["--objective", "output-error", "--samples", tmp_path / "samples.npy"]
+    found = exported(network, *options)
+    assert isinstance(found, NetworkInstance)
+    assert np.allclose(found.layers[0].objective.second_moments, samples.T @ samples / 20)  # type: ignore[attr-defined]
+    single = exported(network, *options, "--layer", 1)
+    assert isinstance(single, LayerInstance)
+    moments = [part.objective.second_moments for part in (single, found.layers[1])]  # type: ignore[attr-defined]
+    assert np.array_equal(*moments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--layer", "2"], "--layer must be in 0 .. 1"),
+        (["--gains", "a,b"], "must be 1, or 0.5,1,2, or 0.5:2"),
+        (["--gains", "2:1"], "low must be <= high"),
+        (["--law", "gausian"], "gaussian"),
+        (["--fan-in-ratio", "0"], "fan_in_ratio"),
+        (["--neuron-ratio", "0.5"], "neuron_ratio"),
+        (["--objective", "output-error"], "--samples is needed"),
+        (["--hardware", "none.npy", "--layer", "0"], "none.npy"),
+        (["--hardware", "a.npy", "--hardware", "b.npy", "--bad-cells", "0.1"], "flaws come from the file"),
+        (["--hardware", "a.npy", "--hardware", "b.npy", "--hardware", "c.npy"], "one file of hardware for each layer"),
+    ],
+)
+def test_bad_input_of_export(network: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+    """Each mistake is named; exit status 2, and nothing is written."""
+    output = tmp_path / "out.matchopt"
+    done = run("export", network, "--output", output, *arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert not output.exists()
+
+
+def test_evaluate_without_data_gives_the_error_of_every_layer(network: Path, tmp_path: Path) -> None:
+    """A network of unknown data has no accuracy; the squared errors of its layers add up to the objective."""
+    exported(network)
+    best = tmp_path / "best.matchopt"
+    assert run("solve", tmp_path / "out.matchopt", "--solver", "hungarian", "--output", best).exit_code == 0
+    done = run("evaluate", tmp_path / "out.matchopt", best, "--json", "--wiring", tmp_path / "wiring.csv")
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["mapped"] is None
+    assert sum(layer["squared"] for layer in found["layers"]) == pytest.approx(found["objective"])
+    assert len((tmp_path / "wiring.csv").read_text().splitlines()) == 1 + 12 + 20
+
+
+@pytest.mark.slow
+def test_accuracies_beside_the_target(tmp_path: Path) -> None:
+    """A network with MNIST's inputs is measured before and after; a layer of it needs the network, and gets it."""
+    path = tmp_path / "net.safetensors"
+    small_network(784).save(path)
+    whole = exported(path, "--fan-in-ratio", 8)
+    assert isinstance(whole, NetworkInstance)
+    best = tmp_path / "best.matchopt"
+    run("solve", tmp_path / "out.matchopt", "--solver", "hungarian", "--output", best)
+    found = json.loads(run("evaluate", tmp_path / "out.matchopt", best, "--json").stdout)
+    assert 0.0 <= found["mapped"]["test"] <= 1.0
+    exported(path, "--fan-in-ratio", 8, "--layer", 1)
+    run("solve", tmp_path / "out.matchopt", "--solver", "hungarian", "--output", best)
+    alone = json.loads(run("evaluate", tmp_path / "out.matchopt", best, "--json", "--network", path).stdout)
+    assert alone["target"]["test"] == pytest.approx(
+        found["target"]["test"], abs=2e-4
+    )  # single against double precision
+    assert [layer["layer"] for layer in alone["layers"]] == [1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "dense", "--fan-in", "8,8,30"], "belong to gradual-pruning"),
+        (["--method", "dense", "--connectivity", "0.1"], "--connectivity belongs to the sparse methods"),
+        (["--fan-in", "8,8,30", "--connectivity", "0.1"], "not both"),
+        (["--widths", "784"], "widths"),
+        (["--widths", "784,x"], "whole numbers with commas"),
+        (["--widths", "784,20,11"], "end with 10"),
+        (["--fan-in", "8,8"], "fan_in"),
+        (["--method", "gradualpruning"], "gradual-pruning"),
+        (["--connectivity", "1.5"], "--connectivity"),
+    ],
+)
+def test_bad_input_of_train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    """Settings that do not fit are named before anything is trained; exit status 2."""
+    pytest.importorskip("torch")
+    monkeypatch.setattr("matchopt.network.load_mnist", tiny_mnist)
+    done = run("train", "--output", tmp_path / "net.safetensors", *arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+
+
+def tiny_mnist() -> object:
+    """Noise in the shape of MNIST."""
+    from matchopt import DataReference
+    from matchopt.network import ImageData
+
+    rng = np.random.default_rng(0)
+    images = [rng.random((size, 784), dtype=np.float32) for size in (400, 50, 50)]
+    labels = [rng.integers(0, 10, len(part)) for part in images]
+    both = [part for pair in zip(images, labels, strict=True) for part in pair]
+    return ImageData(*both, 10, DataReference("noise", "0" * 64))  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "connections"),
+    [
+        (["--method", "gradual-pruning", "--fan-in", "8,5", "--epochs", "6"], 20 * 8 + 10 * 5),
+        (["--method", "gradual-pruning", "--connectivity", "0.01", "--epochs", "6"], round(0.01 * 20 * 794)),
+        (["--method", "deep-rewiring", "--connectivity", "0.02", "--epochs", "1"], None),
+        (["--method", "dense", "--epochs", "1"], 20 * 794),
+    ],
+)
+def test_every_method_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], connections: int | None
+) -> None:
+    """Each method writes a network with the connections that were asked for, and prints both accuracies."""
+    pytest.importorskip("torch")
+    monkeypatch.setattr("matchopt.network.load_mnist", tiny_mnist)
+    output = tmp_path / "net.safetensors"
+    done = run("train", "--widths", "784,20,10", "--output", output, *arguments)
+    assert done.exit_code == 0, done.stderr
+    network = SparseNetwork.load(output)
+    assert connections is None or network.n_connections == connections
+    assert f"{network.n_connections} (" in done.stdout
+    assert "validation" in done.stdout and "test" in done.stdout
