@@ -53,7 +53,11 @@ def test_miplib_sizes(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(X]
+    "name",
+    [
+        *("egout", "flugpl", "gt2", "lseu", "p01", "rgn"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("dcmulti", "p0548")),
+    ],
 )
 def test_miplib_optima(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """HiGHS finds the published optimum from what we read, and again from what we write."""
