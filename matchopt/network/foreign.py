@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from matchopt.errors import FormatError, InvalidInstance, MissingExtra
+from matchopt.errors import InvalidInstance, MissingExtra
 from matchopt.formats.sources import Source
 from matchopt.network.network_file import MAX_WEIGHTS, is_own_network, load_network
 from matchopt.network.sparse_network import SparseNetwork, TrainingRecord
@@ -121,8 +121,8 @@ def _state_dict(source: Source) -> dict[str, np.ndarray]:
 
 
 def _plain(value: Any, name: str, source: Source) -> np.ndarray:
-    if value.layout is not value.layout.__class__ and str(value.layout) != "torch.strided":
-        value = value.to_dense()
+    if str(value.layout) != "torch.strided":
+        raise source.error(f"tensor {name!r} must be an ordinary (strided) one, found layout {value.layout}")
     if not value.is_floating_point():
         raise source.error(f"tensor {name!r} must hold floating-point numbers, found {value.dtype}")
     array: np.ndarray = value.detach().double().numpy()
@@ -175,6 +175,3 @@ def _order(weights: Mapping[str, np.ndarray]) -> list[str] | None:
         if all(weights[before].shape[0] == weights[after].shape[1] for before, after in pairwise(order)):
             return order
     return None
-
-
-__all__ = ["FormatError", "read_network"]

@@ -35,6 +35,8 @@ class GradualPruning(Trainer):
     prune_epochs, retrain_epochs : lengths of the two phases, >= 0.
     batch_size, retrain_batch_size : images per step.
     prune_rate, prune_rate_end : learning rate of Adam while pruning, falling linearly from the first to the second.
+    prune_decay : l2 penalty while pruning, >= 0. Adam moves every weight equally fast, however rarely its input is
+        active; without a penalty, weights of pixels that matter in a few images only grow large and survive.
     retrain_rate : learning rate of a fresh Adam in the retrain, falling linearly to 0.
     begin, end : see above, 0 <= begin < end <= 1.
     refresh : steps between two removals, >= 1.
@@ -57,6 +59,7 @@ class GradualPruning(Trainer):
     retrain_batch_size: int = 100
     prune_rate: float = 2e-3
     prune_rate_end: float = 1e-3
+    prune_decay: float = 0.0
     retrain_rate: float = 2e-3
     begin: float = 0.15
     end: float = 0.85
@@ -102,7 +105,7 @@ class GradualPruning(Trainer):
 
     def _prune(self, loop: TrainingLoop, model: DenseModel) -> TrainingState:
         """Train while the mask shrinks; ends with a list of connections."""
-        optimiser = Adam(model.values.size)
+        optimiser = Adam(model.values.size, decay=self.prune_decay)
         state = TrainingState(model, optimiser)
         steps = self.prune_epochs * loop.steps_per_epoch(self.batch_size)
         fall = self.prune_rate - self.prune_rate_end

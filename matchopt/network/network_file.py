@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from matchopt.errors import FormatError, InvalidInstance
+from matchopt.errors import InvalidInstance
 from matchopt.formats.atomic import write_bytes
 from matchopt.formats.bounded_json import parse
 from matchopt.formats.sources import Source
 from matchopt.formats.tensors import read_tensors
+from matchopt.instances.arrays import frozen
 from matchopt.instances.base import Json, Parts, canonical_json, exact_keys, parts_digest
 from matchopt.instances.network import DataReference
 from matchopt.instances.target import Target
@@ -108,17 +109,15 @@ def _network(parts: Parts) -> SparseNetwork:
 
 
 def _layer(arrays: Mapping[str, np.ndarray], n_inputs: int, where: str) -> SparseLayer:
-    if len(arrays["biases"]) * n_inputs > MAX_WEIGHTS:
-        raise InvalidInstance(
-            f"{where}: {len(arrays['biases'])} units with {n_inputs} inputs are more than {MAX_WEIGHTS} weights"
-        )
+    units = arrays["indptr"].size - 1
+    if units * n_inputs > MAX_WEIGHTS:
+        raise InvalidInstance(f"{where}: {units} units with {n_inputs} inputs are more than {MAX_WEIGHTS} weights")
     try:
-        target = Target(arrays["indptr"], arrays["indices"], arrays["weights"], n_inputs)
+        target = Target.from_arrays({name: arrays[name] for name in ("indptr", "indices", "weights")}, n_inputs)
         mask = np.zeros((target.n_rows, n_inputs), bool)
-        if target.n_rows != len(arrays["biases"]):
-            raise InvalidInstance(f"biases must have {target.n_rows} values, found {len(arrays['biases'])}")
         mask[target.row_of, target.indices] = True
-        return SparseLayer(target.dense().astype(np.float32), mask, arrays["biases"].astype(np.float32))
+        biases = frozen(arrays["biases"], "biases", float, 1, shape=(target.n_rows,))
+        return SparseLayer(target.dense(), mask, biases)
     except InvalidInstance as cause:
         raise InvalidInstance(f"{where}: {cause}") from None
 
@@ -127,6 +126,18 @@ def _record(found: Any) -> TrainingRecord:
     if not isinstance(found, dict):
         raise InvalidInstance(f"record must be an object, found {found!r}")
     exact_keys(found, set(TrainingRecord.__dataclass_fields__), set(), "record", InvalidInstance)
+    wanted: dict[str, tuple[str, tuple[type, ...]]] = {
+        "method": ("text", (str,)),
+        "config": ("an object", (dict,)),
+        "seed": ("a whole number or null", (int, type(None))),
+        "validation_accuracy": ("a number or null", (float, int, type(None))),
+        "test_accuracy": ("a number or null", (float, int, type(None))),
+    }
+    for name, (words, types) in wanted.items():
+        if type(found[name]) not in types:
+            raise InvalidInstance(f"record.{name} must be {words}, found {found[name]!r}")
+        if type(found[name]) is int and name != "seed":
+            found = {**found, name: float(found[name])}
     data = found["data"]
     if data is not None:
         if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
@@ -140,6 +151,3 @@ def is_own_network(source: Source) -> bool:
     """Whether the file looks like one that `write_network` made, and no other safetensors file."""
     head = source.head
     return head[8:9] == b"{" and rf"\"kind\":\"{KIND}\"".encode() in head
-
-
-__all__ = ["FormatError", "is_own_network", "load_network", "write_network"]

@@ -34,6 +34,7 @@ class Adam(Optimiser):
     ----------
     size : number of parameters.
     beta1, beta2, epsilon : decay rates of the two moments, and what keeps the division finite.
+    decay : l2 penalty, added to the gradient as decay * value.
 
     References
     ----------
@@ -44,6 +45,7 @@ class Adam(Optimiser):
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    decay: float = 0.0
     _first: Float32[np.ndarray, " p"] = field(init=False, repr=False)
     _second: Float32[np.ndarray, " p"] = field(init=False, repr=False)
     _steps: int = field(default=0, init=False)
@@ -57,7 +59,7 @@ class Adam(Optimiser):
         self._steps += 1
         scale = rate / (1.0 - self.beta1**self._steps)
         root = 1.0 / math.sqrt(1.0 - self.beta2**self._steps)
-        single = [np.float32(x) for x in (scale, root, self.beta1, self.beta2, self.epsilon)]
+        single = [np.float32(x) for x in (scale, root, self.beta1, self.beta2, self.epsilon, self.decay)]
         adam_step(values, gradient, self._first, self._second, *single)
 
     def keep(self, chosen: Int64[np.ndarray, " kept"]) -> None:

@@ -31,7 +31,7 @@ class TrainingRecord:
     Raises
     ------
     InvalidInstance
-        when an accuracy is outside 0 .. 1 or a field has the wrong type.
+        when an accuracy is outside 0 .. 1.
     """
 
     method: str = ""
@@ -42,19 +42,10 @@ class TrainingRecord:
     data: DataReference | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.method, str):
-            raise InvalidInstance(f"record.method must be text, found {self.method!r}")
-        if not isinstance(self.config, Mapping) or not all(isinstance(name, str) for name in self.config):
-            raise InvalidInstance(f"record.config must map names to values, found {self.config!r}")
-        if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, int)):
-            raise InvalidInstance(f"record.seed must be a whole number or null, found {self.seed!r}")
         for name in ("validation_accuracy", "test_accuracy"):
             value = getattr(self, name)
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+            if value is not None and not 0.0 <= value <= 1.0:
                 raise InvalidInstance(f"record.{name} must be in 0 .. 1, found {value!r}")
-            object.__setattr__(self, name, float(value))
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,9 +134,10 @@ class SparseNetwork:
         for number, matrix in enumerate(weights):
             try:
                 full = frozen(matrix, "weights", float, 2)
-                bias = np.zeros(full.shape[0]) if biases is None else frozen(biases[number], "biases", float, 1)
-                mask = full.astype(np.float32) != 0 if masks is None else masks[number]
-                layers.append(SparseLayer(full, mask, bias))
+                bias = np.zeros(full.shape[0]) if biases is None else biases[number]
+                bias = frozen(bias, "biases", float, 1, shape=full.shape[:1])
+                mask = _single(full, "weights") != 0 if masks is None else masks[number]
+                layers.append(SparseLayer(full, frozen(mask, "mask", bool, 2, shape=full.shape), bias))
             except InvalidInstance as cause:
                 raise InvalidInstance(f"layers.{number}.{cause}") from None
             except IndexError:

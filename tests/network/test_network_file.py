@@ -1,0 +1,143 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load, save
+
+from matchopt.errors import FormatError
+from matchopt.formats.own import write_own
+from matchopt.instances.base import Parts, canonical_json, parts_digest
+from matchopt.instances.generators import draw_target
+from matchopt.instances.hardware import Hardware
+from matchopt.instances.layer import LayerInstance
+from matchopt.network.foreign import read_network
+from matchopt.network.network_file import KIND, load_network, write_network
+from matchopt.network.sparse_network import SparseNetwork, TrainingRecord
+
+from .networks import RECORD, random_network, same
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=5).map(tuple), st.floats(0, 1), st.integers(0, 2**32))
+def test_reading_gives_back_what_was_written(tmp_path_factory, widths, share, seed):
+    """Weights, masks, biases and record survive a file, and equal networks give equal bytes."""
+    path = tmp_path_factory.mktemp("networks") / "a.safetensors"
+    network = random_network(widths, share, seed)
+    network.save(path)
+    again = SparseNetwork.load(path)
+    assert same(network, again)
+    assert again.record == network.record == RECORD
+    content = path.read_bytes()
+    write_network(path, again)
+    assert path.read_bytes() == content
+    assert same(read_network(path), network)
+
+
+def test_record_may_be_empty(tmp_path):
+    """A network of unknown origin has a record too."""
+    random_network(record=TrainingRecord()).save(tmp_path / "a")
+    assert SparseNetwork.load(tmp_path / "a").record == TrainingRecord()
+
+
+def test_connection_of_weight_zero_survives(tmp_path):
+    """A connection whose weight is zero is still a connection after reading."""
+    SparseNetwork.from_arrays([np.zeros((1, 2))], masks=[np.array([[True, False]])]).save(tmp_path / "a")
+    assert SparseNetwork.load(tmp_path / "a").n_connections == 1
+
+
+def rewritten(path, change, rehash=True):
+    """Write a good network, let `change` spoil header and tensors, and write those."""
+    write_network(path, random_network())
+    raw = path.read_bytes()
+    length = int.from_bytes(raw[:8], "little")
+    about = json.loads(json.loads(raw[8 : 8 + length])["__metadata__"]["matchopt"])
+    arrays = {name: array.copy() for name, array in load(raw).items()}
+    change(about, arrays)
+    if rehash and isinstance(about.get("facts"), dict):
+        about["sha256"] = parts_digest(KIND, Parts(about["facts"], arrays))
+    path.write_bytes(save(arrays, {"matchopt": canonical_json(about).decode()}))
+    return path
+
+
+def put(name, value):
+    return lambda about, arrays: about.__setitem__(name, value)
+
+
+def fact(name, value):
+    return lambda about, arrays: about["facts"].__setitem__(name, value)
+
+
+def record(name, value):
+    return lambda about, arrays: about["facts"]["record"].__setitem__(name, value)
+
+
+def tensor(name, value):
+    return lambda about, arrays: arrays.__setitem__(name, np.asarray(value))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put("schema", 2), "schema is 2, this matchopt reads up to 1"),
+        (put("schema", "1"), "schema must be a whole number"),
+        (put("kind", "layer"), "must be a network of kind sparse-network"),
+        (put("facts", []), "facts must be an object"),
+        (put("surprise", 1), "'surprise' is unknown"),
+        (lambda about, arrays: about.pop("role"), "'role' is missing"),
+        (fact("n_inputs", 0), "n_inputs must be a whole number >= 1"),
+        (fact("n_inputs", 2**40), r"layers.0: 5 units with \d+ inputs are more than"),
+        (fact("n_inputs", 3), "layers.0: target.indices, row"),
+        (fact("layers", 3), "layers is 3, so 12 tensors are needed, found 8"),
+        (fact("layers", 10**15), "layers is 1000000000000000"),
+        (record("seed", 1.5), "record.seed must be"),
+        (record("test_accuracy", "good"), "record.test_accuracy must be a number or null"),
+        (record("validation_accuracy", 97), "record.validation_accuracy must be in 0 .. 1, found 97.0"),
+        (record("method", None), "record.method must be text"),
+        (record("data", {"name": "toy"}), "record.data: 'sha256' is missing"),
+        (record("data", {"name": "toy", "sha256": "no"}), "data.sha256 must be 64"),
+        (record("config", 5), "record.config must be an object"),
+        (fact("record", None), "record must be an object"),
+        (lambda about, arrays: arrays.pop("layers.1.biases"), "so 8 tensors are needed, found 7"),
+        (tensor("layers.1.biases", np.zeros(9)), r"layers.1: biases must have shape \(4,\), found \(9,\)"),
+        (tensor("layers.1.biases", np.array(5.0)), "layers.1: biases must have 1 dimension"),
+        (tensor("layers.0.indptr", np.zeros(6, np.int64)), "layers.0: target.indptr must rise"),
+        (tensor("layers.0.weights", np.zeros(3)), "layers.0: target.weights must have shape"),
+    ],
+)
+def test_broken_field_is_named(tmp_path, change, message):
+    """Every broken field gives one sentence that names the file and the field."""
+    path = rewritten(tmp_path / "bad.safetensors", change)
+    with pytest.raises(FormatError, match=message) as caught:
+        load_network(path)
+    assert "bad.safetensors" in str(caught.value)
+
+
+def test_altered_content_is_noticed(tmp_path):
+    """A changed weight does not match the digest in the header."""
+
+    def change(about, arrays):
+        arrays["layers.0.biases"][0] += 1
+
+    with pytest.raises(FormatError, match="sha256 differs"):
+        load_network(rewritten(tmp_path / "a", change, rehash=False))
+
+
+@pytest.mark.parametrize("cut", [0, 5, 40, -1])
+def test_cut_file_is_refused(tmp_path, cut):
+    """A file that ends early is refused by a sentence, wherever it was cut."""
+    write_network(tmp_path / "a", random_network())
+    (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:cut])
+    with pytest.raises(FormatError):
+        load_network(tmp_path / "a")
+
+
+def test_an_instance_is_no_network(tmp_path):
+    """matchopt's own file of another kind is refused by its kind, also by the reader of foreign networks."""
+    rng = np.random.default_rng(0)
+    write_own(LayerInstance(draw_target(3, 4, 2, rng), Hardware(rng.random((3, 3)))), tmp_path / "a.matchopt")
+    with pytest.raises(FormatError, match=r"'provenance' is unknown"):
+        load_network(tmp_path / "a.matchopt")
+    with pytest.raises(FormatError):
+        read_network(tmp_path / "a.matchopt")

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import torch
+
+from matchopt.errors import InvalidInstance
+from matchopt.network.sparse_network import SparseLayer, SparseNetwork, TrainingRecord
+
+from .networks import random_network
+
+
+def test_logits_are_those_of_torch():
+    """The numpy forward pass equals torch's linear layers with ReLU between them."""
+    network = random_network((7, 6, 5, 3))
+    inputs = np.random.default_rng(1).random((11, 7))
+    hidden = torch.tensor(inputs, dtype=torch.float32)
+    for number, layer in enumerate(network.layers):
+        hidden = torch.relu(hidden) if number else hidden
+        hidden = torch.nn.functional.linear(hidden, torch.tensor(layer.weights), torch.tensor(layer.biases))
+    np.testing.assert_allclose(network.logits(inputs), hidden.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_counts_of_connections():
+    """Widths, fan-in and connectivity count the mask, not the non-zero weights."""
+    mask = np.array([[True, False, True], [False, False, True]])
+    network = SparseNetwork.from_arrays([np.where(mask, [0.0, 1.0, 2.0], 0.0)], masks=[mask])
+    assert network.widths == (3, 2)
+    assert network.fan_in[0].tolist() == [2, 1]
+    assert (network.n_connections, network.connectivity) == (3, 0.5)
+
+
+def test_without_masks_zero_is_no_connection():
+    """A zero weight is no connection unless a mask says otherwise; weights that vanish in single precision neither."""
+    network = SparseNetwork.from_arrays([np.array([[0.0, 1.0, -1e-60]])])
+    assert network.layers[0].mask.tolist() == [[False, True, False]]
+    assert not network.layers[0].biases.any()
+
+
+def test_arrays_are_copies_and_read_only():
+    """Later changes of what it was made from do not reach a network, nor can its own arrays be changed."""
+    weights = np.ones((2, 2), np.float32)
+    network = SparseNetwork.from_arrays([weights])
+    weights[:] = 5
+    assert network.layers[0].weights.max() == 1
+    with pytest.raises(ValueError, match="read-only"):
+        network.layers[0].weights[0, 0] = 2
+
+
+EYE = np.eye(2)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SparseNetwork(()), "at least one layer"),
+        (lambda: SparseNetwork.from_arrays([EYE, np.ones((2, 3))]), "layers.1.weights must have 2 columns"),
+        (lambda: SparseNetwork.from_arrays([EYE * np.nan]), "layers.0.weights must be finite"),
+        (lambda: SparseNetwork.from_arrays([EYE * 1e39]), "must fit single precision"),
+        (lambda: SparseNetwork.from_arrays([EYE], [np.zeros(3)]), "layers.0.biases must have shape"),
+        (lambda: SparseNetwork.from_arrays([EYE, EYE], [np.zeros(2)]), "layers.1: biases or mask missing, 2 layers"),
+        (lambda: SparseNetwork.from_arrays([np.ones(3)]), "must have 2 dimension"),
+        (lambda: SparseLayer(EYE, EYE == 5, np.zeros(2)), "row 0: input 0 has weight 1.0 and no connection"),
+        (lambda: TrainingRecord(test_accuracy=97.0), "record.test_accuracy must be in 0 .. 1, found 97.0"),
+    ],
+)
+def test_what_is_no_network_is_refused(make, message):
+    """One sentence names the layer, the field and what was found."""
+    with pytest.raises(InvalidInstance, match=message):
+        make()
