@@ -58,15 +58,15 @@ def write_page(
     weights : target and realised weights of the tight regime's first draw, by solver.
     settings : how the figures were made, in a sentence.
     """
-    drawn = find_spec("matplotlib") is not None and bool(rows)
+    drawn = find_spec("matplotlib") is not None
     parts = [f"<h1>A trained sparse network on random, fixed weights</h1>\n<p>{html.escape(settings)}</p>", MEANING]
     parts.append(f"<h2>Results</h2>\n<div class='scroll'>{_table(rows, target)}</div>")
     parts.append("<p>Means over hardware draws, with the range in brackets. Validation data chose; test data were "
                  "used once for each row.</p>")  # fmt: skip
     parts.append(f"<h2>What was expected</h2>\n<ul>{''.join(map(_claim, claims))}</ul>")
-    if drawn:
+    if drawn and rows:
         parts += _figures(rows, target, weights)
-    else:
+    elif rows:
         parts.append("<p>There are no plots, as matplotlib is not installed: pip install 'matchopt[reports]'</p>")
     refusals = unsolved(records)
     if refusals:

@@ -63,6 +63,12 @@ def test_one_mapping_without_a_proof_refutes_the_claim() -> None:
     assert not verdict([*tight(RISING)[:-1], record("hungarian", "K/n = 1.25", 1, 0.7, proof="claimed")], "proved")
 
 
+def test_a_claim_that_nothing_decides_does_not_hold() -> None:
+    """Where no solver found anything, the full demo's claims about mappings do not hold."""
+    claims = claims_of([], TARGET)
+    assert [claim.holds for claim in claims] == [True, False, False]
+
+
 def test_the_small_network_makes_no_claim_about_the_large_one() -> None:
     """With the quick plan the accuracy of the target is no claim."""
     assert not [c for c in claims_of(rows_of(tight(RISING)), TARGET, full=False) if "96.5" in c.statement]
