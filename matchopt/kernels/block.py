@@ -87,7 +87,9 @@ def block_matchings(cells, variance, n_usable, rows, gains, drop, cell_of, gain_
 
 @compiled
 @no_type_check
-def block_interval_matchings(cells, variance, n_usable, rows, steepest, low, high, drop, distinct, cell_of, gain_of, cost_of):
+def block_interval_matchings(
+    cells, variance, n_usable, rows, steepest, low, high, drop, distinct, cell_of, gain_of, cost_of
+):
     """Like `block_matchings`, every gain from `low` to `high` being allowed."""
     starts, weights, importance, uniform, _ascending, _place, longest = rows
     scratch = _scratch(longest, cells, variance)

@@ -61,7 +61,8 @@ class RowBlock:
         """Order of importance * weight within each row, counted from the row's start."""
         row = np.repeat(np.arange(self.n_rows), np.diff(self.starts))
         order = np.lexsort((self.importance * self.weights, row))
-        return (order - self.starts[row]).astype(np.int32)
+        within: np.ndarray = (order - self.starts[row]).astype(np.int32)
+        return within
 
 
 def row_blocks(

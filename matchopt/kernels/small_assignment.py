@@ -75,40 +75,21 @@ def matched_cost(e, k, weights, cells, variance):
 def _augment(new, a, weights, importance, cells, variance, n_cells, drop, near, work):
     """Bring target `new` into the matching by a shortest augmenting path (Crouse, section III)."""
     used, price_of_target, owner, price_of_cell, distance, via, touched, settled = work
-    n_touched = 0
-    n_settled = 0
+    n_touched, n_settled = 0, 0
     best = np.inf  # length of the shortest path to a free cell or a drop, which ends at (end, end_cell)
-    end = new
-    end_cell = DROPPED
+    end, end_cell = new, DROPPED
     e = new
     length = 0.0
     while True:
-        w = weights[e]
-        q = importance[e]
         offset = length - price_of_target[e - a]
-        if drop and offset + q * w * w < best:
-            best, end, end_cell = offset + q * w * w, e, DROPPED
-        for side in range(2):
-            step = 2 * side - 1
-            k = near[e] + side
-            while 0 <= k < n_cells:
-                difference = w - cells[k]
-                reach = offset + q * difference * difference
-                if reach >= best:
-                    break
-                if variance.size:
-                    reach += q * variance[k]
-                reach -= price_of_cell[k]
-                if owner[k] < 0:
-                    if reach < best:
-                        best, end, end_cell = reach, e, k
-                elif reach < distance[k]:
-                    if distance[k] == np.inf:
-                        touched[n_touched] = k
-                        n_touched += 1
-                    distance[k] = reach
-                    via[k] = e
-                k += step
+        dropped = offset + importance[e] * weights[e] * weights[e]
+        if drop and dropped < best:
+            best, end, end_cell = dropped, e, DROPPED
+        free, reach, n_touched = _scan(
+            e, offset, best, n_touched, weights, importance, cells, variance, n_cells, near, work
+        )
+        if free >= 0:
+            best, end, end_cell = reach, e, free
         at = _nearest_touched(touched, n_settled, n_touched, distance)
         if at < 0 or distance[touched[at]] >= best:
             break
@@ -128,6 +109,39 @@ def _augment(new, a, weights, importance, cells, variance, n_cells, drop, near, 
     for i in range(n_touched):
         distance[touched[i]] = np.inf
     _shift_along(end, end_cell, new, a, used, owner, via)
+
+
+@inlined
+@no_type_check
+def _scan(e, offset, best, n_touched, weights, importance, cells, variance, n_cells, near, work):
+    """Extend paths to the cells that target e can reach in less than `best`.
+
+    Returns the free cell reached in least, or -1, the length of that path, and the number of touched cells.
+    """
+    _used, _price_of_target, owner, price_of_cell, distance, via, touched, _settled = work
+    free = -1
+    for side in range(2):
+        step = 2 * side - 1
+        k = near[e] + side
+        while 0 <= k < n_cells:
+            difference = weights[e] - cells[k]
+            reach = offset + importance[e] * difference * difference
+            if reach >= best:
+                break
+            if variance.size:
+                reach += importance[e] * variance[k]
+            reach -= price_of_cell[k]
+            if owner[k] < 0:
+                if reach < best:
+                    best, free = reach, k
+            elif reach < distance[k]:
+                if distance[k] == np.inf:
+                    touched[n_touched] = k
+                    n_touched += 1
+                distance[k] = reach
+                via[k] = e
+            k += step
+    return free, best, n_touched
 
 
 @inlined
