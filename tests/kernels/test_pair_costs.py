@@ -28,21 +28,21 @@ def close(found, wanted):
 
 
 @given(cases(most_targets=4, most_cells=5))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_brute_force(case):
     """Every cost is the least over all injections, gains and dropped sets, tried one by one."""
     close(costs(case, threads=1), expected(case, by_permutations))
 
 
 @given(cases(most_targets=40, most_cells=60))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_scipy(case):
     """Every cost is what SciPy's assignment finds on the full matrix of the pair."""
     close(costs(case, threads=1), expected(case, by_assignment))
 
 
 @given(cases(most_targets=4, most_cells=5, interval=True))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_interval_brute_force(case):
     """Over an interval of gains the cost is the least over all injections with their least-squares gain."""
     low, high = case.gains.low, case.gains.high
@@ -53,7 +53,7 @@ def test_interval_brute_force(case):
 
 
 @given(cases(most_targets=25, most_cells=40, interval=True))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_interval_against_grid(case):
     """An interval is never worse than any gain in it, and its lower end alone is the worst interval of all."""
     low, high = case.gains.low, case.gains.high
@@ -66,7 +66,7 @@ def test_interval_against_grid(case):
 
 
 @given(cases(most_targets=20, most_cells=30), st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_invariances(case, seed):
     """Permuting cells or neurons permutes nothing but neurons; scaling both sides by s scales costs by s^2."""
     rng = np.random.default_rng(seed)
@@ -84,7 +84,7 @@ def test_invariances(case, seed):
 
 
 @given(cases(most_targets=20, most_cells=30), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_nearest_cells(case, interval):
     """Without injectivity the cost is the sum of the cheapest cells, and bounds the true cost from below."""
     gains = Gains.interval(-0.5, 2.0) if interval else case.gains
