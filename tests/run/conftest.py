@@ -8,8 +8,8 @@ import numpy as np
 import psutil
 import pytest
 
-from matchopt import AssignmentInstance, watchdog
-from matchopt.run import Task
+from matchopt import AssignmentInstance
+from matchopt.run import Task, watchdog
 
 HOSTILE = Path(__file__).with_name("hostile.py")
 COST = np.array([[7, 3, 9, 4, 8], [5, 6, 2, 9, 7], [8, 8, 6, 3, 5], [4, 9, 7, 8, 1]])  # optimum 3 + 2 + 3 + 1 = 9

@@ -20,12 +20,12 @@ from matchopt import (
     Solver,
     Status,
     Target,
-    descent,
 )
 from matchopt.check import check
-from matchopt.descent import Descent, solve_parts
 from matchopt.errors import PluginError
 from matchopt.reduce import Reduction
+from matchopt.run import descent
+from matchopt.run.descent import Descent, solve_parts
 
 RNG = np.random.default_rng(5)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from matchopt import Limit, Status, perform, worker
-from matchopt.answers import read_answer, read_solution
-from matchopt.judge import Judge, certified
-from matchopt.messages import Frames
-from matchopt.run import Task, solve_all
-from matchopt.task import refer
+from matchopt import Limit, Status
+from matchopt.run import Task, perform, solve_all, worker
+from matchopt.run.answers import read_answer, read_solution
+from matchopt.run.judge import Judge, certified
+from matchopt.run.messages import Frames
+from matchopt.run.task import refer
 
 HOSTILE = Path(__file__).with_name("hostile.py")
 KILL_AFTER = 0.6

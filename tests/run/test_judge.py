@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matchopt import Assignment, AssignmentInstance, Limit, Status
-from matchopt.answers import Answer
-from matchopt.judge import Judge, certified
 from matchopt.run import Run, gap_of
+from matchopt.run.answers import Answer
+from matchopt.run.judge import Judge, certified
 
 COST = np.array([[4.0, 1.0, 3.0], [2.0, 0.0, 5.0]])  # optimum 1 + 2 = 3
 INSTANCE = AssignmentInstance(COST)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from matchopt.messages import HEADER, MAGIC, BadMessage, Frames, Message, encode, read_message, write_all
+from matchopt.run.messages import HEADER, MAGIC, BadMessage, Frames, Message, encode, read_message, write_all
 
 FACTS = st.dictionaries(st.text(), st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text())
 ARRAYS = st.dictionaries(

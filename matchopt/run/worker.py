@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from matchopt.descent import Descent, solve_parts, warm_up
 from matchopt.errors import MissingExtra, PluginError, Refused
 from matchopt.instances import INSTANCES, SOLUTIONS, Parts, Provenance, Solution
-from matchopt.messages import LOST_LINE, Message, encode, read_message, write_all
 from matchopt.options import make_solver
 from matchopt.plugins import import_file, load_plugins
+from matchopt.run.descent import Descent, solve_parts, warm_up
+from matchopt.run.messages import LOST_LINE, Message, encode, read_message, write_all
 from matchopt.solver import Solver
 
 MEMORY_SLACK = 2**29  # memory a process reserves and never touches: code, stacks of threads, arenas

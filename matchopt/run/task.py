@@ -13,7 +13,7 @@ from matchopt.errors import InvalidOption, InvalidSolution, PluginError
 from matchopt.instances import SOLUTIONS, Instance, Solution
 from matchopt.options import OptionValue, option_values
 from matchopt.plugins import load_plugins
-from matchopt.record import Number
+from matchopt.run.record import Number
 from matchopt.solver import Solver
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from matchopt.errors import InvalidSolution
 from matchopt.instances import SOLUTIONS, Instance, Parts, Solution
-from matchopt.messages import LOST_LINE, BadMessage, Message
-from matchopt.process import WorkerProcess, signal_name
+from matchopt.run.messages import LOST_LINE, BadMessage, Message
+from matchopt.run.process import WorkerProcess, signal_name
 from matchopt.solver import Limit, Status
 
 

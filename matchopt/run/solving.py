@@ -1,4 +1,4 @@
-"""One solve in a process of its own: limits enforced, incumbents kept, everything checked, one record at the end."""
+"""Solving one instance, or many: arguments checked, processes shared out."""
 
 import os
 import threading
@@ -8,14 +8,10 @@ from pathlib import Path
 
 from matchopt.instances import Instance, Solution
 from matchopt.options import OptionValue
-from matchopt.perform import OnIncumbent as OnIncumbent
-from matchopt.perform import perform, perform_guarded
-from matchopt.record import Incumbent as Incumbent
-from matchopt.record import Number
-from matchopt.record import Run as Run
-from matchopt.record import gap_of as gap_of
+from matchopt.run.perform import OnIncumbent, perform, perform_guarded
+from matchopt.run.record import Number, Run
+from matchopt.run.task import Task
 from matchopt.solver import Solver
-from matchopt.task import Task as Task
 
 
 def solve(

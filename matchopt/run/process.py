@@ -9,13 +9,12 @@ import sys
 import threading
 from collections.abc import Generator, Iterator
 from types import TracebackType
-from typing import Self
 
-from matchopt.messages import BadMessage, Frames, Message, encode, write_all
-from matchopt.watchdog import Watchdog
+from matchopt.run.messages import BadMessage, Frames, Message, encode, write_all
+from matchopt.run.watchdog import Watchdog
 
 # The host's search path goes along, so that the worker finds what the host finds, and nothing in the current folder.
-_START = "import sys; sys.path[:] = sys.argv[3].split(sys.argv[4]); from matchopt.worker import main; main({}, {})"
+_START = "import sys; sys.path[:] = sys.argv[3].split(sys.argv[4]); from matchopt.run.worker import main; main({}, {})"
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -78,7 +77,7 @@ class WorkerProcess:
         os.set_blocking(self._log_fd, False)
         self.watchdog = Watchdog(self._process.pid, memory)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "WorkerProcess":
         self.watchdog.start()
         return self
 

@@ -9,17 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from matchopt.answers import Answer, read_answer, read_ending, read_solution
 from matchopt.check import check
 from matchopt.errors import InvalidSolution, MatchoptError
 from matchopt.instances import Instance, Parts
-from matchopt.judge import Judge, Verdict, certified
-from matchopt.messages import Message
-from matchopt.process import Stopped, WorkerProcess
-from matchopt.record import Incumbent, Run, gap_of
+from matchopt.run.answers import Answer, read_answer, read_ending, read_solution
+from matchopt.run.judge import Judge, Verdict, certified
+from matchopt.run.messages import Message
+from matchopt.run.process import Stopped, WorkerProcess
+from matchopt.run.record import Incumbent, Run, gap_of
+from matchopt.run.task import SolverReference, Task, refer
+from matchopt.run.watchdog import MEMORY_SHARE, free_memory
 from matchopt.solver import Limit, Solver, Status
-from matchopt.task import SolverReference, Task, refer
-from matchopt.watchdog import MEMORY_SHARE, free_memory
 
 CHECK_SECONDS = 0.1  # of one batch of incumbents; past it only the batch's last is checked, so the solver need not wait
 OnIncumbent = Callable[[Incumbent], None]

@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass, replace
 
-from matchopt.answers import Answer
 from matchopt.check import Report, check
 from matchopt.errors import Refused
 from matchopt.instances import Instance, Solution
-from matchopt.record import Incumbent, Number
+from matchopt.run.answers import Answer
+from matchopt.run.record import Incumbent, Number
 from matchopt.solver import Limit, Status
 
 ROUNDING = 1e-6  # relative: engines that work with tolerances give bounds that exceed the optimum by as much
