@@ -147,7 +147,7 @@ def check_solver(context: click.Context, name: str, options: tuple[tuple[str, st
 
 def _run_kit(request: dict[str, Any], time_limit: float) -> int:
     """Run the kit in a child process, which does not outlive this one; returns the exit status."""
-    from matchopt.process import signal_name
+    from matchopt.run.process import signal_name
 
     with tempfile.TemporaryDirectory(prefix="matchopt-") as folder:
         log = Path(folder) / "checks"
