@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int, Shaped
 
 from matchopt.certify.certificate import Certificate
 from matchopt.certify.entries import DenseEntries, Entries, SparseEntries
@@ -42,12 +43,14 @@ def certify_assignment(instance: AssignmentInstance, solution: Assignment, secon
 class Proof:
     """The best assignment met, its costs row by row, and the last potentials."""
 
-    col_of: np.ndarray
-    own: np.ndarray
+    col_of: Int[np.ndarray, " rows"]
+    own: Shaped[np.ndarray, " rows"]
     ended: Potentials
 
 
-def prove(entries: Entries, col_of: np.ndarray, own: np.ndarray, deadline: float) -> Proof:
+def prove(
+    entries: Entries, col_of: Int[np.ndarray, " rows"], own: Shaped[np.ndarray, " rows"], deadline: float
+) -> Proof:
     """Prove an assignment optimal, or improve it until one is or the time is up."""
     slack: float = 0  # an int: int64 labels must stay exact
     sought = False
@@ -68,7 +71,7 @@ def prove(entries: Entries, col_of: np.ndarray, own: np.ndarray, deadline: float
             sought, (col_of, own) = True, _engine(entries, col_of, own)
 
 
-def dual_bound(entries: Entries, v: np.ndarray) -> float | int:
+def dual_bound(entries: Entries, v: Shaped[np.ndarray, " cols"]) -> float | int:
     """The bound that potentials v <= 0 prove; floats are rounded down by more than all rounding errors."""
     u = entries.row_minima(v)
     value = exact_sum(u) + exact_sum(v)
@@ -79,19 +82,19 @@ def dual_bound(entries: Entries, v: np.ndarray) -> float | int:
     return float(value - 8.0 * HALF_ULP * size)
 
 
-def rounding_allowance(own: np.ndarray, v: np.ndarray) -> float:
+def rounding_allowance(own: Shaped[np.ndarray, " rows"], v: Shaped[np.ndarray, " cols"]) -> float:
     """What rounding may leave between an optimal float assignment and its dual bound; 0 on integers."""
     if own.dtype.kind != "f" or len(own) == 0:
         return 0.0
     return ALLOWED * (math.fsum(np.abs(own)) + len(own) * float(np.abs(v).max()))
 
 
-def exact_sum(values: np.ndarray) -> float | int:
+def exact_sum(values: Shaped[np.ndarray, " any"]) -> float | int:
     """The sum: correctly rounded for floats, exact for integers."""
     return math.fsum(values) if values.dtype.kind == "f" else sum(values.tolist())
 
 
-def own_costs(entries: Entries, col_of: np.ndarray) -> np.ndarray:
+def own_costs(entries: Entries, col_of: Int[np.ndarray, " rows"]) -> Shaped[np.ndarray, " rows"]:
     """The cost of every row on its column.
 
     Raises
@@ -126,7 +129,9 @@ def _entries(instance: AssignmentInstance) -> Entries:
     return SparseEntries(starts, instance.indices[allowed], cost[allowed], instance.n_cols)
 
 
-def _engine(entries: Entries, col_of: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _engine(
+    entries: Entries, col_of: Int[np.ndarray, " rows"], own: Shaped[np.ndarray, " rows"]
+) -> tuple[Int[np.ndarray, " rows"], Shaped[np.ndarray, " rows"]]:
     """An assignment from SciPy where that is cheaper than `col_of`; nothing is believed but its recomputed cost."""
     found = _scipy_assignment(entries)
     if found is not None and len(found) == len(col_of):
@@ -136,7 +141,7 @@ def _engine(entries: Entries, col_of: np.ndarray, own: np.ndarray) -> tuple[np.n
     return col_of, own
 
 
-def _scipy_assignment(entries: Entries) -> np.ndarray | None:
+def _scipy_assignment(entries: Entries) -> Int[np.ndarray, " rows"] | None:
     if isinstance(entries, DenseEntries) and entries.cost.size <= MOST_DENSE:
         from scipy.optimize import linear_sum_assignment
 

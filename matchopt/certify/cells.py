@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,13 +17,15 @@ class Cells:
     first, last : the usable cells of neuron j are first[j] .. last[j] - 1.
     """
 
-    value: np.ndarray
-    noise: np.ndarray | None
-    first: np.ndarray
-    last: np.ndarray
+    value: Float[np.ndarray, "neurons cells"]
+    noise: Float[np.ndarray, "neurons cells"] | None
+    first: Int[np.ndarray, " neurons"]
+    last: Int[np.ndarray, " neurons"]
 
 
-def nearest(cells: Cells, j: int, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def nearest(
+    cells: Cells, j: int, weights: Float[np.ndarray, " weights"]
+) -> tuple[Int[np.ndarray, " weights"], Float[np.ndarray, " weights"]]:
     """For each of the ascending `weights` the cheapest usable cell of neuron `j`, and its (a - x)^2 + noise.
 
     The neuron must have a usable cell.
@@ -43,7 +46,9 @@ def nearest(cells: Cells, j: int, weights: np.ndarray) -> tuple[np.ndarray, np.n
     return picked, distance * distance + noise[picked]
 
 
-def _envelope(slope: list[float], height: list[float]) -> tuple[np.ndarray, np.ndarray]:
+def _envelope(
+    slope: list[float], height: list[float]
+) -> tuple[Int[np.ndarray, " lines"], Float[np.ndarray, " crossings"]]:
     """The lines height - 2 a slope (slopes ascending) that are lowest somewhere, and the points where they cross."""
     on: list[int] = []
     crossings: list[float] = []  # where line on[n + 1] takes over from line on[n]

@@ -4,6 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Int, Shaped
+
+Number = float | int  # spelled out: run-time type checks take no int for a float
+
+# The columns a relaxation improves, their new values, and the rows that give them.
+Improved = tuple[Int[np.ndarray, " better"], Shaped[np.ndarray, " better"], Int[np.ndarray, " better"]]
 
 CHUNK = 2**15  # entries handled at once: 256 KiB, so that a block stays in the second-level cache
 
@@ -17,7 +23,7 @@ class DenseEntries:
     cost : shape (rows, cols), of floats (inf forbids), integers, or Python integers in an object array.
     """
 
-    cost: np.ndarray
+    cost: Shaped[np.ndarray, "rows cols"]
 
     @property
     def n_rows(self) -> int:
@@ -29,7 +35,13 @@ class DenseEntries:
         """Number of columns."""
         return int(self.cost.shape[1])
 
-    def relax(self, rows: np.ndarray, offset: np.ndarray, v: np.ndarray, slack: int | float) -> tuple[np.ndarray, ...]:  # noqa: PYI041  # checked at run time
+    def relax(
+        self,
+        rows: Int[np.ndarray, " some"],
+        offset: Shaped[np.ndarray, " some"],
+        v: Shaped[np.ndarray, " cols"],
+        slack: Number,
+    ) -> Improved:
         """Columns k where min over `rows` of offset[i] + c[i,k] is below v[k] - slack, these minima, and their rows."""
         step = min(max(1, CHUNK // max(1, self.n_cols)), len(rows))
         best, chunk_of = v.copy(), np.zeros(self.n_cols, np.int64)
@@ -46,18 +58,20 @@ class DenseEntries:
         chosen = members[values.argmin(axis=0), np.arange(len(columns))] if len(columns) else members[0]
         return columns, best[columns], rows[chosen]
 
-    def row_minima(self, v: np.ndarray) -> np.ndarray:
+    def row_minima(self, v: Shaped[np.ndarray, " cols"]) -> Shaped[np.ndarray, " rows"]:
         """u[i] = min over k of c[i,k] - v[k]; every row must have an entry."""
         step = max(1, CHUNK // max(1, self.n_cols))
         parts = [(self.cost[start : start + step] - v).min(axis=1) for start in range(0, self.n_rows, step)]
         return np.concatenate(parts) if parts else np.zeros(0, self.cost.dtype)
 
-    def at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray | None:
+    def at(
+        self, rows: Int[np.ndarray, " pairs"], cols: Int[np.ndarray, " pairs"]
+    ) -> Shaped[np.ndarray, " pairs"] | None:
         """The costs c[rows, cols]; None when a pair is forbidden."""
         found: np.ndarray = self.cost[rows, cols]
         return None if found.dtype.kind == "f" and bool(np.isposinf(found).any()) else found
 
-    def _rows(self, rows: np.ndarray, start: int, step: int) -> np.ndarray:
+    def _rows(self, rows: Int[np.ndarray, " some"], start: int, step: int) -> Shaped[np.ndarray, "block cols"]:
         block: np.ndarray = (
             self.cost[start : start + step] if len(rows) == self.n_rows else self.cost[rows[start : start + step]]
         )
@@ -76,9 +90,9 @@ class SparseEntries:
     n_cols : number of columns.
     """
 
-    indptr: np.ndarray
-    indices: np.ndarray
-    cost: np.ndarray
+    indptr: Int[np.ndarray, " rows_and_one"]
+    indices: Int[np.ndarray, " pairs"]
+    cost: Shaped[np.ndarray, " pairs"]
     n_cols: int
 
     @property
@@ -87,17 +101,23 @@ class SparseEntries:
         return len(self.indptr) - 1
 
     @cached_property
-    def _row_of(self) -> np.ndarray:
+    def _row_of(self) -> Int[np.ndarray, " pairs"]:
         return np.repeat(np.arange(self.n_rows), np.diff(self.indptr))
 
     @cached_property
-    def _by_column(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _by_column(self) -> tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " used"], Int[np.ndarray, " used"]]:
         """The entries in column order, the columns that have any, and where each begins in that order."""
         order = np.argsort(self.indices, kind="stable")
         columns, starts = np.unique(self.indices[order], return_index=True)
         return order, columns, starts
 
-    def relax(self, rows: np.ndarray, offset: np.ndarray, v: np.ndarray, slack: int | float) -> tuple[np.ndarray, ...]:  # noqa: PYI041  # checked at run time
+    def relax(
+        self,
+        rows: Int[np.ndarray, " some"],
+        offset: Shaped[np.ndarray, " some"],
+        v: Shaped[np.ndarray, " cols"],
+        slack: Number,
+    ) -> Improved:
         """Columns k where min over `rows` of offset[i] + c[i,k] is below v[k] - slack, these minima, and their rows."""
         best = v.copy()
         if len(rows) == self.n_rows:
@@ -120,13 +140,15 @@ class SparseEntries:
         found = np.flatnonzero(improved)
         return found, best[found], row_at[found]
 
-    def row_minima(self, v: np.ndarray) -> np.ndarray:
+    def row_minima(self, v: Shaped[np.ndarray, " cols"]) -> Shaped[np.ndarray, " rows"]:
         """u[i] = min over k of c[i,k] - v[k]; every row must have an entry."""
         if self.n_rows == 0:
             return np.zeros(0, self.cost.dtype)
         return np.asarray(np.minimum.reduceat(self.cost - v[self.indices], self.indptr[:-1]))
 
-    def at(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray | None:
+    def at(
+        self, rows: Int[np.ndarray, " pairs"], cols: Int[np.ndarray, " pairs"]
+    ) -> Shaped[np.ndarray, " pairs"] | None:
         """The costs c[rows, cols]; None when a pair is forbidden."""
         keys, wanted = self._row_of * self.n_cols + self.indices, rows * self.n_cols + cols
         places = np.searchsorted(keys, wanted)

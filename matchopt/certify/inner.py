@@ -6,6 +6,7 @@ elsewhere each pair is a small assignment problem.
 """
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from matchopt.certify.cells import Cells
 from matchopt.certify.separable import Separable
@@ -13,7 +14,9 @@ from matchopt.certify.separable import Separable
 BLOCK = 2**18  # numbers per array of the dynamic program: 2 MiB
 
 
-def exact_costs(problem: Separable, rows: np.ndarray, neurons: np.ndarray) -> np.ndarray:
+def exact_costs(
+    problem: Separable, rows: Int[np.ndarray, " pairs"], neurons: Int[np.ndarray, " pairs"]
+) -> Float[np.ndarray, " pairs"]:
     """The least cost of rows[p] on neurons[p], over all gains; inf where the row does not fit."""
     best = np.full(len(rows), np.inf)
     fan_in = problem.fan_in[rows]
@@ -41,7 +44,9 @@ def window(problem: Separable, n: int) -> int:
     return min(2 * n, band) if problem.cells[0].noise is None else band
 
 
-def _in_order(problem: Separable, cells: Cells, rows: np.ndarray, neurons: np.ndarray, n: int) -> np.ndarray:
+def _in_order(
+    problem: Separable, cells: Cells, rows: Int[np.ndarray, " pairs"], neurons: Int[np.ndarray, " pairs"], n: int
+) -> Float[np.ndarray, " pairs"]:
     """The dynamic program for rows of fan-in `n`.
 
     least[w] is the least cost of the weights so far with cells before number base + w only, one column per pair.
@@ -72,7 +77,13 @@ def _in_order(problem: Separable, cells: Cells, rows: np.ndarray, neurons: np.nd
     return _scaled(least[-1], problem.factor[problem.starts[rows]])
 
 
-def _windows(problem: Separable, cells: Cells, weight: np.ndarray, neurons: np.ndarray, width: int) -> np.ndarray:
+def _windows(
+    problem: Separable,
+    cells: Cells,
+    weight: Float[np.ndarray, "weights pairs"],
+    neurons: Int[np.ndarray, " pairs"],
+    width: int,
+) -> Int[np.ndarray, "weights pairs"]:
     """First cell of each weight's window, shape (n, pairs), never falling from one weight to the next."""
     n = len(weight)
     low = np.zeros(n, np.int64) if problem.drop else np.arange(n)
@@ -87,11 +98,11 @@ def _windows(problem: Separable, cells: Cells, weight: np.ndarray, neurons: np.n
     return np.clip(place - n, low[:, None], high[:, None])
 
 
-def _scaled(cost: np.ndarray, factor: np.ndarray) -> np.ndarray:
+def _scaled(cost: Float[np.ndarray, " pairs"], factor: Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " pairs"]:
     return np.where(np.isposinf(cost), np.inf, factor * np.where(np.isposinf(cost), 0.0, cost))
 
 
-def matching(problem: Separable, cells: Cells, row: int, neuron: int) -> np.ndarray:
+def matching(problem: Separable, cells: Cells, row: int, neuron: int) -> Float[np.ndarray, " connections"]:
     """The costs of the row's connections in an optimal matching, by SciPy's assignment; [inf] where it does not fit."""
     from scipy.optimize import linear_sum_assignment
 

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from matchopt.certify.assignment import HALF_ULP, Proof, dual_bound, prove
 from matchopt.certify.certificate import Certificate
@@ -29,17 +30,17 @@ class _Table:
     """Lower bounds on all pairs, and which of them are exact; both arrays are updated in place."""
 
     problem: Separable
-    bounds: np.ndarray
-    exact: np.ndarray
+    bounds: Float[np.ndarray, "rows neurons"]
+    exact: Bool[np.ndarray, "rows neurons"]
 
-    def settle(self, rows: np.ndarray, neurons: np.ndarray) -> None:
+    def settle(self, rows: Int[np.ndarray, " pairs"], neurons: Int[np.ndarray, " pairs"]) -> None:
         """Make these pairs exact."""
         open_ = ~self.exact[rows, neurons]
         rows, neurons = rows[open_], neurons[open_]
         self.bounds[rows, neurons] = exact_costs(self.problem, rows, neurons)
         self.exact[rows, neurons] = True
 
-    def work(self, rows: np.ndarray) -> np.ndarray:
+    def work(self, rows: Int[np.ndarray, " pairs"]) -> Int[np.ndarray, " pairs"]:
         """What it takes to make a pair of each of these rows exact."""
         steps = [n * (window(self.problem, n) + 1) for n in range(int(self.problem.fan_in.max(initial=0)) + 1)]
         each = np.where(self.problem.uniform, np.array(steps)[self.problem.fan_in], SMALL_ASSIGNMENT)
@@ -99,7 +100,7 @@ def _rounding(problem: Separable, objective: float, proof: Proof | None = None) 
     return HALF_ULP * (64 + 4 * int(problem.fan_in.max(initial=0))) * size
 
 
-def _exhibited(table: _Table, neuron_of: np.ndarray) -> float:
+def _exhibited(table: _Table, neuron_of: Int[np.ndarray, " rows"]) -> float:
     """The cost of the mapping with these neurons and optimal cells, recomputed connection by connection."""
     costs: list[float] = []
     for i, j in enumerate(neuron_of.tolist()):
@@ -108,7 +109,7 @@ def _exhibited(table: _Table, neuron_of: np.ndarray) -> float:
     return math.fsum(costs)
 
 
-def _connection_costs(instance: LayerInstance, mapping: LayerMapping) -> np.ndarray:
+def _connection_costs(instance: LayerInstance, mapping: LayerMapping) -> Float[np.ndarray, " terms"]:
     """What every wire, and every connection without one, adds to the objective.
 
     Raises
@@ -150,5 +151,5 @@ def _refuse_infeasible(instance: LayerInstance, mapping: LayerMapping) -> None:
         raise Refused("the mapping is not feasible, so there is nothing to prove; matchopt.check tells why")
 
 
-def _distinct_below(values: np.ndarray, end: int) -> bool:
+def _distinct_below(values: Int[np.ndarray, " any"], end: int) -> bool:
     return bool(((values >= 0) & (values < end)).all()) and len(np.unique(values)) == len(values)

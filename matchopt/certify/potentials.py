@@ -11,8 +11,9 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int, Shaped
 
-from matchopt.certify.entries import Entries
+from matchopt.certify.entries import Entries, Number
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,10 @@ class Potentials:
     rows, cols : rows that a negative cycle or path moves and the columns they move to; empty without one.
     """
 
-    v: np.ndarray
+    v: Shaped[np.ndarray, " cols"]
     fixed: bool
-    rows: np.ndarray
-    cols: np.ndarray
+    rows: Int[np.ndarray, " moves"]
+    cols: Int[np.ndarray, " moves"]
 
 
 @dataclass
@@ -39,17 +40,17 @@ class _Tree:
     The column n_cols stands for "no predecessor"; there the arc's length is the label itself.
     """
 
-    row: np.ndarray
-    column: np.ndarray
-    length: np.ndarray
+    row: Int[np.ndarray, " cols"]
+    column: Int[np.ndarray, " cols_and_one"]
+    length: Shaped[np.ndarray, " cols_and_one"]
 
     @classmethod
-    def rooted(cls, v: np.ndarray) -> "_Tree":
+    def rooted(cls, v: Shaped[np.ndarray, " cols"]) -> "_Tree":
         size = len(v)
         zero = v[:1] - v[:1] if size else np.zeros(1)
         return cls(np.full(size, -1), np.full(size + 1, size), np.concatenate([v, zero]))
 
-    def labels(self) -> tuple[np.ndarray, np.ndarray]:
+    def labels(self) -> tuple[Shaped[np.ndarray, " cols"], Int[np.ndarray, " cycles"]]:
         """The length of every column's path from its root by pointer doubling, and a column of each cycle met."""
         size = len(self.row)
         sums, ahead = self.length.copy(), self.column.copy()
@@ -58,7 +59,7 @@ class _Tree:
             ahead = ahead[ahead]
         return sums[:size], np.unique(ahead[:size][ahead[:size] != size])
 
-    def trace(self, column: int) -> tuple[np.ndarray, np.ndarray]:
+    def trace(self, column: int) -> tuple[Int[np.ndarray, " moves"], Int[np.ndarray, " moves"]]:
         """The moves (rows, columns) of the path that ends in `column`, or of the cycle through it."""
         rows: list[int] = []
         cols: list[int] = []
@@ -72,9 +73,9 @@ class _Tree:
 
 def potentials(
     entries: Entries,
-    col_of: np.ndarray,
-    own: np.ndarray,
-    slack: int | float,  # noqa: PYI041  # checked at run time, where an int is no float
+    col_of: Int[np.ndarray, " rows"],
+    own: Shaped[np.ndarray, " rows"],
+    slack: Number,
     deadline: float,
 ) -> Potentials:
     """Search potentials for an assignment.

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from matchopt.certify.cells import Cells, nearest
 from matchopt.errors import Refused
 from matchopt.instances import LayerInstance, OutputError
 
+MOST_NUMBER = 1e60  # a product of five such numbers, added up over a layer, stays finite
 MOST_PAIRS = 2**26  # entries of the table of pairs: 512 MiB
 
 
@@ -33,25 +35,25 @@ class Separable:
     n_rows : number of target rows.
     """
 
-    row_of: np.ndarray
-    weight: np.ndarray
-    factor: np.ndarray
+    row_of: Int[np.ndarray, " connections"]
+    weight: Float[np.ndarray, " connections"]
+    factor: Float[np.ndarray, " connections"]
     drop: bool
     cells: tuple[Cells, ...]
     n_rows: int
 
     @cached_property
-    def fan_in(self) -> np.ndarray:
+    def fan_in(self) -> Int[np.ndarray, " rows"]:
         """Connections of each row."""
         return np.bincount(self.row_of, minlength=self.n_rows)
 
     @cached_property
-    def starts(self) -> np.ndarray:
+    def starts(self) -> Int[np.ndarray, " rows_and_one"]:
         """First connection of each row, and the number of connections."""
         return np.concatenate([[0], np.cumsum(self.fan_in)])
 
     @cached_property
-    def uniform(self) -> np.ndarray:
+    def uniform(self) -> Bool[np.ndarray, " rows"]:
         """Whether importance is constant within each row."""
         differs = (np.diff(self.factor) != 0) & (np.diff(self.row_of) == 0)
         return np.asarray(np.bincount(self.row_of[1:][differs], minlength=self.n_rows) == 0)
@@ -67,12 +69,12 @@ class Separable:
         return int(self.cells[0].value.shape[1])
 
     @cached_property
-    def unrealised(self) -> np.ndarray:
+    def unrealised(self) -> Float[np.ndarray, " connections"]:
         """q * a^2, the cost of dropping each connection."""
         return np.asarray(self.factor * self.weight * self.weight)
 
     @cached_property
-    def dropped(self) -> np.ndarray:
+    def dropped(self) -> Float[np.ndarray, " rows"]:
         """The cost of each row without any cell."""
         return np.bincount(self.row_of, self.unrealised, minlength=self.n_rows).astype(np.float64)
 
@@ -110,11 +112,21 @@ def _refuse(instance: LayerInstance) -> None:
         "the gain is free in an interval": rules.gains.is_interval,
         "a tunable budget couples the rows": rules.tunable > 0,
         "the inputs are correlated": isinstance(objective, OutputError) and not objective.is_diagonal,
+        f"it has numbers beyond {MOST_NUMBER:.0e}": _largest(instance) > MOST_NUMBER,
         f"it has more than {MOST_PAIRS} pairs": instance.n_rows * instance.hardware.n_neurons > MOST_PAIRS,
     }
     for reason, holds in reasons.items():
         if holds:
             raise Refused(f"no independent proof of a bound on this layer is known here: {reason}")
+
+
+def _largest(instance: LayerInstance) -> float:
+    target, hardware, objective = instance.target, instance.hardware, instance.objective
+    arrays = [target.weights, target.importance, hardware.weights, hardware.variance]
+    arrays.append(np.array(instance.rules.gains.values or ()))
+    if isinstance(objective, OutputError):
+        arrays.append(objective.second_moments.diagonal())
+    return max(float(np.abs(array).max(initial=0.0)) for array in arrays)
 
 
 def _sorted_cells(instance: LayerInstance, gains: tuple[float, ...]) -> tuple[Cells, ...]:
@@ -137,7 +149,9 @@ def _sorted_cells(instance: LayerInstance, gains: tuple[float, ...]) -> tuple[Ce
     return tuple(found)
 
 
-def pair_bounds(problem: Separable, deadline: float) -> tuple[np.ndarray, np.ndarray]:
+def pair_bounds(
+    problem: Separable, deadline: float
+) -> tuple[Float[np.ndarray, "rows neurons"], Bool[np.ndarray, "rows neurons"]]:
     """Lower bounds on all pairs, each connection taking its cheapest cell, and where they are exact.
 
     A bound is exact where the cheapest cells are all different: then the relaxed choice is a matching. Neurons that
@@ -171,7 +185,9 @@ def pair_bounds(problem: Separable, deadline: float) -> tuple[np.ndarray, np.nda
     return np.ascontiguousarray(bounds.T), np.ascontiguousarray(exact.T)
 
 
-def _row_sums(problem: Separable, picked: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _row_sums(
+    problem: Separable, picked: Int[np.ndarray, " connections"], cost: Float[np.ndarray, " connections"]
+) -> tuple[Float[np.ndarray, " rows"], Int[np.ndarray, " rows"]]:
     """Cost of each row, and how many neighbours in it want the same cell.
 
     The cheapest cell rises with the weight, and the weights that would rather be dropped than take a given cell form a

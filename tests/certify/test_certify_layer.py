@@ -216,12 +216,13 @@ REFUSED = {
         Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2))), objective=OutputError(np.ones((2, 2)))
     ),
 }
+REFUSED["numbers beyond"] = LayerInstance(Target.from_dense(np.eye(2) * 1e200), Hardware(np.ones((2, 2))))
 IDENTITY = LayerMapping(np.array([0, 1]), np.array([0, 1, 2]), np.array([0, 1]), np.array([0, 1]))
 
 
 @pytest.mark.parametrize("reason", REFUSED)
-def test_layers_that_do_not_separate_are_refused(reason: str) -> None:
-    """The refusal names what couples the layer, for both bounds."""
+def test_layers_without_a_proof_are_refused(reason: str) -> None:
+    """The refusal names what stands in the way, for both bounds."""
     with pytest.raises(Refused, match=reason):
         certify(REFUSED[reason], IDENTITY)
     with pytest.raises(Refused, match=reason):
@@ -270,6 +271,18 @@ def test_networks_add_up() -> None:
     with pytest.raises(Refused, match=r"layer 1.*interval"):
         gains = replace(second, rules=Rules(gains=Gains.interval(1.0, 2.0)))
         certify(replace(network, layers=(first, gains)), NetworkMapping((one[0][1], two[0][1])))
+
+
+def test_empty_layers() -> None:
+    """No rows cost nothing, proved; so does a row without connections; without cells everything must be dropped."""
+    nobody = LayerMapping(np.zeros(0, int), np.zeros(1, int), np.zeros(0, int), np.zeros(0, int))
+    empty = LayerInstance(Target.from_dense(np.zeros((0, 2))), Hardware(np.ones((2, 2))))
+    assert (certify(empty, nobody).optimal, relaxed_bound(empty)) == (True, 0.0)
+    unwired = LayerMapping(np.array([1]), np.zeros(2, int), np.zeros(0, int), np.zeros(0, int))
+    assert certify(LayerInstance(Target.from_dense(np.zeros((1, 2))), Hardware(np.ones((2, 2)))), unwired).optimal
+    dropped = LayerInstance(Target.from_dense(np.array([[1.0, 2.0]])), Hardware(np.ones((2, 0))), Rules(drop=True))
+    assert certify(dropped, unwired).optimal
+    assert relaxed_bound(dropped) == pytest.approx(5.0)
 
 
 def test_a_layer_of_lenet_is_proved_quickly() -> None:
