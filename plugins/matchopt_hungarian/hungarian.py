@@ -123,11 +123,12 @@ def _float_pairs(instance: AssignmentInstance) -> tuple[np.ndarray, np.ndarray, 
 
 def _bound(instance: AssignmentInstance, col_of: np.ndarray) -> float:
     """The optimum, rounded down where it is no float; on floats less the engine's rounding, one ulp a row."""
-    if instance.indptr is None:
-        costs = instance.cost[np.arange(instance.n_rows), col_of]
+    rows = np.arange(instance.n_rows)
+    if instance.indptr is None or instance.indices is None:
+        costs = instance.cost[rows, col_of]
     else:
-        rows = (instance.row(i) for i in range(instance.n_rows))
-        costs = np.array([cost[np.searchsorted(at, j)] for (at, cost), j in zip(rows, col_of, strict=True)])
+        keys = np.repeat(rows, np.diff(instance.indptr)) * instance.n_cols + instance.indices
+        costs = instance.cost[np.searchsorted(keys, rows * instance.n_cols + col_of)]
     if instance.is_integral:
         total = sum(costs.tolist())
         return float(total) if int(float(total)) <= total else math.nextafter(float(total), -math.inf)
