@@ -50,7 +50,7 @@ class Plan:
     regimes: tuple[Regime, ...]
     seed: int
     law: str = "gaussian"
-    seconds: float = 20.0
+    seconds: float = 25.0
     full: bool = True
 
     def __post_init__(self) -> None:
