@@ -21,7 +21,7 @@ inf = math.inf
 
 
 @given(seed=seeds)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_bounds_stay_valid_under_coarse_scaling(seed: int) -> None:
     """With only 20 bits for the objective, no bound passes the enumerated optimum, during the search or at its end."""
     instance = whole_program(np.random.default_rng(seed))
@@ -34,7 +34,7 @@ def test_bounds_stay_valid_under_coarse_scaling(seed: int) -> None:
 
 
 @given(seed=seeds, bits=st.integers(4, 53))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 def test_the_loss_covers_the_rounding(seed: int, bits: int) -> None:
     """For random points with at most one of each group: coefficients @ x / scale - loss <= cost @ x, in fractions."""
     rng = np.random.default_rng(seed)
@@ -90,7 +90,7 @@ def test_bounds_are_taken_from_rows() -> None:
 
 
 @given(seed=seeds)
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 def test_derived_bounds_cut_off_nothing(seed: int) -> None:
     """Bounds removed and derived again hold at every point that the rows allow."""
     rng = np.random.default_rng(seed)

@@ -27,7 +27,7 @@ def cheapest_pairs(cost: np.ndarray) -> list[int]:
 
 
 @given(seed=seeds, ties=st.booleans(), sparse=st.booleans())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_pairs_follow_the_definition(seed: int, ties: bool, sparse: bool) -> None:
     """Without forbidden pairs the result is that of picking the cheapest pair left, ties by row and column."""
     rng = np.random.default_rng(seed)
@@ -38,7 +38,7 @@ def test_pairs_follow_the_definition(seed: int, ties: bool, sparse: bool) -> Non
 
 
 @given(seed=seeds, costs=st.sampled_from(COSTS), sparse=st.booleans())
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 def test_pairs_find_a_solution_whenever_there_is_one(seed: int, costs: str, sparse: bool) -> None:
     """With forbidden pairs, rows left out are placed by moving others; INFEASIBLE only if enumeration agrees."""
     instance = assignment(np.random.default_rng(seed), costs, sparse=sparse)

@@ -22,7 +22,7 @@ seeds = st.integers(0, 2**32 - 1)
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("sparse", [False, True])
 @given(seed=seeds, costs=st.sampled_from(COSTS))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 def test_equals_enumeration(engine: str, sparse: bool, seed: int, costs: str) -> None:
     """Every engine finds the enumerated optimum, exactly on integers, and infeasible is what enumeration finds so."""
     instance = assignment(np.random.default_rng(seed), costs, sparse=sparse)

@@ -25,7 +25,7 @@ def point(result: Result) -> list[float]:
 
 @BOTH
 @given(seed=seeds)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_equals_enumeration(solver: Solver, seed: int) -> None:
     """On programs with thirds, tenths, tiny and huge costs: the enumerated optimum, a bound below it, or infeasible."""
     instance = whole_program(np.random.default_rng(seed))

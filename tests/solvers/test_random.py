@@ -14,7 +14,7 @@ from matchopt.testing import brute_force
 
 
 @given(seed=st.integers(0, 2**32 - 1), costs=st.sampled_from(COSTS), sparse=st.booleans())
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 def test_finds_a_solution_whenever_there_is_one(seed: int, costs: str, sparse: bool) -> None:
     """With forbidden pairs too, an assignment is found, or the instance is infeasible by enumeration."""
     instance = assignment(np.random.default_rng(seed), costs, sparse=sparse)

@@ -26,7 +26,7 @@ def layer(
 
 
 @given(seed=seeds)
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 def test_every_answer_keeps_every_rule(seed: int) -> None:
     """On random layers under random rules, shared buses and faults included, every mapping passes the checker."""
     instance = random_layer(np.random.default_rng(seed))
@@ -37,7 +37,7 @@ def test_every_answer_keeps_every_rule(seed: int) -> None:
 
 
 @given(seed=seeds)
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 def test_finds_a_mapping_whenever_there_is_one_with_free_routing(seed: int) -> None:
     """Without shared buses and budgets an unmapped layer is infeasible by enumeration."""
     instance = random_layer(np.random.default_rng(seed), shared=False, tunable=0, cells=1)
