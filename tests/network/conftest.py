@@ -2,11 +2,18 @@
 
 import numpy as np
 import pytest
+import torch
 
 from matchopt.instances.network import DataReference
 from matchopt.network.data import ImageData, load_mnist
 
 WIDTHS = (784, 30, 20, 10)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Tiny products on two threads wait for each other a hundred times longer than they compute."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +23,7 @@ def mnist():
 
 @pytest.fixture(scope="session")
 def few_images(mnist):
-    return mnist.first(3_000, 1_000, 1_000)
+    return mnist.first(2_000, 500, 500)
 
 
 def toy_data(pixels=6, classes=3, train=40, seed=0):

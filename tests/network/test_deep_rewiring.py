@@ -24,7 +24,7 @@ def theta_of(model, rewiring):
     return model.values[: len(model.source)] * rewiring.sign
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.tuples(*[st.integers(2, 8)] * 4),
     st.lists(st.floats(0.01, 1.0), min_size=3, max_size=3),
@@ -55,7 +55,7 @@ def test_exactly_k_connections_after_every_step(widths, shares, alpha, noise, re
     assert [layer.n_connections for layer in model.network().layers] == budgets
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.tuples(*[st.integers(1, 9)] * 3), st.floats(0.01, 1.0), st.integers(0, 2**32))
 def test_start_is_distinct_sites_with_half_normal_theta(widths, share, seed):
     """Sites are drawn without replacement, theta is not negative, biases are zero."""
@@ -122,7 +122,7 @@ def test_reactivated_sites_are_uniform():
     model, rewiring = make((10, 10), [60], seed=3)
     rng = np.random.default_rng(4)
     counts, expected = np.zeros(100), np.zeros(100)
-    for _ in range(2_000):
+    for _ in range(1_500):
         slot = int(rng.integers(60))
         before = model.sites(0)
         gradient = np.zeros_like(model.gradient)

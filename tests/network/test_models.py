@@ -29,7 +29,7 @@ def by_autograd(network, images, labels):
     return loss.item(), [w.grad.numpy() for w in weights], [b.grad.numpy() for b in biases]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(SHAPES, st.integers(1, 20), st.integers(0, 2**32))
 def test_dense_gradient_is_that_of_autograd(widths, lanes, seed):
     """Loss and gradient of the dense model equal torch's autograd for every shape and batch."""
@@ -42,7 +42,7 @@ def test_dense_gradient_is_that_of_autograd(widths, lanes, seed):
     np.testing.assert_allclose(model.gradient, flat, rtol=1e-4, atol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(SHAPES, st.integers(1, 20), st.floats(0.0, 1.0), st.integers(0, 2**32))
 def test_connections_have_the_gradient_of_autograd(widths, lanes, share, seed):
     """Loss and gradient of a list of connections equal autograd on the full matrices, at the connections."""
@@ -59,7 +59,7 @@ def test_connections_have_the_gradient_of_autograd(widths, lanes, share, seed):
     np.testing.assert_allclose(model.gradient, flat[kept], rtol=1e-4, atol=1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(SHAPES, st.integers(0, 2**32))
 def test_connection_model_is_the_same_network(widths, seed):
     """From dense to connections and back, weights, mask and biases are equal; so they are in any order of sites."""
