@@ -141,3 +141,22 @@ def test_an_instance_is_no_network(tmp_path):
         load_network(tmp_path / "a.matchopt")
     with pytest.raises(FormatError):
         read_network(tmp_path / "a.matchopt")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4), st.integers(0, 3))
+def test_random_damage_never_gives_another_network(tmp_path_factory, flips, cut):
+    """Changed bytes end in a FormatError or, where they change nothing that counts, in the same network."""
+    path = tmp_path_factory.mktemp("fuzz") / "a"
+    network = random_network((4, 3, 2))
+    write_network(path, network)
+    raw = bytearray(path.read_bytes())
+    for at, value in flips:
+        raw[at % len(raw)] = value
+    path.write_bytes(bytes(raw[: len(raw) - cut]))
+    for reader in (load_network, read_network):
+        try:
+            found = reader(path)
+        except FormatError:
+            continue
+        assert same(found, network)
