@@ -73,7 +73,8 @@ class NetworkInstance(Instance):
     layers : the layers in order; each takes as many inputs as the one before has rows (one more with hardware biases).
     biases : digital, exact biases of each layer, shape (m,); None where biases are hardware weights, that is, where
         the last input of every layer is the constant 1 and its weights are mapped like all others.
-    tunable : one budget of fully tunable connections for the whole network, on top of the layers' own; None for none.
+    tunable : most fully tunable connections of the whole network, a limit besides each layer's own; None for no such
+        limit.
     task_loss : minimise this cross-entropy instead of the layers' errors; None for the sum of those.
     data : the data set the network was trained on; None if unknown.
     samples : sample inputs of the network (without the constant 1), shape (samples, inputs); None for none.
