@@ -28,7 +28,7 @@ class Progress:
         self._timer = threading.Timer(PATIENCE, self._show)
         self._timer.daemon = True
 
-    def __enter__(self) -> "Progress":  # noqa: PYI034  # the run-time type checks under test cannot read Self
+    def __enter__(self) -> "Progress":
         if sys.stderr.isatty():
             self._timer.start()
         return self

@@ -74,7 +74,7 @@ def solve_parts(descent: Descent) -> Result:
             if all(known is not None for known in best):
                 descent.report(_lift(way, best, part, number), way.lift_bound(bounds))
 
-        seconds = None if descent.seconds is None else descent.remaining() / (len(way.parts) - number)
+        seconds = None if descent.seconds is None else descent.remaining() * _share(way.parts[number:])
         start = starts[number] if starts else None
         limits = Limits(seconds, descent.iterations, descent.memory, descent.threads, start, on_incumbent)
         result = checked(solver.solve(part, limits, descent.rng), solver)
@@ -83,6 +83,12 @@ def solve_parts(descent: Descent) -> Result:
             break
         best[number], bounds[number] = result.solution, result.bound
     return _whole(way, results)
+
+
+def _share(parts: Sequence[Instance]) -> float:
+    """The first part's share of the time left: by the data it holds, for large parts take longer than small ones."""
+    sizes = [1 + sum(array.size for array in part.parts().arrays.values()) for part in parts]
+    return sizes[0] / sum(sizes)
 
 
 def warm_up(instance: Instance) -> None:
