@@ -51,7 +51,11 @@ def banded_noisy_cost(a, b, weights, cells, variance, n_cells, best):
 @inlined
 @no_type_check
 def drop_cost(a, b, weights, cells, variance, n_cells, best):
-    """Like `banded_noisy_cost`, but a target may stay without a cell at the cost of its square; any n_cells >= 0."""
+    """Like `banded_noisy_cost`, but a target may stay without a cell at the cost of its square.
+
+    Any n_cells >= 0; `variance` may be empty.
+    """
+    noisy = variance.size > 0
     for k in range(n_cells + 1):
         best[k] = 0.0  # best[k]: targets so far on the first k cells
     for e in range(a, b):
@@ -62,7 +66,7 @@ def drop_cost(a, b, weights, cells, variance, n_cells, best):
         best[0] = least
         for k in range(n_cells):
             difference = w - cells[k]
-            placed = before + (difference * difference + variance[k])
+            placed = before + (difference * difference + (variance[k] if noisy else 0.0))
             before = best[k + 1]
             least = min(least, min(placed, before + dropped))
             best[k + 1] = least

@@ -4,16 +4,10 @@ from typing import no_type_check
 
 import numpy as np
 
-from matchopt.kernels.banded import banded_cost, banded_noisy_cost
+from matchopt.kernels.banded import banded_cost, banded_noisy_cost, drop_cost
 from matchopt.kernels.compiled import inlined, inlined_sum
 from matchopt.kernels.runs import nearest_cost, resolve_conflicts
 from matchopt.kernels.small_assignment import DROPPED, assign, matched_cost
-
-# Cells looked at per target up to which the table of dynamic programming beats the other methods; measured on an
-# AMD EPYC 7003 (benches/kernel_ratios.py --crossover). A wrong value costs time only.
-BAND_BEATS_RUNS = 22
-BAND_BEATS_PATHS = 64
-TABLE_BEATS_PATHS = 40
 
 
 @inlined
@@ -21,12 +15,29 @@ TABLE_BEATS_PATHS = 40
 def row_cost(a, b, weights, importance, uniform, cells, variance, n_cells, drop, near, limit, conflicts, best, work):
     """Cost of the optimal matching, or any value >= `limit` where the optimum is at least that; spoils `near`."""
     n = b - a
-    if uniform and 0 < n <= n_cells:
-        if not drop and n_cells - n < BAND_BEATS_RUNS and variance.size == 0:
-            return importance[a] * banded_cost(a, b, weights, cells, n_cells, best)
-        if not drop and n_cells - n < BAND_BEATS_PATHS and variance.size > 0:
+    noisy = variance.size > 0
+    if uniform and n > 0 and (drop or n <= n_cells) and _table_is_faster(n, n_cells, noisy, drop):
+        if drop:
+            return importance[a] * drop_cost(a, b, weights, cells, variance, n_cells, best)
+        if noisy:
             return importance[a] * banded_noisy_cost(a, b, weights, cells, variance, n_cells, best)
+        return importance[a] * banded_cost(a, b, weights, cells, n_cells, best)
     return match_row(a, b, weights, importance, uniform, cells, variance, n_cells, drop, near, limit, conflicts, work)
+
+
+@inlined
+@no_type_check
+def _table_is_faster(n, n_cells, noisy, drop):
+    """Whether dynamic programming takes less time than the other method for the case.
+
+    Fitted to the tables of `python benches/kernel_ratios.py --crossover`, which give ns per target for each method, on
+    an AMD EPYC 7003. A wrong answer costs time only.
+    """
+    if drop:
+        return n_cells <= (45 if noisy else 15) + 3 * n // 2
+    if noisy:
+        return n_cells - n <= 90 + 3 * n // 2
+    return n_cells - n <= min(n + 4, 22 + n // 32)
 
 
 @inlined

@@ -68,7 +68,7 @@ class RowBlock:
 def row_blocks(
     target: Target, importance: Float[np.ndarray, " connections"] | None, most_rows: int = 4096
 ) -> list[RowBlock]:
-    """Split the target into blocks of at most `most_rows` consecutive rows.
+    """Split the target into blocks of at most `most_rows` (below 2^15) consecutive rows.
 
     Raises
     ------
@@ -169,8 +169,8 @@ def _block(target: Target, importance: Float[np.ndarray, " connections"], first:
     starts = target.indptr[first : last + 1] - start
     weights = target.weights[start:stop]
     by_weight = np.argsort(weights)
-    row = np.repeat(np.arange(last - first), np.diff(starts))
-    # Sorting the rows of `by_weight` stably leaves each row ascending.
+    # Sorting the rows of `by_weight` stably leaves each row ascending; numpy sorts 16-bit integers by radix.
+    row = np.repeat(np.arange(last - first, dtype=np.int16), np.diff(starts))
     by_row = np.argsort(row[by_weight], kind="stable")
     place = np.empty(len(weights), np.int32)
     place[by_row] = np.arange(len(weights), dtype=np.int32)
