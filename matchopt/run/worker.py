@@ -159,9 +159,9 @@ def _import_needs(cls: type[Solver]) -> None:
             importlib.import_module(module)
         except ImportError as cause:
             package = module.partition(".")[0]
-            if importlib.util.find_spec(package) is not None:
-                raise PluginError(f"solver {cls.name} cannot import {module}: {cause}") from cause
-            raise MissingExtra(f"solver {cls.name}", package, cls.extra) from cause
+            if isinstance(cause, ModuleNotFoundError) and cause.name == package:
+                raise MissingExtra(f"solver {cls.name}", package, cls.extra) from cause
+            raise PluginError(f"solver {cls.name} cannot import {module}: {cause}") from cause
 
 
 def _send_failure(channel: Channel, cause: BaseException) -> None:
