@@ -39,10 +39,10 @@ check: env
 
 test: check
 	$(BIN)/pytest -q -n 2 -m slow
-	$(BIN)/pytest -q benches --benchmark-disable
+	$(BIN)/pytest -q benches --benchmark-disable -o addopts=--import-mode=importlib
 
 bench: env
-	$(BIN)/pytest -q benches --benchmark-only
+	$(BIN)/pytest -q benches --benchmark-only -o addopts=--import-mode=importlib
 
 # Pin what is installed now, after changing a dependency.
 lock: env
