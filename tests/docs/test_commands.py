@@ -50,6 +50,17 @@ def test_commands_run_as_shown(document: Path, tmp_path: Path) -> None:
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_python_blocks_run(document: Path, tmp_path: Path) -> None:
+    """Every Python block that imports matchopt runs as a program of its own."""
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", document.read_text(), re.S)):
+        if "import" in block and "matchopt" in block:
+            program = tmp_path / f"block{number}.py"
+            program.write_text(block)
+            done = run(f"{shlex.quote(sys.executable)} {program}", tmp_path)
+            assert done.returncode == 0, f"{block}\n{done.stderr}"
+
+
 def test_the_readme_shows_the_two_commands() -> None:
     """The README shows `make demo` and `make test`, and at least one command for each kind of user."""
     shown = [command for command, _ in commands((ROOT / "README.md").read_text())]
