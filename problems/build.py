@@ -1,0 +1,161 @@
+"""Make the exported instances of this folder again: train the target, draw the hardware, solve, write the catalogue.
+
+    python problems/build.py [--seconds 60] [--only TEXT]
+
+Instances keep the regimes in which solvers differ (docs/mathematics.md, "When it is worth it"). Best values come from
+every registered solver that does not refuse; a value is "optimal" in the catalogue only where it was proved.
+"""
+
+import argparse
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from matchopt import Gains, Hardware, Instance, LayerInstance, NetworkInstance, OutputError, Provenance, Rules, Target
+from matchopt.formats import file_sha256, write
+from matchopt.formats.catalogue import COLUMNS
+from matchopt.instances.generators import make_hardware
+from matchopt.network import SparseNetwork, draw_hardware, export_network, load_mnist, read_network
+from matchopt.network.export import layer_inputs
+from matchopt.network.gradual_pruning import GradualPruning
+from matchopt.plugins import load_plugins
+from matchopt.run import solve
+
+HERE = Path(__file__).resolve().parent
+TARGET = HERE / "networks" / "row8-seed0.safetensors"
+WIDTHS = (784, 300, 100, 10)
+SEED = 0  # of training and of every hardware draw
+
+
+def target() -> SparseNetwork:
+    """The trained sparse network, from its file or trained anew."""
+    if TARGET.is_file():
+        return read_network(TARGET)
+    network = GradualPruning.for_demo().train(load_mnist(), WIDTHS, SEED).network
+    TARGET.parent.mkdir(exist_ok=True)
+    network.save(TARGET)
+    return network
+
+
+def networks(net: SparseNetwork) -> Iterator[NetworkInstance]:
+    """Whole networks: K/n, M/m, weight laws, faults and noise, gains, hardware biases."""
+
+    def made(name: str, law: str, k: float, r: float, rules: Rules | None = None, **chip: float) -> NetworkInstance:
+        biases = "hardware" if chip.pop("hardware_biases", 0) else "free"
+        hardware = draw_hardware(net, law, k, r, SEED, biases=biases, **chip)
+        source = f"fan-in 8/8/30 MNIST network (gradual pruning, seed {SEED}) on {law} hardware, K/n {k}, M/m {r}"
+        provenance = Provenance(name=f"row8-{name}", source=source, seed=SEED)
+        return export_network(net, hardware, rules=rules, biases=biases, provenance=provenance)
+
+    for k, r in ((1.0, 1.0), (1.25, 1.0), (1.5, 1.0), (1.0, 2.0), (1.25, 2.0)):
+        yield made(f"gaussian-k{k:g}-r{r:g}", "gaussian", k, r)
+    for law in ("uniform", "lognormal", "bimodal", "binary"):
+        yield made(f"{law}-k1.25-r1", law, 1.25, 1.0)
+    for k in (0.5, 0.75):
+        yield made(f"gaussian-k{k:g}-r1-drop", "gaussian", k, 1.0, Rules(drop=True))
+    yield made("gaussian-k1.25-r1-gains", "gaussian", 1.25, 1.0, Rules(gains=Gains.interval(0.37, 2.72)))
+    yield made("gaussian-k1.25-r1-hardware-biases", "gaussian", 1.25, 1.0, hardware_biases=1)
+    yield made("gaussian-k1.5-r1-noise-faults", "gaussian", 1.5, 1.0, Rules(drop=True), relative_noise=0.1,
+               bad_cells=0.05, bad_lines=0.05)  # fmt: skip
+
+
+def output_layers(net: SparseNetwork) -> Iterator[LayerInstance]:
+    """The output layer alone: few rows, large fan-in, no spare neurons."""
+    for law in ("gaussian", "uniform", "lognormal", "bimodal", "binary"):
+        for r in (1.0, 2.0):
+            layer = export_network(net, draw_hardware(net, law, 1.25, r, SEED)).layers[-1]
+            source = f"output layer of the fan-in 8/8/30 MNIST network on {law} hardware, K/n 1.25, M/m {r:g}"
+            yield replace(layer, provenance=Provenance(f"row8-output-{law}-k1.25-r{r:g}", source, SEED))
+
+
+def crops(net: SparseNetwork) -> Iterator[LayerInstance]:
+    """Three output neurons with their five strongest connections, under the rules that couple everything."""
+    weights = net.layers[-1].weights[:3].astype(np.float64)
+    strongest = np.argsort(-np.abs(weights), axis=1)[:, :5]
+    inputs = np.unique(strongest)
+    support = np.zeros(weights.shape, bool)
+    np.put_along_axis(support, strongest, True, axis=1)
+    small = Target.from_dense(weights[:, inputs], support[:, inputs])
+    scale = float(np.sqrt(np.mean(small.weights**2)))
+    received = layer_inputs(net, load_mnist().train_images[:2000])[-1][:, inputs]
+    moments = received.T @ received / len(received)
+    shared = {"neurons_per_bus": 3, "leak": 0.05}
+
+    def chip(n_cells: int, **imperfections: float) -> Hardware:
+        rng = np.random.default_rng(SEED)
+        return make_hardware(scale * rng.standard_normal((3, n_cells)), rng, **imperfections)
+
+    variants: dict[str, tuple[Hardware, Rules, OutputError | None]] = {
+        "two-cells": (chip(8), Rules(cells_per_weight=2), None),
+        "tunable": (chip(6), Rules(tunable=2), None),
+        "output-error": (chip(6), Rules(), OutputError((moments + moments.T) / 2)),
+        "shared-bus": (chip(len(inputs), **shared), Rules(drop=True), None),
+        "shared-bus-all": (chip(len(inputs) + 1, neurons_per_bus=3), Rules(), None),
+    }
+    for name, (hardware, rules, objective) in variants.items():
+        source = f"3 rows x 5 strongest connections of the output layer of the fan-in 8/8/30 MNIST network; {name}"
+        layer = LayerInstance(small, hardware, rules, provenance=Provenance(f"row8-crop-{name}", source, SEED))
+        yield replace(layer, objective=objective) if objective else layer
+
+
+def with_best(instance: Instance, seconds: float) -> tuple[Instance, str]:
+    """The instance with its best known value in its provenance, and its status for the catalogue."""
+    best, bound, by, proven = None, None, "", False
+    for name in load_plugins().solvers:
+        run = solve(instance, name, time_limit=seconds, seed=SEED)
+        if run.objective is not None and (best is None or run.objective < best):
+            best, by = run.objective, f"{name} {run.version}, {run.proof or 'no proof'}"
+        if run.proof is not None and run.bound is not None and (bound is None or run.bound > bound):
+            bound = run.bound
+        proven = proven or run.proof == "proven"
+        print(f"  {name}: {run.status} {run.objective} bound {run.bound} proof {run.proof} {run.message}")
+    known = replace(instance.provenance, best_value=best, best_bound=bound, best_by=by)
+    status = "optimal" if proven else "feasible" if best is not None else "unknown"
+    return replace(instance, provenance=known), status  # type: ignore[type-var]  # all kinds are dataclasses
+
+
+def main() -> None:
+    """Write the instances that are asked for and their rows of the catalogue."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60.0, help="time limit of each solve")
+    parser.add_argument("--only", default="", help="only instances whose name contains this text")
+    options = parser.parse_args()
+    with (HERE / "catalogue.csv").open(newline="") as file:
+        rows = {row["path"]: row for row in csv.DictReader(file)}
+    families: tuple[Callable[[SparseNetwork], Iterator[Instance]], ...] = (networks, output_layers, crops)
+    for family in families:
+        for instance in family(target()):
+            if options.only in instance.name:
+                print(instance.name)
+                solved, status = with_best(instance, options.seconds)
+                path = HERE / "instances" / f"{instance.name}.matchopt"
+                path.parent.mkdir(exist_ok=True)
+                write(solved, path)
+                rows[path.relative_to(HERE).as_posix()] = row(solved, path, status)
+    with (HERE / "catalogue.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows[path] for path in sorted(rows, key=lambda p: (rows[p]["place"], p)))
+
+
+def row(instance: Instance, path: Path, status: str) -> dict[str, str]:
+    """The row of the catalogue of one instance."""
+    known = instance.provenance
+    return {
+        "place": "problems",
+        "path": path.relative_to(HERE).as_posix(),
+        "sha256": file_sha256(path),
+        "kind": instance.kind,
+        "format": "matchopt",
+        "best_bound": "" if known.best_bound is None else repr(known.best_bound),
+        "best_value": "" if known.best_value is None else repr(known.best_value),
+        "status": status,
+        "source": f"problems/build.py; {known.best_by}",
+    }
+
+
+if __name__ == "__main__":
+    main()
