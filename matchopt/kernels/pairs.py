@@ -235,6 +235,10 @@ def _interval(rows: list[RowBlock], gains: Gains, drop: bool, distinct: bool) ->
 
 
 def _cores() -> int:
+    """Cores that the process may use: what NUMBA_NUM_THREADS says (a solve with a thread limit sets it), else all."""
+    wanted = os.environ.get("NUMBA_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
