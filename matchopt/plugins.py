@@ -150,7 +150,7 @@ def _load(paths: tuple[Path, ...], stamps: object, only: tuple[str, ...] | None,
             cause = f"no installed plugin has this name (known: {known}); correct {SELECTION_VARIABLE}"
             loader.failed.append(FailedPlugin(wanted, None, "", cause))
     for file in paths:
-        version = "sha256:" + sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else ""
+        version = _file_version(file)
         loader.load(PluginInfo(file.stem, None, version, (), (), file), file)
     return Registry(MappingProxyType(loader.solvers), tuple(loader.plugins), tuple(loader.failed))
 
@@ -215,7 +215,7 @@ class _Loader:
 
 
 def import_file(file: Path) -> ModuleType:
-    """Import a Python file under a module name of its own.
+    """Import a Python file under a module name of its own; a package by its `__init__.py`.
 
     Raises
     ------
@@ -225,7 +225,8 @@ def import_file(file: Path) -> ModuleType:
     if not file.is_file():
         raise PluginError(f"there is no file {file}")
     name = f"matchopt_file_{sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
+    inside = [str(file.parent)] if file.name == "__init__.py" else None
+    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=inside)
     if spec is None or spec.loader is None:
         raise PluginError(f"{file.name} is no Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
@@ -236,6 +237,14 @@ def import_file(file: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _file_version(file: Path) -> str:
+    """What a plugin file has instead of a version: the start of its SHA-256, for a package that of all its modules."""
+    if not file.is_file():
+        return ""
+    modules = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    return "sha256:" + sha256(b"\0".join(module.read_bytes() for module in modules)).hexdigest()[:12]
 
 
 def _full(cls: type) -> str:

@@ -77,7 +77,7 @@ def solve_once(
     start: Solution | None = None,
     copied: bool = True,
 ) -> Trial:
-    """Solve a copy of `instance` (itself unless `copied`), so that a solver that writes into it harms no later check."""
+    """Solve a copy of `instance` (itself unless `copied`), so that a solver that writes into it does no harm."""
     copy = copy_of(instance) if copied else instance
     incumbents: list[tuple[Solution, float]] = []
     limits = CountingLimits(

@@ -75,7 +75,7 @@ def test_optima_known_by_hand() -> None:
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_no_random_mapping_beats_the_layer_optimum(seed: int) -> None:
-    """On random layers of every rule, no feasible mapping that is drawn is better, and infeasible means none is drawn."""
+    """On random layers of every rule, no drawn mapping is better, and infeasible means none is drawn."""
     rng = np.random.default_rng(seed)
     layer = random_layer(rng)
     known = brute_force(layer)

@@ -1,0 +1,75 @@
+"""The template of `matchopt new-plugin` cannot rot: it is made, installed, listed, and passes the kit."""
+
+import subprocess
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+from matchopt.errors import InvalidOption, PluginError
+from matchopt.plugins import load_plugins
+from matchopt.template import make_plugin
+from matchopt.testing import run_checks
+
+FILES = [
+    "README.md",
+    "matchopt_my_solver/__init__.py",
+    "matchopt_my_solver/solver.py",
+    "pyproject.toml",
+    "tests/test_solver.py",
+]
+
+
+def test_it_makes_these_files_and_a_short_solver(tmp_path: Path) -> None:
+    """Exactly five files; the solver's has at most 20 lines; nothing is left to fill in."""
+    made = make_plugin("my-solver", tmp_path)
+    assert sorted(p.relative_to(made).as_posix() for p in made.rglob("*") if p.is_file()) == FILES
+    assert len((made / "matchopt_my_solver" / "solver.py").read_text().splitlines()) <= 20
+    assert not [p for p in made.rglob("*") if p.is_file() and "$" in p.read_text()]
+
+
+def test_the_solver_passes_the_kit_uninstalled(tmp_path: Path) -> None:
+    """Loaded as a file, the new solver is registered and keeps every law."""
+    made = make_plugin("my-solver", tmp_path)
+    registry = load_plugins([made / "matchopt_my_solver" / "__init__.py"])
+    assert not registry.failed
+    report = run_checks(registry.make("my-solver", {"draws": 20}))
+    assert report.passed, report.summary()
+    assert report.counts["passed"] > 100
+
+
+@pytest.mark.parametrize("name", ["", "My-Solver", "a_b", "9lives", "a--b", "../up", "class"])
+def test_other_names_are_refused(name: str, tmp_path: Path) -> None:
+    """A name that is no lower-case words with dashes is one sentence, and nothing is made."""
+    with pytest.raises(InvalidOption, match="lower-case"):
+        make_plugin(name, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    """A second call with the same name is refused."""
+    make_plugin("mine", tmp_path)
+    with pytest.raises(PluginError, match="exists already"):
+        make_plugin("mine", tmp_path)
+
+
+@pytest.mark.slow
+def test_it_installs_in_a_fresh_environment_and_passes_check_solver(tmp_path: Path) -> None:
+    """pip installs it, `matchopt plugins` lists it, its own test and `matchopt check-solver` pass."""
+    made = make_plugin("my-solver", tmp_path)
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    site = next((tmp_path / "venv" / "lib").glob("python*")) / "site-packages"
+    (site / "others.pth").write_text(f"import site; site.addsitedir({sysconfig.get_paths()['purelib']!r})\n")
+
+    def run(*words: str) -> str:
+        done = subprocess.run([str(python), "-m", *words], cwd=made, text=True, capture_output=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--editable", str(made))
+    assert "matchopt-my-solver" in run("matchopt.cli", "plugins")
+    assert "draws" in run("matchopt.cli", "solvers", "my-solver")
+    assert "failed" in run("matchopt.cli", "check-solver", "my-solver")
+    assert "passed" in run("pytest", "-q", "tests")
