@@ -73,7 +73,7 @@ def test_free_routing_is_exact_and_proved(uniform: bool, noise: bool, drop: bool
     The optimum is proved by duals, from the mapping alone.
     """
     feasible = 0
-    for seed in range(25):
+    for seed in range(15):
         layer = separable(seed, uniform=uniform, noise=noise, drop=drop)
         truth, mapping = brute_force(layer), solve_easily(layer)
         assert (mapping is None) == (not truth.feasible)
@@ -82,7 +82,7 @@ def test_free_routing_is_exact_and_proved(uniform: bool, noise: bool, drop: bool
             assert report.objective == pytest.approx(truth.value, abs=1e-9)
             assert certify(layer, mapping).optimal
             feasible += 1
-    assert feasible >= 10
+    assert feasible >= 8
 
 
 def test_unequal_importance_breaks_the_order() -> None:
@@ -110,7 +110,7 @@ def test_unequal_importance_breaks_the_order() -> None:
 @pytest.mark.parametrize("gains", [Gains.interval(0.5, 2.0), Gains.interval(-1.0, 1.5)], ids=str)
 def test_gains_in_an_interval_stay_exact_per_pair(gains: Gains) -> None:
     """Gains in an interval: the pair costs from the envelope of matchings equal enumeration."""
-    for seed in range(25):
+    for seed in range(12):
         layer = separable(seed, uniform=seed % 2 == 0, noise=seed % 3 == 0, drop=seed % 5 == 0, gains=gains)
         truth, mapping = brute_force(layer), solve_easily(layer)
         assert (mapping is None) == (not truth.feasible)
@@ -162,6 +162,7 @@ def test_diagonal_second_moments_stay_easy() -> None:
             assert check(layer, mapping).objective == pytest.approx(truth.value, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_extra_inputs_never_help_a_separable_layer() -> None:
     """Allowing cells on inputs outside the support does not lower the optimum under WeightError."""
     for seed in range(8):

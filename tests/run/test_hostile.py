@@ -17,6 +17,8 @@ from matchopt.run.judge import Judge, certified
 from matchopt.run.messages import Frames
 from matchopt.run.task import refer
 
+pytestmark = pytest.mark.slow  # one worker process for each of fifty hostile solvers
+
 HOSTILE = Path(__file__).with_name("hostile.py")
 KILL_AFTER = 0.6
 # solver: status, limit, objective of what is kept, part of the message
