@@ -129,6 +129,7 @@ def _shared() -> dict[str, LayerInstance]:
         "crossbar-gains": _layer(
             69, two, 3, 3, bus=crossbar, gains=Gains.finite(0.5, 1.0), variance=rng.random((3, 3))
         ),
+        "crossbar-gain-interval": _layer(72, two, 3, 3, bus=crossbar, gains=Gains.interval(0.5, 2.0)),
         "crossbar-tunable": _layer(70, two, 2, 2, bus=[0, 0], tunable=1),
         "crossbar-output-error": _layer(
             71, two, 3, 3, bus=crossbar, objective=OutputError(np.array([[2, 1, 0], [1, 2, 1], [0, 1, 2.0]]))

@@ -100,7 +100,7 @@ class CpSat(Solver):
         stats = {"conflicts": engine.num_conflicts, "branches": engine.num_branches}
         if status == "INFEASIBLE":
             return Result(None, Status.INFEASIBLE, stats=stats)
-        limit = limits.reached() or (Limit.TIME if status == "UNKNOWN" else None)
+        limit = Limit.TIME if status in ("FEASIBLE", "UNKNOWN") else None  # the clock is all that ends it early
         # Stopped before it has loaded the model, CP-SAT says 0, which is no bound.
         started = status != "UNKNOWN" or engine.best_objective_bound != 0.0
         bound = program.objective.bound(engine.best_objective_bound if started else -math.inf, instance.offset)
@@ -110,7 +110,7 @@ class CpSat(Solver):
         bound = min(bound, instance.value(point))
         if status == "OPTIMAL" and (self.gap == 0.0 or engine.best_objective_bound == engine.objective_value):
             return Result(point, Status.OPTIMAL, None, bound, {**stats, "rounding": program.objective.loss})
-        return Result(point, Status.FEASIBLE, limit if status == "FEASIBLE" else None, bound, stats)
+        return Result(point, Status.FEASIBLE, limit, bound, stats)
 
 
 def _start(instance: ProgramInstance, limits: Limits) -> list[int] | None:

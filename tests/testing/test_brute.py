@@ -30,7 +30,7 @@ def test_the_witness_attains_the_optimum(tiny: TinyInstance) -> None:
 
 
 def test_names_and_contents_are_distinct() -> None:
-    """No two tiny instances share a name or, but for one intended pair of defaults, their content."""
+    """No two tiny instances share a name or their content."""
     tiny = tiny_instances()
     assert len({one.name for one in tiny}) == len(tiny)
     assert len({one.instance.digest for one in tiny}) == len(tiny)
@@ -90,7 +90,7 @@ def test_no_random_mapping_beats_the_layer_optimum(seed: int) -> None:
             assert check(layer, mapping).objective >= known.value - 1e-9 * (1 + abs(known.value))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_two_enumerations_of_a_layer_agree(seed: int) -> None:
     """The table per neuron and budget, and the plain list of all mappings, have the same minimum."""
