@@ -50,7 +50,10 @@ class CatalogueEntry:
     @property
     def name(self) -> str:
         """The file name without its endings."""
-        return PurePosixPath(self.path).name.split(".")[0]
+        name = PurePosixPath(self.path).name.removesuffix(".gz")
+        for ending in (".matchopt", ".mps", ".txt"):
+            name = name.removesuffix(ending)
+        return name
 
     def locate(self) -> Path:
         """The file, after checking that it is the one the catalogue means.

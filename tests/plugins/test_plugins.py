@@ -212,7 +212,7 @@ def test_failed_plugins_are_warned_about_when_asked(plugin):
 
 
 def test_loading_the_installed_plugins_imports_nothing_heavy():
-    """All installed plugins load without numba, scipy, torch, ortools or matplotlib, and far quicker than those would."""
+    """All plugins load without numba, scipy, torch, ortools or matplotlib, and far quicker than those would."""
     code = (
         "import sys, time, numpy, matchopt\nfrom matchopt.plugins import load_plugins\n"
         "t = time.process_time(); load_plugins(); t = time.process_time() - t\n"
