@@ -97,6 +97,7 @@ _DOOR = {
     "matchopt.solver": ("Limit", "Limits", "Result", "Solver", "Status"),
 }
 _HOME = {name: module for module, names in _DOOR.items() for name in names}
+__all__ = [*_HOME, "__version__"]  # they load on first use
 
 
 def __getattr__(name: str) -> Any:
@@ -110,4 +111,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """All public names."""
-    return sorted([*_HOME, "__version__"])
+    return sorted(__all__)
