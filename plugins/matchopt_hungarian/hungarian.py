@@ -27,8 +27,9 @@ class Hungarian(Solver):
 
     Parameters
     ----------
-    engine : "lap" is the Rust engine of the package lapx, "scipy" is scipy's; "auto" takes lap where it is installed
-        (measured 4 to 8 times as fast on pair costs of layers, equal on product costs). Dense instances only.
+    engine : "lap" is the compiled engine of the package lapx, "scipy" is scipy's; "auto" takes lap where it is
+        installed (measured 4 to 6 times as fast on pair costs of layers, up to twice as slow on product costs). Dense
+        instances only.
 
     References
     ----------
