@@ -149,9 +149,15 @@ class Judge:
 
 
 def certified(instance: Instance, verdict: Verdict, seconds: float = 10.0) -> Verdict:
-    """Let `matchopt.certify` prove, improve or refute a verdict with a solution."""
-    from matchopt.certify import certify
+    """Let `matchopt.certify` prove, improve or refute a verdict."""
+    from matchopt.certify import certify, certify_infeasible
 
+    if verdict.status is Status.INFEASIBLE:
+        proved = certify_infeasible(instance)
+        if proved is False:
+            message = "the claim of infeasibility is false: a feasible solution exists"
+            return replace(verdict, status=Status.ERROR, proof=None, message=message)
+        return replace(verdict, proof="proven") if proved else verdict
     if verdict.best is None or verdict.status not in (Status.OPTIMAL, Status.FEASIBLE):
         return verdict
     try:

@@ -1,0 +1,73 @@
+"""Proofs that an instance has no feasible solution: too few columns, or neurons, for some set of rows."""
+
+import numpy as np
+from jaxtyping import Int
+
+from matchopt.instances import Assignment, AssignmentInstance, Instance, LayerInstance, NetworkInstance
+
+
+def certify_infeasible(instance: Instance) -> bool | None:
+    """Whether `instance` is proved infeasible, without help from any solver.
+
+    Parameters
+    ----------
+    instance : an assignment (decided either way), or a layer or network, of which infeasibility is proved where some
+        rows together fit fewer neurons than they are (by their numbers of cells, whatever the other rules say).
+
+    Returns
+    -------
+    bool or None
+        True with a proof in hand; False where a feasible solution was found; None where neither is known.
+
+    References
+    ----------
+    P. Hall, "On representatives of subsets", Journal of the London Mathematical Society 10, 1935,
+    doi:10.1112/jlms/s1-10.37.26.
+    """
+    match instance:
+        case AssignmentInstance():
+            return _decide(instance)
+        case LayerInstance():
+            return _decide(_fitting(instance)) or None
+        case NetworkInstance():
+            return any(_decide(_fitting(layer)) for layer in instance.layers) or None
+    return None
+
+
+def _decide(instance: AssignmentInstance) -> bool | None:
+    """Match rows to allowed columns; an unmatched row leads to a set of rows with too few columns."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
+    columns_of = [instance.row(i)[0] for i in range(instance.n_rows)]
+    indptr = np.concatenate([[0], np.cumsum([len(columns) for columns in columns_of])]).astype(np.int32)
+    indices = np.concatenate([np.zeros(0, np.int64), *columns_of]).astype(np.int32)
+    graph = csr_array((np.ones(len(indices), np.int8), indices, indptr), shape=(instance.n_rows, instance.n_cols))
+    col_of = np.asarray(maximum_bipartite_matching(graph, perm_type="column"), dtype=np.int64)
+    if bool((col_of >= 0).all()):
+        cost = instance.value(Assignment(col_of))
+        distinct = len(np.unique(col_of)) == instance.n_rows
+        return False if distinct and cost < np.inf else None
+    rows = _reached(columns_of, col_of, int(np.argmin(col_of)), instance.n_cols)
+    allowed = set().union(*(columns_of[i].tolist() for i in rows))
+    return True if len(allowed) < len(rows) else None  # counted, so that nothing above has to be believed
+
+
+def _reached(columns_of: list[np.ndarray], col_of: Int[np.ndarray, " rows"], start: int, n_cols: int) -> list[int]:
+    """The rows that alternating paths reach from an unmatched row."""
+    row_of = np.full(n_cols, -1)
+    row_of[col_of[col_of >= 0]] = np.flatnonzero(col_of >= 0)
+    rows, seen, turn = [start], {start}, 0
+    while turn < len(rows):
+        for other in row_of[columns_of[rows[turn]]].tolist():
+            if other >= 0 and other not in seen:
+                seen.add(other)
+                rows.append(other)
+        turn += 1
+    return rows
+
+
+def _fitting(layer: LayerInstance) -> AssignmentInstance:
+    """Which rows have cells enough where: without drops, each connection takes a cell or a tunable weight."""
+    least = np.zeros(layer.n_rows, int) if layer.rules.drop else layer.target.fan_in - layer.rules.tunable
+    return AssignmentInstance(np.where(least[:, None] <= layer.hardware.n_usable[None, :], 0.0, np.inf))
