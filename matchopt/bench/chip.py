@@ -1,7 +1,7 @@
 """Hardware for people with a chip: measured arrays, layer by layer or as a pool of cells."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,16 +33,7 @@ class Flaws:
 
     def applied(self, weights: np.ndarray, rng: np.random.Generator) -> Hardware:
         """Weights with these imperfections."""
-        return make_hardware(
-            weights,
-            rng,
-            read_noise=self.read_noise,
-            relative_noise=self.relative_noise,
-            bad_cells=self.bad_cells,
-            bad_lines=self.bad_lines,
-            leak=self.leak,
-            neurons_per_bus=self.neurons_per_bus,
-        )
+        return make_hardware(weights, rng, **asdict(self))
 
 
 def chip_layers(files: Sequence[ChipFile], targets: Sequence[Target], fit: bool) -> tuple[Hardware, ...]:

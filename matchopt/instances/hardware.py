@@ -76,10 +76,6 @@ class Hardware:
         """Number of usable cells of every neuron."""
         return np.asarray(self.usable.sum(axis=1))
 
-    def neurons_on(self, bus: int) -> Int[np.ndarray, " some"]:
-        """The neurons on one bus, ascending."""
-        return np.flatnonzero(self.bus == bus)
-
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays that make this hardware; fields at their default are left out."""
         arrays = {"weights": self.weights}

@@ -29,10 +29,6 @@ class Skipped(Exception):
     """The law says nothing here; the text says why."""
 
 
-class CaseRefused(Exception):
-    """The solver, or the way down to its kind, refuses the instance; the text is the reason."""
-
-
 @dataclass(frozen=True)
 class Trial:
     """What one call of `solve` did.
