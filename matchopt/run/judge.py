@@ -155,7 +155,7 @@ def certified(instance: Instance, verdict: Verdict, seconds: float = 10.0) -> Ve
     if verdict.status is Status.INFEASIBLE:
         proved = certify_infeasible(instance)
         if proved is False:
-            message = "the claim of infeasibility is false: a feasible solution exists"
+            message = _joined("the claim of infeasibility is false: a feasible solution exists", verdict.message)
             return replace(verdict, status=Status.ERROR, proof=None, message=message)
         return replace(verdict, proof="proven") if proved else verdict
     if verdict.best is None or verdict.status not in (Status.OPTIMAL, Status.FEASIBLE):
@@ -172,15 +172,17 @@ def certified(instance: Instance, verdict: Verdict, seconds: float = 10.0) -> Ve
         proof = None
         if status is Status.OPTIMAL:
             status, bound = Status.FEASIBLE, None
-            message = "; ".join(
-                ["the claim of optimality is false: a better solution exists", *filter(None, [message])]
-            )
+            message = _joined("the claim of optimality is false: a better solution exists", message)
         elif bound is not None and bound >= objective:
             bound = None
     if certificate.bound > -math.inf:
         bound = certificate.bound if bound is None else max(bound, certificate.bound)
         bound = min(bound, objective)
     return replace(verdict, bound=bound, status=status, proof=proof, message=message)
+
+
+def _joined(first: str, then: str) -> str:
+    return f"{first}; {then}" if then else first
 
 
 def _allowance(objective: Number) -> float:

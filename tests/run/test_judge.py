@@ -79,6 +79,17 @@ def test_every_verdict_is_coherent(status, solution, limit, died, incumbents):
     assert (verdict.best is not None) == bool(useful & {id(BEST), id(FAIR)})
 
 
+def test_infeasibility_is_proven_claimed_or_refuted():
+    """Hall's condition proves a claim; a feasible solution refutes it, which is an error of the solver."""
+    forbidden = AssignmentInstance(np.array([[1.0, np.inf], [2.0, np.inf]]))
+    claim = Answer(Status.INFEASIBLE, message="says the solver")
+    proven = certified(forbidden, Judge(forbidden).verdict(claim))
+    assert (proven.status, proven.proof, proven.message) == (Status.INFEASIBLE, "proven", "says the solver")
+    refuted = certified(INSTANCE, judged(claim))
+    assert (refuted.status, refuted.proof, refuted.bound) == (Status.ERROR, None, None)
+    assert refuted.message == ("the claim of infeasibility is false: a feasible solution exists; says the solver")
+
+
 @given(st.lists(st.floats(), max_size=4), st.floats(), st.sampled_from([Status.OPTIMAL, Status.FEASIBLE]))
 def test_no_bound_above_the_objective_or_below_a_valid_one_is_reported(streamed, last, status):
     """The bound is the greatest that can be true, whatever the solver sends."""
