@@ -121,3 +121,48 @@ def test_first_images_have_their_own_reference(mnist):
             b"ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
         ).hexdigest()
     )
+
+
+def sequences(labels, features=6, shape=(2, 3), **change):
+    """Two samples a part, each a sequence of two frames with three features."""
+    samples = np.full((2, features), -7.5, np.float32)
+    parts = [x for _ in range(3) for x in (samples.copy(), np.array(labels))]
+    return ImageData(*parts, 4, DataReference("toy", "0" * 64), **({"shape": shape, "bounded": False} | change))
+
+
+def test_rows_may_be_sequences_with_one_label_per_frame():
+    """Features may be any finite number, and -1 marks a frame that nothing counts."""
+    data = sequences([[0, -1], [3, 2]])
+    assert data.shape == (2, 3)
+    small = data.first(1, 1, 1)
+    assert (small.shape, small.bounded) == ((2, 3), False)
+    assert small.test_labels.tolist() == [[0, -1]]
+
+
+def test_the_shape_of_a_sample_is_known(mnist):
+    """MNIST's rows are images of one channel; a data set that says nothing has rows without shape."""
+    assert mnist.shape == (1, 28, 28)
+    part = np.zeros((1, 4), np.float32), np.zeros(1, np.int64)
+    assert ImageData(*part, *part, *part, 1, DataReference("toy", "0" * 64)).shape == (4,)
+
+
+@pytest.mark.parametrize(
+    ("labels", "change", "message"),
+    [
+        ([[0, 1], [2, 3]], {"shape": (3, 3)}, "do not fit rows of 6 values"),
+        ([[0, 1], [2, 3]], {"shape": (6, 0)}, "do not fit rows of 6 values"),
+        ([[0, 1], [2, 3]], {"shape": (3, 2)}, "one label per frame"),
+        ([[0, 1], [2, 3]], {"shape": (1, 2, 3)}, "one label per frame"),
+        ([[0, 1], [2, -2]], {}, "labels must be in -1 .. 3"),
+        ([0, -1], {}, "labels must be in 0 .. 3"),
+        ([0, 1], {"bounded": True}, "pixels must be in 0 .. 1"),
+        ([0, 1], {"train_images": np.full((2, 6), np.inf, np.float32)}, "features must be finite"),
+    ],
+)
+def test_sequences_that_do_not_fit_are_refused(labels, change, message):
+    """Shapes, labels per frame and values are checked."""
+    good = sequences([0, 1])
+    fields = {f: getattr(good, f) for f in good.__dataclass_fields__}
+    fields |= {f"{part}_labels": np.array(labels) for part in ("train", "validation", "test")}
+    with pytest.raises(DataError, match=message):
+        ImageData(**(fields | change))

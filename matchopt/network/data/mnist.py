@@ -1,4 +1,4 @@
-"""Image data sets for training and accuracy; MNIST as it ships with the project."""
+"""MNIST, as it ships with the project."""
 
 import hashlib
 import zlib
@@ -13,6 +13,7 @@ from jaxtyping import Float32, Int64, UInt8
 from matchopt.errors import DataError
 from matchopt.instances.network import DataReference
 from matchopt.library import problems_folder
+from matchopt.network.data.images import ImageData
 
 SPLIT_SEED = 20180501  # one fixed permutation for everyone, so that accuracies of different runs compare
 N_VALIDATION = 5_000
@@ -65,73 +66,6 @@ _FILES = (  # SHA-256 of the unpacked content
 _DIGEST = hashlib.sha256("".join(file.sha256 for file in _FILES).encode()).hexdigest()
 
 
-@dataclass(frozen=True, eq=False)
-class ImageData:
-    """A labelled data set in three parts: train on the first, choose on the second, report the third once.
-
-    Parameters
-    ----------
-    train_images, validation_images, test_images : pixels in 0 .. 1, one image per row.
-    train_labels, validation_labels, test_labels : class of each image, in 0 .. n_classes - 1.
-    n_classes : number of classes.
-    reference : name and SHA-256 of the data set.
-
-    Raises
-    ------
-    DataError
-        when images and labels do not fit together or a value is out of range.
-    """
-
-    train_images: Float32[np.ndarray, "train pixels"]
-    train_labels: Int64[np.ndarray, " train"]
-    validation_images: Float32[np.ndarray, "validation pixels"]
-    validation_labels: Int64[np.ndarray, " validation"]
-    test_images: Float32[np.ndarray, "test pixels"]
-    test_labels: Int64[np.ndarray, " test"]
-    n_classes: int
-    reference: DataReference
-
-    def __post_init__(self) -> None:
-        pixels = self.train_images.shape[1]
-        for part in ("train", "validation", "test"):
-            images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
-            if len(images) == 0:
-                raise DataError(f"{self.reference.name}: the {part} part must hold at least one image")
-            if images.shape != (len(labels), pixels):
-                raise DataError(
-                    f"{self.reference.name}: {part}_images must have shape {(len(labels), pixels)}, "
-                    f"found {images.shape}"
-                )
-            if not (images.min() >= 0.0 and images.max() <= 1.0):
-                raise DataError(f"{self.reference.name}: pixels must be in 0 .. 1, found {part}_images outside it")
-            if labels.min() < 0 or labels.max() >= self.n_classes:
-                raise DataError(
-                    f"{self.reference.name}: labels must be in 0 .. {self.n_classes - 1}, "
-                    f"found {part}_labels outside it"
-                )
-            images.flags.writeable = labels.flags.writeable = False
-
-    @property
-    def n_pixels(self) -> int:
-        """Pixels per image, the number of inputs of a network on this data."""
-        return int(self.train_images.shape[1])
-
-    def first(self, train: int, validation: int, test: int) -> "ImageData":
-        """A smaller data set of the first images of each part, for quick trials; the reference says so."""
-        name = f"{self.reference.name}[{train},{validation},{test}]"
-        sha = hashlib.sha256(f"{self.reference.sha256}{name}".encode()).hexdigest()
-        return ImageData(
-            self.train_images[:train],
-            self.train_labels[:train],
-            self.validation_images[:validation],
-            self.validation_labels[:validation],
-            self.test_images[:test],
-            self.test_labels[:test],
-            self.n_classes,
-            DataReference(name, sha),
-        )
-
-
 def load_mnist(folder: Path | None = None) -> ImageData:
     """MNIST split 55,000 / 5,000 / 10,000; pixels divided by 255, nothing else.
 
@@ -165,6 +99,7 @@ def load_mnist(folder: Path | None = None) -> ImageData:
         test_labels[:, 0].astype(np.int64),
         N_CLASSES,
         DataReference("mnist", _DIGEST),
+        (1, SIDE, SIDE),
     )
 
 
