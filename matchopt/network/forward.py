@@ -1,0 +1,284 @@
+"""Every architecture as a function of its weights: differentiable torch, on any device."""
+
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from matchopt.instances.architecture import Architecture, Convolution, Convolutional, FullyConnected, Recurrent
+
+# Response normalisation of TensorFlow's CIFAR-10 tutorial, which DEEP R's network has: x / (1 + .001/9 * sum)^.75,
+# the sum of squares over the channel, four before and four after it. (torch divides alpha by the size itself.)
+RESPONSE = {"size": 9, "alpha": 0.001, "beta": 0.75, "k": 1.0}
+BATCH_EPSILON = 1e-5  # added to variances before dividing by their root
+BATCH_MOMENTUM = 0.1  # share of the newest batch in the running statistics
+CHUNK = 2**24  # numbers of activity at a time where memory is to stay bounded: 64 MiB in single precision
+
+Buffers = MutableMapping[str, Tensor]
+Listener = Callable[[int, Callable[[], Tensor]], None]
+
+
+def fresh_buffers(
+    architecture: Architecture, device: "torch.device | str" = "cpu", dtype: torch.dtype = torch.float32
+) -> dict[str, Tensor]:
+    """Running statistics before any training: mean 0 and variance 1."""
+    return {
+        name: torch.full(shape, float(name.startswith("variance")), device=device, dtype=dtype)
+        for name, shape in architecture.buffers.items()
+    }
+
+
+def logits(
+    architecture: Architecture,
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    inputs: Float[Tensor, "samples inputs"],
+    training: bool = False,
+    generator: torch.Generator | None = None,
+    buffers: Buffers | None = None,
+) -> Float[Tensor, "samples *frames classes"]:
+    """The values before the softmax, differentiable in weights and biases.
+
+    One row per sample; for a recurrent network that answers after every frame, one row per sample and frame.
+
+    Parameters
+    ----------
+    architecture : which network it is.
+    weights : one matrix per layer, of the shapes in `architecture.matrices`.
+    biases : one vector per layer.
+    inputs : flattened samples, of the dtype and on the device of the weights.
+    training : whether images are cropped and mirrored at random, inputs dropped, and batch statistics used.
+    generator : draws all of that; torch's own if None.
+    buffers : running statistics by name, see `fresh_buffers`; training changes them in place.
+
+    Raises
+    ------
+    ValueError
+        when shapes do not fit, or running statistics are needed and not given.
+    """
+    return _run(architecture, weights, biases, inputs, training, generator, buffers, None)
+
+
+def layer_inputs(
+    architecture: Architecture,
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    inputs: Float[Tensor, "samples inputs"],
+    most: int | None = None,
+    generator: torch.Generator | None = None,
+    buffers: Buffers | None = None,
+) -> tuple[Float[Tensor, "_ _"], ...]:
+    """What every matrix receives when the network runs on `inputs`, one row per sample and position.
+
+    A filter receives image patches (zeros of the padding included), the gates [x_t, h_(t-1)] of every frame, the
+    output layer of a recurrent network h_t of the frames it reads.
+
+    Parameters
+    ----------
+    architecture, weights, biases, inputs, buffers : as in `logits`.
+    most : most rows returned per matrix; where there are more, this many are drawn without replacement.
+    generator : draws them (on the CPU); None draws with seed 0.
+    """
+    chosen = torch.Generator().manual_seed(0) if generator is None else generator
+    parts: list[list[Tensor]] = [[] for _ in architecture.matrices]
+    samples = len(inputs)
+
+    def listen(number: int, rows: Callable[[], Tensor]) -> None:
+        parts[number].append(rows())
+
+    step = max(1, CHUNK // _widest(architecture))
+    with torch.no_grad():
+        for start in range(0, samples, step):
+            chunk = inputs[start : start + step]
+            _run(architecture, weights, biases, chunk, False, None, buffers, listen)
+            if most is not None:  # keep this chunk's share only, so that memory stays bounded
+                share = -(-most * len(chunk) // samples)
+                for found in parts:
+                    found[-1] = _some(found[-1], share, chosen)
+    received = [torch.cat(found) for found in parts]
+    return tuple(rows if most is None else _some(rows, most, chosen) for rows in received)
+
+
+def predict(
+    architecture: Architecture,
+    weights: Sequence[Float[np.ndarray, "_ _"]],
+    biases: Sequence[Float[np.ndarray, " _"]],
+    inputs: Float[np.ndarray, "samples inputs"],
+    buffers: Mapping[str, np.ndarray] | None = None,
+) -> Float[np.ndarray, "samples *frames classes"]:
+    """What `logits` gives, NumPy in and out, in the precision of the weights and in bounded memory."""
+    matrices, vectors, state = as_tensors(weights, biases, buffers)
+    parts = []
+    step = max(1, CHUNK // architecture.activity)
+    with torch.no_grad():
+        for start in range(0, max(1, len(inputs)), step):
+            chunk = torch.tensor(inputs[start : start + step], dtype=matrices[0].dtype)
+            parts.append(logits(architecture, matrices, vectors, chunk, buffers=state).numpy())
+    return np.concatenate(parts)
+
+
+def as_tensors(
+    weights: Sequence[Float[np.ndarray, "_ _"]],
+    biases: Sequence[Float[np.ndarray, " _"]],
+    buffers: Mapping[str, np.ndarray] | None = None,
+) -> tuple[list[Tensor], list[Tensor], dict[str, Tensor]]:
+    """Copies of NumPy parameters as tensors, all of the type of the first matrix."""
+    dtype = torch.from_numpy(np.zeros(0, weights[0].dtype)).dtype
+
+    def tensor(array: np.ndarray) -> Tensor:
+        return torch.tensor(array, dtype=dtype)
+
+    state = {name: tensor(array) for name, array in (buffers or {}).items()}
+    return [tensor(matrix) for matrix in weights], [tensor(vector) for vector in biases], state
+
+
+def _run(
+    architecture: Architecture,
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    inputs: Tensor,
+    training: bool,
+    generator: torch.Generator | None,
+    buffers: Buffers | None,
+    listen: Listener | None,
+) -> Tensor:
+    shapes = tuple(tuple(matrix.shape) for matrix in weights)
+    if shapes != architecture.matrices or len(biases) != len(shapes) or inputs.shape[1] != architecture.n_inputs:
+        raise ValueError(
+            f"need matrices of shapes {architecture.matrices}, as many biases and {architecture.n_inputs} inputs, "
+            f"found {shapes}, {len(biases)} biases and {inputs.shape[1]} inputs"
+        )
+    if isinstance(architecture, FullyConnected):
+        return _chain(weights, biases, inputs, 0, 0.0, generator, listen)
+    if isinstance(architecture, Recurrent):
+        return _recurrent(architecture, weights, biases, inputs, listen)
+    assert isinstance(architecture, Convolutional)
+    if set(architecture.buffers) - set(buffers or {}):
+        raise ValueError("batch normalisation needs its running statistics: pass buffers, see fresh_buffers")
+    hidden, first = _images(architecture, inputs, training, generator), len(architecture.convolutions)
+    for n, stage in enumerate(architecture.convolutions):
+        if listen is not None:
+            listen(n, _patches(hidden, stage))
+        kernel = weights[n].view(stage.filters, -1, stage.size, stage.size)
+        hidden = functional.conv2d(hidden, kernel, biases[n], padding=stage.padding)
+        hidden = _after(stage, n, hidden, training, buffers or {})
+    dropout = architecture.dropout if training else 0.0
+    return _chain(weights[first:], biases[first:], hidden.flatten(1), first, dropout, generator, listen)
+
+
+def _chain(
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    hidden: Tensor,
+    first: int,
+    dropout: float,
+    generator: torch.Generator | None,
+    listen: Listener | None,
+) -> Tensor:
+    """Fully connected layers, ReLU between them; `dropout` at the inputs of all but the last."""
+    for n, (matrix, bias) in enumerate(zip(weights, biases, strict=True)):
+        if n:
+            hidden = functional.relu(hidden)
+        if dropout and n < len(weights) - 1:
+            kept = torch.rand(hidden.shape, generator=generator, device=hidden.device, dtype=hidden.dtype) >= dropout
+            hidden = hidden * kept / (1.0 - dropout)
+        if listen is not None:
+            listen(first + n, lambda rows=hidden: rows)  # type: ignore[misc]  # bound now, not at the loop's end
+        hidden = functional.linear(hidden, matrix, bias)
+    return hidden
+
+
+def _images(net: Convolutional, inputs: Tensor, training: bool, generator: torch.Generator | None) -> Tensor:
+    """The samples as images: cropped, mirrored and standardised as the architecture says."""
+    images = inputs.view(-1, *net.image)
+    (_, height, width), count, device = net.image, len(inputs), inputs.device
+
+    def draw(choices: int) -> Tensor:
+        return torch.randint(choices, (count, 1), generator=generator, device=device)
+
+    if training and (net.crop or net.mirror):
+        tall, wide = net.crop or height, net.crop or width
+        rows = draw(height - tall + 1) + torch.arange(tall, device=device)
+        places = torch.arange(wide, device=device)
+        columns = torch.where(draw(2) == 1, places.flip(0), places) if net.mirror else places.expand(count, -1)
+        columns = columns + draw(width - wide + 1)
+        sample = torch.arange(count, device=device)[:, None, None]
+        # indexing puts channels last; the convolution is told so by the strides alone
+        images = images.movedim(1, -1)[sample, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+    elif net.crop:
+        top, left = (height - net.crop) // 2, (width - net.crop) // 2
+        images = images[:, :, top : top + net.crop, left : left + net.crop]
+    if net.standardise:
+        centred = images - images.mean((1, 2, 3), keepdim=True)
+        least = (centred.shape[1] * centred.shape[2] * centred.shape[3]) ** -0.5  # for images of one colour
+        images = centred / centred.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=least)
+    return images
+
+
+def _after(stage: Convolution, number: int, hidden: Tensor, training: bool, buffers: Buffers) -> Tensor:
+    """Normalisation, ReLU and pooling."""
+    if stage.normalise == "batch":
+        mean, variance = buffers[f"mean.{number}"], buffers[f"variance.{number}"]
+        hidden = functional.batch_norm(
+            hidden, mean, variance, training=training, momentum=BATCH_MOMENTUM, eps=BATCH_EPSILON
+        )
+    hidden = functional.relu(hidden)
+    if stage.normalise == "response":
+        hidden = functional.local_response_norm(hidden, **RESPONSE)  # type: ignore[arg-type]
+    if stage.pool:
+        pool = functional.avg_pool2d if stage.average else functional.max_pool2d
+        hidden = pool(hidden, stage.pool, stage.pool_stride or stage.pool, ceil_mode=stage.overhang)
+    if stage.normalise == "pooled-response":
+        hidden = functional.local_response_norm(hidden, **RESPONSE)  # type: ignore[arg-type]
+    return hidden
+
+
+def _patches(images: Tensor, stage: Convolution) -> Callable[[], Tensor]:
+    def rows() -> Tensor:
+        found = functional.unfold(images, stage.size, padding=stage.padding)
+        return found.transpose(1, 2).reshape(-1, found.shape[1])
+
+    return rows
+
+
+def _recurrent(
+    net: Recurrent, weights: Sequence[Tensor], biases: Sequence[Tensor], inputs: Tensor, listen: Listener | None
+) -> Tensor:
+    frames = inputs.view(-1, net.frames, net.n_features)
+    own, back = weights[0][:, : net.n_features], weights[0][:, net.n_features :]
+    driven = functional.linear(frames, own, biases[0]).unbind(1)  # of all frames at once: one large product
+    hidden = inputs.new_zeros(len(inputs), net.hidden)
+    cell, outputs = hidden, [hidden]
+    turned = back.t()
+    for drive in driven:
+        gates = torch.addmm(drive, hidden, turned)
+        enter, forget, candidate, leave = gates.chunk(4, 1)
+        cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(candidate)
+        hidden = torch.sigmoid(leave) * torch.tanh(cell)
+        outputs.append(hidden)
+    read = hidden[:, None] if net.readout == "last" else torch.stack(outputs[1:], 1)
+    if listen is not None:
+        listen(0, lambda: torch.cat([frames, torch.stack(outputs[:-1], 1)], 2).flatten(0, 1))
+        listen(1, lambda: read.flatten(0, 1))
+    if net.readout != "every":
+        read = read.mean(1)  # the mean of outputs is the output of the mean
+    return functional.linear(read, weights[1], biases[1])
+
+
+def _widest(architecture: Architecture) -> int:
+    """Most numbers per sample that `layer_inputs` makes at once."""
+    if not isinstance(architecture, Convolutional):
+        return architecture.activity
+    cols = [cols for _, cols in architecture.matrices]
+    stages = zip(architecture.stages(), cols, strict=False)
+    return max(architecture.activity, sum(height * width * n for ((_, height, width), _), n in stages))
+
+
+def _some(rows: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    if len(rows) <= most:
+        return rows
+    chosen = torch.randperm(len(rows), generator=generator)[:most].sort().values
+    return rows[chosen.to(rows.device)].clone()
