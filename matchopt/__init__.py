@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matchopt.instances import Assignment as Assignment
     from matchopt.instances import AssignmentInstance as AssignmentInstance
     from matchopt.instances import DataReference as DataReference
+    from matchopt.instances import FunctionalError as FunctionalError
     from matchopt.instances import Gains as Gains
     from matchopt.instances import Hardware as Hardware
     from matchopt.instances import Instance as Instance
@@ -73,6 +74,7 @@ _DOOR = {
         "Assignment",
         "AssignmentInstance",
         "DataReference",
+        "FunctionalError",
         "Gains",
         "Hardware",
         "Instance",

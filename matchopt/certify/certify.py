@@ -52,8 +52,10 @@ def certify(instance: Instance, solution: Solution, *, seconds: float = 10.0) ->
 
 def _certify_network(instance: NetworkInstance, mapping: NetworkMapping, seconds: float) -> Certificate:
     """The layers' bounds add up; layer n may spend what is left of the time, shared with those still to come."""
-    if instance.task_loss is not None:
-        raise Refused("no independent proof of a bound on a task loss is known here: it couples the layers")
+    if instance.objective is not None:
+        raise Refused(
+            f"no independent proof of a bound on a {instance.objective.name} is known here: it couples the layers"
+        )
     if len(mapping.layers) != len(instance.layers):
         raise Refused("the mapping is not feasible, so there is nothing to prove; matchopt.check tells why")
     deadline, found = time.monotonic() + seconds, []

@@ -1,13 +1,13 @@
 """The one entrance of the checker: from an instance and a solution to a report."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from matchopt.check.assignment import assignment_objective, assignment_violations
 from matchopt.check.layer import layer_violations
-from matchopt.check.objective import layer_objective, task_loss
+from matchopt.check.network import network_objective, network_violations
+from matchopt.check.objective import layer_objective
 from matchopt.check.program import program_objective, program_violations
-from matchopt.check.report import Report, Violation, total
+from matchopt.check.report import Report, Violation
 from matchopt.instances import (
     Assignment,
     AssignmentInstance,
@@ -42,8 +42,8 @@ def check(instance: Instance, solution: Solution) -> Report:
             found = layer_violations(instance, solution)
             return _report(found, lambda: layer_objective(instance, solution))
         case NetworkInstance(), NetworkMapping():
-            found = _network_violations(instance, solution)
-            return _report(found, lambda: _network_objective(instance, solution))
+            found = network_violations(instance, solution)
+            return _report(found, lambda: network_objective(instance, solution))
         case AssignmentInstance(), Assignment():
             found = assignment_violations(instance, solution)
             return _report(found, lambda: assignment_objective(instance, solution))
@@ -57,27 +57,3 @@ def check(instance: Instance, solution: Solution) -> Report:
 
 def _report(found: list[Violation], objective: Callable[[], float | int]) -> Report:
     return Report(None, tuple(found)) if found else Report(objective())
-
-
-def _network_violations(instance: NetworkInstance, mapping: NetworkMapping) -> list[Violation]:
-    if len(mapping.layers) != len(instance.layers):
-        message = f"the mapping must have one part per layer, {len(instance.layers)}, found {len(mapping.layers)}"
-        return [Violation("layer-count", message)]
-    found: list[Violation] = []
-    for n, (layer, part) in enumerate(zip(instance.layers, mapping.layers, strict=True)):
-        for violation in layer_violations(layer, part):
-            found.append(replace(violation, message=f"layer {n}, {violation.message}", layer=n))
-    spent = sum(len(part.tunable) for part in mapping.layers)
-    if instance.tunable is not None and spent > instance.tunable:
-        message = (
-            f"the network: at most {instance.tunable} tunable connections are allowed in all layers, found {spent}"
-        )
-        found.append(Violation("network-tunable-budget", message))
-    return found
-
-
-def _network_objective(instance: NetworkInstance, mapping: NetworkMapping) -> float:
-    if instance.task_loss is not None:
-        return task_loss(instance, mapping)
-    pairs = zip(instance.layers, mapping.layers, strict=True)
-    return total(layer_objective(layer, part) for layer, part in pairs)

@@ -69,10 +69,27 @@ def _tunable(instance: LayerInstance, mapping: LayerMapping) -> list[Violation]:
             message = f"row {row}: tunable connection {e} is listed after {before}; list them in ascending order"
             found.append(Violation("tunable-order", message, row=row))
         before = e
+    found += _tuned(mapping)
     budget = instance.rules.tunable
     if len(mapping.tunable) > budget:
         message = f"the layer: at most {budget} tunable connections are allowed, found {len(mapping.tunable)}"
         found.append(Violation("tunable-budget", message))
+    return found
+
+
+def _tuned(mapping: LayerMapping) -> list[Violation]:
+    if mapping.tuned is None:
+        return []
+    if len(mapping.tuned) != len(mapping.tunable):
+        message = (
+            f"the layer: {len(mapping.tunable)} tunable connections need as many values, found {len(mapping.tuned)}"
+        )
+        return [Violation("tuned-count", message)]
+    found: list[Violation] = []
+    for e, value in zip(mapping.tunable.tolist(), mapping.tuned.tolist(), strict=True):
+        if not math.isfinite(value):
+            message = f"tunable connection {e}: its value must be a finite number, found {value}"
+            found.append(Violation("tuned-not-finite", message))
     return found
 
 

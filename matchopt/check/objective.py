@@ -1,13 +1,12 @@
 """Objectives of mappings, written down as DESIGN section 1.1 defines them."""
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 
 from matchopt.check.report import total
-from matchopt.instances import LayerInstance, LayerMapping, NetworkInstance, NetworkMapping, OutputError, TaskLoss
+from matchopt.instances import LayerInstance, LayerMapping, OutputError
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,9 @@ def realised_rows(instance: LayerInstance, mapping: LayerMapping) -> list[Realis
         rows.append(RealisedRow(weight, {x: gain * gain * total(values) for x, values in noise.items()}))
     for e in mapping.tunable.tolist():
         rows[int(target.row_of[e])].weight[int(target.indices[e])] = float(target.weights[e])
+    if mapping.tuned is not None:
+        for e, value in zip(mapping.tunable.tolist(), mapping.tuned.tolist(), strict=True):
+            rows[int(target.row_of[e])].weight[int(target.indices[e])] = value
     return rows
 
 
@@ -84,28 +86,3 @@ def _row_output_error(instance: LayerInstance, moments: np.ndarray, i: int, row:
     vector = np.array([error[x] for x in inputs])
     quadratic = float(vector @ moments[np.ix_(inputs, inputs)] @ vector)
     return total([quadratic, *(float(moments[x, x]) * noise for x, noise in row.noise.items())])
-
-
-def task_loss(instance: NetworkInstance, mapping: NetworkMapping) -> float:
-    """Mean cross-entropy of the realised network: each layer affine, ReLU between layers."""
-    task = instance.task_loss
-    assert isinstance(task, TaskLoss)
-    hidden = np.array(task.inputs)
-    for n, (layer, part) in enumerate(zip(instance.layers, mapping.layers, strict=True)):
-        if n > 0:
-            hidden = np.maximum(hidden, 0.0)
-        if instance.biases is None:  # biases are hardware weights of a last input that is always 1
-            hidden = np.column_stack([hidden, np.ones(len(hidden))])
-        output = np.zeros((len(hidden), layer.n_rows))
-        for i, row in enumerate(realised_rows(layer, part)):
-            for x, weight in row.weight.items():
-                output[:, i] += weight * hidden[:, x]
-        hidden = output if instance.biases is None else output + instance.biases[n]
-    return total(
-        _cross_entropy(row, label) for row, label in zip(hidden.tolist(), task.labels.tolist(), strict=True)
-    ) / len(hidden)
-
-
-def _cross_entropy(logits: list[float], label: int) -> float:
-    largest = max(logits)
-    return largest + math.log(total(math.exp(value - largest) for value in logits)) - logits[label]

@@ -12,6 +12,7 @@ from matchopt.instances.layer import LayerMapping as LayerMapping
 from matchopt.instances.network import DataReference as DataReference
 from matchopt.instances.network import NetworkInstance as NetworkInstance
 from matchopt.instances.network import NetworkMapping as NetworkMapping
+from matchopt.instances.objective import FunctionalError as FunctionalError
 from matchopt.instances.objective import Objective as Objective
 from matchopt.instances.objective import OutputError as OutputError
 from matchopt.instances.objective import TaskLoss as TaskLoss

@@ -28,6 +28,7 @@ class LayerMapping(Solution):
     input : input that the cell of each wire listens to.
     gain : factor at each row's output side; default 1.
     tunable : connections (numbers into the target's arrays, ascending) that fully tunable weights serve; default none.
+    tuned : value of each tunable connection, in the order of `tunable`; None for the target weights.
 
     Raises
     ------
@@ -43,6 +44,7 @@ class LayerMapping(Solution):
     input: Int[np.ndarray, " wires"]
     gain: Float[np.ndarray, " rows"] = None  # type: ignore[assignment]  # an array once made
     tunable: Int[np.ndarray, " tuned"] = None  # type: ignore[assignment]  # an array once made
+    tuned: Float[np.ndarray, " tuned"] | None = None
 
     def __post_init__(self) -> None:
         neuron_of = frozen(self.neuron_of, "neuron_of", int, 1, error=InvalidSolution)
@@ -54,8 +56,11 @@ class LayerMapping(Solution):
             raise InvalidSolution(f"wire_indptr must rise from 0 to the number of wires, {len(cell)}")
         gain = np.ones(rows) if self.gain is None else self.gain
         gain = frozen(gain, "gain", float, 1, shape=(rows,), error=InvalidSolution)
-        tuned = np.zeros(0, np.int64) if self.tunable is None else self.tunable
-        tunable = frozen(tuned, "tunable", int, 1, error=InvalidSolution)
+        chosen = np.zeros(0, np.int64) if self.tunable is None else self.tunable
+        tunable = frozen(chosen, "tunable", int, 1, error=InvalidSolution)
+        if self.tuned is not None:
+            tuned = frozen(self.tuned, "tuned", float, 1, shape=tunable.shape, error=InvalidSolution)
+            object.__setattr__(self, "tuned", tuned)
         fields = {"neuron_of": neuron_of, "wire_indptr": starts, "cell": cell, "input": inputs}
         for name, value in {**fields, "gain": gain, "tunable": tunable}.items():
             object.__setattr__(self, name, value)
@@ -68,12 +73,21 @@ class LayerMapping(Solution):
         cell_of: Int[np.ndarray, " connections"],
         gain: Float[np.ndarray, " rows"] | None = None,
         tunable: Int[np.ndarray, " tuned"] | None = None,
+        tuned: Float[np.ndarray, " tuned"] | None = None,
     ) -> "LayerMapping":
         """Build a mapping with one cell per connection; a cell of -1 means no wire (dropped or tunable)."""
         wired = cell_of >= 0
         counts = np.bincount(target.row_of[wired], minlength=target.n_rows)
         starts = np.concatenate([[0], np.cumsum(counts)])
-        return cls(neuron_of, starts, cell_of[wired], target.indices[wired], gain, tunable)  # type: ignore[arg-type]
+        return cls(
+            neuron_of,
+            starts,
+            cell_of[wired],
+            target.indices[wired],
+            gain,  # type: ignore[arg-type]  # None means default
+            tunable,  # type: ignore[arg-type]
+            tuned,
+        )
 
     @property
     def n_rows(self) -> int:
@@ -93,14 +107,15 @@ class LayerMapping(Solution):
     def parts(self) -> Parts:
         """See `Solution.parts`."""
         arrays = {"neuron_of": self.neuron_of, "wire_indptr": self.wire_indptr, "cell": self.cell, "input": self.input}
-        return Parts({}, {**arrays, "gain": self.gain, "tunable": self.tunable})
+        arrays |= {"gain": self.gain, "tunable": self.tunable}
+        return Parts({}, arrays if self.tuned is None else arrays | {"tuned": self.tuned})
 
     @classmethod
     def from_parts(cls, parts: Parts) -> "LayerMapping":
         """See `Solution.from_parts`."""
         exact_keys(parts.facts, set(), set(), "layer mapping", InvalidSolution)
         names = {"neuron_of", "wire_indptr", "cell", "input", "gain", "tunable"}
-        exact_keys(parts.arrays, names, set(), "layer mapping", InvalidSolution)
+        exact_keys(parts.arrays, names, {"tuned"}, "layer mapping", InvalidSolution)
         return cls(**dict(parts.arrays))
 
 
@@ -154,7 +169,7 @@ class LayerInstance(Instance):
         """The weights that the chip realises under a feasible `mapping`, shape (m, n_inputs).
 
         realised[i, x] = gain_i * (sum of h over the wires of i on x + sum of `off` over lines that the bus drives with
-        x and i does not use); a tunable connection is realised exactly.
+        x and i does not use); a tunable connection has its tuned value, without one exactly its target weight.
         """
         full = np.zeros((self.n_rows, self.target.n_inputs))
         neuron = mapping.neuron_of[mapping.row_of]
@@ -163,8 +178,17 @@ class LayerInstance(Instance):
             self._add_leaks(mapping, full)
         full *= mapping.gain[:, None]
         e = mapping.tunable
-        full[self.target.row_of[e], self.target.indices[e]] = self.target.weights[e]
+        tuned = self.target.weights[e] if mapping.tuned is None else mapping.tuned
+        full[self.target.row_of[e], self.target.indices[e]] = tuned
         return full
+
+    def noise(self, mapping: LayerMapping) -> Float[np.ndarray, "rows inputs"]:
+        """Read-noise variance of the realised weights: gain_i^2 times the variances of the cells behind each input."""
+        noise = np.zeros((self.n_rows, self.target.n_inputs))
+        neuron = mapping.neuron_of[mapping.row_of]
+        squared = mapping.gain[mapping.row_of] ** 2 * self.hardware.variance[neuron, mapping.cell]
+        np.add.at(noise, (mapping.row_of, mapping.input), squared)
+        return noise
 
     def _add_leaks(self, mapping: LayerMapping, full: Float[np.ndarray, "rows inputs"]) -> None:
         lines = np.unique(
@@ -178,12 +202,8 @@ class LayerInstance(Instance):
 
     def value(self, mapping: LayerMapping) -> float:
         """The objective of a feasible `mapping` (the fast form; `matchopt.check` has the plain one)."""
-        target, hardware = self.target, self.hardware
+        target, noise = self.target, self.noise(mapping)
         error = target.dense() - self.realised(mapping)
-        noise = np.zeros_like(error)
-        neuron = mapping.neuron_of[mapping.row_of]
-        squared = mapping.gain[mapping.row_of] ** 2 * hardware.variance[neuron, mapping.cell]
-        np.add.at(noise, (mapping.row_of, mapping.input), squared)
         if isinstance(self.objective, OutputError):
             moments = self.objective.second_moments
             return float(np.einsum("ix,ix->", error @ moments, error) + (noise @ moments.diagonal()).sum())

@@ -2,15 +2,17 @@
 
 from abc import ABC
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.arrays import frozen
+from matchopt.instances.samples import compact, positive_scale, scaled_rows
 
 SYMMETRY_TOLERANCE = 1e-9  # relative; second moments from float32 samples are symmetric to about 1e-7 before averaging
+SILENT = 1e-20  # share of their mean square below which a variance of signals is the rounding of a constant
 
 
 class Objective(ABC):
@@ -69,18 +71,53 @@ class TaskLoss(Objective):
 
     Parameters
     ----------
-    inputs : sample inputs, shape (samples, n_inputs), finite.
+    inputs : sample inputs, shape (samples, n_inputs), finite; uint8, float32 and float64 keep their type.
     labels : class of each sample, in 0 .. number of outputs - 1.
+    scale : the network receives `inputs * scale`; 1/255 for images in bytes. > 0.
     """
 
-    inputs: Float[np.ndarray, "samples inputs"]
+    inputs: Num[np.ndarray, "samples inputs"]
     labels: Int[np.ndarray, " samples"]
+    scale: float = 1.0
     name = "task-loss"
 
     def __post_init__(self) -> None:
-        inputs = frozen(self.inputs, "objective.inputs", float, 2)
-        labels = frozen(self.labels, "objective.labels", int, 1, shape=(len(inputs),))
-        if len(inputs) == 0:
-            raise InvalidInstance("objective.inputs must hold at least one sample, found none")
+        inputs = compact(self.inputs, "objective.inputs")
         object.__setattr__(self, "inputs", inputs)
-        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "labels", frozen(self.labels, "objective.labels", int, 1, shape=(len(inputs),)))
+        object.__setattr__(self, "scale", positive_scale(self.scale, "objective.scale"))
+
+    def rows(self, which: Any) -> Float[np.ndarray, "..."]:
+        """What the network receives for the samples `which` (index, slice or array of numbers), as float64."""
+        return scaled_rows(self.inputs, self.scale, which)
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionalError(Objective):
+    """How far the realised network strays from its target, layer by layer, on unlabelled inputs; networks only.
+
+    With z' the pre-activations of a layer of the target network on its own activity and with the instance's biases,
+    and z those of the realised network on its own activity x and with the mapping's biases: the sum over layers of
+
+        [ sum_i E (z_i - z'_i)^2 + sum_i g_i^2 sum over wires of variance * E[x^2] ] / sum_i Var(z'_i)
+
+    with means E and Var over the samples. A layer whose target signals do not vary (their variance is at most
+    `SILENT` times their mean square, which is rounding) is divided by 1.
+
+    Parameters
+    ----------
+    inputs : sample inputs, shape (samples, n_inputs), finite; uint8, float32 and float64 keep their type.
+    scale : the network receives `inputs * scale`; 1/255 for images in bytes. > 0.
+    """
+
+    inputs: Num[np.ndarray, "samples inputs"]
+    scale: float = 1.0
+    name = "functional-error"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", compact(self.inputs, "objective.inputs"))
+        object.__setattr__(self, "scale", positive_scale(self.scale, "objective.scale"))
+
+    def rows(self, which: Any) -> Float[np.ndarray, "..."]:
+        """What the network receives for the samples `which` (index, slice or array of numbers), as float64."""
+        return scaled_rows(self.inputs, self.scale, which)

@@ -66,12 +66,12 @@ def export_network(
         raise InvalidInstance("sample_inputs: needed to embed samples, found none")
     return NetworkInstance(
         tuple(LayerInstance(*parts) for parts in zip(targets, hardware, chosen, objectives, strict=True)),
-        tuple(layer.biases.astype(np.float64) for layer in layers) if biases == "free" else None,
-        tunable,
-        task_loss,
-        network.record.data,
-        np.asarray(sample_inputs, np.float64) if embed_samples else None,
-        provenance or Provenance(),
+        biases=tuple(layer.biases.astype(np.float64) for layer in layers) if biases == "free" else None,
+        tunable=tunable,
+        objective=task_loss,
+        data=network.record.data,
+        samples=np.asarray(sample_inputs, np.float64) if embed_samples else None,
+        provenance=provenance or Provenance(),
     )
 
 

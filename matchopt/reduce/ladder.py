@@ -49,6 +49,6 @@ def _from_network(network: NetworkInstance, to: type[Instance]) -> Reduction:
     if reason is None:
         first = split(network)
         return first.then([reduction(layer, to) for layer in first.parts])
-    if to is ProgramInstance and network.task_loss is None:
+    if to is ProgramInstance and network.objective is None:
         return layers_to_program(network)
     raise Refused(reason)

@@ -9,8 +9,8 @@ from matchopt.reduce.reduction import Reduction
 
 def not_splittable(network: NetworkInstance) -> str | None:
     """Why the layers of `network` cannot be mapped one by one, or None."""
-    if network.task_loss is not None:
-        return "the task loss does not separate over layers"
+    if network.objective is not None:
+        return f"the objective of the network, {network.objective.name}, does not separate over layers"
     budgets = sum(layer.rules.tunable for layer in network.layers)
     if network.tunable is not None and network.tunable < budgets:
         return f"one budget of {network.tunable} tunable connections couples the layers"
@@ -23,7 +23,7 @@ def split(network: NetworkInstance) -> Reduction:
     Raises
     ------
     Refused
-        when a task loss or a common tunable budget couples the layers.
+        when an objective of the whole network or a common tunable budget couples the layers.
     """
     reason = not_splittable(network)
     if reason is not None:

@@ -39,7 +39,7 @@ def brute_force(instance: Instance) -> Optimum:
         case LayerInstance():
             return _layer(instance)
         case NetworkInstance():
-            return _network(instance) if instance.task_loss is None else _task(instance)
+            return _network(instance) if instance.objective is None else _task(instance)
         case ProgramInstance():
             return best_program(instance)
     raise ValueError(f"no enumeration for {type(instance).__name__}")

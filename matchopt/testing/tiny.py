@@ -57,7 +57,7 @@ def tolerance_of(instance: Instance) -> float:
             return 0.0 if instance.is_integral else RELATIVE_TOLERANCE * float(finite.max(initial=0.0))
         case LayerInstance():
             return RELATIVE_TOLERANCE * _error_scale(instance)
-        case NetworkInstance() if instance.task_loss is None:
+        case NetworkInstance() if instance.objective is None:
             return sum(tolerance_of(layer) for layer in instance.layers)
         case ProgramInstance():
             return RELATIVE_TOLERANCE * (float(np.abs(instance.cost).max(initial=0.0)) + abs(instance.offset))

@@ -23,7 +23,7 @@ def tiny_networks() -> Mapping[str, NetworkInstance]:
         "budget": NetworkInstance(_layers(94, tunable=1), free, tunable=1),
         "budget-none": NetworkInstance(_layers(94, tunable=1), free, tunable=0),
         "budget-ample": NetworkInstance(_layers(94, tunable=1), free, tunable=2),
-        "task-loss": NetworkInstance(plain, free, task_loss=task),
+        "task-loss": NetworkInstance(plain, free, objective=task),
         "infeasible-layer": NetworkInstance((plain[0], _layers(95, cells=1)[1]), free),
     }
     return {f"network-{name}": network for name, network in networks.items()}

@@ -266,8 +266,8 @@ def test_networks_add_up() -> None:
     worse = certify(network, NetworkMapping((one[0][1], two[-1][1])))
     assert (worse.optimal, worse.improvable) == (False, True)
     loss = TaskLoss(np.zeros((1, 4)), np.array([0]))
-    with pytest.raises(Refused, match="task loss"):
-        certify(replace(network, task_loss=loss), NetworkMapping((one[0][1], two[0][1])))
+    with pytest.raises(Refused, match="task-loss"):
+        certify(replace(network, objective=loss), NetworkMapping((one[0][1], two[0][1])))
     with pytest.raises(Refused, match=r"layer 1.*interval"):
         gains = replace(second, rules=Rules(gains=Gains.interval(1.0, 2.0)))
         certify(replace(network, layers=(first, gains)), NetworkMapping((one[0][1], two[0][1])))

@@ -104,7 +104,7 @@ def test_fast_value_of_networks(seed: int, digital: bool, task: bool) -> None:
     layers = [random_layer(rng, n + int(not digital), m) for n, m in pairwise(sizes)]
     biases = tuple(rng.normal(size=m) for m in sizes[1:]) if digital else None
     loss = TaskLoss(rng.normal(size=(5, sizes[0])), rng.integers(0, sizes[-1], 5)) if task else None
-    network = NetworkInstance(tuple(layers), biases, task_loss=loss)
+    network = NetworkInstance(tuple(layers), biases, objective=loss)
     mapping = NetworkMapping(tuple(random_mapping(rng, layer) for layer in layers))
     report = check(network, mapping)
     assert report.violations == ()
@@ -149,7 +149,7 @@ def test_task_loss_by_hand() -> None:
     target = Target.from_dense(np.array([[1.0], [-1.0]]))
     layer = LayerInstance(target, Hardware(np.array([[1.0], [-1.0]])))
     loss = TaskLoss(np.array([[1.0]]), np.array([1]))
-    network = NetworkInstance((layer,), (np.zeros(2),), task_loss=loss)
+    network = NetworkInstance((layer,), (np.zeros(2),), objective=loss)
     mapping = NetworkMapping((LayerMapping.from_cells(target, np.array([0, 1]), np.array([0, 0])),))
     assert check(network, mapping).objective == pytest.approx(math.log(1.0 + math.exp(2.0)), rel=1e-12)
 

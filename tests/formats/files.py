@@ -121,7 +121,10 @@ def network(seed: int) -> NetworkInstance:
     task = TaskLoss(rng.standard_normal((3, width)), rng.integers(0, second.n_rows, 3)) if seed % 3 == 0 else None
     data = DataReference("digits", "0" * 64) if seed % 5 < 2 else None
     samples = rng.standard_normal((2, width)) if seed % 4 == 0 else None
-    return NetworkInstance((first, second), biases, 3 if seed % 7 == 0 else None, task, data, samples, provenance(seed))
+    budget = 3 if seed % 7 == 0 else None
+    return NetworkInstance(
+        (first, second), biases, budget, task, data, samples, adjustable=seed % 8 == 2, provenance=provenance(seed)
+    )
 
 
 def mapping(of: LayerInstance, seed: int) -> LayerMapping:

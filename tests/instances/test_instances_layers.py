@@ -36,7 +36,7 @@ FULL = NetworkInstance(
     (LAYER,),
     BIASES,
     tunable=1,
-    task_loss=TaskLoss(np.ones((2, 3)), np.array([0, 1])),
+    objective=TaskLoss(np.ones((2, 3)), np.array([0, 1])),
     data=DataReference("mnist", "0" * 64),
     samples=np.ones((1, 3)),
 )
@@ -81,7 +81,7 @@ BROKEN: dict[str, tuple[Make, str]] = {
     "labels too few": (lambda: TaskLoss(np.ones((2, 2)), np.zeros(1, int)), "objective.labels"),
     "neurons too few": (lambda: LayerInstance(TARGET, Hardware(np.ones((1, 4)))), "2 target neurons need as many"),
     "S of another size": (lambda: replace(LAYER, objective=OutputError(np.eye(2))), "one row per input, 3, found 2"),
-    "task loss of a layer": (lambda: replace(LAYER, objective=FULL.task_loss), "found task-loss"),
+    "task loss of a layer": (lambda: replace(LAYER, objective=FULL.objective), "found task-loss"),
     "network empty": (lambda: NetworkInstance(()), "at least one layer"),
     "layers do not follow": (lambda: NetworkInstance((LAYER, LAYER), BIASES * 2), "layers.1: must take 2 inputs"),
     "biases too few": (lambda: NetworkInstance((LAYER,), ()), "one array per layer, 1, found 0"),
@@ -89,11 +89,11 @@ BROKEN: dict[str, tuple[Make, str]] = {
     "network budget negative": (lambda: replace(NETWORK, tunable=-1), "tunable must be a whole number >= 0"),
     "samples of another size": (lambda: replace(NETWORK, samples=np.ones((1, 2))), "samples must have shape"),
     "loss inputs of another size": (
-        lambda: replace(NETWORK, task_loss=TaskLoss(np.ones((1, 2)), np.array([0]))),
+        lambda: replace(NETWORK, objective=TaskLoss(np.ones((1, 2)), np.array([0]))),
         "must have 3 columns, found 2",
     ),
     "label out of range": (
-        lambda: replace(NETWORK, task_loss=TaskLoss(np.ones((1, 3)), np.array([2]))),
+        lambda: replace(NETWORK, objective=TaskLoss(np.ones((1, 3)), np.array([2]))),
         "objective.labels must be in 0 .. 1",
     ),
     "digest malformed": (lambda: DataReference("mnist", "12"), "64 hexadecimal digits"),
