@@ -1,0 +1,35 @@
+"""A stricter instance with the plainest objective, for solvers that do not take the instance itself."""
+
+from dataclasses import replace
+from typing import TypeVar
+
+from matchopt.instances import Gains, Instance, LayerInstance, NetworkInstance, Rules, WeightError
+
+AnyInstance = TypeVar("AnyInstance", bound=Instance)
+
+
+def surrogate(instance: AnyInstance, *, keep_gains: bool = False) -> AnyInstance:
+    """The same hardware and targets under stricter rules, minimising the weight error summed over the layers.
+
+    One cell per weight, no extra inputs, no tunable connections, one gain for all (the allowed one nearest to 1), the
+    biases as they are; whether connections may be dropped stays. Every feasible solution is one of `instance` too.
+    Bounds and claims of optimality or infeasibility do not carry over: the objective is another one, and the rules
+    leave less room.
+
+    Parameters
+    ----------
+    instance : a network or a layer; instances of other kinds have no such form and are returned as they are.
+    keep_gains : leave every gain that `instance` allows.
+    """
+    found: Instance = instance
+    if isinstance(instance, LayerInstance):
+        found = _plain_layer(instance, keep_gains)
+    if isinstance(instance, NetworkInstance):
+        layers = tuple(_plain_layer(layer, keep_gains) for layer in instance.layers)
+        found = replace(instance, layers=layers, tunable=None, objective=None)
+    return found  # type: ignore[return-value]  # of the class it came in
+
+
+def _plain_layer(layer: LayerInstance, keep_gains: bool) -> LayerInstance:
+    gains = layer.rules.gains if keep_gains else Gains.finite(layer.rules.gains.default)
+    return replace(layer, rules=Rules(drop=layer.rules.drop, gains=gains), objective=WeightError())
