@@ -5,14 +5,15 @@ import math
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from matchopt.errors import InvalidOption, PluginError, UnknownName
 from matchopt.solver import Solver
 
 OptionValue = int | float | str | bool | None
+Value = TypeVar("Value")
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -84,6 +85,46 @@ def make_solver(cls: type[Solver], options: Mapping[str, OptionValue]) -> Solver
 def option_values(solver: Solver) -> dict[str, OptionValue]:
     """The values of all options of a solver."""
     return {option.name: getattr(solver, option.name) for option in options_of(type(solver))}
+
+
+def stage_options(stages: Sequence[str], options: Mapping[str, Value]) -> tuple[dict[str, Value], ...]:
+    """The options of each stage of a pipeline, from names such as "slots.epochs".
+
+    Parameters
+    ----------
+    stages : names of the solvers in order.
+    options : by "stage.option", where the stage is a solver's name (every stage of that name) or its place, from 1.
+        With a single stage the name may be left out.
+
+    Raises
+    ------
+    UnknownName
+        for a stage that is not in the pipeline.
+    InvalidOption
+        for an option without a stage where there are several.
+    """
+    found: tuple[dict[str, Value], ...] = tuple({} for _ in stages)
+    for name, value in options.items():
+        stage, dot, option = name.rpartition(".")
+        if not dot and len(stages) > 1:
+            raise InvalidOption(f"option {name} must name its stage in a pipeline, such as {stages[0]}.{name}")
+        for number in stage_numbers(stages, stage) if dot else (0,):
+            found[number][option] = value
+    return found
+
+
+def stage_numbers(stages: Sequence[str], stage: str) -> tuple[int, ...]:
+    """The places, from 0, of the stages that a solver's name or a place, from 1, means.
+
+    Raises
+    ------
+    UnknownName
+        when there is none.
+    """
+    numbers = tuple(n for n, name in enumerate(stages) if stage in (name, str(n + 1)))
+    if not numbers:
+        raise UnknownName("stage of the pipeline", stage, stages)
+    return numbers
 
 
 def _hints(cls: type[Solver]) -> dict[str, Any]:

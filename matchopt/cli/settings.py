@@ -84,7 +84,7 @@ class OutputFile(click.ParamType):  # type: ignore[type-arg]  # generic in newer
 
 
 class Pair(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
-    """`name=value`, as (name, value)."""
+    """`name=value`, or `stage.name=value` in a pipeline, as (name, value)."""
 
     name = "option=value"
 
@@ -95,7 +95,24 @@ class Pair(click.ParamType):  # type: ignore[type-arg]  # generic in newer click
         name, equals, text = str(value).partition("=")
         if not equals or not name.strip():
             self.fail(f"{value!r} must read option=value, such as seconds=10", param, ctx)
-        return name.strip().replace("-", "_"), text.strip()
+        stage, dot, option = name.strip().rpartition(".")  # names of solvers keep their dashes
+        return stage + dot + option.replace("-", "_"), text.strip()
+
+
+class StageLimit(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
+    """`stage=seconds`, as (stage, seconds)."""
+
+    name = "stage=seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
+        """See `click.ParamType`."""
+        if isinstance(value, tuple):
+            return value
+        stage, _, text = str(value).partition("=")
+        try:
+            return stage.strip(), float(text)
+        except ValueError:
+            return self.fail(f"{value!r} must read stage=seconds, such as slots=40", param, ctx)
 
 
 class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only

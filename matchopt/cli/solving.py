@@ -3,13 +3,14 @@
 import contextlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from matchopt.cli.group import INTERRUPTED
-from matchopt.cli.settings import FILE, OutputFile, Pair, debug_option, plugin_option, settings
+from matchopt.cli.settings import FILE, OutputFile, Pair, StageLimit, debug_option, plugin_option, settings
 
 if TYPE_CHECKING:
     from matchopt.certify import Certificate
@@ -19,15 +20,33 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: matchopt solve assign100.txt --solver hungarian --time-limit 10 --output best.matchopt")
 @click.argument("path", type=FILE)
-@click.option("--solver", required=True, help="Name of the solver; `matchopt solvers` lists them.")
-@click.option("-o", "--option", "options", type=Pair(), multiple=True, help="An option of the solver; repeatable.")
+@click.option(
+    "--solver",
+    required=True,
+    help="Name of the solver; `matchopt solvers` lists them. Several with + between them run one after the other.",
+)
+@click.option(
+    "-o",
+    "--option",
+    "options",
+    type=Pair(),
+    multiple=True,
+    help="An option of the solver, or stage.option=value of one of several; repeatable.",
+)
 @click.option(
     "--time-limit",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
     show_default=True,
     metavar="S",
-    help="Wall-clock seconds.",
+    help="Wall-clock seconds, shared by all stages.",
+)
+@click.option(
+    "--stage-limit",
+    "stage_limits",
+    type=StageLimit(),
+    multiple=True,
+    help="Seconds of one stage in place of its share; repeatable.",
 )
 @click.option(
     "--memory-limit",
@@ -55,6 +74,7 @@ def solve(
     solver: str,
     options: tuple[tuple[str, str], ...],
     time_limit: float,
+    stage_limits: tuple[tuple[str, float], ...],
     memory_limit: float | None,
     iterations: int | None,
     seed: int,
@@ -68,6 +88,9 @@ def solve(
 
     The solver runs in a process of its own, so that limits hold. Its solution is checked by code that shares nothing
     with solvers, and an optimum counts as proven only with a certificate.
+
+    Solvers with + between them, such as hungarian+recalibrate, run one after the other, each from the best solution
+    so far; a table shows what each of them made of it.
 
     Exit status: 0 with a solution or a proof that there is none, 1 without, 2 for bad input, 130 after Ctrl-C, which
     keeps the best solution found so far.
@@ -93,6 +116,7 @@ def solve(
                 plugin_files=settings().plugin_files,
                 on_incumbent=lambda best: bar.update(best.seconds, f"best {best.objective:.6g}"),
                 keep_on_interrupt=True,
+                stage_limits=dict(stage_limits),
             )
         if output is not None and done.solution is not None:
             _write(done, instance, output)
@@ -133,6 +157,22 @@ def _show(done: "Run", output: Path | None) -> None:
             click.echo(f"{name:<10}{text}")
     for violation in done.violations:
         click.echo(f"{'violation':<10}{violation}")
+    if done.stages:
+        _show_stages(done.stages)
+
+
+def _show_stages(stages: "Sequence[Run]") -> None:
+    from matchopt.bench.metrics import number
+    from matchopt.bench.table import print_table
+
+    rows = []
+    for place, run in enumerate(stages, start=1):
+        limit = f" ({run.limit} limit)" if run.limit else ""
+        stats = ", ".join(f"{n} {v if isinstance(v, str) else number(v)}" for n, v in run.stats.items())
+        notes = [f"took the surrogate, as it was {run.surrogate}" if run.surrogate else "", run.message, stats]
+        figures = [number(run.objective, 7), number(run.bound, 7), f"{run.seconds:.2f}"]
+        rows.append([str(place), run.solver, f"{run.status}{limit}", *figures, "; ".join(filter(None, notes))])
+    print_table([">stage", "solver", "status", ">objective", ">bound", ">seconds", "notes"], rows)
 
 
 @click.command(epilog="Example: matchopt check layer.matchopt best.matchopt --prove")

@@ -23,6 +23,7 @@ class Answer:
     peak : bytes, 0 if it sent none.
     died : it was killed or it failed; with a checked incumbent that is a FEASIBLE answer, without one `status` stands.
     refused : the instance was refused.
+    surrogate : why the surrogate of the instance was solved; empty if the instance itself was.
     """
 
     status: Status
@@ -35,6 +36,7 @@ class Answer:
     peak: int = 0
     died: bool = False
     refused: bool = False
+    surrogate: str = ""
 
 
 def read_answer(message: Message, instance: Instance, memory: int) -> Answer:
@@ -102,7 +104,10 @@ def _read_result(message: Message, instance: Instance, peak: int) -> Answer:
     limit = None if facts["limit"] is None else Limit(facts["limit"])
     bound, stats, text = float(facts["bound"]), dict(facts["stats"]), str(facts["message"])
     solution = read_solution(message, instance)
-    return Answer(Status(facts["status"]), limit, solution, bound, stats, text, float(facts["at"]), peak)
+    instead = str(facts["surrogate"])
+    return Answer(
+        Status(facts["status"]), limit, solution, bound, stats, text, float(facts["at"]), peak, surrogate=instead
+    )
 
 
 def _gigabytes(count: int) -> str:

@@ -3,8 +3,8 @@
 import math
 import numbers
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from matchopt.instances import (
     Solution,
     Target,
 )
-from matchopt.reduce import Reduction, not_separable, reduction
+from matchopt.reduce import Reduction, not_separable, reduction, surrogate
 from matchopt.solver import Limit, Limits, Result, Solver, Status
 
 
@@ -39,6 +39,8 @@ class Descent:
     iterations: int | None = None
     memory: int | None = None
     threads: int = 1
+    surrogate: bool = False  # whether a refused instance is replaced by its surrogate
+    replaced: str = ""  # why it was, once it was
     began: float = field(default_factory=time.monotonic)
 
     def remaining(self) -> float:
@@ -54,15 +56,12 @@ def solve_parts(descent: Descent) -> Result:
     Raises
     ------
     Refused
-        when there is no way down the ladder, or the solver refuses a part.
+        when there is no way down the ladder, or the solver refuses a part; also from the surrogate if that is allowed.
     PluginError
         when the solver breaks its contract.
     """
     solver = descent.solver
-    way = reduction(descent.instance, solver.solves)
-    for part in way.parts:
-        _ask(solver, part)
-    starts = _lowered(way, descent.start)
+    way, starts = _way_down(descent)
     best: list[Solution | None] = list(starts) if starts else [None] * len(way.parts)
     bounds = [-math.inf] * len(way.parts)
     results: list[Result] = []
@@ -72,7 +71,8 @@ def solve_parts(descent: Descent) -> Result:
             _check_solution(solution, solver, "report takes")
             best[number], bounds[number] = solution, _number(bound, "report takes the bound")
             if all(known is not None for known in best):
-                descent.report(_lift(way, best, part, number), way.lift_bound(bounds))
+                lower = -math.inf if descent.replaced else way.lift_bound(bounds)
+                descent.report(_lift(way, best, part, number), lower)
 
         seconds = None if descent.seconds is None else descent.remaining() * _share(way.parts[number:])
         start = starts[number] if starts else None
@@ -82,7 +82,53 @@ def solve_parts(descent: Descent) -> Result:
         if result.solution is None:
             break
         best[number], bounds[number] = result.solution, result.bound
-    return _whole(way, results)
+    whole = _whole(way, results)
+    return _without_claims(whole) if descent.replaced else whole
+
+
+def _way_down(descent: Descent) -> tuple[Reduction, tuple[Solution, ...]]:
+    """The way from the instance, or where that is refused from its surrogate, and the warm start of each part."""
+    solver, refusal = descent.solver, None
+    for instance in _forms(descent):
+        try:
+            way = reduction(instance, solver.solves)
+            for part in way.parts:
+                _ask(solver, part)
+        except Refused as cause:
+            refusal = refusal or cause  # the reason that counts is that of the instance itself
+            continue
+        starts = _lowered(way, descent.start)
+        if refusal is not None:
+            descent.replaced = str(refusal)
+            pairs = zip(way.parts, starts, strict=False)  # no starts at all, or one for each part
+            starts = starts if all(_is_feasible(part, start) for part, start in pairs) else ()
+        return way, starts
+    assert refusal is not None
+    raise refusal
+
+
+def _forms(descent: Descent) -> Iterator[Instance]:
+    """The instance, then where that is allowed its surrogates, each made when the form before it was refused."""
+    yield descent.instance
+    seen = {descent.instance.digest} if descent.surrogate else set()
+    for keep_gains in (True, False) if descent.surrogate else ():
+        form = surrogate(descent.instance, keep_gains=keep_gains)
+        if form.digest not in seen:
+            seen.add(form.digest)
+            yield form
+
+
+def _is_feasible(part: Instance, start: Solution) -> bool:
+    """Whether a start, feasible by the rules of the instance, is so by the stricter ones of its surrogate."""
+    from matchopt.check import check
+
+    return check(part, start).feasible
+
+
+def _without_claims(result: Result) -> Result:
+    """A result of the surrogate as one of the instance: the solution holds, bounds and claims do not."""
+    status = {Status.OPTIMAL: Status.FEASIBLE, Status.INFEASIBLE: Status.UNKNOWN}.get(result.status, result.status)
+    return replace(result, status=status, bound=-math.inf)
 
 
 def _share(parts: Sequence[Instance]) -> float:

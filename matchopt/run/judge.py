@@ -97,7 +97,7 @@ class Judge:
     def _against_best(self, status: Status, objective: Number, notes: list[str]) -> Status:
         """Compare the final solution with the best incumbent."""
         assert self.best is not None
-        if objective <= self.best.objective + _allowance(objective):
+        if objective <= self.best.objective + allowance(objective):
             return status
         notes.append(f"an incumbent of {self.best.objective:.6g} was better than the last solution, and is kept")
         return Status.FEASIBLE if status is Status.OPTIMAL else status
@@ -137,7 +137,7 @@ class Judge:
         if self.best is None:
             return status, max((bound for bound in claims if bound < math.inf), default=None)
         objective = self.best.objective
-        most = objective + _allowance(objective)
+        most = objective + allowance(objective)
         false = [bound for bound in claims if bound > most]
         if false:
             notes.append(f"the solver's bound {max(false):.10g} is above the objective {objective:.10g}; ignored")
@@ -185,7 +185,8 @@ def _joined(first: str, then: str) -> str:
     return f"{first}; {then}" if then else first
 
 
-def _allowance(objective: Number) -> float:
+def allowance(objective: Number) -> float:
+    """How far a bound may lie above this objective, or an objective above another, and still equal it."""
     return ROUNDING * abs(objective) + TINY
 
 

@@ -10,16 +10,16 @@ from dataclasses import replace
 from typing import Any
 
 from matchopt.check import check
-from matchopt.errors import InvalidSolution, MatchoptError
+from matchopt.errors import InvalidSolution
 from matchopt.instances import Instance, Parts
 from matchopt.run.answers import Answer, read_answer, read_ending, read_solution
 from matchopt.run.judge import Judge, Verdict, certified
 from matchopt.run.messages import Message
 from matchopt.run.process import Stopped, WorkerProcess
-from matchopt.run.record import Incumbent, Run, gap_of
-from matchopt.run.task import SolverReference, Task, refer
+from matchopt.run.record import Incumbent, Number, Run, gap_of
+from matchopt.run.task import SolverReference, Task, refer_stages
 from matchopt.run.watchdog import MEMORY_SHARE, free_memory
-from matchopt.solver import Limit, Solver, Status
+from matchopt.solver import Limit, Status
 
 CHECK_SECONDS = 0.1  # of one batch of incumbents; past it only the batch's last is checked, so the solver need not wait
 OnIncumbent = Callable[[Incumbent], None]
@@ -32,8 +32,13 @@ def perform(
     cancel: threading.Event | None = None,
     on_incumbent: OnIncumbent | None = None,
     keep_on_interrupt: bool = False,
+    reference: SolverReference | None = None,
 ) -> Run:
-    """Perform a task; the arguments are those of `solve` and `solve_all`.
+    """Perform a task of one solver; the arguments are those of `solve` and `solve_all`.
+
+    Parameters
+    ----------
+    reference : of a stage of a pipeline, whose start has been checked; None for a task of its own.
 
     Raises
     ------
@@ -45,9 +50,12 @@ def perform(
     memory = int(share if task.memory_limit is None else task.memory_limit * 1e9)
     judge = Judge(task.instance)
     with WorkerProcess(task.threads, memory) as worker:  # it starts up while this process prepares
-        reference = refer(task.solver, task.options, task.plugin_files)
+        own_task = reference is None
+        if reference is None:
+            (reference,) = refer_stages(task)
         worker.send(_request(task, reference, memory))
-        _check_start(task)
+        if own_task:
+            check_start(task)
         clock = _Clock()
         try:
             answer = _listen(worker, judge, task, memory, clock, cancel, on_incumbent)
@@ -64,7 +72,7 @@ def perform(
             if not keep_on_interrupt:
                 raise
             verdict = replace(verdict, message="; ".join(filter(None, ["the proof was interrupted", verdict.message])))
-    return _record(
+    return record(
         task,
         reference,
         verdict,
@@ -72,6 +80,7 @@ def perform(
         solver_seconds=solver_seconds,
         peak_memory=max(answer.peak, worker.watchdog.peak),
         refused=answer.refused,
+        surrogate=answer.surrogate,
         stats=answer.stats,
         trace=tuple(judge.trace),
         versions=dict(_versions(reference.cls.needs)),
@@ -154,18 +163,29 @@ def _request(task: Task, reference: SolverReference, memory: int) -> Message:
         "memory": memory,
         "threads": task.threads,
         "seed": task.seed,
+        "surrogate": task.surrogate,
     }
     return Message(facts, content.prefixed("instance") | (begin or Parts()).prefixed("start"))
 
 
-def _check_start(task: Task) -> None:
-    if task.start is not None:
-        violations = check(task.instance, task.start).violations
-        if violations:
-            raise InvalidSolution(f"start is infeasible: {violations[0].message}")
+def check_start(task: Task) -> Number | None:
+    """The objective of the start, None where there is no start.
+
+    Raises
+    ------
+    InvalidSolution
+        when it is infeasible.
+    """
+    if task.start is None:
+        return None
+    report = check(task.instance, task.start)
+    if report.violations:
+        raise InvalidSolution(f"start is infeasible: {report.violations[0].message}")
+    return report.objective
 
 
-def _record(task: Task, reference: SolverReference, verdict: Verdict, **measured: Any) -> Run:
+def record(task: Task, reference: SolverReference, verdict: Verdict, **measured: Any) -> Run:
+    """The record of a task: what was asked for, the verdict, and what was measured."""
     objective = None if verdict.best is None else verdict.best.objective
     return Run(
         instance=task.instance.name,
@@ -204,15 +224,3 @@ def _version(package: str) -> str:
         return f"{package} {importlib.metadata.version(package)}"
     names = importlib.metadata.packages_distributions().get(package, [])  # slow: reads every list of files
     return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
-
-
-def perform_guarded(task: Task, slots: int, cancel: threading.Event | None) -> Run:
-    """Perform a task; what would be raised becomes a Run, so that one bad task costs one row."""
-    try:
-        return perform(task, slots=slots, cancel=cancel)
-    except Exception as cause:
-        text = str(cause) if isinstance(cause, MatchoptError) else f"{type(cause).__name__}: {cause}"
-        name = task.solver if isinstance(task.solver, str) else task.solver.name
-        nobody: Any = Solver  # there may be no class of this name
-        reference = SolverReference(name, nobody, task.options, None, None, None, None, None, "")
-        return _record(task, reference, Verdict(Status.ERROR, None, None, None, None, text))

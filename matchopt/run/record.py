@@ -31,12 +31,12 @@ class Incumbent:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """The record of one solve.
+    """The record of one solve, or of a pipeline of several.
 
     Parameters
     ----------
     instance, digest, kind : name, content hash and kind of the instance.
-    solver, options : name of the solver and the values of all its options.
+    solver, options : name of the solver and the values of all its options; of a pipeline "a+b" and "a.option".
     distribution, version : of the solver's plugin; a plugin file has no distribution, and its hash as version.
     versions : versions of the distributions behind the modules the solver needs.
     seed, threads, time_limit, memory_limit, iterations : as asked for; seconds, GB; None for no limit of our own.
@@ -51,6 +51,9 @@ class Run:
     peak_memory : most bytes the worker and its descendants had in memory.
     message : one or more sentences for people.
     refused : whether the solver, or the way down the ladder to it, refused the instance.
+    surrogate : why the solver was given the surrogate of the instance (see `matchopt.reduce.surrogate`); empty if it
+        took the instance itself.
+    stages : the records of a pipeline's stages, in order; empty for a single solver.
     stats : the solver's counters.
     trace : (seconds, objective, bound or None) of every checked incumbent that was better than all before it.
     violations : the rules an infeasible solution broke.
@@ -77,6 +80,8 @@ class Run:
     peak_memory: int = 0
     message: str = ""
     refused: bool = False
+    surrogate: str = ""
+    stages: tuple["Run", ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     threads: int = 1
     time_limit: Number | None = None
@@ -106,6 +111,8 @@ def gap_of(objective: Number | None, bound: Number | None) -> float | None:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Run):
+        return value.to_json()
     if isinstance(value, Mapping):
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, (tuple, list)):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from matchopt.instances import Instance, Solution
 from matchopt.options import OptionValue
-from matchopt.run.perform import OnIncumbent, perform, perform_guarded
+from matchopt.run.perform import OnIncumbent
+from matchopt.run.pipeline import perform_guarded, perform_stages
 from matchopt.run.record import Number, Run
 from matchopt.run.task import Task
 from matchopt.solver import Solver
@@ -29,18 +30,26 @@ def solve(
     on_incumbent: OnIncumbent | None = None,
     certify: bool = True,
     keep_on_interrupt: bool = False,
+    stage_limits: Mapping[str, Number] | None = None,
 ) -> Run:
     """Solve an instance by one solver in a worker process, and check and record what came of it.
+
+    A pipeline such as "hungarian+reroute+slots" runs several, each in a process of its own and each beginning from the
+    best solution so far; the best by the checker's objective is the answer, and `Run.stages` has a record of each. A
+    stage that fails or finds nothing better costs its time only. A stage whose solver does not take the instance gets
+    `matchopt.reduce.surrogate` of it: its solutions count, its bounds do not.
 
     Whatever the solver does, the outcome is a `Run`: a crash, a hang or a lie is a status with a message.
 
     Parameters
     ----------
     instance : of any kind that reduces to the kind the solver takes.
-    solver : its name, or a `Solver` whose class is registered or can be imported.
-    options : of a solver given by name; text is read by the option's type.
+    solver : its name, or names with + between them, or a `Solver` whose class is registered or can be imported.
+    options : of a solver given by name; text is read by the option's type. Those of a pipeline name their stage, as
+        in "slots.epochs", or its place, as in "3.epochs".
     time_limit : seconds of the solver's clock, which starts once its process has; None for no limit. A solver that
-        has not stopped 10 % (at least a second) later is killed, and its best incumbent is kept.
+        has not stopped 10 % (at least a second) later is killed, and its best incumbent is kept. The stages of a
+        pipeline share the limit: each gets an equal part of what those before it left, the last all of it.
     memory_limit : GB (1e9 bytes) the worker and its descendants may use; default 80 % of what is free.
     seed : of the generator the solver gets, >= 0.
     threads : most threads.
@@ -51,11 +60,12 @@ def solve(
     certify : whether to look for a proof, for at most ten seconds.
     keep_on_interrupt : whether Ctrl-C gives a Run with the best incumbent; otherwise KeyboardInterrupt is raised once
         the worker is gone.
+    stage_limits : seconds of single stages of a pipeline, by name or place, instead of their share.
 
     Raises
     ------
     UnknownName, PluginError, InvalidOption
-        when there is no such solver or option, or a value is out of range.
+        when there is no such solver, stage or option, or a value is out of range.
     InvalidSolution
         when `start` is no feasible solution of the instance.
     """
@@ -71,8 +81,9 @@ def solve(
         start=start,
         plugin_files=tuple(Path(file) for file in plugin_files),
         certify=certify,
+        stage_limits=stage_limits or {},
     )
-    return perform(task, on_incumbent=on_incumbent, keep_on_interrupt=keep_on_interrupt)
+    return perform_stages(task, on_incumbent=on_incumbent, keep_on_interrupt=keep_on_interrupt)
 
 
 def solve_all(

@@ -106,7 +106,7 @@ def _run(message: Message, channel: Channel) -> None:
 
     descent = Descent(instance, solver, np.random.default_rng(task["seed"]), report, start)
     descent.seconds, descent.iterations = task["seconds"], task["iterations"]
-    descent.memory, descent.threads = limit, task["threads"]
+    descent.memory, descent.threads, descent.surrogate = limit, task["threads"], task["surrogate"]
     result = solve_parts(descent)
     facts = {
         "type": "result",
@@ -115,6 +115,7 @@ def _run(message: Message, channel: Channel) -> None:
         "bound": result.bound,
         "stats": dict(result.stats),
         "message": result.message,
+        "surrogate": descent.replaced,
         "at": time.monotonic() - began,
         "peak": _peak_memory(),
     }

@@ -136,7 +136,7 @@ def run_here(task):
     answer = read_answer(last, task.instance, 10**9)
     verdict = certified(task.instance, judge.verdict(answer))
     trace = tuple(judge.trace)
-    return perform._record(task, reference, verdict, refused=answer.refused, stats=answer.stats, trace=trace)
+    return perform.record(task, reference, verdict, refused=answer.refused, stats=answer.stats, trace=trace)
 
 
 def test_every_hostile_solver_is_in_the_table(runs):
