@@ -1,0 +1,270 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from matchopt.instances.architecture import Convolution, Convolutional, FullyConnected, Recurrent
+from matchopt.network import forward
+
+STATISTICS = {"mean.0": np.array([0.3, -0.2]), "variance.0": np.array([2.0, 0.5])}
+
+
+def parameters(architecture, seed=0):
+    rng = np.random.default_rng(seed)
+    weights = [rng.standard_normal(shape) for shape in architecture.matrices]
+    return weights, [rng.standard_normal(rows) for rows, _ in architecture.matrices]
+
+
+def sigmoid(value):
+    return 1 / (1 + np.exp(-value))
+
+
+def plain_convolution(image, stage, weights, bias, number, buffers):
+    """One stage on one image (channels, height, width), written as loops."""
+    channels, height, width = image.shape
+    side, pad = stage.size, stage.padding
+    wide = np.zeros((channels, height + 2 * pad, width + 2 * pad))
+    wide[:, pad : pad + height, pad : pad + width] = image
+    tall = [height + 2 * pad - side + 1, width + 2 * pad - side + 1]
+    out = np.zeros((stage.filters, *tall))
+    for f in range(stage.filters):
+        for y in range(tall[0]):
+            for x in range(tall[1]):
+                total = bias[f]
+                for c in range(channels):
+                    for dy in range(side):
+                        for dx in range(side):
+                            total += weights[f, (c * side + dy) * side + dx] * wide[c, y + dy, x + dx]
+                out[f, y, x] = total
+    if stage.normalise == "batch":
+        mean, variance = buffers[f"mean.{number}"], buffers[f"variance.{number}"]
+        out = (out - mean[:, None, None]) / np.sqrt(variance[:, None, None] + 1e-5)
+    out = np.maximum(out, 0)
+    if stage.normalise == "response":
+        out = plain_response(out)
+    if stage.pool:
+        out = plain_pool(out, stage)
+    return plain_response(out) if stage.normalise == "pooled-response" else out
+
+
+def plain_response(image):
+    """tf.nn.lrn(x, 4, bias=1.0, alpha=0.001 / 9.0, beta=0.75)."""
+    out = np.zeros_like(image)
+    for c in range(len(image)):
+        neighbours = image[max(0, c - 4) : c + 5]
+        out[c] = image[c] / (1 + 0.001 / 9 * (neighbours**2).sum(axis=0)) ** 0.75
+    return out
+
+
+def plain_pool(image, stage):
+    stride, (height, width) = stage.pool_stride or stage.pool, image.shape[1:]
+
+    def starts(side):
+        whole = range(0, side, stride)
+        return [s for s in whole if stage.overhang or s + stage.pool <= side][: stage.pooled(side)]
+
+    rows = []
+    for y in starts(height):
+        windows = [image[:, y : y + stage.pool, x : x + stage.pool].reshape(len(image), -1) for x in starts(width)]
+        rows.append([w.mean(axis=1) if stage.average else w.max(axis=1) for w in windows])
+    return np.array(rows).transpose(2, 0, 1)
+
+
+def plain_logits(architecture, weights, biases, sample, buffers):
+    """One sample through the network, written as loops."""
+    if isinstance(architecture, Recurrent):
+        hidden = cell = np.zeros(architecture.hidden)
+        answers = []
+        for frame in sample.reshape(architecture.frames, -1):
+            gates = weights[0] @ np.concatenate([frame, hidden]) + biases[0]
+            enter, forget, candidate, leave = np.split(gates, 4)
+            cell = sigmoid(forget) * cell + sigmoid(enter) * np.tanh(candidate)
+            hidden = sigmoid(leave) * np.tanh(cell)
+            answers.append(weights[1] @ hidden + biases[1])
+        return {"last": answers[-1], "mean": np.mean(answers, axis=0), "every": np.array(answers)}[architecture.readout]
+    first = 0
+    if isinstance(architecture, Convolutional):
+        image = sample.reshape(architecture.image)
+        if architecture.crop:
+            top, left = ((side - architecture.crop) // 2 for side in image.shape[1:])
+            image = image[:, top : top + architecture.crop, left : left + architecture.crop]
+        if architecture.standardise:
+            image = (image - image.mean()) / max(image.std(), 1 / math.sqrt(image.size))
+        for n, stage in enumerate(architecture.convolutions):
+            image = plain_convolution(image, stage, weights[n], biases[n], n, buffers)
+        sample, first = image.ravel(), len(architecture.convolutions)
+    for n in range(first, len(weights)):
+        sample = weights[n] @ (np.maximum(sample, 0) if n > first else sample) + biases[n]
+    return sample
+
+
+CASES = {
+    "connected": FullyConnected((4, 5, 3)),
+    "plain": Convolutional((2, 6, 5), (Convolution(2, 3), Convolution(3, 2, 1)), (4,), 3),
+    "pooled": Convolutional((1, 7, 9), (Convolution(2, 3, 1, 2),), (), 3),
+    "overlapping": Convolutional((1, 8, 8), (Convolution(2, 3, 1, 3, 2, overhang=True),), (), 3),
+    "gaps": Convolutional((1, 7, 7), (Convolution(2, 2, 0, 1, 3, overhang=True),), (), 3),
+    "average": Convolutional((1, 7, 7), (Convolution(2, 2, 1, 3, 2, average=True, overhang=True),), (), 3),
+    "batch": Convolutional((1, 6, 6), (Convolution(2, 3, 0, 2, normalise="batch"),), (4, 4), 3),
+    "response": Convolutional((1, 6, 6), (Convolution(12, 3, 0, 2, normalise="response"),), (), 3),
+    "pooled-response": Convolutional((1, 6, 6), (Convolution(12, 3, 0, 2, normalise="pooled-response"),), (), 3),
+    "cropped": Convolutional((2, 7, 8), (Convolution(2, 3),), (4,), 3, crop=5, standardise=True, mirror=True),
+    "last": Recurrent(3, 4, 5, 2),
+    "mean": Recurrent(3, 4, 5, 2, "mean"),
+    "every": Recurrent(1, 6, 2, 3, "every"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_logits_are_those_of_plain_loops(name):
+    """Every architecture against loops that share nothing with torch."""
+    architecture = CASES[name]
+    weights, biases = parameters(architecture)
+    inputs = np.random.default_rng(1).standard_normal((3, architecture.n_inputs))
+    found = forward.predict(architecture, weights, biases, inputs, STATISTICS if architecture.buffers else None)
+    expected = [plain_logits(architecture, weights, biases, sample, STATISTICS) for sample in inputs]
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_images_of_one_colour_are_standardised_to_zero():
+    """No division by zero where an image does not vary."""
+    architecture = CASES["cropped"]
+    weights, biases = parameters(architecture)
+    grey = np.full((1, architecture.n_inputs), 0.25)
+    found = forward.predict(architecture, weights, biases, grey)
+    np.testing.assert_allclose(found, forward.predict(architecture, weights, biases, 0 * grey))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 4), st.integers(0, 2**31))
+def test_gates_are_those_of_torch(features, frames, hidden, seed):
+    """The same outputs and gradients as nn.LSTM with its two matrices side by side."""
+    architecture = Recurrent(features, frames, hidden, 2, "every")
+    torch.manual_seed(seed)
+    module = nn.LSTM(features, hidden, batch_first=True)
+    own = dict(module.named_parameters())
+    gates = torch.cat([own["weight_ih_l0"], own["weight_hh_l0"]], 1).detach().requires_grad_()
+    bias = (own["bias_ih_l0"] + own["bias_hh_l0"]).detach()
+    output, start = torch.randn(2, hidden), torch.randn(2)
+    inputs = torch.randn(3, frames, features)
+    found = forward.logits(architecture, [gates, output], [bias, start], inputs.flatten(1))
+    expected = module(inputs)[0] @ output.T + start
+    torch.testing.assert_close(found, expected)
+    found.square().sum().backward()
+    expected.square().sum().backward()
+    together = torch.cat([own["weight_ih_l0"].grad, own["weight_hh_l0"].grad], 1)
+    torch.testing.assert_close(gates.grad, together, rtol=1e-3, atol=1e-5)
+
+
+def test_training_normalises_by_the_batch_as_torch_does():
+    """Convolution, batch statistics and running statistics as nn.Conv2d and nn.BatchNorm2d."""
+    architecture = Convolutional((2, 6, 6), (Convolution(3, 3, 1, 2, normalise="batch"),), (), 4)
+    torch.manual_seed(0)
+    convolution, normal, last = nn.Conv2d(2, 3, 3, padding=1), nn.BatchNorm2d(3, affine=False), nn.Linear(27, 4)
+    module = nn.Sequential(convolution, normal, nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), last)
+    weights = [convolution.weight.detach().flatten(1), last.weight.detach()]
+    biases = [convolution.bias.detach(), last.bias.detach()]
+    buffers = forward.fresh_buffers(architecture)
+    for _ in range(3):
+        inputs = torch.randn(5, 2, 6, 6)
+        found = forward.logits(architecture, weights, biases, inputs.flatten(1), training=True, buffers=buffers)
+        torch.testing.assert_close(found, module(inputs))
+    torch.testing.assert_close(buffers["mean.0"], normal.running_mean)
+    torch.testing.assert_close(buffers["variance.0"], normal.running_var)
+    found = forward.logits(architecture, weights, biases, inputs.flatten(1), buffers=buffers)
+    torch.testing.assert_close(found, module.eval()(inputs))
+
+
+def test_training_looks_at_random_crops_and_mirrors_half_of_them():
+    """Every training image is a crop of the image, mirrored or not; all of them come up about equally often."""
+    architecture = Convolutional((1, 4, 5), (Convolution(9, 3),), (), 9, crop=3, mirror=True)
+    image = torch.arange(20.0) + 1
+    see = [torch.eye(9), torch.eye(9)]  # every filter reads one pixel of the only 3 x 3 patch
+    zeros = [torch.zeros(9), torch.zeros(9)]
+    generator = torch.Generator().manual_seed(3)
+    many = image.expand(2400, -1)
+    found = forward.logits(architecture, see, zeros, many, training=True, generator=generator)
+    plain = image.view(4, 5)
+    crops = [plain[y : y + 3, x : x + 3] for y in range(2) for x in range(3)]
+    crops += [crop.flip(1) for crop in crops]
+    counts = [int((found == crop.flatten()).all(1).sum()) for crop in crops]
+    assert sum(counts) == 2400
+    assert min(counts) > 140 and max(counts) < 260  # 200 expected, standard deviation 13.5
+    again = forward.logits(architecture, see, zeros, many, True, torch.Generator().manual_seed(3))
+    assert torch.equal(found, again)
+
+
+def test_dropout_leaves_out_a_share_and_keeps_the_mean():
+    """In training only; inputs of the last layer stay."""
+    architecture = Convolutional((1, 1, 1), (Convolution(4000, 1),), (4000,), 2, dropout=0.25)
+    weights = [torch.ones(4000, 1), torch.eye(4000), torch.ones(2, 4000)]
+    biases = [torch.zeros(4000), torch.zeros(4000), torch.zeros(2)]
+    one = torch.ones(1, 1)
+    assert forward.logits(architecture, weights, biases, one).tolist() == [[4000.0, 4000.0]]
+    found = forward.logits(architecture, weights, biases, one, True, torch.Generator().manual_seed(0))
+    kept = found[0, 0].item() * 0.75
+    assert kept == pytest.approx(round(kept), abs=0.01)
+    assert 2890 < kept < 3110  # 3000 expected, standard deviation 27
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_layer_inputs_times_weights_are_the_pre_activations(name):
+    """What the last matrix receives gives the logits; the first receives patches of the sample itself."""
+    architecture = CASES[name]
+    weights, biases, buffers = forward.as_tensors(*parameters(architecture), STATISTICS)
+    inputs = torch.randn(4, architecture.n_inputs, dtype=torch.float64)
+    received = forward.layer_inputs(architecture, weights, biases, inputs, buffers=buffers)
+    assert [rows.shape[1] for rows in received] == [cols for _, cols in architecture.matrices]
+    answers = received[-1] @ weights[-1].T + biases[-1]
+    expected = forward.logits(architecture, weights, biases, inputs, buffers=buffers)
+    if name == "mean":
+        answers = answers.view(4, architecture.frames, -1).mean(1)
+    torch.testing.assert_close(answers.view_as(expected), expected)
+    if isinstance(architecture, Convolutional) and not architecture.crop:
+        stage, ((filters, height, width), _) = architecture.convolutions[0], architecture.stages()[0]
+        outputs = (received[0] @ weights[0].T + biases[0]).view(4, height * width, filters).transpose(1, 2)
+        kernel = weights[0].view(filters, -1, stage.size, stage.size)
+        images = inputs.view(-1, *architecture.image)
+        full = torch.nn.functional.conv2d(images, kernel, biases[0], padding=stage.padding)
+        torch.testing.assert_close(outputs.reshape(full.shape), full)
+    few = forward.layer_inputs(architecture, weights, biases, inputs, most=3, buffers=buffers)
+    for rows, all_rows in zip(few, received, strict=True):
+        assert len(rows) == min(3, len(all_rows))
+        assert all((all_rows == row).all(1).any() for row in rows)
+
+
+def test_sub_sampling_is_fair_over_chunks(monkeypatch):
+    """With chunks of few samples the drawn rows still come evenly from all of them."""
+    monkeypatch.setattr(forward, "CHUNK", 200)
+    architecture = FullyConnected((2, 2))
+    inputs = torch.arange(2000.0).view(1000, 2)
+    (rows,) = forward.layer_inputs(architecture, [torch.eye(2)], [torch.zeros(2)], inputs, most=300)
+    assert len(rows) == 300 == len(torch.unique(rows[:, 0]))
+    counts = torch.histc(rows[:, 0], 4, 0, 2000)
+    assert counts.min() > 60 and counts.max() < 90
+
+
+def test_chunks_do_not_change_predictions(monkeypatch):
+    """Memory is bounded by running few samples at a time; the answers stay."""
+    architecture = CASES["overlapping"]
+    weights, biases = parameters(architecture)
+    inputs = np.random.default_rng(1).random((7, architecture.n_inputs))
+    whole = forward.predict(architecture, weights, biases, inputs)
+    monkeypatch.setattr(forward, "CHUNK", 2 * architecture.activity)
+    np.testing.assert_allclose(forward.predict(architecture, weights, biases, inputs), whole, rtol=1e-12)
+    assert forward.predict(architecture, weights, biases, inputs[:0]).shape == (0, 3)
+
+
+def test_what_does_not_fit_is_refused():
+    """Shapes and missing statistics are named."""
+    architecture = CASES["batch"]
+    weights, biases, _ = forward.as_tensors(*parameters(architecture))
+    inputs = torch.zeros(2, 36, dtype=torch.float64)
+    with pytest.raises(ValueError, match="needs its running statistics"):
+        forward.logits(architecture, weights, biases, inputs)
+    with pytest.raises(ValueError, match=r"need matrices of shapes .* and 36 inputs, found .* and 35 inputs"):
+        forward.logits(architecture, weights, biases, inputs[:, :35])
