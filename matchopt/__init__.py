@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matchopt.check import is_feasible as is_feasible
     from matchopt.errors import DataError as DataError
     from matchopt.errors import FormatError as FormatError
     from matchopt.errors import InvalidInstance as InvalidInstance
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from matchopt.kernels import pair_costs as pair_costs
     from matchopt.reduce import not_separable as not_separable
     from matchopt.reduce import reduction as reduction
+    from matchopt.reduce import surrogate as surrogate
     from matchopt.run import solve as solve
     from matchopt.solver import Limit as Limit
     from matchopt.solver import Limits as Limits
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _DOOR = {
+    "matchopt.check": ("is_feasible",),
     "matchopt.errors": (
         "DataError",
         "FormatError",
@@ -94,7 +97,7 @@ _DOOR = {
         "WeightError",
     ),
     "matchopt.kernels": ("match_rows", "pair_costs"),
-    "matchopt.reduce": ("not_separable", "reduction"),
+    "matchopt.reduce": ("not_separable", "reduction", "surrogate"),
     "matchopt.run": ("solve",),
     "matchopt.solver": ("Limit", "Limits", "Result", "Solver", "Status"),
 }

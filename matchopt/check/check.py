@@ -1,7 +1,5 @@
 """The one entrance of the checker: from an instance and a solution to a report."""
 
-from collections.abc import Callable
-
 from matchopt.check.assignment import assignment_objective, assignment_violations
 from matchopt.check.layer import layer_violations
 from matchopt.check.network import network_objective, network_violations
@@ -37,23 +35,38 @@ def check(instance: Instance, solution: Solution) -> Report:
     Report
         all broken rules, or the objective when there are none.
     """
+    found = _violations(instance, solution)
+    return Report(None, tuple(found)) if found else Report(_objective(instance, solution))
+
+
+def is_feasible(instance: Instance, solution: Solution) -> bool:
+    """Whether `solution` keeps every rule of `instance`; quicker than `check`, for the objective is left out."""
+    return not _violations(instance, solution)
+
+
+def _violations(instance: Instance, solution: Solution) -> list[Violation]:
     match instance, solution:
         case LayerInstance(), LayerMapping():
-            found = layer_violations(instance, solution)
-            return _report(found, lambda: layer_objective(instance, solution))
+            return layer_violations(instance, solution)
         case NetworkInstance(), NetworkMapping():
-            found = network_violations(instance, solution)
-            return _report(found, lambda: network_objective(instance, solution))
+            return network_violations(instance, solution)
         case AssignmentInstance(), Assignment():
-            found = assignment_violations(instance, solution)
-            return _report(found, lambda: assignment_objective(instance, solution))
+            return assignment_violations(instance, solution)
         case ProgramInstance(), ProgramPoint():
-            found = program_violations(instance, solution)
-            return _report(found, lambda: program_objective(instance, solution))
+            return program_violations(instance, solution)
     given = solution.kind if isinstance(solution, Solution) else type(solution).__name__
     message = f"the solution must be of kind {instance.kind} like its instance, found {given}"
-    return Report(None, (Violation("wrong-kind", message),))
+    return [Violation("wrong-kind", message)]
 
 
-def _report(found: list[Violation], objective: Callable[[], float | int]) -> Report:
-    return Report(None, tuple(found)) if found else Report(objective())
+def _objective(instance: Instance, solution: Solution) -> float | int:
+    match instance, solution:
+        case LayerInstance(), LayerMapping():
+            return layer_objective(instance, solution)
+        case NetworkInstance(), NetworkMapping():
+            return network_objective(instance, solution)
+        case AssignmentInstance(), Assignment():
+            return assignment_objective(instance, solution)
+        case ProgramInstance(), ProgramPoint():
+            return program_objective(instance, solution)
+    raise AssertionError("the kinds were compared before")
