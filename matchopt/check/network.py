@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +12,8 @@ from matchopt.check.objective import layer_objective, realised_rows
 from matchopt.check.report import Violation, total
 from matchopt.instances import FunctionalError, NetworkInstance, NetworkMapping, TaskLoss
 
-SAMPLES = 5_000  # run through the network at a time
+SAMPLES = 2_000  # run through the network at a time: what a layer of some hundred rows does stays in the cache
+FULL = 0.1  # share of the inputs above which rows are multiplied together as a matrix
 ROUNDING = 1e-20  # a variance below this share of the mean square is that of a constant, computed in floats
 
 
@@ -64,80 +66,92 @@ def network_objective(instance: NetworkInstance, mapping: NetworkMapping) -> flo
 
 
 @dataclass(frozen=True, eq=False)
-class Plain:
-    """A network of full matrices with the bias of every row; the constant input of hardware biases is spelled out.
+class PlainLayer:
+    """One layer of a network, row by row; the constant input of hardware biases is turned into biases.
 
     Parameters
     ----------
-    weights : weight of every input of every row, without the constant input.
+    rows : weight by input, of every row.
+    n_inputs : number of inputs, without the constant one.
     biases : what every row adds.
     noise : read-noise variance summed over the rows, of every input.
     constant_noise : the same of the constant input.
     """
 
-    weights: list[Float[np.ndarray, "_ _"]]
-    biases: list[Float[np.ndarray, " _"]]
-    noise: list[Float[np.ndarray, " _"]]
-    constant_noise: list[float]
+    rows: list[dict[int, float]]
+    n_inputs: int
+    biases: Float[np.ndarray, " rows"]
+    noise: Float[np.ndarray, " inputs"]
+    constant_noise: float = 0.0
 
-    def run(self, inputs: Float[np.ndarray, "samples inputs"]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """For each layer the activity it receives and the sums it forms."""
-        activity = inputs
-        for matrix, bias in zip(self.weights, self.biases, strict=True):
-            sums = np.dot(activity, matrix.T) + bias
-            yield activity, sums
-            activity = sums * (sums > 0)
+    def sums(self, activity: Float[np.ndarray, "inputs samples"]) -> Float[np.ndarray, "rows samples"]:
+        """What the rows make of this activity; samples are columns, so that a row of few weights costs little."""
+        found = np.zeros((len(self.rows), activity.shape[1]))
+        full = [i for i, row in enumerate(self.rows) if len(row) > FULL * self.n_inputs]
+        if full:
+            matrix = np.zeros((len(full), self.n_inputs))
+            for at, i in enumerate(full):
+                matrix[at, list(self.rows[i])] = list(self.rows[i].values())
+            found[full] = matrix @ activity
+        for i in set(range(len(self.rows))) - set(full):
+            row = self.rows[i]
+            found[i] = np.array(list(row.values())) @ activity[list(row)] if row else 0.0
+        return found + self.biases[:, None]
 
 
-def realised_network(instance: NetworkInstance, mapping: NetworkMapping) -> Plain:
+def run(network: list[PlainLayer], inputs: Float[np.ndarray, "inputs samples"]) -> Iterator[tuple[Any, Any]]:
+    """For each layer the activity it receives and the sums it forms, both with samples as columns."""
+    activity = inputs
+    for layer in network:
+        sums = layer.sums(activity)
+        yield activity, sums
+        activity = sums * (sums > 0)
+
+
+def realised_network(instance: NetworkInstance, mapping: NetworkMapping) -> list[PlainLayer]:
     """What the chip makes of a feasible mapping."""
-    found = Plain([], [], [], [])
     chosen = instance.biases if mapping.biases is None else mapping.biases
+    found = []
     for n, (layer, part) in enumerate(zip(instance.layers, mapping.layers, strict=True)):
-        matrix = np.zeros((layer.n_rows, layer.target.n_inputs))
+        rows = realised_rows(layer, part)
         noise = np.zeros(layer.target.n_inputs)
-        for i, row in enumerate(realised_rows(layer, part)):
-            for x, weight in row.weight.items():
-                matrix[i, x] = weight
+        for row in rows:
             for x, variance in row.noise.items():
                 noise[x] += variance
-        _append(found, matrix, noise, None if chosen is None else chosen[n])
+        found.append(_plain([row.weight for row in rows], noise, None if chosen is None else chosen[n]))
     return found
 
 
-def target_network(instance: NetworkInstance) -> Plain:
+def target_network(instance: NetworkInstance) -> list[PlainLayer]:
     """The network as it was trained."""
-    found = Plain([], [], [], [])
+    found = []
     for n, layer in enumerate(instance.layers):
-        target = layer.target
-        matrix = np.zeros((layer.n_rows, target.n_inputs))
-        for i in range(layer.n_rows):
-            matrix[i, target.indices[target.row(i)]] = target.weights[target.row(i)]
-        _append(found, matrix, np.zeros(target.n_inputs), None if instance.biases is None else instance.biases[n])
+        inputs, weights = layer.target.indices.tolist(), layer.target.weights.tolist()
+        parts = [layer.target.row(i) for i in range(layer.n_rows)]
+        rows = [dict(zip(inputs[part], weights[part], strict=True)) for part in parts]
+        biases = None if instance.biases is None else instance.biases[n]
+        found.append(_plain(rows, np.zeros(layer.target.n_inputs), biases))
     return found
 
 
-def _append(network: Plain, matrix: np.ndarray, noise: np.ndarray, bias: np.ndarray | None) -> None:
-    inputs = matrix.shape[1] - (bias is None)  # hardware biases are the weights of a last input that is always 1
-    network.weights.append(matrix[:, :inputs])
-    network.biases.append(matrix[:, -1] if bias is None else bias)
-    network.noise.append(noise[:inputs])
-    network.constant_noise.append(float(noise[-1]) if bias is None else 0.0)
+def _plain(rows: list[dict[int, float]], noise: np.ndarray, biases: np.ndarray | None) -> PlainLayer:
+    if biases is not None:
+        return PlainLayer(rows, len(noise), biases, noise)
+    last = len(noise) - 1  # hardware biases are the weights of a last input that is always 1
+    constants = np.array([row.get(last, 0.0) for row in rows])
+    others = [{x: weight for x, weight in row.items() if x != last} for row in rows]
+    return PlainLayer(others, last, constants, noise[:last], float(noise[last]))
 
 
 def task_loss(instance: NetworkInstance, mapping: NetworkMapping, task: TaskLoss) -> float:
     """Mean cross-entropy of the realised network: each layer affine, ReLU between layers."""
-    network = realised_network(instance, mapping)
-    losses: list[float] = []
-    for inputs, start in _batches(task):
-        logits = inputs
-        for _, sums in network.run(inputs):
-            logits = sums
-        largest = logits.max(axis=1)
-        labels = task.labels[start : start + len(logits)]
-        right = logits[np.arange(len(logits)), labels]
-        losses += (largest + np.log(np.exp(logits - largest[:, None]).sum(axis=1)) - right).tolist()
-    return total(losses) / len(losses)
+    network, losses = realised_network(instance, mapping), []
+    for inputs, labels in _batches(task):
+        *_, (_, logits) = run(network, inputs)
+        largest = logits.max(axis=0)
+        right = logits[task.labels[labels], np.arange(logits.shape[1])]
+        losses.append(float((largest + np.log(np.exp(logits - largest).sum(axis=0)) - right).sum()))
+    return total(losses) / len(task.inputs)
 
 
 def functional_error(instance: NetworkInstance, mapping: NetworkMapping, samples: FunctionalError) -> float:
@@ -147,42 +161,48 @@ def functional_error(instance: NetworkInstance, mapping: NetworkMapping, samples
     errors: list[list[float]] = [[] for _ in range(layers)]
     spreads = [Spread(layer.n_rows) for layer in instance.layers]
     for inputs, _ in _batches(samples):
-        both = zip(target.run(inputs), realised.run(inputs), strict=True)
+        both = zip(run(target, inputs), run(realised, inputs), strict=True)
         for n, ((_, wanted), (activity, found)) in enumerate(both):
             spreads[n].add(wanted)
-            noise = np.dot(activity * activity, realised.noise[n]).sum() + len(inputs) * realised.constant_noise[n]
-            errors[n] += [float(np.square(found - wanted).sum()), float(noise)]
+            errors[n].append(float(np.square(found - wanted).sum()))
+            layer = realised[n]
+            if layer.noise.any():
+                errors[n].append(float(layer.noise @ np.square(activity).sum(axis=1)))
+            errors[n].append(layer.constant_noise * inputs.shape[1])
     return total(total(errors[n]) / count / spreads[n].variance() for n in range(layers))
 
 
 class Spread:
-    """Mean and variance of each column over batches, combined as they come.
+    """Mean and variance of each row over batches of samples, combined as they come.
 
     T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample variance", The American
     Statistician 37, 1983, doi:10.1080/00031305.1983.10483115.
     """
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, rows: int) -> None:
         self.count = 0
-        self.mean = np.zeros(columns)
-        self.squares = np.zeros(columns)  # summed squared distances from the mean
+        self.mean = np.zeros(rows)
+        self.squares = np.zeros(rows)  # summed squared distances from the mean
 
-    def add(self, batch: Float[np.ndarray, "samples columns"]) -> None:
-        """Take in the rows of `batch`."""
-        mean, both = batch.mean(axis=0), self.count + len(batch)
+    def add(self, batch: Float[np.ndarray, "rows samples"]) -> None:
+        """Take in the columns of `batch`."""
+        size = batch.shape[1]
+        mean, both = batch.mean(axis=1), self.count + size
         away = mean - self.mean
-        self.squares = self.squares + ((batch - mean) ** 2).sum(axis=0) + away**2 * self.count * len(batch) / both
-        self.mean = self.mean + away * len(batch) / both
+        own = np.square(batch - mean[:, None]).sum(axis=1)
+        self.squares = self.squares + own + away**2 * self.count * size / both
+        self.mean = self.mean + away * size / both
         self.count = both
 
     def variance(self) -> float:
-        """The sum of the columns' variances; 1 where nothing varies."""
+        """The sum of the rows' variances; 1 where nothing varies."""
         summed = float(self.squares.sum()) / self.count
         size = summed + float((self.mean**2).sum())
         return summed if summed > ROUNDING * size else 1.0
 
 
-def _batches(samples: TaskLoss | FunctionalError) -> Iterator[tuple[Float[np.ndarray, "samples inputs"], int]]:
-    """What the network receives, a few samples at a time, and the number of the first."""
+def _batches(samples: TaskLoss | FunctionalError) -> Iterator[tuple[Float[np.ndarray, "inputs samples"], slice]]:
+    """What the network receives, a few samples at a time as columns, and which samples they are."""
     for start in range(0, len(samples.inputs), SAMPLES):
-        yield samples.inputs[start : start + SAMPLES].astype(np.float64) * samples.scale, start
+        part = slice(start, start + SAMPLES)
+        yield np.ascontiguousarray(samples.inputs[part].T, dtype=np.float64) * samples.scale, part

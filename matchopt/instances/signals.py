@@ -1,6 +1,7 @@
 """Running a network of full weight matrices, and what the network-level objectives make of its signals."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -10,6 +11,8 @@ from matchopt.instances.samples import chunks
 
 Matrices = Sequence[Float[np.ndarray, "rows inputs"]]
 Biases = Sequence[Float[np.ndarray, " rows"]] | None
+SPARSE = 0.1  # share of non-zeros below which compressed rows beat a dense product
+LARGE = 10_000  # entries; below, a dense product takes microseconds anyway
 
 
 def run(
@@ -24,22 +27,37 @@ def run(
         appended to what the layer receives.
     inputs : inputs of the network, without the constant 1.
     """
+    return _run([_packed(matrix) for matrix in weights], biases, inputs)
+
+
+def _run(
+    packed: Sequence[Any], biases: Biases, inputs: Float[np.ndarray, "samples inputs"]
+) -> Iterator[tuple[Float[np.ndarray, "samples received"], Float[np.ndarray, "samples rows"]]]:
     received = np.asarray(inputs, dtype=np.float64)
-    for n, matrix in enumerate(weights):
+    for n, matrix in enumerate(packed):
         if biases is None:
             received = np.column_stack([received, np.ones(len(received))])
-        signal = received @ matrix.T
+        signal = (matrix @ np.ascontiguousarray(received.T)).T
         if biases is not None:
             signal += biases[n]
         yield received, signal
         received = np.maximum(signal, 0.0)
 
 
+def _packed(matrix: Float[np.ndarray, "rows inputs"]) -> Any:
+    """The matrix itself, or compressed rows of it where they are faster."""
+    if matrix.size < LARGE or np.count_nonzero(matrix) > SPARSE * matrix.size:
+        return matrix
+    from scipy.sparse import csr_array
+
+    return csr_array(matrix)
+
+
 def task_loss(weights: Matrices, biases: Biases, task: TaskLoss) -> float:
     """Mean cross-entropy of the network on the task's samples."""
-    total = 0.0
+    total, packed = 0.0, [_packed(matrix) for matrix in weights]
     for part in chunks(len(task.inputs)):
-        *_, (_, logits) = run(weights, biases, task.rows(part))
+        *_, (_, logits) = _run(packed, biases, task.rows(part))
         logits -= logits.max(axis=1, keepdims=True)
         chosen = logits[np.arange(len(logits)), task.labels[part]]
         total += float((np.log(np.exp(logits).sum(axis=1)) - chosen).sum())
@@ -48,18 +66,23 @@ def task_loss(weights: Matrices, biases: Biases, task: TaskLoss) -> float:
 
 def signal_variances(weights: Matrices, biases: Biases, samples: FunctionalError) -> tuple[float, ...]:
     """Sum over rows of the variance of each layer's pre-activations; 1 for a layer that is constant."""
-    count = len(samples.inputs)
-    sums = [np.zeros(len(matrix)) for matrix in weights]
+    count, packed = len(samples.inputs), [_packed(matrix) for matrix in weights]
+    near: list[np.ndarray] = []  # a value near each mean: squares of distances from it keep their digits
+    first = [np.zeros(len(matrix)) for matrix in weights]
+    second = [0.0] * len(weights)
     for part in chunks(count):
-        for n, (_, signal) in enumerate(run(weights, biases, samples.rows(part))):
-            sums[n] += signal.sum(axis=0)
-    means = [total / count for total in sums]
-    spread = [0.0] * len(weights)
-    for part in chunks(count):  # a second pass: subtracting squares of sums would leave only rounding
-        for n, (_, signal) in enumerate(run(weights, biases, samples.rows(part))):
-            spread[n] += float(((signal - means[n]) ** 2).sum()) / count
-    moments = [value + float((mean**2).sum()) for value, mean in zip(spread, means, strict=True)]
-    return tuple(value if value > SILENT * moment else 1.0 for value, moment in zip(spread, moments, strict=True))
+        for n, (_, signal) in enumerate(_run(packed, biases, samples.rows(part))):
+            if len(near) == n:
+                near.append(signal.mean(axis=0))
+            away = signal - near[n]
+            first[n] += away.sum(axis=0)
+            second[n] += float(np.vdot(away, away))
+    found = []
+    for start, total, squares in zip(near, first, second, strict=True):
+        offset = total / count
+        spread = squares / count - float(offset @ offset)
+        found.append(spread if spread > SILENT * float(((start + offset) ** 2).sum()) else 1.0)
+    return tuple(found)
 
 
 def functional_error(
@@ -80,12 +103,14 @@ def functional_error(
     """
     count, total = len(samples.inputs), 0.0
     by_input = [noise.sum(axis=0) for noise in noises]
+    wanted, found = ([_packed(matrix) for matrix in weights] for weights, _ in (target, realised))
     for part in chunks(count):
         inputs = samples.rows(part)
-        pairs = zip(run(*target, inputs), run(*realised, inputs), strict=True)
-        for n, ((_, wanted), (received, signal)) in enumerate(pairs):
-            squared = float(((signal - wanted) ** 2).sum())
+        pairs = zip(_run(wanted, target[1], inputs), _run(found, realised[1], inputs), strict=True)
+        for n, ((_, ideal), (received, signal)) in enumerate(pairs):
+            error = signal - ideal
+            squared = float(np.vdot(error, error))
             if by_input[n].any():
-                squared += float(by_input[n] @ (received**2).sum(axis=0))
+                squared += float(by_input[n] @ np.einsum("sx,sx->x", received, received))
             total += squared / count / variances[n]
     return total

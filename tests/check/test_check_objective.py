@@ -2,7 +2,9 @@
 
 import math
 import time
+import tracemalloc
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from matchopt.check import check
 from matchopt.instances import (
     Assignment,
     AssignmentInstance,
+    FunctionalError,
     Gains,
     Hardware,
     LayerInstance,
@@ -75,7 +78,8 @@ def random_mapping(rng: np.random.Generator, layer: LayerInstance) -> LayerMappi
     options = gains.values if gains.values is not None else tuple(rng.uniform(-1.0, 3.0, 5).tolist())
     flat = np.array([wire for row in wires for wire in row], dtype=np.int64).reshape(-1, 2)
     starts = np.concatenate([[0], np.cumsum([len(row) for row in wires])])
-    return LayerMapping(neuron_of, starts, flat[:, 0], flat[:, 1], rng.choice(options, layer.n_rows), tunable)
+    tuned = rng.normal(size=count) if rng.integers(2) else None
+    return LayerMapping(neuron_of, starts, flat[:, 0], flat[:, 1], rng.choice(options, layer.n_rows), tunable, tuned)
 
 
 def _bounds(target: Target, i: int) -> tuple[int, int]:
@@ -95,20 +99,141 @@ def test_fast_value_is_the_checkers_objective(seed: int) -> None:
     assert report.objective == pytest.approx(layer.value(mapping), rel=1e-9, abs=1e-9)
 
 
-@given(SEEDS, st.booleans(), st.booleans())
-@settings(max_examples=60, deadline=None)
-def test_fast_value_of_networks(seed: int, digital: bool, task: bool) -> None:
-    """The same for networks, with digital or hardware biases, with and without a task loss."""
+def random_objective(rng: np.random.Generator, name: str, n_inputs: int, outputs: int) -> Objective | None:
+    """An objective of a network, its samples in any of the three types, scaled or not."""
+    if name == "sum":
+        return None
+    count = int(rng.integers(1, 7))
+    scale = float(rng.choice([1.0, 1 / 255]))
+    inputs = rng.integers(0, 256, (count, n_inputs)).astype(rng.choice(["uint8", "float32", "float64"]))
+    if name == "functional-error":
+        return FunctionalError(inputs, scale)
+    return TaskLoss(inputs, rng.integers(0, outputs, count), scale)
+
+
+def random_network(seed: int, digital: bool, name: str) -> tuple[NetworkInstance, NetworkMapping]:
+    """A network of two layers and a feasible mapping, with biases of its own where they are adjustable."""
     rng = np.random.default_rng(seed)
     sizes = [4, 3, 2]
     layers = [random_layer(rng, n + int(not digital), m) for n, m in pairwise(sizes)]
     biases = tuple(rng.normal(size=m) for m in sizes[1:]) if digital else None
-    loss = TaskLoss(rng.normal(size=(5, sizes[0])), rng.integers(0, sizes[-1], 5)) if task else None
-    network = NetworkInstance(tuple(layers), biases, objective=loss)
-    mapping = NetworkMapping(tuple(random_mapping(rng, layer) for layer in layers))
+    objective = random_objective(rng, name, sizes[0], sizes[-1])
+    adjustable = digital and bool(rng.integers(2))
+    network = NetworkInstance(tuple(layers), biases, objective=objective, adjustable=adjustable)
+    own = tuple(rng.normal(size=m) for m in sizes[1:]) if adjustable and rng.integers(2) else None
+    return network, NetworkMapping(tuple(random_mapping(rng, layer) for layer in layers), own)
+
+
+OBJECTIVES = st.sampled_from(["sum", "task-loss", "functional-error"])
+
+
+@given(SEEDS, st.booleans(), OBJECTIVES)
+@settings(max_examples=150, deadline=None)
+def test_fast_value_of_networks(seed: int, digital: bool, name: str) -> None:
+    """The same for networks, whatever the objective, the biases, their adjustment and the type of the samples."""
+    network, mapping = random_network(seed, digital, name)
     report = check(network, mapping)
     assert report.violations == ()
     assert report.objective == pytest.approx(network.value(mapping), rel=1e-9, abs=1e-9)
+
+
+@given(SEEDS, st.booleans(), OBJECTIVES)
+@settings(max_examples=30, deadline=None)
+def test_parts_of_networks_round_trip(seed: int, digital: bool, name: str) -> None:
+    """Instance and mapping, taken apart and put together, have the digest and the value they had."""
+    network, mapping = random_network(seed, digital, name)
+    again = NetworkInstance.from_parts(network.parts())
+    mapped = NetworkMapping.from_parts(mapping.parts())
+    assert (again.digest, mapped.digest) == (network.digest, mapping.digest)
+    assert again.value(mapped) == network.value(mapping)
+
+
+@given(SEEDS)
+@settings(max_examples=30, deadline=None)
+def test_functional_error_is_written_down_twice(seed: int) -> None:
+    """A third way, one sample and one row at a time, gives the same functional error."""
+    network, mapping = random_network(seed, True, "functional-error")
+    samples = network.objective
+    assert isinstance(samples, FunctionalError) and network.biases is not None
+    biases = network.biases if mapping.biases is None else mapping.biases
+    errors = np.zeros(len(network.layers))
+    signals: list[list[np.ndarray]] = [[] for _ in network.layers]
+    for s in range(len(samples.inputs)):
+        ideal = real = samples.inputs[s].astype(float) * samples.scale
+        for n, (layer, part) in enumerate(zip(network.layers, mapping.layers, strict=True)):
+            noise, weights = layer.noise(part), layer.realised(part)
+            wanted = layer.target.dense() @ ideal + network.biases[n]
+            found = weights @ real + biases[n]
+            errors[n] += sum((found - wanted) ** 2) + sum(
+                noise[i, x] * real[x] ** 2 for i, x in np.ndindex(noise.shape)
+            )
+            signals[n].append(wanted)
+            ideal, real = np.maximum(wanted, 0), np.maximum(found, 0)
+    shares = np.array([np.var(layer, axis=0).sum() for layer in signals])
+    size = np.array([np.square(layer).mean(axis=0).sum() for layer in signals])
+    value = (errors / len(samples.inputs) / np.where(shares > 1e-20 * size, shares, 1.0)).sum()
+    assert check(network, mapping).objective == pytest.approx(value, rel=1e-9, abs=1e-12)
+
+
+def single(weight: float, rows: list[list[float]], **fields: Any) -> tuple[NetworkInstance, NetworkMapping]:
+    """One row, one input: target weight 2, hardware weight and variance given, digital bias 0.5."""
+    target = Target.from_dense(np.array([[2.0]]))
+    layer = LayerInstance(target, Hardware(np.array([[weight]]), variance=np.array([[0.25]])))
+    objective = FunctionalError(np.array(rows))
+    network = NetworkInstance((layer,), (np.array([0.5]),), objective=objective, adjustable=True)
+    return network, NetworkMapping((LayerMapping.from_cells(target, np.array([0]), np.array([0])),), **fields)
+
+
+def test_functional_error_by_hand() -> None:
+    """One weight of 3 in place of 2, read with variance 0.25, on the inputs 1 and 3; then with another bias."""
+    network, mapping = single(3.0, [[1.0], [3.0]])
+    noise, variance = 0.25 * (1 + 9) / 2, 4.0  # the target signals are 2.5 and 6.5
+    assert check(network, mapping).objective == pytest.approx(((1 + 9) / 2 + noise) / variance, rel=1e-15)
+    network, mapping = single(3.0, [[1.0], [3.0]], biases=(np.array([-1.5]),))  # 2 less than the target's
+    assert check(network, mapping).objective == pytest.approx(((1 + 1) / 2 + noise) / variance, rel=1e-15)
+
+
+def test_a_constant_signal_is_divided_by_one() -> None:
+    """Target signals that never vary, but for rounding, have no variance to divide by."""
+    network, mapping = single(3.0, [[0.1]] * 7)
+    for value in (check(network, mapping).objective, network.value(mapping)):
+        assert value == pytest.approx(0.01 + 0.25 * 0.01, rel=1e-9)
+
+
+def test_tuned_values_by_hand() -> None:
+    """A tunable connection has its tuned value, and its error counts like any other's; without values it is exact."""
+    target = Target.from_dense(np.array([[1.0, 2.0]]))
+    layer = LayerInstance(target, Hardware(np.array([[1.0, 5.0]])), Rules(tunable=1))
+    exact = LayerMapping.from_cells(target, np.array([0]), np.array([0, -1]), tunable=np.array([1]))
+    assert check(layer, exact).objective == 0.0
+    tuned = LayerMapping.from_cells(target, np.array([0]), np.array([0, -1]), None, np.array([1]), np.array([-1.0]))
+    assert check(layer, tuned).objective == layer.value(tuned) == 9.0
+
+
+@pytest.mark.slow
+def test_many_images_are_checked_quickly() -> None:
+    """55,000 images of 784 bytes through 784-300-100-10 take seconds, and are never all floats at once."""
+    rng = np.random.default_rng(0)
+    layers, parts, sizes = [], [], [784, 300, 100, 10]
+    for n, m in pairwise(sizes):
+        mask = np.argsort(rng.random((m, n)), axis=1) < 8
+        target = Target.from_dense(rng.normal(size=(m, n)), mask)
+        hardware = Hardware(rng.normal(size=(m, 8)), variance=np.full((m, 8), 0.01))
+        layers.append(LayerInstance(target, hardware))
+        cells = np.tile(np.arange(8), m)
+        parts.append(LayerMapping(np.arange(m), np.arange(m + 1) * 8, cells, target.indices))
+    images = rng.integers(0, 256, (55_000, 784), dtype=np.uint8)
+    biases = tuple(np.zeros(m) for m in sizes[1:])
+    network = NetworkInstance(tuple(layers), biases, objective=FunctionalError(images, 1 / 255))
+    mapping = NetworkMapping(tuple(parts))
+    began = time.process_time()
+    tracemalloc.start()
+    objective = check(network, mapping).objective
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert time.process_time() - began < 20.0  # processor seconds of a slow, busy machine; wall-clock here: 2
+    assert peak < 150e6  # all images as floats would take 345e6 bytes
+    assert objective == pytest.approx(network.value(mapping), rel=1e-9)
 
 
 def test_weight_error_by_hand() -> None:

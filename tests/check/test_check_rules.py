@@ -48,6 +48,10 @@ BUSED = mapping([(0, 0), (1, 1)], [(1, 1), (2, 2)])
 TUNED = mapping([(0, 0)], [(1, 2)], tunable=np.array([1, 2]))
 NAN_GAIN = mapping(ROW0, ROW1)
 object.__setattr__(NAN_GAIN, "gain", np.array([1.0, np.nan]))  # the class itself refuses this; a file reader might not
+TUNED_TO = replace(TUNED, tuned=np.array([0.5, -7.0]))
+NAN_TUNED, ONE_TUNED = replace(TUNED_TO), replace(TUNED_TO)  # neither can be made; a file reader might let them pass
+object.__setattr__(NAN_TUNED, "tuned", np.array([0.5, np.nan]))
+object.__setattr__(ONE_TUNED, "tuned", np.array([0.5]))
 SHORT = LayerMapping(np.array([0]), np.array([0, 2]), np.array([0, 1]), np.array([0, 1]))
 LONG = LayerMapping(np.arange(3), np.array([0, 2, 4, 4]), np.array([0, 1, 0, 1]), np.array([0, 1, 1, 2]))
 
@@ -133,6 +137,8 @@ LAYERS = {
         "tunable-has-cells",
         "row 0",
     ),
+    "tuned not finite": (layer(tunable=2), TUNED_TO, NAN_TUNED, "tuned-not-finite", "connection 2"),
+    "tuned too few": (layer(tunable=2), TUNED_TO, ONE_TUNED, "tuned-count", "2 tunable connections"),
     "line with two inputs": (
         layer(SHARED),
         BUSED,
@@ -166,9 +172,24 @@ NETWORK = NetworkInstance((FIRST, SECOND), (np.zeros(2), np.zeros(1)), tunable=2
 ON_SECOND = LayerMapping(np.array([2]), np.array([0, 2]), np.array([0, 1]), np.array([0, 1]))
 TUNED_SECOND = LayerMapping(np.array([2]), np.array([0, 1]), np.array([1]), np.array([1]), tunable=np.array([0]))
 BOTH = NetworkMapping((TUNED, ON_SECOND))
+ADJUSTABLE = replace(NETWORK, adjustable=True)
+ADJUSTED = NetworkMapping(BOTH.layers, (np.array([0.1, -9.0]), np.array([3.0])))
+NAN_BIAS, ONE_BIAS = replace(ADJUSTED), replace(ADJUSTED)
+object.__setattr__(NAN_BIAS, "biases", (np.zeros(2), np.array([np.inf])))
+object.__setattr__(ONE_BIAS, "biases", (np.zeros(2),))
 NETWORKS = {
     "layer missing": (NETWORK, BOTH, NetworkMapping((TUNED,)), "layer-count", "2, found 1"),
     "network budget": (NETWORK, BOTH, NetworkMapping((TUNED, TUNED_SECOND)), "network-tunable-budget", "found 3"),
+    "biases not adjustable": (NETWORK, BOTH, ADJUSTED, "biases-not-adjustable", "not adjustable"),
+    "biases of another shape": (
+        ADJUSTABLE,
+        ADJUSTED,
+        replace(ADJUSTED, biases=(np.zeros(3), np.zeros(1))),
+        "biases-shape",
+        "layer 0: biases must have shape (2,), found (3,)",
+    ),
+    "biases too few": (ADJUSTABLE, ADJUSTED, ONE_BIAS, "biases-count", "2 layers are needed, found 1"),
+    "biases not finite": (ADJUSTABLE, ADJUSTED, NAN_BIAS, "biases-not-finite", "layer 1"),
     "broken second layer": (
         NETWORK,
         BOTH,

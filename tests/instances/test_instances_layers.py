@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances import (
     DataReference,
+    FunctionalError,
     Gains,
     Hardware,
     LayerInstance,
@@ -78,10 +79,34 @@ BROKEN: dict[str, tuple[Make, str]] = {
     "S not symmetric": (lambda: OutputError(np.array([[1.0, 0.5], [0.0, 1.0]])), "symmetric"),
     "S negative": (lambda: OutputError(np.diag([1.0, -1.0])), "found -1.0 at 1"),
     "no sample": (lambda: TaskLoss(np.ones((0, 2)), np.zeros(0, int)), "at least one sample"),
+    "no unlabelled sample": (lambda: FunctionalError(np.ones((0, 2), np.uint8)), "at least one sample"),
+    "samples not finite": (
+        lambda: FunctionalError(np.full((1, 2), np.nan, np.float32)),
+        "objective.inputs must be finite",
+    ),
+    "samples of three dimensions": (lambda: FunctionalError(np.ones((1, 2, 2), np.uint8)), "must have 2 dimension"),
+    "scale zero": (lambda: FunctionalError(np.ones((1, 2)), 0.0), "objective.scale must be a finite number above 0"),
+    "scale infinite": (lambda: TaskLoss(np.ones((1, 2)), np.zeros(1, int), float("inf")), "objective.scale"),
     "labels too few": (lambda: TaskLoss(np.ones((2, 2)), np.zeros(1, int)), "objective.labels"),
     "neurons too few": (lambda: LayerInstance(TARGET, Hardware(np.ones((1, 4)))), "2 target neurons need as many"),
     "S of another size": (lambda: replace(LAYER, objective=OutputError(np.eye(2))), "one row per input, 3, found 2"),
     "task loss of a layer": (lambda: replace(LAYER, objective=FULL.objective), "found task-loss"),
+    "functional error of a layer": (
+        lambda: replace(LAYER, objective=FunctionalError(np.ones((1, 3)))),
+        "found functional-error",
+    ),
+    "weight error of a network": (
+        lambda: replace(NETWORK, objective=WeightError()),
+        "a network minimises task-loss, functional-error or .*found weight-error",
+    ),
+    "hardware biases adjustable": (
+        lambda: NetworkInstance((LAYER,), adjustable=True),
+        "adjustable: only digital biases",
+    ),
+    "functional inputs of another size": (
+        lambda: replace(NETWORK, objective=FunctionalError(np.ones((1, 2)))),
+        "must have 3 columns, found 2",
+    ),
     "network empty": (lambda: NetworkInstance(()), "at least one layer"),
     "layers do not follow": (lambda: NetworkInstance((LAYER, LAYER), BIASES * 2), "layers.1: must take 2 inputs"),
     "biases too few": (lambda: NetworkInstance((LAYER,), ()), "one array per layer, 1, found 0"),
