@@ -1,0 +1,244 @@
+"""Random changes to training images that keep their class: distorted digits, cropped and mirrored photographs.
+
+An augmentation is called with the training images before an epoch, or with those of a batch, and a random generator;
+it returns new images and leaves those given as they are. The last `clean_epochs` epochs of training use the images
+as they are; the training loop sees to that.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Literal, Protocol
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from matchopt.errors import InvalidOption, UnknownName
+from matchopt.instances.base import Json
+
+Shape3 = tuple[int, int, int]
+Standardise = Literal["none", "image"]
+Rows = Float32[np.ndarray, "images values"] | UInt8[np.ndarray, "images values"]
+
+
+class Augments(Protocol):
+    """What a training loop needs of an augmentation."""
+
+    name: ClassVar[str]
+
+    @property
+    def clean_epochs(self) -> int:
+        """How many epochs at the end of training do without it."""
+
+    def __call__(self, images: Rows, rng: np.random.Generator) -> Float32[np.ndarray, "images changed"]:
+        """Changed copies of the images, one per row."""
+
+    def facts(self) -> dict[str, Json]:
+        """Name and parameters, for the training record."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Digits turned, scaled, sheared, shifted and bent at random.
+
+    The image is sampled bilinearly at A (p - c) + c + t + e(p) for every pixel p, where c is the centre, A = R(angle)
+    S(shear) / factor, and e interpolates random displacements on a coarse grid. Pixels outside the image are 0.
+
+    Parameters
+    ----------
+    rotation : angles are uniform in -rotation .. rotation, radians.
+    scale : factors are uniform in 1 - scale .. 1 + scale; in 0 .. 1, 1 excluded.
+    shear : horizontal shears are uniform in -shear .. shear.
+    shift : shifts along each axis are uniform in -shift .. shift, pixels.
+    elastic : standard deviation of each displacement on the grid, pixels.
+    grid : the grid has grid x grid points, at least 2.
+    clean_epochs : how many epochs at the end of training use the images as they are.
+    shape : (channels, height, width) of an image.
+
+    Raises
+    ------
+    InvalidOption
+        when a parameter is out of range.
+    """
+
+    name: ClassVar[str] = "distort"
+
+    rotation: float = 0.22
+    scale: float = 0.13
+    shear: float = 0.13
+    shift: float = 2.0
+    elastic: float = 0.7
+    grid: int = 6
+    clean_epochs: int = 2
+    shape: Shape3 = (1, 28, 28)
+
+    def __post_init__(self) -> None:
+        for field in ("rotation", "scale", "shear", "shift", "elastic"):
+            if not 0 <= getattr(self, field) < np.inf:
+                raise InvalidOption(f"{field} of an augmentation must be >= 0, found {getattr(self, field)!r}")
+        if self.scale >= 1:
+            raise InvalidOption(f"scale of an augmentation must be below 1, found {self.scale!r}")
+        if self.grid < 2:
+            raise InvalidOption(f"grid of an augmentation must be at least 2 points a side, found {self.grid!r}")
+        _check_epochs(self.clean_epochs)
+
+    def __call__(
+        self, images: Float32[np.ndarray, "images pixels"], rng: np.random.Generator
+    ) -> Float32[np.ndarray, "images pixels"]:
+        """See `Augments`; the values stay in the range of the images and 0.
+
+        Raises
+        ------
+        InvalidOption
+            when the rows do not have the shape of this augmentation.
+        """
+        from matchopt.network.data.distortion import warp
+
+        _check_rows(images, self.shape, self.name)
+        amounts = rng.uniform(-1, 1, (len(images), 5)) * (self.rotation, self.scale, self.shear, self.shift, self.shift)
+        angle, factor, shear = amounts[:, 0], 1 + amounts[:, 1], amounts[:, 2]
+        sine, cosine = np.sin(angle) / factor, np.cos(angle) / factor
+        # rows (y, x): a rotation after a shear of x by y
+        matrix = np.stack([cosine + sine * shear, sine, cosine * shear - sine, cosine], axis=1).reshape(-1, 2, 2)
+        bends = rng.standard_normal((len(images), 2, self.grid, self.grid), np.float32) * np.float32(self.elastic)
+        changed = np.empty_like(images)
+        warp(images, *self.shape, matrix.astype(np.float32), amounts[:, 3:].astype(np.float32), bends, changed)
+        return changed
+
+    def facts(self) -> dict[str, Json]:
+        """See `Augments`."""
+        return _facts(self.name, asdict(self))
+
+
+@dataclass(frozen=True)
+class CropAugmentation:
+    """Photographs cropped, mirrored and lit at random; the defaults are those of the TensorFlow tutorial on CIFAR-10.
+
+    In order: a random crop, a mirror image in one of two cases, a change of brightness, a change of contrast (each
+    channel's distance from its mean is multiplied), and where asked for, each image is standardised. Give it
+    `ImageData.originals` where the data set has any: the images before they were cropped for evaluation.
+
+    Parameters
+    ----------
+    size : side of the crop, pixels.
+    padding : zeros around the image before cropping, pixels; 4 with size 32 is usual for residual networks.
+    mirror : whether half of the images are mirrored, left to right.
+    brightness : what is added to all pixels is uniform in -brightness .. brightness; pixels are in 0 .. 1.
+    contrast : factors are uniform in 1 - contrast .. 1 + contrast; in 0 .. 1.
+    standardise : "image" gives each crop mean 0 and standard deviation 1, "none" leaves values as they are.
+    clean_epochs : how many epochs at the end of training use the images as they are.
+    shape : (channels, height, width) of the images it is given.
+
+    Raises
+    ------
+    InvalidOption
+        when a parameter is out of range.
+
+    References
+    ----------
+    tensorflow/models, tutorials/image/cifar10/cifar10_input.py, `distorted_inputs`: 24 x 24 crops, mirror images,
+    brightness 63 of 255, contrast factors 0.2 .. 1.8, each image standardised.
+    """
+
+    name: ClassVar[str] = "crop"
+
+    size: int = 24
+    padding: int = 0
+    mirror: bool = True
+    brightness: float = 63 / 255
+    contrast: float = 0.8
+    standardise: Standardise = "image"
+    clean_epochs: int = 0
+    shape: Shape3 = (3, 32, 32)
+
+    def __post_init__(self) -> None:
+        room = min(self.shape[1:]) + 2 * self.padding
+        if self.padding < 0 or not 1 <= self.size <= room:
+            raise InvalidOption(f"size of a crop must be in 1 .. {room}, found {self.size!r}")
+        for field, top in (("brightness", np.inf), ("contrast", 1)):
+            if not 0 <= getattr(self, field) <= top:
+                raise InvalidOption(f"{field} of an augmentation must be in 0 .. {top}, found {getattr(self, field)!r}")
+        _check_epochs(self.clean_epochs)
+
+    def __call__(self, images: Rows, rng: np.random.Generator) -> Float32[np.ndarray, "images cropped"]:
+        """See `Augments`; images of type uint8 are divided by 255.
+
+        Raises
+        ------
+        InvalidOption
+            when the rows do not have the shape of this augmentation.
+        """
+        count = len(images)
+        rooms = [side + 2 * self.padding - self.size + 1 for side in self.shape[1:]]
+        corner = rng.integers(0, rooms, (count, 2)) - self.padding
+        mirrored = rng.random(count) < 0.5 if self.mirror else np.zeros(count, np.bool_)
+        brightness, contrast = rng.uniform(-1, 1, (2, count)).astype(np.float32)
+        return _crop(
+            images,
+            self.shape,
+            self.size,
+            self.standardise,
+            (corner, mirrored, brightness * np.float32(self.brightness), 1 + contrast * np.float32(self.contrast)),
+        )
+
+    def facts(self) -> dict[str, Json]:
+        """See `Augments`."""
+        return _facts(self.name, asdict(self))
+
+
+def centre_crop(
+    images: Rows, shape: Shape3, size: int, standardise: Standardise
+) -> Float32[np.ndarray, "images cropped"]:
+    """The middle of every image, for evaluation; see `CropAugmentation` for the parameters."""
+    count = len(images)
+    corner = np.tile([(side - size) // 2 for side in shape[1:]], (count, 1))
+    still = np.zeros(count, np.float32)
+    return _crop(images, shape, size, standardise, (corner, np.zeros(count, np.bool_), still, still + np.float32(1)))
+
+
+AUGMENTATIONS: dict[str, type[Augmentation] | type[CropAugmentation]] = {
+    cls.name: cls for cls in (Augmentation, CropAugmentation)
+}
+
+
+def augmentation_class(name: str) -> type[Augmentation] | type[CropAugmentation]:
+    """The augmentation of this name.
+
+    Raises
+    ------
+    UnknownName
+        where there is none.
+    """
+    if name not in AUGMENTATIONS:
+        raise UnknownName("augmentation", name, AUGMENTATIONS)
+    return AUGMENTATIONS[name]
+
+
+def _crop(
+    images: Rows,
+    shape: Shape3,
+    size: int,
+    standardise: Standardise,
+    draws: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+) -> Float32[np.ndarray, "images cropped"]:
+    from matchopt.network.data.distortion import crop
+
+    _check_rows(images, shape, "crop")
+    scale = np.float32(1 / 255) if images.dtype == np.uint8 else np.float32(1)
+    out = np.empty((len(images), shape[0] * size * size), np.float32)
+    crop(images, scale, shape, *draws, standardise == "image", size, out)
+    return out
+
+
+def _check_rows(images: Rows, shape: Shape3, name: str) -> None:
+    if images.shape[1] != int(np.prod(shape)):
+        raise InvalidOption(
+            f"augmentation {name} takes images of shape {shape}, found rows of {images.shape[1]} values"
+        )
+
+
+def _check_epochs(clean: int) -> None:
+    if clean < 0:
+        raise InvalidOption(f"clean_epochs of an augmentation must be >= 0, found {clean!r}")
+
+
+def _facts(name: str, fields: dict[str, Json]) -> dict[str, Json]:
+    return {"name": name} | {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
