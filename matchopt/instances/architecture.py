@@ -181,10 +181,6 @@ class Convolutional(Architecture):
     convolutions : the convolutions in order, at least one.
     hidden : units of the hidden fully connected layers; may be empty.
     n_classes : number of classes.
-    crop : side of the square part of the image that is looked at, pixels: a random one in training, the middle
-        otherwise; 0 for the whole image.
-    mirror : whether training mirrors half of the images, left to right.
-    standardise : whether each (cropped) image is shifted and scaled to mean 0 and variance 1 first.
     dropout : probability, 0 .. 1 (1 excluded), that an input of a hidden fully connected layer is left out in training.
 
     Raises
@@ -199,9 +195,6 @@ class Convolutional(Architecture):
     convolutions: tuple[Convolution, ...]
     hidden: tuple[int, ...] = ()
     n_classes: int = 10
-    crop: int = 0
-    mirror: bool = False
-    standardise: bool = False
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
@@ -214,12 +207,6 @@ class Convolutional(Architecture):
         if not self.convolutions or not all(isinstance(stage, Convolution) for stage in self.convolutions):
             raise InvalidInstance("architecture.convolutions must be one or more convolutions")
         _size(self.n_classes, "n_classes", 1)
-        _size(self.crop, "crop", 0)
-        if self.crop > min(image[1:]):
-            raise InvalidInstance(f"architecture.crop must be at most {min(image[1:])}, found {self.crop}")
-        for name in ("mirror", "standardise"):
-            if not isinstance(getattr(self, name), bool):
-                raise InvalidInstance(f"architecture.{name} must be true or false, found {getattr(self, name)!r}")
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
             raise InvalidInstance(f"architecture.dropout must be in 0 .. 1, 1 excluded, found {self.dropout!r}")
         object.__setattr__(self, "dropout", float(self.dropout))
@@ -227,7 +214,7 @@ class Convolutional(Architecture):
 
     def stages(self) -> tuple[tuple[tuple[int, int, int], tuple[int, int, int]], ...]:
         """Channels, height and width after each convolution, before and after its pooling."""
-        sides = [self.crop, self.crop] if self.crop else list(self.image[1:])
+        sides = list(self.image[1:])
         sizes = []
         for number, stage in enumerate(self.convolutions):
             before = [side + 2 * stage.padding - stage.size + 1 for side in sides]

@@ -9,17 +9,17 @@ from matchopt.instances.architecture import Architecture, Convolution, Convoluti
 
 Image = tuple[int, int, int]
 CIFAR: Image = (3, 32, 32)
+CROPPED: Image = (3, 24, 24)
 MNIST: Image = (1, 28, 28)
 _CONVOLUTION = re.compile(r"(\d{1,5})c(\d{1,3})(?:p(\d{1,3}))?(b?)")
 _POOL = re.compile(r"([ma])(\d{1,3})(?:s(\d{1,3}))?")
 
 
-def deep_rewiring_cifar(image: Image = CIFAR, n_classes: int = 10) -> Convolutional:
+def deep_rewiring_cifar(image: Image = CROPPED, n_classes: int = 10) -> Convolutional:
     """The network DEEP R was tried with on CIFAR-10: 1,067,584 weights on 24 x 24 crops.
 
     The network of the TensorFlow tutorial `tutorials/image/cifar10/cifar10.py` (tensorflow/models), padding and
-    response normalisation included, and of its distortions cropping, mirroring and standardisation; random brightness
-    cancels in the last, random contrast is left out.
+    response normalisation included.
 
     References
     ----------
@@ -29,7 +29,7 @@ def deep_rewiring_cifar(image: Image = CIFAR, n_classes: int = 10) -> Convolutio
         Convolution(64, 5, 2, pool=3, pool_stride=2, normalise="pooled-response", overhang=True),
         Convolution(64, 5, 2, pool=3, pool_stride=2, normalise="response", overhang=True),
     )
-    return Convolutional(image, stages, (384, 192), n_classes, crop=24, mirror=True, standardise=True)
+    return Convolutional(image, stages, (384, 192), n_classes)
 
 
 def conv2(image: Image = CIFAR, n_classes: int = 10) -> Convolutional:
@@ -67,10 +67,10 @@ def vgg19(image: Image = CIFAR, n_classes: int = 10) -> Convolutional:
     return Convolutional(image, tuple(stages), (), n_classes)
 
 
-def small_cifar(image: Image = CIFAR, n_classes: int = 10) -> Convolutional:
+def small_cifar(image: Image = CROPPED, n_classes: int = 10) -> Convolutional:
     """A network of the same plan as `deep_rewiring_cifar` for one CPU core, without response normalisation."""
     stages = (Convolution(16, 5, 2, pool=2), Convolution(32, 5, 2, pool=2))
-    return Convolutional(image, stages, (96,), n_classes, crop=24, mirror=True, standardise=True)
+    return Convolutional(image, stages, (96,), n_classes)
 
 
 def mnist_cnn(image: Image = MNIST, n_classes: int = 10) -> Convolutional:
@@ -78,7 +78,7 @@ def mnist_cnn(image: Image = MNIST, n_classes: int = 10) -> Convolutional:
     return Convolutional(image, (Convolution(8, 5, pool=2), Convolution(16, 5, pool=2)), (64,), n_classes)
 
 
-NAMED: dict[str, Callable[[Image, int], Convolutional]] = {
+NAMED: dict[str, Callable[..., Convolutional]] = {
     "cifar-cnn": deep_rewiring_cifar,
     "small-cifar-cnn": small_cifar,
     "mnist-cnn": mnist_cnn,
@@ -99,8 +99,8 @@ def architecture_named(
 
     - `mlp:784-300-100-10`: fully connected, inputs first, classes last;
     - `cnn:8c5-m2-16c3p1-a2-64-10`: 8 filters of 5 x 5, maximum pool of 2, 16 filters of 3 x 3 with padding 1, average
-      pool of 2, 64 hidden units, 10 classes. `8c5b` adds batch normalisation, `m3s2` moves windows of 3 by 2; before
-      the first convolution `crop24`, `mirror` and `standardise`, anywhere `drop0.5` (dropout);
+      pool of 2, 64 hidden units, 10 classes. `8c5b` adds batch normalisation, `m3s2` moves windows of 3 by 2,
+      `drop0.5` is dropout; `1x28x28-` in front gives the image where there are no data;
     - `lstm:13x64-128-10`: 13 features in 64 frames, 128 cells, 10 classes; `lstm:128` takes the rest from the data.
       `-mean` at the end averages the answers of all frames, `-every` gives one answer per frame.
 
@@ -108,7 +108,7 @@ def architecture_named(
     ----------
     text : the description.
     data_shape : shape of one sample of the data, (pixels,), (channels, height, width) or (frames, features); None
-        where there are no data, then names stand for 32 x 32 (28 x 28 in mnist-cnn) images.
+        where there are no data, then names stand for the images of their papers.
     n_classes : number of classes of the data; None for 10 in names.
 
     Raises
@@ -122,14 +122,15 @@ def architecture_named(
     shape = tuple(data_shape or ())
     try:
         if not colon and head in NAMED:
-            return NAMED[head](_image(head, shape), n_classes or 10)
+            made = NAMED[head]
+            return made(*((_image(shape),) if shape else ()), n_classes=n_classes or 10)
         if not colon or head not in ("mlp", "cnn", "lstm"):
             raise UnknownName("architecture", text, FORMS)
         words = rest.split("-")
         if head == "mlp":
             found: Architecture = FullyConnected(tuple(_whole(word) for word in words))
         elif head == "cnn":
-            found = _cnn(words, _image(head, shape))
+            found = _cnn(words, shape)
         else:
             found = _lstm(words, shape, n_classes)
     except InvalidInstance as cause:
@@ -146,9 +147,7 @@ def _conv(image: Image, n_classes: int, blocks: tuple[int, ...], padding_of_thir
     return Convolutional(image, tuple(stages), (256, 256), n_classes, dropout=0.5)
 
 
-def _image(name: str, shape: tuple[int, ...]) -> Image:
-    if not shape:
-        return MNIST if name == "mnist-cnn" else CIFAR
+def _image(shape: tuple[int, ...]) -> Image:
     if len(shape) == 1 and round(shape[0] ** 0.5) ** 2 == shape[0]:  # square images of one channel, flattened
         return (1, round(shape[0] ** 0.5), round(shape[0] ** 0.5))
     if len(shape) != 3:
@@ -156,19 +155,19 @@ def _image(name: str, shape: tuple[int, ...]) -> Image:
     return (shape[0], shape[1], shape[2])
 
 
-def _cnn(words: list[str], image: Image) -> Convolutional:
+def _cnn(words: list[str], shape: tuple[int, ...]) -> Convolutional:
     stages: list[dict[str, Any]] = []
     widths: list[int] = []
-    options: dict[str, Any] = {}
+    dropout = 0.0
+    image = tuple(_whole(side) for side in words.pop(0).split("x")) if "x" in words[0] else _image(shape or CIFAR)
     for word in words:
         convolution, pool = _CONVOLUTION.fullmatch(word), _POOL.fullmatch(word)
-        if word in ("mirror", "standardise") or word.startswith(("crop", "drop")):
-            options |= _option(word)
+        if word.startswith("drop"):
+            dropout = _dropout(word)
         elif convolution and not widths:
             filters, size, padding, batch = convolution.groups()
-            normalise = "batch" if batch else "none"
             stages.append({"filters": int(filters), "size": int(size), "padding": int(padding or 0)})
-            stages[-1]["normalise"] = normalise
+            stages[-1]["normalise"] = "batch" if batch else "none"
         elif pool and stages and "pool" not in stages[-1] and not widths:
             stages[-1] |= {"average": pool[1] == "a", "pool": int(pool[2]), "pool_stride": int(pool[3] or 0)}
         else:
@@ -176,17 +175,13 @@ def _cnn(words: list[str], image: Image) -> Convolutional:
     if not stages or not widths:
         raise InvalidInstance("it needs a convolution, such as 8c5, and the number of classes at the end")
     convolutions = tuple(Convolution(**stage) for stage in stages)
-    return Convolutional(image, convolutions, tuple(widths[:-1]), widths[-1], **options)
+    return Convolutional(image, convolutions, tuple(widths[:-1]), widths[-1], dropout)  # type: ignore[arg-type]
 
 
-def _option(word: str) -> dict[str, Any]:
-    if word in ("mirror", "standardise"):
-        return {word: True}
-    if word.startswith("crop"):
-        return {"crop": _whole(word[4:])}
+def _dropout(word: str) -> float:
     if not re.fullmatch(r"drop0(\.\d{1,6})?", word):
         raise InvalidInstance(f"dropout must be written like drop0.5, found {word!r}")
-    return {"dropout": float(word[4:])}
+    return float(word[4:])
 
 
 def _lstm(words: list[str], shape: tuple[int, ...], n_classes: int | None) -> Recurrent:

@@ -1,30 +1,35 @@
-"""Networks from elsewhere: PyTorch state dicts, safetensors and NumPy archives of consecutive linear layers."""
+"""Networks from elsewhere: PyTorch state dicts, safetensors and NumPy archives."""
 
-import re
 import zipfile
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from matchopt.errors import InvalidInstance, MissingExtra
+from matchopt.errors import MissingExtra
 from matchopt.formats.sources import Source
-from matchopt.network.network_file import MAX_WEIGHTS, is_own_network, load_network
-from matchopt.network.sparse_network import SparseNetwork, TrainingRecord
+from matchopt.instances.architecture import Architecture
+from matchopt.network.assemble import assemble
+from matchopt.network.network_file import is_own_network, load_network
+from matchopt.network.sparse_network import SparseNetwork
 
 MAX_BYTES = 2**31  # of a foreign file, unpacked
-_DIGITS = re.compile(r"(\d+)")
 
 
-def read_network(path: Path) -> SparseNetwork:
-    """Read a network: our own file, or weights and biases of consecutive linear layers written by others.
+def read_network(path: Path, architecture: Architecture | None = None) -> SparseNetwork:
+    """Read a network: our own file, or weights and biases written by others.
 
     Recognised are a PyTorch state dict (torch.save), a safetensors file and a NumPy archive (.npz). Names must end in
     `weight` (matrices, units x inputs) and `bias` (vectors) with one common beginning per layer, such as `fc1.weight`;
     layers follow each other in natural order of the names where that fits, else in the file's own order. A weight of
     zero is no connection. Files of code (pickles) are never run.
+
+    Parameters
+    ----------
+    path : the file.
+    architecture : what others' weights are the weights of, see `matchopt.network.assemble`; None for linear layers
+        with ReLU between them. Our own files know theirs; another one is refused.
 
     Raises
     ------
@@ -36,13 +41,16 @@ def read_network(path: Path) -> SparseNetwork:
     source = Source(path)
     head = source.head
     if is_own_network(source):
-        return load_network(path)
+        network = load_network(path)
+        if architecture is not None and architecture != network.architecture:
+            raise source.error(f"its architecture is {network.architecture}, another one was named: {architecture}")
+        return network
     if path.stat().st_size > MAX_BYTES:
         raise source.error(f"at most {MAX_BYTES} bytes are read, found {path.stat().st_size}")
     if head[8:9] == b"{":
-        return _assemble(_safetensors(source), source)
+        return assemble(_safetensors(source), source, architecture)
     if head[:4] == b"PK\x03\x04":
-        return _assemble(_archive(source), source)
+        return assemble(_archive(source), source, architecture)
     raise source.error(
         "no network: neither a matchopt network, a safetensors file, a torch state dict nor an .npz file"
     )
@@ -117,7 +125,9 @@ def _state_dict(source: Source) -> dict[str, np.ndarray]:
         found = found["state_dict"]
     if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         raise source.error("a torch file must hold a state dict of tensors; save model.state_dict()")
-    return {str(name): _plain(value, str(name), source) for name, value in found.items()}
+    counters = "num_batches_tracked"  # of batch normalisation: whole numbers that no inference needs
+    tensors = {str(name): value for name, value in found.items() if not str(name).endswith(counters)}
+    return {name: _plain(value, name, source) for name, value in tensors.items()}
 
 
 def _plain(value: Any, name: str, source: Source) -> np.ndarray:
@@ -127,51 +137,3 @@ def _plain(value: Any, name: str, source: Source) -> np.ndarray:
         raise source.error(f"tensor {name!r} must hold floating-point numbers, found {value.dtype}")
     array: np.ndarray = value.detach().double().numpy()
     return array
-
-
-def _assemble(arrays: Mapping[str, np.ndarray], source: Source) -> SparseNetwork:
-    """Weights and biases in order, checked; raises FormatError."""
-    weights: dict[str, np.ndarray] = {}
-    biases: dict[str, np.ndarray] = {}
-    for name, array in arrays.items():
-        stem, _, last = name.rpartition(".")
-        match = re.fullmatch(r"(.*?)(weights?|biases|bias)(_?\d*)", last)
-        if match is None:
-            raise source.error(f"array {name!r} is neither a weight nor a bias of a linear layer")
-        key = f"{stem}.{match[1]}{match[3]}"
-        place, ndim = (weights, 2) if match[2].startswith("weight") else (biases, 1)
-        if array.ndim != ndim or array.dtype.kind not in "fiu":
-            what = "matrix" if ndim == 2 else "vector"
-            raise source.error(
-                f"array {name!r} must be a {what} of numbers, found {array.dtype} of shape {array.shape}"
-            )
-        if array.size > MAX_WEIGHTS:
-            raise source.error(f"array {name!r} has {array.size} entries, at most {MAX_WEIGHTS} are read")
-        place[key] = array
-    if not weights:
-        raise source.error("no array named weight, so there is no linear layer")
-    alone = sorted(set(biases) - set(weights))
-    if alone:
-        raise source.error(f"a bias without a weight: {alone[0].strip('.')!r}")
-    order = _order(weights)
-    if order is None:
-        shapes = ", ".join(f"{key.strip('.') or 'weight'} {array.shape}" for key, array in weights.items())
-        raise source.error(f"the linear layers do not follow each other: {shapes}")
-    vectors = [biases.get(key, np.zeros(weights[key].shape[0])) for key in order]
-    try:
-        return SparseNetwork.from_arrays([weights[key] for key in order], vectors, record=TrainingRecord())
-    except InvalidInstance as cause:
-        raise source.error(str(cause)) from None
-
-
-def _order(weights: Mapping[str, np.ndarray]) -> list[str] | None:
-    """The layers so that each takes what the one before gives; None if neither order of the names does."""
-
-    def natural(name: str) -> list[tuple[int, int, str]]:
-        parts = _DIGITS.split(name)
-        return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
-
-    for order in (sorted(weights, key=natural), list(weights)):
-        if all(weights[before].shape[0] == weights[after].shape[1] for before, after in pairwise(order)):
-            return order
-    return None

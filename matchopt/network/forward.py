@@ -50,8 +50,8 @@ def logits(
     weights : one matrix per layer, of the shapes in `architecture.matrices`.
     biases : one vector per layer.
     inputs : flattened samples, of the dtype and on the device of the weights.
-    training : whether images are cropped and mirrored at random, inputs dropped, and batch statistics used.
-    generator : draws all of that; torch's own if None.
+    training : whether inputs are dropped at random and batch statistics used.
+    generator : draws what is dropped; torch's own if None.
     buffers : running statistics by name, see `fresh_buffers`; training changes them in place.
 
     Raises
@@ -158,7 +158,7 @@ def _run(
     assert isinstance(architecture, Convolutional)
     if set(architecture.buffers) - set(buffers or {}):
         raise ValueError("batch normalisation needs its running statistics: pass buffers, see fresh_buffers")
-    hidden, first = _images(architecture, inputs, training, generator), len(architecture.convolutions)
+    hidden, first = inputs.view(-1, *architecture.image), len(architecture.convolutions)
     for n, stage in enumerate(architecture.convolutions):
         if listen is not None:
             listen(n, _patches(hidden, stage))
@@ -189,33 +189,6 @@ def _chain(
             listen(first + n, lambda rows=hidden: rows)  # type: ignore[misc]  # bound now, not at the loop's end
         hidden = functional.linear(hidden, matrix, bias)
     return hidden
-
-
-def _images(net: Convolutional, inputs: Tensor, training: bool, generator: torch.Generator | None) -> Tensor:
-    """The samples as images: cropped, mirrored and standardised as the architecture says."""
-    images = inputs.view(-1, *net.image)
-    (_, height, width), count, device = net.image, len(inputs), inputs.device
-
-    def draw(choices: int) -> Tensor:
-        return torch.randint(choices, (count, 1), generator=generator, device=device)
-
-    if training and (net.crop or net.mirror):
-        tall, wide = net.crop or height, net.crop or width
-        rows = draw(height - tall + 1) + torch.arange(tall, device=device)
-        places = torch.arange(wide, device=device)
-        columns = torch.where(draw(2) == 1, places.flip(0), places) if net.mirror else places.expand(count, -1)
-        columns = columns + draw(width - wide + 1)
-        sample = torch.arange(count, device=device)[:, None, None]
-        # indexing puts channels last; the convolution is told so by the strides alone
-        images = images.movedim(1, -1)[sample, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
-    elif net.crop:
-        top, left = (height - net.crop) // 2, (width - net.crop) // 2
-        images = images[:, :, top : top + net.crop, left : left + net.crop]
-    if net.standardise:
-        centred = images - images.mean((1, 2, 3), keepdim=True)
-        least = (centred.shape[1] * centred.shape[2] * centred.shape[3]) ** -0.5  # for images of one colour
-        images = centred / centred.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=least)
-    return images
 
 
 def _after(stage: Convolution, number: int, hidden: Tensor, training: bool, buffers: Buffers) -> Tensor:

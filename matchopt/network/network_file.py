@@ -12,13 +12,14 @@ from matchopt.formats.atomic import write_bytes
 from matchopt.formats.bounded_json import parse
 from matchopt.formats.sources import Source
 from matchopt.formats.tensors import read_tensors
+from matchopt.instances.architecture import architecture_from
 from matchopt.instances.arrays import frozen
 from matchopt.instances.base import Json, Parts, canonical_json, exact_keys, parts_digest
 from matchopt.instances.network import DataReference
 from matchopt.instances.target import Target
-from matchopt.network.sparse_network import SparseLayer, SparseNetwork, TrainingRecord
+from matchopt.network.sparse_network import CHAIN, SparseLayer, SparseNetwork, TrainingRecord
 
-SCHEMA = 1
+SCHEMA = 2  # 2 where there is an architecture; fully connected networks are still written as 1
 KEY = "matchopt"  # of the only metadata entry
 KIND = "sparse-network"
 MAX_WEIGHTS = 2**28  # of one layer, zeros included: a gigabyte in single precision
@@ -33,7 +34,12 @@ def write_network(path: Path, network: SparseNetwork) -> None:
         when the folder is missing, not writable or full.
     """
     parts = _parts(network)
-    about = {"schema": SCHEMA, "role": "network", "kind": KIND, "facts": dict(parts.facts)}
+    about = {
+        "schema": 1 if network.fully_connected else SCHEMA,
+        "role": "network",
+        "kind": KIND,
+        "facts": dict(parts.facts),
+    }
     about["sha256"] = parts_digest(KIND, parts)
     write_bytes(path, save(dict(parts.arrays), {KEY: canonical_json(about).decode()}))
 
@@ -71,6 +77,9 @@ def _parts(network: SparseNetwork) -> Parts:
     for number, layer in enumerate(network.layers):
         connections = Target.from_dense(layer.weights, layer.mask).arrays()
         arrays |= Parts(arrays={**connections, "biases": layer.biases.astype(np.float64)}).prefixed(f"layers.{number}")
+    if not network.fully_connected:
+        facts["architecture"] = network.architecture.facts()
+        arrays |= {f"buffers.{name}": array.astype(np.float64) for name, array in network.buffers.items()}
     return Parts(facts, arrays)
 
 
@@ -91,21 +100,28 @@ def _check_about(about: Any) -> None:
 
 def _network(parts: Parts) -> SparseNetwork:
     facts = parts.facts
-    exact_keys(facts, {"n_inputs", "layers", "record"}, set(), "facts", InvalidInstance)
+    exact_keys(facts, {"n_inputs", "layers", "record"}, {"architecture"}, "facts", InvalidInstance)
     for name in ("n_inputs", "layers"):
         if type(facts[name]) is not int or facts[name] < 1:
             raise InvalidInstance(f"{name} must be a whole number >= 1, found {facts[name]!r}")
-    per_layer = {"indptr", "indices", "weights", "biases"}
-    if 4 * facts["layers"] != len(parts.arrays):
+    architecture = architecture_from(facts["architecture"]) if "architecture" in facts else None
+    if architecture is not None and (architecture.n_inputs, len(architecture.matrices)) != (
+        facts["n_inputs"],
+        facts["layers"],
+    ):
+        raise InvalidInstance("architecture: its inputs and layers must be n_inputs and layers")
+    per_layer, buffers = {"indptr", "indices", "weights", "biases"}, parts.under("buffers")
+    if 4 * facts["layers"] != len(parts.arrays) - len(buffers):
         raise InvalidInstance(f"layers is {facts['layers']}, so {4 * facts['layers']} tensors are needed, "
-                              f"found {len(parts.arrays)}")  # fmt: skip
+                              f"found {len(parts.arrays) - len(buffers)}")  # fmt: skip
     layers, n_inputs = [], facts["n_inputs"]
     for number in range(facts["layers"]):
         arrays = parts.under(f"layers.{number}")
         exact_keys(arrays, per_layer, set(), f"layers.{number}", InvalidInstance)
+        n_inputs = n_inputs if architecture is None else architecture.matrices[number][1]
         layers.append(_layer(arrays, n_inputs, f"layers.{number}"))
         n_inputs = len(layers[-1].biases)
-    return SparseNetwork(tuple(layers), _record(facts["record"]))
+    return SparseNetwork(tuple(layers), _record(facts["record"]), architecture or CHAIN, buffers)
 
 
 def _layer(arrays: Mapping[str, np.ndarray], n_inputs: int, where: str) -> SparseLayer:

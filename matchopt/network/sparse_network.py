@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
 
-from matchopt.errors import InvalidInstance
+from matchopt.errors import InvalidInstance, MissingExtra
+from matchopt.instances.architecture import Architecture, FullyConnected
 from matchopt.instances.arrays import frozen
-from matchopt.instances.base import Json
+from matchopt.instances.base import Json, exact_keys
 from matchopt.instances.network import DataReference
+
+CHAIN = FullyConnected((1, 1))  # stands for fully connected layers of whatever widths the layers have
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class TrainingRecord:
 
 @dataclass(frozen=True, eq=False)
 class SparseLayer:
-    """One fully connected layer of which some connections exist.
+    """One weight matrix of which some connections exist; a row is a unit, a filter, or a gate of a recurrent cell.
 
     Parameters
     ----------
@@ -94,32 +97,48 @@ class SparseLayer:
 
 @dataclass(frozen=True, eq=False)
 class SparseNetwork:
-    """A fully connected network with ReLU between its layers, of which some connections exist.
+    """A network of which some connections exist: fully connected layers with ReLU between them, or as its architecture.
 
     Parameters
     ----------
-    layers : the layers in order, at least one; each takes as many inputs as the one before has units.
+    layers : the layers in order, at least one; each takes as many inputs as the one before has units, or has the shape
+        that the architecture says.
     record : how it was made.
+    architecture : how a sample runs through the layers; `CHAIN` for fully connected ones, whose widths are filled in.
+    buffers : running statistics of batch normalisation by name, as `architecture.buffers` lists them; kept in single
+        precision.
 
     Raises
     ------
     InvalidInstance
-        when the layers do not follow each other.
+        when the layers do not follow each other, or layers or buffers are not those of the architecture.
     """
 
     layers: tuple[SparseLayer, ...]
     record: TrainingRecord = TrainingRecord()
+    architecture: Architecture = CHAIN
+    buffers: Mapping[str, Float[np.ndarray, " _"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
         if not self.layers:
             raise InvalidInstance("layers: a network needs at least one layer, found none")
-        for number, (before, after) in enumerate(pairwise(self.layers), start=1):
-            if after.weights.shape[1] != before.weights.shape[0]:
-                raise InvalidInstance(
-                    f"layers.{number}.weights must have {before.weights.shape[0]} columns, one per unit of the layer "
-                    f"before, found {after.weights.shape[1]}"
-                )
+        if isinstance(self.architecture, FullyConnected):
+            for number, (before, after) in enumerate(pairwise(self.layers), start=1):
+                if after.weights.shape[1] != before.weights.shape[0]:
+                    raise InvalidInstance(
+                        f"layers.{number}.weights must have {before.weights.shape[0]} columns, one per unit of the "
+                        f"layer before, found {after.weights.shape[1]}"
+                    )
+        if self.architecture is CHAIN:
+            widths = (self.layers[0].weights.shape[1], *(layer.weights.shape[0] for layer in self.layers))
+            if min(widths) < 1:
+                raise InvalidInstance(f"layers: every layer needs a unit and an input, found widths {widths}")
+            object.__setattr__(self, "architecture", FullyConnected(widths))
+        found = tuple(layer.weights.shape for layer in self.layers)
+        if found != self.architecture.matrices:
+            raise InvalidInstance(f"layers must have the shapes {self.architecture.matrices}, found {found}")
+        object.__setattr__(self, "buffers", checked_buffers(self.architecture, self.buffers))
 
     @classmethod
     def from_arrays(
@@ -128,6 +147,8 @@ class SparseNetwork:
         biases: Sequence[Any] | None = None,
         masks: Sequence[Any] | None = None,
         record: TrainingRecord | None = None,
+        architecture: Architecture | None = None,
+        buffers: Mapping[str, Any] | None = None,
     ) -> "SparseNetwork":
         """Build from one array per layer; no biases mean zeros, without masks a zero weight is no connection."""
         layers = []
@@ -142,12 +163,17 @@ class SparseNetwork:
                 raise InvalidInstance(f"layers.{number}.{cause}") from None
             except IndexError:
                 raise InvalidInstance(f"layers.{number}: biases or mask missing, {len(weights)} layers given") from None
-        return cls(tuple(layers), record or TrainingRecord())
+        return cls(tuple(layers), record or TrainingRecord(), architecture or CHAIN, buffers or {})
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
-        """Units of each layer, inputs first."""
-        return (self.layers[0].weights.shape[1], *(layer.weights.shape[0] for layer in self.layers))
+        """Rows of each layer, before them the length of one flattened sample."""
+        return (self.architecture.n_inputs, *(layer.weights.shape[0] for layer in self.layers))
+
+    @property
+    def fully_connected(self) -> bool:
+        """Whether the layers form a chain with ReLU between them."""
+        return isinstance(self.architecture, FullyConnected)
 
     @cached_property
     def n_connections(self) -> int:
@@ -164,8 +190,17 @@ class SparseNetwork:
         """Number of connections of every unit, per layer."""
         return tuple(layer.fan_in for layer in self.layers)
 
-    def logits(self, inputs: Float[np.ndarray, "samples inputs"]) -> Float32[np.ndarray, "samples classes"]:
-        """The values before the softmax, one row per sample."""
+    def logits(self, inputs: Float[np.ndarray, "samples inputs"]) -> Float32[np.ndarray, "samples *frames classes"]:
+        """The values before the softmax, one row per sample, or per sample and frame.
+
+        Raises
+        ------
+        MissingExtra
+            when the layers are not fully connected and torch is not installed.
+        """
+        if not self.fully_connected:
+            weights, biases = zip(*((layer.weights, layer.biases) for layer in self.layers), strict=True)
+            return run_forward(self.architecture, weights, biases, inputs, self.buffers)
         hidden = np.asarray(inputs, np.float32)
         for number, layer in enumerate(self.layers):
             hidden = hidden @ layer.weights.T + layer.biases
@@ -189,6 +224,35 @@ class SparseNetwork:
         from matchopt.network.network_file import load_network
 
         return load_network(path)
+
+
+def run_forward(
+    architecture: Architecture,
+    weights: Sequence[Float[np.ndarray, "_ _"]],
+    biases: Sequence[Float[np.ndarray, " _"]],
+    inputs: Float[np.ndarray, "samples inputs"],
+    buffers: Mapping[str, np.ndarray],
+) -> Float[np.ndarray, "samples *frames classes"]:
+    """What `matchopt.network.forward.predict` gives; raises MissingExtra where torch is missing."""
+    try:
+        from matchopt.network.forward import predict
+    except ModuleNotFoundError as cause:
+        if cause.name != "torch":
+            raise
+        raise MissingExtra("running a convolutional or recurrent network", "torch", "torch") from None
+    return predict(architecture, weights, biases, inputs, buffers)
+
+
+def checked_buffers(architecture: Architecture, buffers: Mapping[str, Any]) -> dict[str, Float32[np.ndarray, " _"]]:
+    """The running statistics in single precision, or InvalidInstance unless they are those of the architecture."""
+    exact_keys(buffers, set(architecture.buffers), set(), "buffers", InvalidInstance)
+    kept = {}
+    for name, shape in architecture.buffers.items():
+        array = frozen(buffers[name], f"buffers.{name}", float, 1, shape=shape)
+        if name.startswith("variance") and (array < 0).any():
+            raise InvalidInstance(f"buffers.{name} must be >= 0, found {array.min()}")
+        kept[name] = _single(array, f"buffers.{name}")
+    return kept
 
 
 def _single(array: Float[np.ndarray, "..."], name: str) -> Float32[np.ndarray, "..."]:

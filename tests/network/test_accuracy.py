@@ -28,3 +28,26 @@ def test_no_samples_are_refused():
     """The accuracy on nothing is no number."""
     with pytest.raises(ValueError, match="at least one, found 0 and 0"):
         measure(random_network(), np.zeros((0, 6)), np.zeros(0, np.int64))
+
+
+class Fixed:
+    """Answers per frame that are given."""
+
+    def __init__(self, answers):
+        self.answers = answers
+
+    def logits(self, inputs):
+        return self.answers[: len(inputs)]
+
+
+def test_frames_count_one_by_one_and_padding_not_at_all():
+    """With a label per frame the accuracy is that of frames; -1 does not count."""
+    answers = np.array([[[2.0, 0.0], [0.0, 1.0]], [[0.0, 3.0], [5.0, 0.0]]])
+    found = measure(Fixed(answers), np.zeros((2, 4)), np.array([[0, 0], [1, -1]]))
+    assert (found.accuracy, found.samples) == (pytest.approx(2 / 3), 3)
+    expected = [np.log1p(np.exp(-2)), np.log1p(np.exp(1)), np.log1p(np.exp(-3))]
+    assert found.cross_entropy == pytest.approx(np.mean(expected))
+    with pytest.raises(ValueError, match="all labels are -1"):
+        measure(Fixed(answers), np.zeros((2, 4)), np.full((2, 2), -1))
+    with pytest.raises(ValueError, match=r"shape \(2,\) per sample, the labels \(\)"):
+        measure(Fixed(answers), np.zeros((2, 4)), np.array([0, 1]))

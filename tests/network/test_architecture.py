@@ -31,7 +31,7 @@ def test_network_of_deep_rewiring_has_the_published_weights():
     network = deep_rewiring_cifar()
     assert [m * n for m, n in network.matrices] == [4_800, 102_400, 884_736, 73_728, 1_920]
     assert network.n_weights == 1_067_584
-    assert (network.n_inputs, network.n_classes, network.n_flat) == (3072, 10, 2304)
+    assert (network.n_inputs, network.n_classes, network.n_flat) == (1728, 10, 2304)
     assert network.stages() == (((64, 24, 24), (64, 12, 12)), ((64, 12, 12), (64, 6, 6)))
 
 
@@ -64,7 +64,7 @@ architectures = st.one_of(
         st.sampled_from(["last", "mean", "every"]),
     ),
     st.builds(
-        lambda stages, crop, dropout: Convolutional((2, 20, 20), tuple(stages), (4,), 3, crop, True, False, dropout),
+        lambda stages, dropout: Convolutional((2, 20, 20), tuple(stages), (4,), 3, dropout),
         st.lists(
             st.builds(
                 Convolution,
@@ -80,7 +80,6 @@ architectures = st.one_of(
             min_size=1,
             max_size=2,
         ),
-        st.sampled_from([0, 12, 20]),
         st.sampled_from([0, 0.5]),
     ),
 )
@@ -109,7 +108,6 @@ STAGE = Convolution(2, 3, 1, 2)
         (lambda: Convolutional((1, 6), (STAGE,)), "channels, height and width"),
         (lambda: Convolutional((1, 6, 6), ()), "one or more convolutions"),
         (lambda: Convolutional((1, 6, 6), (STAGE,) * 3), "convolutions.2: nothing is left of the image"),
-        (lambda: Convolutional((1, 6, 6), (STAGE,), crop=7), "crop must be at most 6"),
         (lambda: Convolutional((1, 6, 6), (STAGE,), dropout=1), "dropout must be in 0 .. 1"),
         (lambda: Recurrent(1, 1, 1, 0), "n_classes must be a whole number"),
         (lambda: Recurrent(1, 1, 1, 1, "first"), "last, mean or every"),
@@ -138,16 +136,13 @@ def test_what_is_no_architecture_is_refused(make, message):
         ("lstm:13x64-128-10", (64, 13), Recurrent(13, 64, 128, 10)),
         ("lstm:128-every", (64, 13), Recurrent(13, 64, 128, 10, "every")),
         (
-            "cnn:crop24-mirror-8c5b-m3s2-16c3p1-a2-drop0.25-64-10",
+            "cnn:8c5b-m3s2-16c3p1-a2-drop0.25-64-10",
             (3, 32, 32),
             Convolutional(
                 (3, 32, 32),
                 (Convolution(8, 5, 0, 3, 2, "batch"), Convolution(16, 3, 1, 2, average=True)),
                 (64,),
                 10,
-                24,
-                True,
-                False,
                 0.25,
             ),
         ),
@@ -177,6 +172,8 @@ def test_names_need_no_data(name):
         ("cnn:8c5-m2-m2-10", (784,), InvalidOption, "'m2' is no whole number"),
         ("cnn:8c5-drop1-10", (784,), InvalidOption, "like drop0.5"),
         ("vgg19", (1, 28, 28), InvalidOption, "nothing is left of the image"),
+        ("cnn:3x28x28-8c5-10", (784,), InvalidOption, "takes 2352 inputs, the data have 784"),
+        ("cnn:28x28-8c5-10", (784,), InvalidOption, "channels, height and width"),
         ("lstm:13-128", (64, 13), InvalidOption, "lstm:13x64-128-10"),
         ("lstm:64x13-128-10", (64, 13), InvalidOption, "takes 13 frames of 64 features, the data have 64 of 13"),
         ("lstm:", (64, 13), InvalidOption, "whole number"),

@@ -8,6 +8,7 @@ import torch
 from safetensors.numpy import save_file
 
 from matchopt.errors import FormatError
+from matchopt.instances.architecture import Convolution, Convolutional, Recurrent
 from matchopt.network.foreign import read_network
 
 from .networks import random_network, same
@@ -69,6 +70,88 @@ def test_order_of_the_file_where_names_mislead(tmp_path):
     save = {f"{stem}.weight": layer.weights for stem, layer in zip(stems, NETWORK.layers, strict=True)}
     np.savez(tmp_path / "a.npz", **save)
     assert read_network(tmp_path / "a.npz").widths == (6, 5, 4, 3)
+
+
+class Network(torch.nn.Module):
+    """A convolutional network as people write them, names in no useful order."""
+
+    def __init__(self, affine=False):
+        super().__init__()
+        self.first = torch.nn.Conv2d(2, 4, 3, padding=1)
+        self.normal = torch.nn.BatchNorm2d(4, affine=affine)
+        self.conv = torch.nn.Conv2d(4, 3, 3)
+        self.output = torch.nn.Linear(3 * 2 * 2, 5)
+
+    def forward(self, images):
+        hidden = torch.relu(self.normal(self.first(images)))
+        hidden = torch.max_pool2d(torch.relu(self.conv(hidden)), 2)
+        return self.output(hidden.flatten(1))
+
+
+CNN = Convolutional((2, 6, 6), (Convolution(4, 3, 1, normalise="batch"), Convolution(3, 3, pool=2)), (), 5)
+
+
+class Spoken(torch.nn.Module):
+    """A recurrent network as people write them."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = torch.nn.LSTM(3, 4, batch_first=True)
+        self.fc = torch.nn.Linear(4, 2)
+
+    def forward(self, frames):
+        return self.fc(self.lstm(frames)[0][:, -1])
+
+
+LSTM = Recurrent(3, 5, 4, 2)
+
+
+@pytest.mark.parametrize(("make", "architecture"), [(Network, CNN), (Spoken, LSTM)])
+@pytest.mark.parametrize("write", ["pt", "safetensors"])
+def test_state_dicts_of_convolutions_and_gates(tmp_path, make, architecture, write):
+    """With the architecture named, the network read gives the logits of the torch module, running statistics too."""
+    torch.manual_seed(1)
+    model, path = make(), tmp_path / f"a.{write}"
+    shape = getattr(architecture, "image", None) or (architecture.frames, architecture.n_features)
+    inputs = torch.randn(6, *shape)
+    model(inputs)  # sets running statistics
+    model.eval()
+    if write == "pt":
+        torch.save(model.state_dict(), path)
+    else:
+        save_file({k: v.numpy() for k, v in model.state_dict().items() if v.is_floating_point()}, path)
+    found = read_network(path, architecture)
+    np.testing.assert_allclose(found.logits(inputs.flatten(1).numpy()), model(inputs).detach(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "architecture", "message"),
+    [
+        (Network, None, "must be a matrix of numbers.*; for convolutions and recurrent cells name the architecture"),
+        (Spoken, None, "'lstm.weight_ih_l0' is neither .* name the architecture"),
+        (lambda: Network(affine=True), CNN, "batch normalisation 'normal' has a scale and a shift of its own"),
+        (Network, Convolutional((2, 6, 6), (Convolution(4, 3),)), "1 batch normalisations found, .* has 0"),
+        (Network, LSTM, "'normal.running_mean' is neither"),
+        (Spoken, Recurrent(3, 5, 5, 2), r"has \(\(20, 8\), \(2, 5\)\): lstm.gates.* \(16, 7\)"),
+        (Spoken, CNN, "0 batch normalisations found, the architecture has 1"),
+    ],
+)
+def test_state_dict_of_another_architecture(tmp_path, make, architecture, message):
+    """What does not fit the architecture is refused by a sentence."""
+    torch.save(make().state_dict(), tmp_path / "a.pt")
+    with pytest.raises(FormatError, match=message):
+        read_network(tmp_path / "a.pt", architecture)
+
+
+def test_gates_that_do_not_fit_each_other(tmp_path):
+    """Shapes of a broken nn.LSTM are named."""
+    arrays = {name: value.numpy() for name, value in Spoken().state_dict().items()}
+    np.savez(tmp_path / "a.npz", **arrays | {"lstm.weight_hh_l0": np.zeros((3, 3))})
+    with pytest.raises(FormatError, match="does not go with weight_hh_l0"):
+        read_network(tmp_path / "a.npz", LSTM)
+    np.savez(tmp_path / "b.npz", **arrays | {"lstm.bias_ih_l0": np.zeros(3)})
+    with pytest.raises(FormatError, match=r"bias_ih_l0 must have shape \(16,\)"):
+        read_network(tmp_path / "b.npz", LSTM)
 
 
 def npz(**arrays):

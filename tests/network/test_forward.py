@@ -1,5 +1,3 @@
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -89,11 +87,6 @@ def plain_logits(architecture, weights, biases, sample, buffers):
     first = 0
     if isinstance(architecture, Convolutional):
         image = sample.reshape(architecture.image)
-        if architecture.crop:
-            top, left = ((side - architecture.crop) // 2 for side in image.shape[1:])
-            image = image[:, top : top + architecture.crop, left : left + architecture.crop]
-        if architecture.standardise:
-            image = (image - image.mean()) / max(image.std(), 1 / math.sqrt(image.size))
         for n, stage in enumerate(architecture.convolutions):
             image = plain_convolution(image, stage, weights[n], biases[n], n, buffers)
         sample, first = image.ravel(), len(architecture.convolutions)
@@ -112,7 +105,6 @@ CASES = {
     "batch": Convolutional((1, 6, 6), (Convolution(2, 3, 0, 2, normalise="batch"),), (4, 4), 3),
     "response": Convolutional((1, 6, 6), (Convolution(12, 3, 0, 2, normalise="response"),), (), 3),
     "pooled-response": Convolutional((1, 6, 6), (Convolution(12, 3, 0, 2, normalise="pooled-response"),), (), 3),
-    "cropped": Convolutional((2, 7, 8), (Convolution(2, 3),), (4,), 3, crop=5, standardise=True, mirror=True),
     "last": Recurrent(3, 4, 5, 2),
     "mean": Recurrent(3, 4, 5, 2, "mean"),
     "every": Recurrent(1, 6, 2, 3, "every"),
@@ -128,15 +120,6 @@ def test_logits_are_those_of_plain_loops(name):
     found = forward.predict(architecture, weights, biases, inputs, STATISTICS if architecture.buffers else None)
     expected = [plain_logits(architecture, weights, biases, sample, STATISTICS) for sample in inputs]
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
-
-
-def test_images_of_one_colour_are_standardised_to_zero():
-    """No division by zero where an image does not vary."""
-    architecture = CASES["cropped"]
-    weights, biases = parameters(architecture)
-    grey = np.full((1, architecture.n_inputs), 0.25)
-    found = forward.predict(architecture, weights, biases, grey)
-    np.testing.assert_allclose(found, forward.predict(architecture, weights, biases, 0 * grey))
 
 
 @settings(max_examples=20, deadline=None)
@@ -179,25 +162,6 @@ def test_training_normalises_by_the_batch_as_torch_does():
     torch.testing.assert_close(found, module.eval()(inputs))
 
 
-def test_training_looks_at_random_crops_and_mirrors_half_of_them():
-    """Every training image is a crop of the image, mirrored or not; all of them come up about equally often."""
-    architecture = Convolutional((1, 4, 5), (Convolution(9, 3),), (), 9, crop=3, mirror=True)
-    image = torch.arange(20.0) + 1
-    see = [torch.eye(9), torch.eye(9)]  # every filter reads one pixel of the only 3 x 3 patch
-    zeros = [torch.zeros(9), torch.zeros(9)]
-    generator = torch.Generator().manual_seed(3)
-    many = image.expand(2400, -1)
-    found = forward.logits(architecture, see, zeros, many, training=True, generator=generator)
-    plain = image.view(4, 5)
-    crops = [plain[y : y + 3, x : x + 3] for y in range(2) for x in range(3)]
-    crops += [crop.flip(1) for crop in crops]
-    counts = [int((found == crop.flatten()).all(1).sum()) for crop in crops]
-    assert sum(counts) == 2400
-    assert min(counts) > 140 and max(counts) < 260  # 200 expected, standard deviation 13.5
-    again = forward.logits(architecture, see, zeros, many, True, torch.Generator().manual_seed(3))
-    assert torch.equal(found, again)
-
-
 def test_dropout_leaves_out_a_share_and_keeps_the_mean():
     """In training only; inputs of the last layer stay."""
     architecture = Convolutional((1, 1, 1), (Convolution(4000, 1),), (4000,), 2, dropout=0.25)
@@ -224,7 +188,7 @@ def test_layer_inputs_times_weights_are_the_pre_activations(name):
     if name == "mean":
         answers = answers.view(4, architecture.frames, -1).mean(1)
     torch.testing.assert_close(answers.view_as(expected), expected)
-    if isinstance(architecture, Convolutional) and not architecture.crop:
+    if isinstance(architecture, Convolutional):
         stage, ((filters, height, width), _) = architecture.convolutions[0], architecture.stages()[0]
         outputs = (received[0] @ weights[0].T + biases[0]).view(4, height * width, filters).transpose(1, 2)
         kernel = weights[0].view(filters, -1, stage.size, stage.size)

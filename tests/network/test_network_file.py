@@ -8,6 +8,7 @@ from safetensors.numpy import load, save
 
 from matchopt.errors import FormatError
 from matchopt.formats.own import write_own
+from matchopt.instances.architecture import Convolution, Convolutional, Recurrent
 from matchopt.instances.base import Parts, canonical_json, parts_digest
 from matchopt.instances.generators import draw_target
 from matchopt.instances.hardware import Hardware
@@ -16,7 +17,7 @@ from matchopt.network.foreign import read_network
 from matchopt.network.network_file import KIND, load_network, write_network
 from matchopt.network.sparse_network import SparseNetwork, TrainingRecord
 
-from .networks import RECORD, random_network, same
+from .networks import RECORD, random_network, random_of, same
 
 
 @settings(max_examples=25, deadline=None)
@@ -35,6 +36,29 @@ def test_reading_gives_back_what_was_written(tmp_path_factory, widths, share, se
     assert same(read_network(path), network)
 
 
+CNN = Convolutional((1, 6, 6), (Convolution(2, 3, pool=2, normalise="batch"),), (5,), 3)
+
+
+@pytest.mark.parametrize("architecture", [CNN, Recurrent(3, 4, 5, 2, "every")])
+def test_architecture_survives(tmp_path, architecture):
+    """Architecture and running statistics come back; the file says that it needs a newer reader."""
+    network = random_of(architecture)
+    network.save(tmp_path / "a")
+    assert same(SparseNetwork.load(tmp_path / "a"), network)
+    assert same(read_network(tmp_path / "a", architecture), network)
+    with pytest.raises(FormatError, match="another one was named"):
+        read_network(tmp_path / "a", Recurrent(1, 4, 5, 2))
+    assert rb"\"schema\":2" in (tmp_path / "a").read_bytes()
+
+
+def test_fully_connected_networks_are_written_as_ever(tmp_path):
+    """No trace of an architecture in the files of fully connected networks, which older readers take."""
+    random_network().save(tmp_path / "a")
+    content = (tmp_path / "a").read_bytes()
+    assert rb"\"schema\":1" in content
+    assert b"architecture" not in content
+
+
 def test_record_may_be_empty(tmp_path):
     """A network of unknown origin has a record too."""
     random_network(record=TrainingRecord()).save(tmp_path / "a")
@@ -47,9 +71,9 @@ def test_connection_of_weight_zero_survives(tmp_path):
     assert SparseNetwork.load(tmp_path / "a").n_connections == 1
 
 
-def rewritten(path, change, rehash=True):
+def rewritten(path, change, rehash=True, network=None):
     """Write a good network, let `change` spoil header and tensors, and write those."""
-    write_network(path, random_network())
+    write_network(path, network or random_network())
     raw = path.read_bytes()
     length = int.from_bytes(raw[:8], "little")
     about = json.loads(json.loads(raw[8 : 8 + length])["__metadata__"]["matchopt"])
@@ -80,7 +104,7 @@ def tensor(name, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put("schema", 2), "schema is 2, this matchopt reads up to 1"),
+        (put("schema", 3), "schema is 3, this matchopt reads up to 2"),
         (put("schema", "1"), "schema must be a whole number"),
         (put("kind", "layer"), "must be a network of kind sparse-network"),
         (put("facts", []), "facts must be an object"),
@@ -112,6 +136,25 @@ def test_broken_field_is_named(tmp_path, change, message):
     with pytest.raises(FormatError, match=message) as caught:
         load_network(path)
     assert "bad.safetensors" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (fact("architecture", {"kind": "recurrent"}), "architecture: 'frames' is missing"),
+        (fact("architecture", None), "architecture must be an object"),
+        (fact("architecture", Recurrent(6, 6, 5, 3).facts()), "layers must be n_inputs and layers"),
+        (fact("architecture", Recurrent(1, 36, 5, 3).facts()), "its inputs and layers must be"),
+        (tensor("buffers.mean.0", np.zeros(3)), r"buffers.mean.0 must have shape \(2,\)"),
+        (tensor("buffers.more", np.zeros(3)), "buffers: 'more' is unknown"),
+        (lambda about, arrays: arrays.pop("buffers.variance.0"), "buffers: 'variance.0' is missing"),
+        (tensor("layers.1.biases", np.zeros(9)), "layers.1: biases must have shape"),
+    ],
+)
+def test_broken_architecture_is_named(tmp_path, change, message):
+    """The same for what an architecture adds to the file."""
+    with pytest.raises(FormatError, match=message):
+        load_network(rewritten(tmp_path / "bad", change, network=random_of(CNN)))
 
 
 def test_altered_content_is_noticed(tmp_path):

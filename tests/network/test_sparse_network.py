@@ -3,9 +3,11 @@ import pytest
 import torch
 
 from matchopt.errors import InvalidInstance
+from matchopt.instances.architecture import Convolution, Convolutional, FullyConnected, Recurrent
+from matchopt.network import forward
 from matchopt.network.sparse_network import SparseLayer, SparseNetwork, TrainingRecord
 
-from .networks import random_network
+from .networks import random_network, random_of
 
 
 def test_logits_are_those_of_torch():
@@ -17,6 +19,30 @@ def test_logits_are_those_of_torch():
         hidden = torch.relu(hidden) if number else hidden
         hidden = torch.nn.functional.linear(hidden, torch.tensor(layer.weights), torch.tensor(layer.biases))
     np.testing.assert_allclose(network.logits(inputs), hidden.numpy(), rtol=1e-5, atol=1e-6)
+
+
+CNN = Convolutional((1, 6, 6), (Convolution(2, 3, pool=2, normalise="batch"),), (5,), 3)
+
+
+def test_architecture_of_layers_is_a_chain():
+    """Without an architecture the layers are fully connected, and it says so."""
+    network = random_network((7, 6, 3))
+    assert network.architecture == FullyConnected((7, 6, 3))
+    assert network.fully_connected and not network.buffers
+
+
+@pytest.mark.parametrize("architecture", [CNN, Recurrent(3, 4, 5, 2), Recurrent(3, 4, 5, 2, "every")])
+def test_other_architectures_run_forward(architecture):
+    """Logits are those of the architecture's forward pass; numpy in, numpy out; the record stays replaceable."""
+    network = random_of(architecture).with_record(TrainingRecord("again"))
+    inputs = np.random.default_rng(1).random((4, architecture.n_inputs))
+    parts = ([x.weights for x in network.layers], [x.biases for x in network.layers], network.buffers)
+    found = network.logits(inputs)
+    weights, biases, buffers = forward.as_tensors(*parts)
+    expected = forward.logits(architecture, weights, biases, torch.tensor(inputs).float(), buffers=buffers)
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5, atol=1e-6)
+    assert found.dtype == np.float32
+    assert network.widths == (architecture.n_inputs, *(rows for rows, _ in architecture.matrices))
 
 
 def test_counts_of_connections():
@@ -59,6 +85,18 @@ EYE = np.eye(2)
         (lambda: SparseNetwork.from_arrays([EYE, EYE], [np.zeros(2)]), "layers.1: biases or mask missing, 2 layers"),
         (lambda: SparseNetwork.from_arrays([np.ones(3)]), "must have 2 dimension"),
         (lambda: SparseLayer(EYE, EYE == 5, np.zeros(2)), "row 0: input 0 has weight 1.0 and no connection"),
+        (
+            lambda: SparseNetwork.from_arrays([EYE], architecture=FullyConnected((2, 3))),
+            r"shapes \(\(3, 2\),\), found \(\(2, 2\),\)",
+        ),
+        (lambda: SparseNetwork.from_arrays([EYE], buffers={"mean.0": np.zeros(2)}), "buffers: 'mean.0' is unknown"),
+        (lambda: SparseNetwork(random_of(CNN).layers, architecture=CNN), "buffers: 'mean.0' is missing"),
+        (
+            lambda: SparseNetwork(
+                random_of(CNN).layers, architecture=CNN, buffers={"mean.0": np.zeros(2), "variance.0": -np.ones(2)}
+            ),
+            "buffers.variance.0 must be >= 0",
+        ),
         (lambda: TrainingRecord(test_accuracy=97.0), "record.test_accuracy must be in 0 .. 1, found 97.0"),
     ],
 )
