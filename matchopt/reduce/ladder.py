@@ -6,6 +6,7 @@ from matchopt.instances import (
     Instance,
     LayerInstance,
     NetworkInstance,
+    OutputError,
     ProgramInstance,
 )
 from matchopt.reduce.layer_program import layers_to_program
@@ -38,7 +39,7 @@ def reduction(instance: Instance, to: type[Instance]) -> Reduction:
         if not_separable(instance) is None:  # the assignment is the smaller program
             step = layer_to_assignment(instance)
             return step.then([linearise(step.parts[0])])
-        return layers_to_program(instance)
+        return _program(instance)
     if isinstance(instance, AssignmentInstance) and to is ProgramInstance:
         return linearise(instance)
     raise Refused(f"a {instance.kind} instance does not reduce to a {to.kind} instance")
@@ -50,5 +51,17 @@ def _from_network(network: NetworkInstance, to: type[Instance]) -> Reduction:
         first = split(network)
         return first.then([reduction(layer, to) for layer in first.parts])
     if to is ProgramInstance and network.objective is None:
-        return layers_to_program(network)
+        return _program(network)
     raise Refused(reason)
+
+
+def _program(instance: LayerInstance | NetworkInstance) -> Reduction:
+    """The program of binaries, where no value but the target weight can be best for a fully tunable connection."""
+    for layer in instance.layers if isinstance(instance, NetworkInstance) else (instance,):
+        objective = layer.objective
+        if layer.rules.tunable > 0 and isinstance(objective, OutputError) and not objective.is_diagonal:
+            raise Refused(
+                "fully tunable weights can make up for the errors of correlated inputs: their best values are not the "
+                "target's, and no program of whole numbers holds them"
+            )
+    return layers_to_program(instance)

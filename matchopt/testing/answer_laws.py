@@ -108,15 +108,17 @@ def keeps_its_best(case: Case) -> None:
 
 
 def equals_optimum(case: Case, solution: Solution | None, what: str) -> None:
-    """Raise `Broken` unless the solution's checked objective is the optimum."""
+    """Raise `Broken` unless the solution's checked objective is the optimum, or no worse where that is not proven."""
     optimum = case.tiny.optimum.value
     if optimum is None:
         raise Broken(f"{what}, but the instance is infeasible")
     if solution is None:
         raise Skipped("there is no solution; see status-fits-solution")
     value = _value(case, solution)
-    if abs(value - optimum) > case.tiny.tolerance:
+    if value - optimum > case.tiny.tolerance:
         raise Broken(f"{what} at {value!r}, the optimum is {optimum!r}")
+    if case.tiny.optimum.proven and optimum - value > case.tiny.tolerance:
+        raise Broken(f"{what} at {value!r}, below the optimum {optimum!r}")
 
 
 def _solution(case: Case) -> Solution:

@@ -12,6 +12,7 @@ from matchopt.instances import (
     LayerInstance,
     NetworkInstance,
     NetworkMapping,
+    OutputError,
     ProgramInstance,
 )
 from matchopt.testing.brute_layer import Best, all_layers, best_layers, mapping_of
@@ -22,7 +23,10 @@ Cost = float | int  # integer costs stay Python integers
 
 
 def brute_force(instance: Instance) -> Optimum:
-    """Return the optimum of a tiny instance of any kind, by trying everything.
+    """Return the optimum of a tiny instance of any kind, by trying everything that is finite.
+
+    Digital biases and fully tunable weights are left at the target's values; where others could be better, the result
+    says that it is not proven.
 
     The time grows exponentially: up to about 7 rows of an assignment, 3 rows with 4 cells of a layer with free
     routing, 2 rows on shared buses, 2^16 integral points of a program.
@@ -30,8 +34,8 @@ def brute_force(instance: Instance) -> Optimum:
     Raises
     ------
     ValueError
-        when there is nothing finite to enumerate (an unbounded integral variable; a network with a task loss whose
-        layers have shared buses or a choice of gains).
+        when there is nothing finite to enumerate (an unbounded integral variable; a network with an objective of its
+        own whose layers have shared buses or a choice of gains).
     """
     match instance:
         case AssignmentInstance():
@@ -39,7 +43,7 @@ def brute_force(instance: Instance) -> Optimum:
         case LayerInstance():
             return _layer(instance)
         case NetworkInstance():
-            return _network(instance) if instance.objective is None else _task(instance)
+            return _network(instance) if instance.objective is None else _coupled(instance)
         case ProgramInstance():
             return best_program(instance)
     raise ValueError(f"no enumeration for {type(instance).__name__}")
@@ -72,7 +76,13 @@ def _layer(instance: LayerInstance) -> Optimum:
     if not found:
         return INFEASIBLE
     cost, rows = min(found, key=lambda best: best[0])
-    return Optimum(cost, mapping_of(instance, rows))
+    return Optimum(cost, mapping_of(instance, rows), proven=_exact_is_best(instance))
+
+
+def _exact_is_best(layer: LayerInstance) -> bool:
+    """Whether a fully tunable weight is best at its target: it is, unless it can make up for correlated errors."""
+    objective = layer.objective
+    return layer.rules.tunable == 0 or not isinstance(objective, OutputError) or objective.is_diagonal
 
 
 def _network(instance: NetworkInstance) -> Optimum:
@@ -90,19 +100,26 @@ def _network(instance: NetworkInstance) -> Optimum:
     if chosen is None:
         return INFEASIBLE
     mappings = (mapping_of(layer, best[1]) for layer, (_, best) in zip(instance.layers, chosen, strict=True))
-    return Optimum(least, NetworkMapping(tuple(mappings)))
+    proven = all(_exact_is_best(layer) for layer in instance.layers)
+    return Optimum(least, NetworkMapping(tuple(mappings)), proven)
 
 
-def _task(instance: NetworkInstance) -> Optimum:
-    """A task loss couples everything: every combination of the layers' mappings is evaluated."""
+def _coupled(instance: NetworkInstance) -> Optimum:
+    """An objective of the network couples everything: every combination of the layers' mappings is evaluated."""
     simple = all(layer.hardware.free_routing and layer.rules.gains.fixed for layer in instance.layers)
-    if not simple or instance.tunable:
-        raise ValueError(f"{instance.name}: with a task loss only free routing and fixed gains are enumerated")
+    if not simple:
+        raise ValueError(
+            f"{instance.name}: with an objective of its own only free routing and fixed gains are enumerated"
+        )
+    budget = math.inf if instance.tunable is None else instance.tunable
     everything = itertools.product(*(list(all_layers(layer)) for layer in instance.layers))
     least, best = math.inf, None
     for layers in everything:
         mapping = NetworkMapping(layers)
+        if sum(len(part.tunable) for part in layers) > budget:
+            continue
         value = instance.value(mapping)
         if value < least:
             least, best = value, mapping
-    return INFEASIBLE if best is None else Optimum(least, best)
+    tuned = budget > 0 and any(layer.rules.tunable for layer in instance.layers)
+    return INFEASIBLE if best is None else Optimum(least, best, proven=not (tuned or instance.adjustable))

@@ -71,6 +71,8 @@ def _expect(case: Case, instance: Instance | None, *, shift: int = 0, factor: fl
     if case.result.status not in (Status.OPTIMAL, Status.INFEASIBLE):
         raise Skipped("the instance itself is not solved; see exact-solves")
     known = case.tiny.optimum
+    if not known.proven:
+        raise Skipped("enumeration does not prove the optimum of this instance")
     moved = INFEASIBLE if known.value is None else Optimum(known.value * factor + shift, known.solution)
     if known.value is not None and isinstance(known.value, int):
         moved = Optimum(known.value + shift, known.solution)

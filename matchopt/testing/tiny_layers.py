@@ -88,6 +88,7 @@ def _ruled() -> dict[str, LayerInstance]:
         "output-error-noise": _layer(
             56, two, 3, 3, objective=OutputError(mixed @ mixed.T), variance=rng.random((3, 3)), drop=True
         ),
+        "output-error-tunable": _layer(59, two, 3, 2, objective=OutputError(mixed @ mixed.T), tunable=1),
         "output-error-diagonal": _layer(57, two, 3, 3, objective=OutputError(np.diag([2.0, 0.0, 0.5]))),
         "everything-free": _layer(
             58,

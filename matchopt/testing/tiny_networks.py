@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from matchopt.instances import Hardware, LayerInstance, NetworkInstance, Rules, Target, TaskLoss
+from matchopt.instances import FunctionalError, Hardware, LayerInstance, NetworkInstance, Rules, Target, TaskLoss
 
 
 def tiny_networks() -> Mapping[str, NetworkInstance]:
@@ -13,6 +13,8 @@ def tiny_networks() -> Mapping[str, NetworkInstance]:
     rng = np.random.default_rng(90)
     free = (np.array([0.1, -0.2]), np.array([0.3, 0.0]))
     plain = _layers(91)
+    bytes_ = rng.integers(0, 256, (4, 2), dtype=np.uint8)
+    functional = FunctionalError(rng.normal(size=(3, 2)))
     task = TaskLoss(rng.normal(size=(4, 2)), np.array([0, 1, 1, 0]))
     networks = {
         "free-biases": NetworkInstance(plain, free),
@@ -24,12 +26,24 @@ def tiny_networks() -> Mapping[str, NetworkInstance]:
         "budget-none": NetworkInstance(_layers(94, tunable=1), free, tunable=0),
         "budget-ample": NetworkInstance(_layers(94, tunable=1), free, tunable=2),
         "task-loss": NetworkInstance(plain, free, objective=task),
+        "task-loss-bytes": NetworkInstance(plain, free, objective=TaskLoss(bytes_, np.array([1, 0, 1, 1]), 1 / 255)),
+        "functional-error": NetworkInstance(plain, free, objective=functional),
+        "functional-error-drop": NetworkInstance(
+            _layers(96, neurons=2, drop=True, noise=0.1), free, objective=FunctionalError(bytes_, 1 / 255)
+        ),
+        "functional-error-hardware-biases": NetworkInstance(_layers(97, neurons=2, constant=1), objective=functional),
+        "functional-error-tunable": NetworkInstance(_layers(98, tunable=1), free, tunable=1, objective=functional),
+        "functional-error-adjustable": NetworkInstance(plain, free, objective=functional, adjustable=True),
+        "task-loss-adjustable": NetworkInstance(plain, free, objective=task, adjustable=True),
+        "adjustable": NetworkInstance(_layers(99), free, adjustable=True),
         "infeasible-layer": NetworkInstance((plain[0], _layers(95, cells=1)[1]), free),
     }
     return {f"network-{name}": network for name, network in networks.items()}
 
 
-def _layers(seed: int, *, cells: int = 2, constant: int = 0, **rules: Any) -> tuple[LayerInstance, LayerInstance]:
+def _layers(
+    seed: int, *, neurons: int = 3, cells: int = 2, constant: int = 0, noise: float = 0.0, **rules: Any
+) -> tuple[LayerInstance, LayerInstance]:
     """Two layers of two rows each; the first drops one connection, the second is full."""
     rng = np.random.default_rng(seed)
     n_inputs = 2 + constant
@@ -38,5 +52,7 @@ def _layers(seed: int, *, cells: int = 2, constant: int = 0, **rules: Any) -> tu
     for support in supports:
         mask = np.hstack([support, np.ones((2, constant))]).astype(bool)
         target = Target.from_dense(rng.normal(size=(2, n_inputs)), mask)
-        layers.append(LayerInstance(target, Hardware(rng.normal(size=(3, cells + constant))), Rules(**rules)))
+        weights = rng.normal(size=(neurons, cells + constant))
+        variance = np.full(weights.shape, noise)
+        layers.append(LayerInstance(target, Hardware(weights, variance), Rules(**rules)))
     return layers[0], layers[1]

@@ -39,11 +39,16 @@ FEASIBLE: dict[str, list[Assignment]] = {}
 OPTIMA: dict[str, Optimum] = {}  # by digest: the mutants solve the same few instances again and again
 
 
-def honest(instance: Instance, limits: Limits) -> Result:
-    """The proved optimum, reported on the way, after three counted passes."""
+def optimum(instance: Instance) -> Optimum:
+    """What enumeration finds, once for each content."""
     if instance.digest not in OPTIMA:
         OPTIMA[instance.digest] = brute_force(instance)
-    known = OPTIMA[instance.digest]
+    return OPTIMA[instance.digest]
+
+
+def honest(instance: Instance, limits: Limits) -> Result:
+    """The proved optimum, reported on the way, after three counted passes."""
+    known = optimum(instance)
     for _ in limits.steps(3):
         pass
     if known.value is None:
@@ -76,6 +81,8 @@ def solver(
             arrays = instance.parts().arrays.values()
             if max(array.size for array in arrays) > LARGE or getattr(instance, "n_variables", 0) > VARIABLES:
                 return "is too large to enumerate"
+            if not optimum(instance).proven:
+                return "has choices that enumeration does not try"
             return None if refusal is None else refusal(instance)
 
         def solve(self, instance: Any, limits: Limits, rng: np.random.Generator) -> Any:
