@@ -1,19 +1,30 @@
 """A whole trained network to be mapped: its layers in order, ReLU between them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from matchopt.errors import InvalidInstance, InvalidSolution, MatchoptError
+from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances import signals
+from matchopt.instances.architecture import Architecture, FullyConnected, architecture_from
 from matchopt.instances.arrays import frozen
 from matchopt.instances.base import Instance, Json, Parts, Provenance, Solution, exact_keys
+from matchopt.instances.buffers import Buffers, frozen_buffers
 from matchopt.instances.layer import LayerInstance, LayerMapping
+from matchopt.instances.network_parts import (
+    OPTIONAL,
+    REQUIRED,
+    check_facts,
+    check_names,
+    frozen_biases,
+    listed,
+    objective_facts,
+    objective_of,
+)
 from matchopt.instances.objective import FunctionalError, Objective, TaskLoss
 
 
@@ -62,7 +73,7 @@ class NetworkMapping(Solution):
         object.__setattr__(self, "layers", tuple(self.layers))
         if self.biases is not None:
             sizes = [None] * len(self.layers)
-            object.__setattr__(self, "biases", _biases(self.biases, sizes, InvalidSolution))
+            object.__setattr__(self, "biases", frozen_biases(self.biases, sizes, InvalidSolution))
 
     def parts(self) -> Parts:
         """See `Solution.parts`."""
@@ -79,10 +90,10 @@ class NetworkMapping(Solution):
         count = parts.facts["layers"]
         if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= len(parts.arrays):
             raise InvalidSolution(f"layers must be the number of layers, found {count!r}")
-        _only_layers(parts, count, InvalidSolution, {"biases"})
+        check_names(parts, count, InvalidSolution, {"biases"})
         layers = tuple(LayerMapping.from_parts(Parts({}, parts.under(f"layers.{n}"))) for n in range(count))
         biases = parts.under("biases")
-        return cls(layers, _listed(biases, count, InvalidSolution) if biases else None)
+        return cls(layers, listed(biases, count, InvalidSolution) if biases else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +102,8 @@ class NetworkInstance(Instance):
 
     Parameters
     ----------
-    layers : the layers in order; each takes as many inputs as the one before has rows (one more with hardware biases).
+    layers : the layers in order; each takes as many inputs as the one before has rows (one more with hardware biases),
+        or has the shape that the architecture says.
     biases : digital, exact biases of each layer, shape (m,); None where biases are hardware weights, that is, where
         the last input of every layer is the constant 1 and its weights are mapped like all others.
     tunable : most fully tunable connections of the whole network, a limit besides each layer's own; None for no such
@@ -100,6 +112,9 @@ class NetworkInstance(Instance):
     data : the data set the network was trained on; None if unknown.
     samples : sample inputs of the network (without the constant 1), shape (samples, inputs); None for none.
     adjustable : whether a mapping may set the digital biases to other values; only with digital biases.
+    architecture : how a sample runs through the layers; None for fully connected ones with ReLU between them. With
+        another one a row is a filter or a gate, listens to a patch or to [x_t, h_(t-1)], and `objective` must be None.
+    buffers : running statistics of batch normalisation, as `architecture.buffers` lists them; digital and exact.
     provenance : where the instance comes from; no part of its content.
 
     Raises
@@ -118,6 +133,8 @@ class NetworkInstance(Instance):
     samples: Float[np.ndarray, "samples inputs"] | None = None
     adjustable: bool = False
     provenance: Provenance = Provenance()
+    architecture: Architecture | None = None
+    buffers: Buffers = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         layers = tuple(self.layers)
@@ -126,18 +143,11 @@ class NetworkInstance(Instance):
         object.__setattr__(self, "layers", layers)
         if self.biases is not None:
             sizes = [layer.n_rows for layer in layers]
-            object.__setattr__(self, "biases", _biases(self.biases, sizes, InvalidInstance))
+            object.__setattr__(self, "biases", frozen_biases(self.biases, sizes, InvalidInstance))
         elif self.adjustable:
             raise InvalidInstance("adjustable: only digital biases can be adjusted, and this network's are hardware")
-        constant = int(self.biases is None)
-        if layers[0].target.n_inputs < constant:
-            raise InvalidInstance("layers.0: hardware biases need a constant input, found no inputs")
-        for n, (before, after) in enumerate(pairwise(layers), start=1):
-            if after.target.n_inputs != before.n_rows + constant:
-                raise InvalidInstance(
-                    f"layers.{n}: must take {before.n_rows + constant} inputs, as the layer before has {before.n_rows} "
-                    f"rows{' and biases are hardware' if constant else ''}, found {after.target.n_inputs}"
-                )
+        self._check_layers()
+        object.__setattr__(self, "buffers", frozen_buffers(self.architecture, self.buffers))
         if self.tunable is not None and (isinstance(self.tunable, bool) or self.tunable < 0):
             raise InvalidInstance(f"tunable must be a whole number >= 0, found {self.tunable!r}")
         if self.samples is not None:
@@ -146,7 +156,34 @@ class NetworkInstance(Instance):
         if self.objective is not None:
             self._check_objective(self.objective)
 
+    def _check_layers(self) -> None:
+        layers, constant, architecture = self.layers, int(self.biases is None), self.architecture
+        if layers[0].target.n_inputs < constant:
+            raise InvalidInstance("layers.0: hardware biases need a constant input, found no inputs")
+        if architecture is not None:
+            found = tuple((layer.n_rows, layer.target.n_inputs - constant) for layer in layers)
+            if found != architecture.matrices:
+                raise InvalidInstance(
+                    f"layers: the architecture has matrices of shapes {architecture.matrices}, found {found}"
+                    f"{' besides the constant input of hardware biases' if constant else ''}"
+                )
+        if isinstance(architecture, FullyConnected):  # says nothing that the layers do not say
+            object.__setattr__(self, "architecture", None)
+        if self.architecture is not None:
+            return
+        for n, (before, after) in enumerate(pairwise(layers), start=1):
+            if after.target.n_inputs != before.n_rows + constant:
+                raise InvalidInstance(
+                    f"layers.{n}: must take {before.n_rows + constant} inputs, as the layer before has {before.n_rows} "
+                    f"rows{' and biases are hardware' if constant else ''}, found {after.target.n_inputs}"
+                )
+
     def _check_objective(self, objective: Objective) -> None:
+        if self.architecture is not None:
+            raise InvalidInstance(
+                f"a {self.architecture.kind} network minimises the sum of its layers' objectives; {objective.name} "
+                "needs fully connected layers"
+            )
         if not isinstance(objective, TaskLoss | FunctionalError):
             raise InvalidInstance(
                 f"a network minimises task-loss, functional-error or the sum of its layers' objectives (None), "
@@ -164,6 +201,8 @@ class NetworkInstance(Instance):
     @property
     def n_inputs(self) -> int:
         """Number of inputs of the network, without the constant 1 of hardware biases."""
+        if self.architecture is not None:
+            return self.architecture.n_inputs
         return self.layers[0].target.n_inputs - int(self.biases is None)
 
     @cached_property
@@ -174,8 +213,10 @@ class NetworkInstance(Instance):
     def target_signals(self, inputs: Float[np.ndarray, "samples inputs"]) -> list[Float[np.ndarray, "samples rows"]]:
         """Pre-activations of every layer of the target network, with the instance's biases, on its own activity.
 
-        `inputs` are what the network receives, without the constant 1: `objective.rows(..)`.
+        `inputs` are what the network receives, without the constant 1: `objective.rows(..)`. Fully connected networks
+        only; others are run by `matchopt.network.unmapped`.
         """
+        self._check_chain()
         return [signal for _, signal in signals.run(self.target_weights, self.biases, inputs)]
 
     @cached_property
@@ -197,9 +238,17 @@ class NetworkInstance(Instance):
         inputs: Float[np.ndarray, "samples inputs"],
         biases: Sequence[Float[np.ndarray, " rows"]] | None = None,
     ) -> Float[np.ndarray, "samples outputs"]:
-        """Run the network with these full weight matrices, and digital biases, in place of its own."""
+        """Run the network with these full weight matrices, and digital biases, in place of its own.
+
+        Fully connected networks only; others are run by `matchopt.network.RealisedNetwork`.
+        """
+        self._check_chain()
         *_, (_, logits) = signals.run(weights, self.biases if biases is None else biases, inputs)
         return logits
+
+    def _check_chain(self) -> None:
+        if self.architecture is not None:
+            raise InvalidInstance(f"a {self.architecture.kind} network is run by matchopt.network, not by its instance")
 
     def value(self, mapping: NetworkMapping) -> float:
         """The objective of a feasible `mapping` (the fast form; `matchopt.check` has the plain one)."""
@@ -223,9 +272,11 @@ class NetworkInstance(Instance):
         """See `Instance.parts`."""
         facts: dict[str, Json] = {"tunable": self.tunable, "biases": "hardware" if self.biases is None else "free"}
         facts["data"] = None if self.data is None else {"name": self.data.name, "sha256": self.data.sha256}
-        facts |= _objective_facts(self.objective)
+        facts |= objective_facts(self.objective)
         if self.adjustable:
             facts["adjustable"] = True
+        if self.architecture is not None:
+            facts["architecture"] = self.architecture.facts()
         arrays: dict[str, np.ndarray] = {}
         inner = [layer.parts() for layer in self.layers]
         facts["layers"] = [dict(part.facts) for part in inner]
@@ -239,16 +290,17 @@ class NetworkInstance(Instance):
             arrays |= {"task_loss.inputs": self.objective.inputs, "task_loss.labels": self.objective.labels}
         if isinstance(self.objective, FunctionalError):
             arrays["functional_error.inputs"] = self.objective.inputs
+        arrays |= {f"buffers.{name}": array for name, array in self.buffers.items()}
         return Parts(facts, arrays)
 
     @classmethod
     def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> "NetworkInstance":
         """See `Instance.from_parts`."""
         facts = parts.facts
-        exact_keys(facts, _REQUIRED, _OPTIONAL, "network", InvalidInstance)
-        _check_facts(facts)
+        exact_keys(facts, REQUIRED, OPTIONAL, "network", InvalidInstance)
+        check_facts(facts)
         count = len(facts["layers"])
-        _only_layers(parts, count, InvalidInstance, {"biases", "samples", "task_loss", "functional_error"})
+        check_names(parts, count, InvalidInstance, {"biases", "samples", "task_loss", "functional_error", "buffers"})
         layers = tuple(
             LayerInstance.from_parts(Parts(facts["layers"][n], parts.under(f"layers.{n}"))) for n in range(count)
         )
@@ -257,90 +309,13 @@ class NetworkInstance(Instance):
             exact_keys(found, set(), set(), "biases", InvalidInstance)
         return cls(
             layers,
-            biases=_listed(found, count, InvalidInstance) if facts["biases"] == "free" else None,
+            biases=listed(found, count, InvalidInstance) if facts["biases"] == "free" else None,
             tunable=facts["tunable"],
-            objective=_objective(parts),
+            objective=objective_of(parts),
             data=None if facts["data"] is None else DataReference(**facts["data"]),
             samples=parts.arrays.get("samples"),
             adjustable=facts.get("adjustable", False),
             provenance=provenance or Provenance(),
+            architecture=architecture_from(facts["architecture"]) if "architecture" in facts else None,
+            buffers=parts.under("buffers"),
         )
-
-
-_REQUIRED = {"tunable", "biases", "data", "task_loss", "layers"}
-_OPTIONAL = {"functional_error", "sample_scale", "adjustable"}  # left out at their defaults, so old digests stay
-
-
-def _objective_facts(objective: Objective | None) -> dict[str, Json]:
-    facts: dict[str, Json] = {"task_loss": isinstance(objective, TaskLoss)}
-    if isinstance(objective, FunctionalError):
-        facts["functional_error"] = True
-    if isinstance(objective, TaskLoss | FunctionalError) and objective.scale != 1.0:
-        facts["sample_scale"] = objective.scale
-    return facts
-
-
-def _objective(parts: Parts) -> Objective | None:
-    facts = parts.facts
-    arrays = {name: parts.under(name) for name in ("task_loss", "functional_error")}
-    if facts["task_loss"] and facts.get("functional_error", False):
-        raise InvalidInstance("task_loss and functional_error are both true; a network minimises one of them")
-    for name, found in arrays.items():
-        required = {"task_loss": {"inputs", "labels"}, "functional_error": {"inputs"}}[name]
-        exact_keys(found, required if facts.get(name, False) else set(), set(), name, InvalidInstance)
-    if "sample_scale" in facts and not facts["task_loss"] and not facts.get("functional_error", False):
-        raise InvalidInstance("sample_scale is given, but the network has no objective with samples")
-    scale = facts.get("sample_scale", 1.0)
-    if facts["task_loss"]:
-        return TaskLoss(**arrays["task_loss"], scale=scale)
-    return FunctionalError(**arrays["functional_error"], scale=scale) if facts.get("functional_error", False) else None
-
-
-def _listed(found: dict[str, np.ndarray], count: int, error: type[MatchoptError]) -> tuple[np.ndarray, ...]:
-    exact_keys(found, {str(n) for n in range(count)}, set(), "biases", error)
-    return tuple(found[str(n)] for n in range(count))
-
-
-def _biases(biases: Sequence[Any], sizes: Sequence[int | None], error: type[MatchoptError]) -> tuple[np.ndarray, ...]:
-    if len(biases) != len(sizes):
-        raise error(f"biases: one array per layer, {len(sizes)}, found {len(biases)}")
-    return tuple(
-        frozen(bias, f"biases.{n}", float, 1, shape=(size,), error=error)
-        for n, (bias, size) in enumerate(zip(biases, sizes, strict=True))
-    )
-
-
-def _only_layers(
-    parts: Parts, count: int, error: type[Exception], besides: frozenset[str] | set[str] = frozenset()
-) -> None:
-    for name in parts.arrays:
-        first, _, rest = name.partition(".")
-        number = rest.partition(".")[0]
-        if (
-            first == "layers"
-            and number.isascii()
-            and number.isdigit()
-            and int(number) < count
-            and str(int(number)) == number
-        ):
-            continue
-        if first not in besides or bool(rest) == (first == "samples"):
-            raise error(f"array {name!r} is unknown: {count} layers are announced")
-
-
-def _check_facts(facts: Any) -> None:
-    tunable, data = facts["tunable"], facts["data"]
-    if tunable is not None and (isinstance(tunable, bool) or not isinstance(tunable, int)):
-        raise InvalidInstance(f"tunable must be a whole number or null, found {tunable!r}")
-    if facts["biases"] not in ("free", "hardware"):
-        raise InvalidInstance(f"biases must be free or hardware, found {facts['biases']!r}")
-    for name in ("task_loss", "functional_error", "adjustable"):
-        if not isinstance(facts.get(name, False), bool):
-            raise InvalidInstance(f"{name} must be true or false, found {facts[name]!r}")
-    if not isinstance(facts["layers"], list) or not all(isinstance(layer, dict) for layer in facts["layers"]):
-        raise InvalidInstance("layers must be a list of objects")
-    if data is not None:
-        if not isinstance(data, dict) or set(data) != {"name", "sha256"}:
-            raise InvalidInstance(f"data must have name and sha256, found {data!r}")
-        if not all(isinstance(value, str) for value in data.values()):
-            raise InvalidInstance(f"data.name and data.sha256 must be text, found {data!r}")

@@ -16,9 +16,10 @@ from matchopt.instances.network import NetworkInstance
 from matchopt.instances.objective import Objective, OutputError, TaskLoss, WeightError
 from matchopt.instances.rules import Rules
 from matchopt.instances.target import Target
-from matchopt.network.sparse_network import SparseNetwork
+from matchopt.network.sparse_network import SparseNetwork, received_by
 
 Biases = Literal["free", "hardware"]
+POSITIONS = 20_000  # rows of patches or frames per layer that second moments are measured on; bounds memory
 
 
 def export_network(
@@ -72,6 +73,8 @@ def export_network(
         data=network.record.data,
         samples=np.asarray(sample_inputs, np.float64) if embed_samples else None,
         provenance=provenance or Provenance(),
+        architecture=network.architecture,
+        buffers=network.buffers,
     )
 
 
@@ -90,7 +93,13 @@ def layer_targets(network: SparseNetwork, biases: Biases = "free") -> tuple[Targ
 def layer_inputs(
     network: SparseNetwork, inputs: Float[np.ndarray, "samples inputs"]
 ) -> tuple[Float[np.ndarray, "samples _"], ...]:
-    """What every layer of the network receives when the network receives `inputs`."""
+    """What every layer of the network receives when the network receives `inputs`.
+
+    One row per sample; in convolutional and recurrent networks one per sample and position (image patches, frames), of
+    which at most `POSITIONS` are drawn, always the same.
+    """
+    if not network.fully_connected:
+        return received_by(network, inputs, POSITIONS)
     received = [np.asarray(inputs, np.float64)]
     for layer in network.layers[:-1]:
         received.append(np.maximum(received[-1] @ layer.weights.T.astype(np.float64) + layer.biases, 0.0))

@@ -1,29 +1,44 @@
 """Networks as a chip realises them: full weight matrices in place of the trained ones."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
 
 from matchopt.errors import InvalidSolution
+from matchopt.instances.architecture import Architecture
 from matchopt.instances.network import NetworkInstance, NetworkMapping
+from matchopt.network.sparse_network import run_forward
 
 
 @dataclass(frozen=True, eq=False)
 class RealisedNetwork:
-    """A fully connected ReLU network of given full weight matrices.
+    """A network of given full weight matrices: fully connected with ReLU, or as its architecture.
 
     Parameters
     ----------
     weights : weight of every connection, one matrix (units x inputs) per layer.
     biases : bias of every unit, one vector per layer.
+    architecture : how a sample runs through the layers; None for fully connected ones.
+    buffers : running statistics of batch normalisation, by name.
     """
 
     weights: tuple[Float[np.ndarray, "_ _"], ...]
     biases: tuple[Float[np.ndarray, " _"], ...]
+    architecture: Architecture | None = None
+    buffers: Mapping[str, Float[np.ndarray, " _"]] = field(default_factory=dict)
 
-    def logits(self, inputs: Float[np.ndarray, "samples inputs"]) -> Float[np.ndarray, "samples classes"]:
-        """The values before the softmax, one row per sample, computed in the precision of the weights."""
+    def logits(self, inputs: Float[np.ndarray, "samples inputs"]) -> Float[np.ndarray, "samples *frames classes"]:
+        """The values before the softmax, one row per sample (and frame), computed in the precision of the weights.
+
+        Raises
+        ------
+        MissingExtra
+            when the layers are not fully connected and torch is not installed.
+        """
+        if self.architecture is not None:
+            return run_forward(self.architecture, self.weights, self.biases, inputs, self.buffers)
         hidden = inputs.astype(self.weights[0].dtype)
         for number, (matrix, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if number:
@@ -52,6 +67,7 @@ def unmapped(instance: NetworkInstance) -> RealisedNetwork:
 
 
 def _network(instance: NetworkInstance, full: list[Float[np.ndarray, "_ _"]]) -> RealisedNetwork:
+    run = (instance.architecture, instance.buffers)
     if instance.biases is not None:
-        return RealisedNetwork(tuple(full), instance.biases)
-    return RealisedNetwork(tuple(w[:, :-1] for w in full), tuple(w[:, -1] for w in full))
+        return RealisedNetwork(tuple(full), instance.biases, *run)
+    return RealisedNetwork(tuple(w[:, :-1] for w in full), tuple(w[:, -1] for w in full), *run)

@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float, Float32, Int64
 from matchopt.errors import InvalidInstance, MissingExtra
 from matchopt.instances.architecture import Architecture, FullyConnected
 from matchopt.instances.arrays import frozen
-from matchopt.instances.base import Json, exact_keys
+from matchopt.instances.base import Json
+from matchopt.instances.buffers import frozen_buffers
 from matchopt.instances.network import DataReference
 
 CHAIN = FullyConnected((1, 1))  # stands for fully connected layers of whatever widths the layers have
@@ -138,7 +139,8 @@ class SparseNetwork:
         found = tuple(layer.weights.shape for layer in self.layers)
         if found != self.architecture.matrices:
             raise InvalidInstance(f"layers must have the shapes {self.architecture.matrices}, found {found}")
-        object.__setattr__(self, "buffers", checked_buffers(self.architecture, self.buffers))
+        buffers = frozen_buffers(self.architecture, self.buffers)
+        object.__setattr__(self, "buffers", {name: _single(x, f"buffers.{name}") for name, x in buffers.items()})
 
     @classmethod
     def from_arrays(
@@ -234,25 +236,35 @@ def run_forward(
     buffers: Mapping[str, np.ndarray],
 ) -> Float[np.ndarray, "samples *frames classes"]:
     """What `matchopt.network.forward.predict` gives; raises MissingExtra where torch is missing."""
+    return _forward().predict(architecture, weights, biases, inputs, buffers)
+
+
+def received_by(
+    network: SparseNetwork, inputs: Float[np.ndarray, "samples inputs"], most: int
+) -> tuple[Float[np.ndarray, "_ _"], ...]:
+    """What `matchopt.network.forward.layer_inputs` gives for `network`, in double precision.
+
+    Raises
+    ------
+    MissingExtra
+        where torch is missing.
+    """
+    forward = _forward()
+    parts = ([layer.weights for layer in network.layers], [layer.biases for layer in network.layers], network.buffers)
+    weights, biases, buffers = forward.as_tensors(*parts)
+    rows = forward.as_tensors([np.asarray(inputs, np.float32)], [])[0][0]
+    received = forward.layer_inputs(network.architecture, weights, biases, rows, most, buffers=buffers)
+    return tuple(part.numpy().astype(np.float64) for part in received)
+
+
+def _forward() -> Any:
     try:
-        from matchopt.network.forward import predict
+        from matchopt.network import forward
     except ModuleNotFoundError as cause:
         if cause.name != "torch":
             raise
         raise MissingExtra("running a convolutional or recurrent network", "torch", "torch") from None
-    return predict(architecture, weights, biases, inputs, buffers)
-
-
-def checked_buffers(architecture: Architecture, buffers: Mapping[str, Any]) -> dict[str, Float32[np.ndarray, " _"]]:
-    """The running statistics in single precision, or InvalidInstance unless they are those of the architecture."""
-    exact_keys(buffers, set(architecture.buffers), set(), "buffers", InvalidInstance)
-    kept = {}
-    for name, shape in architecture.buffers.items():
-        array = frozen(buffers[name], f"buffers.{name}", float, 1, shape=shape)
-        if name.startswith("variance") and (array < 0).any():
-            raise InvalidInstance(f"buffers.{name} must be >= 0, found {array.min()}")
-        kept[name] = _single(array, f"buffers.{name}")
-    return kept
+    return forward
 
 
 def _single(array: Float[np.ndarray, "..."], name: str) -> Float32[np.ndarray, "..."]:

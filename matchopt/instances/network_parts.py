@@ -1,0 +1,98 @@
+"""Reading and checking the parts of a network instance or mapping, field by field."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from matchopt.errors import InvalidInstance, MatchoptError
+from matchopt.instances.arrays import frozen
+from matchopt.instances.base import Json, Parts, exact_keys
+from matchopt.instances.objective import FunctionalError, Objective, TaskLoss
+
+REQUIRED = {"tunable", "biases", "data", "task_loss", "layers"}
+# Left out at their defaults, so that digests of older instances stay.
+OPTIONAL = {"functional_error", "sample_scale", "adjustable", "architecture"}
+
+
+def objective_facts(objective: Objective | None) -> dict[str, Json]:
+    """The facts of a network-level objective; `objective_of` reads them."""
+    facts: dict[str, Json] = {"task_loss": isinstance(objective, TaskLoss)}
+    if isinstance(objective, FunctionalError):
+        facts["functional_error"] = True
+    if isinstance(objective, TaskLoss | FunctionalError) and objective.scale != 1.0:
+        facts["sample_scale"] = objective.scale
+    return facts
+
+
+def objective_of(parts: Parts) -> Objective | None:
+    """The network-level objective that the parts of an instance describe, or None."""
+    facts = parts.facts
+    arrays = {name: parts.under(name) for name in ("task_loss", "functional_error")}
+    if facts["task_loss"] and facts.get("functional_error", False):
+        raise InvalidInstance("task_loss and functional_error are both true; a network minimises one of them")
+    for name, found in arrays.items():
+        required = {"task_loss": {"inputs", "labels"}, "functional_error": {"inputs"}}[name]
+        exact_keys(found, required if facts.get(name, False) else set(), set(), name, InvalidInstance)
+    if "sample_scale" in facts and not facts["task_loss"] and not facts.get("functional_error", False):
+        raise InvalidInstance("sample_scale is given, but the network has no objective with samples")
+    scale = facts.get("sample_scale", 1.0)
+    if facts["task_loss"]:
+        return TaskLoss(**arrays["task_loss"], scale=scale)
+    return FunctionalError(**arrays["functional_error"], scale=scale) if facts.get("functional_error", False) else None
+
+
+def listed(found: dict[str, np.ndarray], count: int, error: type[MatchoptError]) -> tuple[np.ndarray, ...]:
+    """The arrays "0", "1", .. in order; raises `error` unless there are `count` of them."""
+    exact_keys(found, {str(n) for n in range(count)}, set(), "biases", error)
+    return tuple(found[str(n)] for n in range(count))
+
+
+def frozen_biases(
+    biases: Sequence[Any], sizes: Sequence[int | None], error: type[MatchoptError]
+) -> tuple[np.ndarray, ...]:
+    """One read-only array of biases for each of `sizes` (None for any size), or `error`."""
+    if len(biases) != len(sizes):
+        raise error(f"biases: one array per layer, {len(sizes)}, found {len(biases)}")
+    return tuple(
+        frozen(bias, f"biases.{n}", float, 1, shape=(size,), error=error)
+        for n, (bias, size) in enumerate(zip(biases, sizes, strict=True))
+    )
+
+
+def check_names(
+    parts: Parts, count: int, error: type[Exception], besides: frozenset[str] | set[str] = frozenset()
+) -> None:
+    """Raise `error` unless every array belongs to one of `count` layers or to one of the groups `besides`."""
+    for name in parts.arrays:
+        first, _, rest = name.partition(".")
+        number = rest.partition(".")[0]
+        if (
+            first == "layers"
+            and number.isascii()
+            and number.isdigit()
+            and int(number) < count
+            and str(int(number)) == number
+        ):
+            continue
+        if first not in besides or bool(rest) == (first == "samples"):
+            raise error(f"array {name!r} is unknown: {count} layers are announced")
+
+
+def check_facts(facts: Any) -> None:
+    """Raise InvalidInstance unless the facts of a network instance have the right types."""
+    tunable, data = facts["tunable"], facts["data"]
+    if tunable is not None and (isinstance(tunable, bool) or not isinstance(tunable, int)):
+        raise InvalidInstance(f"tunable must be a whole number or null, found {tunable!r}")
+    if facts["biases"] not in ("free", "hardware"):
+        raise InvalidInstance(f"biases must be free or hardware, found {facts['biases']!r}")
+    for name in ("task_loss", "functional_error", "adjustable"):
+        if not isinstance(facts.get(name, False), bool):
+            raise InvalidInstance(f"{name} must be true or false, found {facts[name]!r}")
+    if not isinstance(facts["layers"], list) or not all(isinstance(layer, dict) for layer in facts["layers"]):
+        raise InvalidInstance("layers must be a list of objects")
+    if data is not None:
+        if not isinstance(data, dict) or set(data) != {"name", "sha256"}:
+            raise InvalidInstance(f"data must have name and sha256, found {data!r}")
+        if not all(isinstance(value, str) for value in data.values()):
+            raise InvalidInstance(f"data.name and data.sha256 must be text, found {data!r}")
