@@ -9,6 +9,7 @@ from typing import Any
 
 from matchopt.errors import FormatError
 from matchopt.instances.base import canonical_json
+from matchopt.run import Task, identity
 
 
 class ResultLog:
@@ -65,3 +66,14 @@ class ResultLog:
 def content_key(facts: Mapping[str, Any]) -> str:
     """One key for everything that determines a result, such as instance digest, solver, version, options and seed."""
     return sha256(canonical_json(facts)).hexdigest()[:24]
+
+
+def task_key(task: Task) -> str:
+    """The key of what `matchopt.run.solve` makes of a task; a pipeline counts as a solver.
+
+    Raises
+    ------
+    UnknownName, PluginError, InvalidOption
+        when a solver, a stage or an option of it does not exist or fit.
+    """
+    return content_key({"instance": task.instance.digest, **identity(task)})

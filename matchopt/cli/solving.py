@@ -169,7 +169,7 @@ def _show_stages(stages: "Sequence[Run]") -> None:
     for place, run in enumerate(stages, start=1):
         limit = f" ({run.limit} limit)" if run.limit else ""
         stats = ", ".join(f"{n} {v if isinstance(v, str) else number(v)}" for n, v in run.stats.items())
-        notes = [f"took the surrogate, as it was {run.surrogate}" if run.surrogate else "", run.message, stats]
+        notes = [f"took the surrogate: {run.surrogate}" if run.surrogate else "", run.message, stats]
         figures = [number(run.objective, 7), number(run.bound, 7), f"{run.seconds:.2f}"]
         rows.append([str(place), run.solver, f"{run.status}{limit}", *figures, "; ".join(filter(None, notes))])
     print_table([">stage", "solver", "status", ">objective", ">bound", ">seconds", "notes"], rows)

@@ -171,12 +171,17 @@ class Pipeline:
         return listen
 
     def _keep(self, run: Run) -> None:
-        """Add the record of a stage, and its solution if it is the best."""
+        """Add the record of a stage, and its solution if it is the best.
+
+        Of equally good ones the later counts: what a stage set up besides, such as biases under an objective that does
+        not see them, is kept.
+        """
         for seconds, objective, bound in run.trace:
             if self._objective is None or objective < self._objective:
                 self._trace.append((self._clock + seconds, objective, bound))
                 self._objective = objective
-                self._best, self._best_stage = run.solution, len(self._runs) + 1  # the last of a trace is the best
+        if run.solution is not None and run.objective == self._objective:
+            self._best, self._best_stage = run.solution, len(self._runs) + 1
         self._clock += run.solver_seconds or 0.0
         self._runs.append(run)
 

@@ -144,6 +144,22 @@ def joined(references: Sequence[SolverReference]) -> SolverReference:
     )
 
 
+def identity(task: Task) -> dict[str, Any]:
+    """All that determines the result of a task besides its instance, as JSON: solvers, versions, options, limits, seed.
+
+    Raises
+    ------
+    UnknownName, PluginError, InvalidOption
+        as `refer_stages` and `stage_limits`.
+    """
+    reference = joined(refer_stages(task))
+    facts = {name: getattr(task, name) for name in ("seed", "threads", "time_limit", "memory_limit", "iterations")}
+    facts |= {"solver": reference.name, "options": dict(reference.options), "certify": task.certify}
+    facts |= {"distribution": reference.distribution, "version": reference.version}
+    start = None if task.start is None else task.start.digest
+    return facts | {"stage_limits": list(stage_limits(task)), "start": start}
+
+
 def stage_limits(task: Task) -> tuple[Number | None, ...]:
     """The time limit of each stage of a pipeline, None where it has none of its own.
 
