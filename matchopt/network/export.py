@@ -92,7 +92,7 @@ def layer_targets(network: SparseNetwork, biases: Biases = "free") -> tuple[Targ
 
 def layer_inputs(
     network: SparseNetwork, inputs: Float[np.ndarray, "samples inputs"]
-) -> tuple[Float[np.ndarray, "samples _"], ...]:
+) -> tuple[Float[np.ndarray, "_ _"], ...]:
     """What every layer of the network receives when the network receives `inputs`.
 
     One row per sample; in convolutional and recurrent networks one per sample and position (image patches, frames), of

@@ -236,7 +236,8 @@ def run_forward(
     buffers: Mapping[str, np.ndarray],
 ) -> Float[np.ndarray, "samples *frames classes"]:
     """What `matchopt.network.forward.predict` gives; raises MissingExtra where torch is missing."""
-    return _forward().predict(architecture, weights, biases, inputs, buffers)
+    found: np.ndarray = _forward().predict(architecture, weights, biases, inputs, buffers)
+    return found
 
 
 def received_by(
