@@ -6,7 +6,7 @@ Neurons, cells, rows, inputs and layers count from 0.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,7 +26,8 @@ class Wire:
     cell : the cell that listens to the input; None for a tunable connection and for a row without wires.
     input : the input; None for a row without wires.
     tunable : whether a fully tunable weight serves the connection.
-    weight : hardware weight of the cell, or target weight to program; None for a row without wires.
+    weight : hardware weight of the cell, or value to program into the tunable weight; None for a row without wires.
+    bias : digital bias of the row where the mapping has biases of its own; None where it has none.
     place : line or entry of the file, for messages.
     """
 
@@ -38,6 +39,7 @@ class Wire:
     input: int | None = None
     tunable: bool = False
     weight: float | None = None
+    bias: float | None = None
     place: int | None = None
 
 
@@ -69,19 +71,27 @@ def wires_of(solution: Solution, instance: Instance) -> Iterator[Wire]:
         raise InvalidSolution(f"the mapping has {len(mappings)} layers, the instance {len(layers)}")
     for number, (mapping, layer) in enumerate(zip(mappings, layers, strict=True)):
         _check_fit(mapping, layer, number)
-        yield from _layer_wires(mapping, layer, number)
+        biases: list[float] | list[None] = [None] * layer.n_rows
+        if isinstance(solution, NetworkMapping) and solution.biases is not None:
+            if solution.biases[number].shape != (layer.n_rows,):
+                found = solution.biases[number].shape
+                raise InvalidSolution(f"layer {number}: biases must have shape {(layer.n_rows,)}, found {found}")
+            biases = solution.biases[number].tolist()
+        for wire in _layer_wires(mapping, layer, number):
+            yield wire if biases[wire.row] is None else replace(wire, bias=biases[wire.row])
 
 
 def _layer_wires(mapping: LayerMapping, layer: LayerInstance, number: int) -> Iterator[Wire]:
-    tuned: dict[int, list[int]] = defaultdict(list)
-    for e in mapping.tunable.tolist():
-        tuned[int(layer.target.row_of[e])].append(e)
+    values = layer.target.weights[mapping.tunable] if mapping.tuned is None else mapping.tuned
+    tuned: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for e, value in zip(mapping.tunable.tolist(), values.tolist(), strict=True):
+        tuned[int(layer.target.row_of[e])].append((e, value))
     for i, (j, gain) in enumerate(zip(mapping.neuron_of.tolist(), mapping.gain.tolist(), strict=True)):
         wires = mapping.wires(i)
         for cell, listened in wires:
             yield Wire(number, i, j, gain, cell, listened, False, float(layer.hardware.weights[j, cell]))
-        for e in tuned[i]:
-            yield Wire(number, i, j, gain, None, int(layer.target.indices[e]), True, float(layer.target.weights[e]))
+        for e, value in tuned[i]:
+            yield Wire(number, i, j, gain, None, int(layer.target.indices[e]), True, value)
         if not wires and not tuned[i]:
             yield Wire(number, i, j, gain)
 
@@ -106,6 +116,9 @@ def mapping_from(
 ) -> LayerMapping | NetworkMapping:
     """Build the mapping of `instance` that a table describes; lines may come in any order.
 
+    Tunable connections of a layer whose values are all the target's come back without values of their own, and so do
+    biases where the table has none.
+
     Raises
     ------
     FormatError
@@ -119,7 +132,27 @@ def mapping_from(
         _check_wire(wire, layers[wire.layer], fail)
         by_row[wire.layer, wire.row].append(wire)
     mappings = tuple(_layer_mapping(number, layer, by_row, fail) for number, layer in enumerate(layers))
-    return NetworkMapping(mappings) if isinstance(instance, NetworkInstance) else mappings[0]
+    biases = _biases(layers, by_row, fail)
+    if isinstance(instance, NetworkInstance):
+        return NetworkMapping(mappings, biases)
+    if biases is not None:
+        raise fail("the table has biases, and the instance is a single layer, which has none", None)
+    return mappings[0]
+
+
+def _biases(
+    layers: tuple[LayerInstance, ...],
+    by_row: dict[tuple[int, int], list[Wire]],
+    fail: Callable[[str, int | None], FormatError],
+) -> tuple[np.ndarray, ...] | None:
+    """The bias of every row, None where no row has one."""
+    with_bias = sum(lines[0].bias is not None for lines in by_row.values())
+    if with_bias == 0:
+        return None
+    for (number, i), lines in by_row.items():
+        if lines[0].bias is None:
+            raise fail(f"row {i} of layer {number} has no bias, but other rows have; give all or none", lines[0].place)
+    return tuple(np.array([by_row[n, i][0].bias for i in range(layer.n_rows)], float) for n, layer in enumerate(layers))
 
 
 def _check_wire(wire: Wire, layer: LayerInstance, fail: Callable[[str, int | None], FormatError]) -> None:
@@ -136,10 +169,11 @@ def _check_wire(wire: Wire, layer: LayerInstance, fail: Callable[[str, int | Non
     if wire.cell is not None:
         true = float(layer.hardware.weights[wire.neuron, wire.cell])
     elif wire.input is not None:
-        e = _connection(layer, wire.row, wire.input)
-        if e is None:
+        if _connection(layer, wire.row, wire.input) is None:
             raise fail(f"row {wire.row} has no connection to input {wire.input} that could be tunable", wire.place)
-        true = float(layer.target.weights[e])
+        if wire.weight is None:
+            raise fail("a tunable connection needs the value of its weight", wire.place)
+        true = wire.weight  # any value may be programmed
     if wire.weight != true:
         what = f"weight {wire.weight} should be {true}"
         raise fail(f"{what}; the table belongs to another instance", wire.place)
@@ -157,8 +191,8 @@ def _layer_mapping(
         if not lines:
             raise fail(f"layer {number}, row {i} is missing", None)
         for wire in lines:
-            if (wire.neuron, wire.gain) != (lines[0].neuron, lines[0].gain):
-                raise fail(f"row {i} of layer {number} has a second neuron or gain", wire.place)
+            if (wire.neuron, wire.gain, wire.bias) != (lines[0].neuron, lines[0].gain, lines[0].bias):
+                raise fail(f"row {i} of layer {number} has a second neuron, gain or bias", wire.place)
             if wire.input is None and len(lines) > 1:
                 raise fail(f"row {i} of layer {number} has wires and a line without any", wire.place)
         if len({(wire.cell, wire.input) for wire in lines}) < len(lines):
@@ -169,10 +203,20 @@ def _layer_mapping(
         cells += [cell for cell, _ in wired]
         inputs += [listened for _, listened in wired]
         starts.append(len(cells))
-        found = [_connection(layer, i, wire.input) for wire in lines if wire.tunable and wire.input is not None]
-        tuned += sorted(e for e in found if e is not None)
-    whole = [np.array(values, dtype=np.int64) for values in (neuron_of, starts, cells, inputs, tuned)]
-    return LayerMapping(whole[0], whole[1], whole[2], whole[3], np.array(gains, dtype=np.float64), whole[4])
+        tuned += sorted(_tuned(layer, i, lines))
+    numbers, values = [e for e, _ in tuned], np.array([value for _, value in tuned], dtype=np.float64)
+    whole = [np.array(listed, dtype=np.int64) for listed in (neuron_of, starts, cells, inputs, numbers)]
+    own = None if np.array_equal(values, layer.target.weights[whole[4]]) else values
+    return LayerMapping(whole[0], whole[1], whole[2], whole[3], np.array(gains, dtype=np.float64), whole[4], own)
+
+
+def _tuned(layer: LayerInstance, row: int, lines: list[Wire]) -> Iterator[tuple[int, float]]:
+    """Number and value of the tunable connections among the lines of a row."""
+    for wire in lines:
+        if wire.tunable and wire.input is not None and wire.weight is not None:
+            e = _connection(layer, row, wire.input)
+            if e is not None:
+                yield e, wire.weight
 
 
 def _connection(layer: LayerInstance, row: int, listened: int) -> int | None:

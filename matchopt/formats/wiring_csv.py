@@ -1,4 +1,7 @@
-"""Wiring tables as CSV: `layer,row,neuron,gain,cell,input,tunable,weight`, one wire on a line."""
+"""Wiring tables as CSV: `layer,row,neuron,gain,cell,input,tunable,weight`, one wire on a line.
+
+A last column `bias` is there where the mapping has digital biases of its own.
+"""
 
 import csv
 import io
@@ -10,9 +13,10 @@ from matchopt.formats.atomic import write_bytes
 from matchopt.formats.own import SolutionFile
 from matchopt.formats.sources import Source
 from matchopt.formats.wiring import Wire, mapping_from, wires_of
-from matchopt.instances import Instance, Solution
+from matchopt.instances import Instance, NetworkMapping, Solution
 
 COLUMNS = ("layer", "row", "neuron", "gain", "cell", "input", "tunable", "weight")
+WITH_BIAS = (*COLUMNS, "bias")
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
@@ -37,9 +41,9 @@ def read_wiring_csv(source: Source, instance: Instance) -> SolutionFile:
         raise source.error("not UTF-8 text", source.text.count(b"\n", 0, cause.start) + 1) from None
     except csv.Error as cause:
         raise source.error(f"not CSV: {cause}") from None
-    if not lines or tuple(lines[0]) != COLUMNS:
-        raise source.error(f"the first line must be {','.join(COLUMNS)}", 1)
-    wires = [_wire(line, source, number) for number, line in enumerate(lines[1:], start=2) if line]
+    if not lines or tuple(lines[0]) not in (COLUMNS, WITH_BIAS):
+        raise source.error(f"the first line must be {','.join(COLUMNS)}, with or without ,bias after it", 1)
+    wires = [_wire(line, tuple(lines[0]), source, number) for number, line in enumerate(lines[1:], start=2) if line]
     return SolutionFile(mapping_from(wires, instance, source.error), instance.digest)
 
 
@@ -51,19 +55,18 @@ def write_wiring_csv(solution: Solution, instance: Instance, path: Path) -> None
     InvalidSolution
         when the mapping does not fit the instance.
     """
-    lines = [",".join(COLUMNS)]
+    columns = WITH_BIAS if isinstance(solution, NetworkMapping) and solution.biases is not None else COLUMNS
+    lines = [",".join(columns)]
     for wire in wires_of(solution, instance):
-        cells = [getattr(wire, name) for name in COLUMNS[:-2]]
-        lines.append(
-            ",".join("" if value is None else repr(value) for value in [*cells, int(wire.tunable), wire.weight])
-        )
+        cells = [int(wire.tunable) if name == "tunable" else getattr(wire, name) for name in columns]
+        lines.append(",".join("" if value is None else repr(value) for value in cells))
     write_bytes(path, ("\n".join(lines) + "\n").encode())
 
 
-def _wire(line: list[str], source: Source, number: int) -> Wire:
-    if len(line) != len(COLUMNS):
-        raise source.error(f"a line has {len(COLUMNS)} values, found {len(line)}", number)
-    texts = dict(zip(COLUMNS, (text.strip() for text in line), strict=True))
+def _wire(line: list[str], columns: tuple[str, ...], source: Source, number: int) -> Wire:
+    if len(line) != len(columns):
+        raise source.error(f"a line has {len(columns)} values, found {len(line)}", number)
+    texts = dict(zip(columns, (text.strip() for text in line), strict=True))
 
     if texts["tunable"] not in ("0", "1"):
         raise source.error(f"tunable must be 0 or 1, found {texts['tunable'][:40]!r}", number)
@@ -76,6 +79,7 @@ def _wire(line: list[str], source: Source, number: int) -> Wire:
         input=_whole(texts, "input", source, number) if texts["input"] else None,
         tunable=texts["tunable"] == "1",
         weight=_real(texts, "weight", source, number) if texts["weight"] else None,
+        bias=_real(texts, "bias", source, number) if "bias" in texts else None,
         place=number,
     )
 

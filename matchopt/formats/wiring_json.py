@@ -17,7 +17,7 @@ from matchopt.instances.base import exact_keys
 KEY = "matchopt_wiring"
 VERSION = 1
 MAX_BRACKETS = 2**24  # objects and lists of one table: a wire is one object
-_ROW = {"layer", "row", "neuron", "gain", "wires", "tunable"}
+_ROW = {"layer", "row", "neuron", "gain", "wires", "tunable"}  # and "bias" where the mapping has biases of its own
 
 
 def is_wiring_json(source: Source) -> bool:
@@ -66,6 +66,8 @@ def write_wiring_json(solution: Solution, instance: Instance, path: Path) -> Non
     for (layer, row), group in groupby(wires_of(solution, instance), key=lambda wire: (wire.layer, wire.row)):
         lines = list(group)
         entry: dict[str, Any] = {"layer": layer, "row": row, "neuron": lines[0].neuron, "gain": lines[0].gain}
+        if lines[0].bias is not None:
+            entry["bias"] = lines[0].bias
         entry["wires"] = [
             {"cell": wire.cell, "input": wire.input, "weight": wire.weight} for wire in lines if wire.cell is not None
         ]
@@ -78,9 +80,10 @@ def write_wiring_json(solution: Solution, instance: Instance, path: Path) -> Non
 
 def _row_wires(row: Any, number: int, source: Source) -> list[Wire]:
     where = f"rows[{number}]"
-    _keys(row, _ROW, where, source)
+    _keys(row, _ROW, where, source, {"bias"})
     layer, at, neuron = (_whole(row, name, where, source) for name in ("layer", "row", "neuron"))
     gain = _real(row, "gain", where, source)
+    bias = _real(row, "bias", where, source) if "bias" in row else None
     wires = []
     for name, keys in (("wires", {"cell", "input", "weight"}), ("tunable", {"input", "weight"})):
         if not isinstance(row[name], list):
@@ -90,15 +93,15 @@ def _row_wires(row: Any, number: int, source: Source) -> list[Wire]:
             _keys(entry, keys, place, source)
             cell = _whole(entry, "cell", place, source) if name == "wires" else None
             listened, weight = _whole(entry, "input", place, source), _real(entry, "weight", place, source)
-            wires.append(Wire(layer, at, neuron, gain, cell, listened, cell is None, weight, number))
-    return wires or [Wire(layer, at, neuron, gain, place=number)]
+            wires.append(Wire(layer, at, neuron, gain, cell, listened, cell is None, weight, bias, number))
+    return wires or [Wire(layer, at, neuron, gain, bias=bias, place=number)]
 
 
-def _keys(found: Any, keys: set[str], where: str, source: Source) -> None:
+def _keys(found: Any, keys: set[str], where: str, source: Source, optional: set[str] | None = None) -> None:
     if not isinstance(found, dict):
         raise source.error(f"{where} must be an object")
     try:
-        exact_keys(found, keys, set(), where, FormatError)
+        exact_keys(found, keys, optional or set(), where, FormatError)
     except FormatError as cause:
         raise source.error(str(cause)) from None
 

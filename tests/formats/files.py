@@ -13,11 +13,13 @@ from matchopt.instances import (
     Assignment,
     AssignmentInstance,
     DataReference,
+    FunctionalError,
     Instance,
     LayerInstance,
     LayerMapping,
     NetworkInstance,
     NetworkMapping,
+    Objective,
     ProgramInstance,
     ProgramPoint,
     Provenance,
@@ -118,13 +120,22 @@ def network(seed: int) -> NetworkInstance:
     second = LayerInstance(target, second.hardware, second.rules, second.objective)
     biases = None if hardware_bias else (rng.standard_normal(first.n_rows), rng.standard_normal(second.n_rows))
     width = first.target.n_inputs - int(hardware_bias)
-    task = TaskLoss(rng.standard_normal((3, width)), rng.integers(0, second.n_rows, 3)) if seed % 3 == 0 else None
+    objective = network_objective(rng, width, second.n_rows, seed)
     data = DataReference("digits", "0" * 64) if seed % 5 < 2 else None
     samples = rng.standard_normal((2, width)) if seed % 4 == 0 else None
     budget = 3 if seed % 7 == 0 else None
     return NetworkInstance(
-        (first, second), biases, budget, task, data, samples, adjustable=seed % 8 == 2, provenance=provenance(seed)
+        (first, second), biases, budget, objective, data, samples, adjustable=seed % 8 == 2, provenance=provenance(seed)
     )
+
+
+def network_objective(rng: np.random.Generator, width: int, outputs: int, seed: int) -> Objective | None:
+    """No objective of the network, a task loss or a functional error; samples in one of three types."""
+    if seed % 3 == 2:
+        return None
+    samples = rng.integers(0, 256, (3, width)).astype(["uint8", "float32", "float64"][seed // 3 % 3])
+    scale = 1 / 255 if seed % 2 else 1.0
+    return TaskLoss(samples, rng.integers(0, outputs, 3), scale) if seed % 3 else FunctionalError(samples, scale)
 
 
 def mapping(of: LayerInstance, seed: int) -> LayerMapping:
@@ -139,14 +150,16 @@ def mapping(of: LayerInstance, seed: int) -> LayerMapping:
     starts = np.concatenate([[0], np.cumsum([len(row) for row in wires])])
     tuned = np.flatnonzero(rng.random(target.n_connections) < 0.3)
     neurons = rng.permutation(hardware.n_neurons)[: of.n_rows]
-    return LayerMapping(neurons, starts, flat[:, 0], flat[:, 1], rng.standard_normal(of.n_rows), tuned)
+    values = rng.uniform(20.0, 30.0, len(tuned)) if len(tuned) and seed % 2 else None  # none a target weight
+    return LayerMapping(neurons, starts, flat[:, 0], flat[:, 1], rng.standard_normal(of.n_rows), tuned, values)
 
 
 def solution(instance: Instance, seed: int) -> Solution:
     """A solution that fits the sizes of the instance."""
     rng = np.random.default_rng(seed)
     if isinstance(instance, NetworkInstance):
-        return NetworkMapping(tuple(mapping(part, seed) for part in instance.layers))
+        biases = tuple(rng.standard_normal(part.n_rows) for part in instance.layers) if instance.adjustable else None
+        return NetworkMapping(tuple(mapping(part, seed) for part in instance.layers), biases)
     if isinstance(instance, LayerInstance):
         return mapping(instance, seed)
     if isinstance(instance, ProgramInstance):

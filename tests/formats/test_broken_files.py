@@ -115,8 +115,8 @@ OWN: list[tuple[str, bytes, str]] = [
     ("deep.matchopt", container(b"{" + b'"a":{' * 20 + b"}" * 21), "header: nested 21 deep, at most 16"),
     ("list.matchopt", container({"cost": [1]}), "tensor 'cost': must be an object of dtype, shape and data_offsets"),
     ("extra-key.matchopt", cost(sparse=True), "tensor 'cost': must be an object of dtype, shape and data_offsets"),
-    ("dtype.matchopt", cost(dtype="F16"), "tensor 'cost': dtype must be one of F64, I64, BOOL, found 'F16'"),
-    ("dtype-list.matchopt", cost(dtype=[]), "tensor 'cost': dtype must be one of F64, I64, BOOL, found '[]'"),
+    ("dtype.matchopt", cost(dtype="F16"), "tensor 'cost': dtype must be one of F64, F32, I64, U8, BOOL, found 'F16'"),
+    ("dtype-list.matchopt", cost(dtype=[]), "tensor 'cost': dtype must be one of F64, F32, I64, U8, BOOL, found '[]'"),
     ("negative.matchopt", cost(shape=[-2]), "tensor 'cost': shape must be at most 4 whole numbers >= 0, found [-2]"),
     ("fraction.matchopt", cost(shape=[2.0]), "tensor 'cost': shape must be at most 4 whole numbers >= 0, found [2.0]"),
     ("boolean.matchopt", cost(shape=[True]), "shape must be at most 4 whole numbers >= 0, found [True]"),
@@ -276,7 +276,7 @@ WIRING: list[tuple[str, bytes, str]] = [
     (
         "second.csv",
         wires("0,0,0,1.0,0,0,0,1.0", "0,0,1,1.0,0,1,0,6.0"),
-        ":3: row 0 of layer 0 has a second neuron or gain",
+        ":3: row 0 of layer 0 has a second neuron, gain or bias",
     ),
     ("twice.csv", wires(*["0,0,0,1.0,0,0,0,1.0"] * 2), ":3: row 0 of layer 0 has the same line twice"),
     (

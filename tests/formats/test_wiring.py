@@ -2,8 +2,10 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from formats.files import layer, network, program, seeds, solution
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from matchopt.errors import FormatError, InvalidSolution, Refused
 from matchopt.formats import SolutionFile, read, write
-from matchopt.instances import LayerMapping, NetworkMapping
+from matchopt.instances import LayerMapping, NetworkInstance, NetworkMapping
 
 
 @given(st.sampled_from([layer, network]), seeds, st.sampled_from(["x.json", "x.csv", "x.csv.gz"]))
@@ -44,7 +46,7 @@ def test_the_order_of_lines_carries_no_meaning_beyond_that_of_wires(tmp_path: Pa
 
 
 def test_a_tool_chain_finds_every_weight_in_the_table(tmp_path: Path) -> None:
-    """Both tables read with the standard library alone; a wire has the weight of its cell, a tunable one its target."""
+    """Both tables read with the standard library alone; a wire has the weight of its cell, a tunable one its value."""
     instance = layer(5)
     given = solution(instance, 5)
     assert isinstance(given, LayerMapping)
@@ -58,10 +60,77 @@ def test_a_tool_chain_finds_every_weight_in_the_table(tmp_path: Path) -> None:
     assert (len(wired), len(tuned)) == (len(given.cell), len(given.tunable))
     for line in wired:
         assert float(line["weight"]) == instance.hardware.weights[int(line["neuron"]), int(line["cell"])]
-    assert [float(line["weight"]) for line in tuned] == instance.target.weights[given.tunable].tolist()
+    assert given.tuned is not None
+    assert [float(line["weight"]) for line in tuned] == given.tuned.tolist()
     table = json.loads((tmp_path / "x.json").read_text())
     assert [row["neuron"] for row in table["rows"]] == given.neuron_of.tolist()
     assert sum(len(row["wires"]) for row in table["rows"]) == len(wired)
+
+
+def test_tunable_weights_have_their_target_values_unless_told(tmp_path: Path) -> None:
+    """Without values of its own a mapping lists the targets, and is read back without; one that differs is a value."""
+    instance = layer(5)
+    plain = replace(solution(instance, 5), tuned=None)  # type: ignore[type-var]
+    assert isinstance(plain, LayerMapping)
+    write(plain, tmp_path / "x.csv", instance=instance)
+    text = (tmp_path / "x.csv").read_text()
+    tuned = [float(line["weight"]) for line in csv.DictReader(text.splitlines()) if line["tunable"] == "1"]
+    assert tuned == instance.target.weights[plain.tunable].tolist()
+    first = next(line for line in text.splitlines() if ",1," in line and line.rpartition(",")[2] == repr(tuned[0]))
+    (tmp_path / "x.csv").write_text(text.replace(first, f"{first.rpartition(',')[0]},0.125"))
+    found = read(tmp_path / "x.csv", instance=instance)
+    assert isinstance(found, SolutionFile) and isinstance(found.solution, LayerMapping)
+    assert found.solution.tuned is not None and found.solution.tuned.tolist() == [0.125, *tuned[1:]]
+
+
+def adjusted() -> tuple[NetworkInstance, NetworkMapping]:
+    """A network with adjustable biases and a mapping that sets them."""
+    instance = network(10)
+    given = solution(instance, 10)
+    assert isinstance(instance, NetworkInstance) and isinstance(given, NetworkMapping) and given.biases is not None
+    return instance, given
+
+
+def test_adjusted_biases_are_in_the_table(tmp_path: Path) -> None:
+    """A column, or a field of every row, has the bias; a table of a mapping without has neither."""
+    instance, given = adjusted()
+    assert given.biases is not None
+    wanted = np.concatenate(given.biases).tolist()
+    write(given, tmp_path / "x.csv", instance=instance)
+    write(given, tmp_path / "x.json", instance=instance)
+    with (tmp_path / "x.csv").open(newline="") as file:
+        listed = {(line["layer"], line["row"]): float(line["bias"]) for line in csv.DictReader(file)}
+    assert list(listed.values()) == wanted
+    assert [row["bias"] for row in json.loads((tmp_path / "x.json").read_text())["rows"]] == wanted
+    write(NetworkMapping(given.layers), tmp_path / "y.csv", instance=instance)
+    write(NetworkMapping(given.layers), tmp_path / "y.json", instance=instance)
+    assert "bias" not in (tmp_path / "y.csv").read_text() + (tmp_path / "y.json").read_text()
+
+
+def test_half_a_table_of_biases_is_refused(tmp_path: Path) -> None:
+    """All rows have a bias or none has, all lines of a row the same, and a single layer has none."""
+    instance, given = adjusted()
+    write(given, tmp_path / "x.json", instance=instance)
+    table = json.loads((tmp_path / "x.json").read_text())
+    del table["rows"][1]["bias"]
+    (tmp_path / "x.json").write_text(json.dumps(table))
+    with pytest.raises(FormatError, match=r"rows\[1\]: row 1 of layer 0 has no bias, but other rows have"):
+        read(tmp_path / "x.json", instance=instance)
+    write(given, tmp_path / "x.csv", instance=instance)
+    head, first, *rest = (tmp_path / "x.csv").read_text().splitlines()
+    same = next(line for line in rest if line.split(",")[:2] == first.split(",")[:2])
+    (tmp_path / "x.csv").write_text("\n".join([head, first, *rest, f"{same.rpartition(',')[0]},7.0"]))
+    with pytest.raises(FormatError, match="a second neuron, gain or bias"):
+        read(tmp_path / "x.csv", instance=instance)
+    single = layer(5)
+    write(solution(single, 5), tmp_path / "x.csv", instance=single)
+    head, *rest = (tmp_path / "x.csv").read_text().splitlines()
+    (tmp_path / "x.csv").write_text("\n".join([f"{head},bias", *(f"{line},1.0" for line in rest)]))
+    with pytest.raises(FormatError, match="a single layer, which has none"):
+        read(tmp_path / "x.csv", instance=single)
+    wrong = NetworkMapping(given.layers, tuple(np.append(bias, 0.0) for bias in given.biases or ()))
+    with pytest.raises(InvalidSolution, match="layer 0: biases must have shape"):
+        write(wrong, tmp_path / "x.csv", instance=instance)
 
 
 def test_a_table_of_another_instance_is_refused(tmp_path: Path) -> None:
