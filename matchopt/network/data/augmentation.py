@@ -222,9 +222,9 @@ def _crop(
     from matchopt.network.data.distortion import crop
 
     _check_rows(images, shape, "crop")
-    scale = np.float32(1 / 255) if images.dtype == np.uint8 else np.float32(1)
+    divisor = np.float32(255) if images.dtype == np.uint8 else np.float32(1)
     out = np.empty((len(images), shape[0] * size * size), np.float32)
-    crop(images, scale, shape, *draws, standardise == "image", size, out)
+    crop(images, divisor, shape, *draws, standardise == "image", size, out)
     return out
 
 

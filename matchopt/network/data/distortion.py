@@ -80,10 +80,10 @@ def _sample(image, channels, height, width, at_y, at_x, result, place):
 
 @compiled
 @no_type_check  # the compiler types it, from its arguments
-def crop(images, scale, shape, corner, mirrored, brightness, contrast, standardise, size, out):
+def crop(images, divisor, shape, corner, mirrored, brightness, contrast, standardise, size, out):
     """Cut a square of `size` pixels with its upper left at corner[i], outside being 0, and change its light.
 
-    Values are pixels times `scale`, plus brightness[i]; then contrast[i] multiplies each channel's distance from its
+    Values are pixels over `divisor`, plus brightness[i]; then contrast[i] multiplies each channel's distance from its
     mean; where `standardise`, the crop ends with mean 0 and standard deviation 1 (at least 1 / sqrt(values), so that
     an even image is not divided by zero).
     """
@@ -102,7 +102,7 @@ def crop(images, scale, shape, corner, mirrored, brightness, contrast, standardi
                     at = left + (size - 1 - x if mirrored[i] else x)
                     value = brightness[i]
                     if inside and 0 <= at < width:
-                        value += np.float32(image[row + at]) * scale
+                        value += np.float32(image[row + at]) / divisor
                     result[first + y * size + x] = value
                     total += value
             if contrast[i] != 1:

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, UInt8
 
 from matchopt.errors import DataError
 from matchopt.instances.network import DataReference
@@ -28,6 +28,8 @@ class ImageData:
     reference : name and SHA-256 of the data set.
     shape : shape of one sample; () stands for (columns,).
     bounded : whether every value must be in 0 .. 1, as pixels are; False admits every finite value.
+    originals : the training images before they were cropped and standardised, which is what an augmentation takes;
+        None where they were not.
 
     Raises
     ------
@@ -45,6 +47,7 @@ class ImageData:
     reference: DataReference
     shape: tuple[int, ...] = ()
     bounded: bool = True
+    originals: UInt8[np.ndarray, "train original"] | None = None
 
     def __post_init__(self) -> None:
         name, pixels = self.reference.name, self.train_images.shape[1]
@@ -56,6 +59,10 @@ class ImageData:
             images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
             self._check_part(part, images, labels)
             images.flags.writeable = labels.flags.writeable = False
+        if self.originals is not None:
+            if len(self.originals) != len(self.train_images):
+                raise DataError(f"{name}: there must be one original for each training image")
+            self.originals.flags.writeable = False
 
     def _check_part(
         self, part: str, images: Float32[np.ndarray, "samples values"], labels: Int64[np.ndarray, "..."]
@@ -88,6 +95,11 @@ class ImageData:
         """Values per sample, the number of inputs of a network on this data."""
         return int(self.train_images.shape[1])
 
+    @property
+    def augmentable(self) -> Float32[np.ndarray, "train values"] | UInt8[np.ndarray, "train values"]:
+        """What an augmentation of the training images is given."""
+        return self.train_images if self.originals is None else self.originals
+
     def first(self, train: int, validation: int, test: int) -> "ImageData":
         """A smaller data set of the first samples of each part, for quick trials; the reference says so."""
         name = f"{self.reference.name}[{train},{validation},{test}]"
@@ -101,4 +113,5 @@ class ImageData:
             test_images=self.test_images[:test],
             test_labels=self.test_labels[:test],
             reference=DataReference(name, sha),
+            originals=None if self.originals is None else self.originals[:train],
         )

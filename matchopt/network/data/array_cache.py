@@ -1,0 +1,53 @@
+"""Decoded arrays kept on disk, so that decoding is done once."""
+
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from matchopt.formats.atomic import write_atomically
+from matchopt.network.data.published import cache_folder
+
+Arrays = dict[str, np.ndarray]
+Shapes = Mapping[str, tuple[tuple[int, ...], type[np.generic]]]
+
+
+def cached(key: str, shapes: Shapes, build: Callable[[], Arrays]) -> Arrays:
+    """The arrays kept under a key; built, and kept, where there are none or they are damaged.
+
+    One .npz file without pickles. Where it cannot be written, the arrays are built each time.
+
+    Parameters
+    ----------
+    key : names the content; it must change with whatever the arrays depend on.
+    shapes : shape and type of each array.
+    build : makes them.
+    """
+    path = cache_folder() / "arrays" / f"{key}.npz"
+    kept = _read(path, shapes)
+    if kept is not None:
+        return kept
+    arrays = build()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda file: _write(file, arrays))
+    except OSError:  # a read-only or full disk costs time, nothing else
+        pass
+    return arrays
+
+
+def _write(file: Any, arrays: Arrays) -> None:
+    np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
+
+
+def _read(path: Path, shapes: Shapes) -> Arrays | None:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in shapes}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+    fits = all(arrays[name].shape == shape and arrays[name].dtype == kind for name, (shape, kind) in shapes.items())
+    return arrays if fits else None

@@ -1,0 +1,88 @@
+"""Fetching a data set over the network: downloads with checksums, then the data set's own check."""
+
+import logging
+from pathlib import Path
+from typing import Protocol
+
+from matchopt.errors import DataError, MissingExtra
+from matchopt.network.data.published import Download
+from matchopt.network.data.registry import DataEntry
+
+SECONDS = 30.0  # without an answer, or between two parts of one, before giving up
+
+
+class Bar(Protocol):
+    """What shows the progress of a download; `total` is set when its length is known."""
+
+    total: int
+
+    def update(self, count: int) -> object:
+        """`count` more bytes have come."""
+
+    def reset(self) -> object:
+        """Begin again from 0."""
+
+    def close(self) -> object:
+        """The download is over."""
+
+
+def fetch(entry: DataEntry, bar: Bar | None = None) -> Path:
+    """Download the files of a data set into the cache folder, and check that the data set is complete.
+
+    Files that are there already and have the right checksum are kept.
+
+    Parameters
+    ----------
+    entry : the data set.
+    bar : shows the progress of each download; None for silence.
+
+    Returns
+    -------
+    Path
+        the folder they are in.
+
+    Raises
+    ------
+    DataError
+        when the data set cannot be fetched, the network cannot be reached, or what came is not the published data.
+    MissingExtra
+        when pooch is not installed.
+    """
+    about = entry.about
+    if not about.downloads:
+        raise DataError(f"{about.name} cannot be fetched; {about.advice(about.fetched)}")
+    try:
+        import pooch
+    except ModuleNotFoundError:
+        raise MissingExtra("fetching data", "pooch", "data") from None
+    pooch.get_logger().setLevel(logging.WARNING)
+    for download in about.downloads:
+        _retrieve(about.name, download, about.fetched, bar)
+    try:
+        entry.load(about.fetched)
+    except DataError:
+        for download in about.downloads:
+            if download.sha256 is None:  # what was not checked on arrival is not kept
+                (about.fetched / download.file).unlink(missing_ok=True)
+        raise
+    return about.fetched
+
+
+def _retrieve(name: str, download: Download, folder: Path, bar: Bar | None) -> None:
+    import pooch
+
+    known = None if download.sha256 is None else f"sha256:{download.sha256}"
+    # pooch takes any object with these methods for a progress bar
+    loader = pooch.HTTPDownloader(progressbar=bar or False, timeout=SECONDS)
+    try:
+        pooch.retrieve(download.url, known, fname=download.file, path=folder, downloader=loader)
+    except ValueError:
+        raise DataError(
+            f"{name}: what came from {download.url} is not the published file (its SHA-256 differs); try again later"
+        ) from None
+    except OSError as cause:
+        reason = cause.strerror or type(cause).__name__
+        raise DataError(
+            f"{name}: {download.url} cannot be fetched ({reason}); on a machine with a network, fetch it there and "
+            f"put it into {folder}"
+        ) from None

@@ -1,0 +1,131 @@
+"""What is known about a published data set, and where its files are found."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from matchopt.errors import DataError
+from matchopt.instances.network import DataReference
+from matchopt.library import LIBRARY_VARIABLE, library_folder, problems_folder
+
+CACHE_VARIABLE = "MATCHOPT_CACHE"
+OptionValue = int | float | str | bool
+
+
+@dataclass(frozen=True)
+class Download:
+    """One file to fetch.
+
+    Parameters
+    ----------
+    url : its address.
+    file : the name it gets.
+    sha256 : SHA-256 of the file; None where its packing may change, its content being checked afterwards.
+    """
+
+    url: str
+    file: str
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A published data set.
+
+    Parameters
+    ----------
+    name : as `load_data` takes it.
+    title : what it is, in one line.
+    folder : name of its folder in the library and among the fetched data.
+    alternatives : sets of files or folders; the data set is there where all of one set are.
+    downloads : what to fetch; empty where it cannot be fetched.
+    obtain : what to put into one of the folders searched, and where it comes from; the beginning of a sentence.
+    licence : under which terms.
+    shipped : whether it is part of matchopt.
+    note : what else to know where it is missing.
+    """
+
+    name: str
+    title: str
+    folder: str
+    alternatives: tuple[tuple[str, ...], ...]
+    downloads: tuple[Download, ...]
+    obtain: str
+    licence: str
+    shipped: bool = False
+    note: str = ""
+
+    def places(self) -> list[Path]:
+        """The folders that are searched, in order: what ships with matchopt, what was fetched, the library."""
+        library = library_folder()
+        found = [problems_folder() / self.folder] if self.shipped else []
+        found.append(self.fetched)
+        return found + ([library / "data" / self.folder] if library is not None else [])
+
+    @property
+    def fetched(self) -> Path:
+        """The folder that fetched files go to."""
+        return cache_folder() / "data" / self.folder
+
+    def locate(self, folder: Path | None = None) -> tuple[Path, ...]:
+        """The files or folders of the first alternative that is there.
+
+        Parameters
+        ----------
+        folder : the folder to look in, or the single file itself; None for `places`.
+
+        Raises
+        ------
+        DataError
+            when there is none; the sentence says how to get the data and where to put it.
+        """
+        if folder is not None and folder.is_file():
+            return (folder,)
+        places = self.places() if folder is None else [folder]
+        for place in places:
+            for names in self.alternatives:
+                if all((place / name).exists() for name in names):
+                    return tuple(place / name for name in names)
+        raise DataError(self.missing(places))
+
+    def missing(self, places: list[Path]) -> str:
+        """The sentence about data that are not there."""
+        names = " or ".join(", ".join(names) for names in self.alternatives)
+        library = "" if len(places) == 1 or library_folder() is not None else f" ({LIBRARY_VARIABLE} is not set)"
+        where = " or ".join(str(place) for place in places)
+        return f"{self.name} is not here: found no {names} in {where}{library}; {self.advice(places[-1])}"
+
+    def advice(self, folder: Path) -> str:
+        """How to get it into a folder; the end of a sentence."""
+        fetch = f"run `matchopt data fetch {self.name}`, or " if self.downloads else ""
+        note = f"; {self.note}" if self.note else ""
+        return f"{fetch}{self.obtain} into {folder}{note}"
+
+    def reference(
+        self, content: str, options: Mapping[str, OptionValue], defaults: Mapping[str, OptionValue]
+    ) -> DataReference:
+        """Name and SHA-256 of the data as loaded with these options.
+
+        Parameters
+        ----------
+        content : SHA-256 of the published files.
+        options, defaults : how they were loaded; the name lists what differs from the defaults.
+        """
+        changed = ",".join(f"{name}={value}" for name, value in options.items() if value != defaults[name])
+        stated = ",".join(f"{name}={value}" for name, value in sorted(options.items()))
+        sha = hashlib.sha256(f"{content} {stated}".encode()).hexdigest()
+        return DataReference(f"{self.name}[{changed}]" if changed else self.name, sha)
+
+
+def cache_folder() -> Path:
+    """Where fetched data and decoded arrays are kept.
+
+    MATCHOPT_CACHE, else `matchopt` in XDG_CACHE_HOME, else `.cache/matchopt` in the home folder.
+    """
+    if named := os.environ.get(CACHE_VARIABLE, ""):
+        return Path(named)
+    if shared := os.environ.get("XDG_CACHE_HOME", ""):
+        return Path(shared) / "matchopt"
+    return Path.home() / ".cache" / "matchopt"
