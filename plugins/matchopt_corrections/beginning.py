@@ -1,0 +1,75 @@
+"""What a correction begins from, and when it is worth keeping."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from matchopt import (
+    Assignment,
+    AssignmentInstance,
+    FunctionalError,
+    Limits,
+    NetworkInstance,
+    NetworkMapping,
+    Refused,
+    TaskLoss,
+    is_feasible,
+    reduction,
+    surrogate,
+)
+from matchopt_corrections.samples import samples_of
+
+NO_START = "there is no mapping to correct; put a solver before it, such as hungarian+{name}"
+EQUAL = 1e-12  # relative: objectives that differ by less are those of one wiring, summed in another order
+
+
+def begin(instance: NetworkInstance, limits: Limits) -> NetworkMapping | None:
+    """The start that was given if it is feasible, else the mapping of least weight error; None where there is none."""
+    if isinstance(limits.start, NetworkMapping) and is_feasible(instance, limits.start):
+        return limits.start
+    if limits.reached():
+        return None
+    from scipy.optimize import linear_sum_assignment
+
+    try:
+        way = reduction(surrogate(instance, keep_gains=True), AssignmentInstance)
+        found = []
+        for part in way.parts:
+            assert isinstance(part, AssignmentInstance)
+            rows, col_of = linear_sum_assignment(part.cost)
+            if len(rows) < part.n_rows:
+                return None
+            found.append(Assignment(np.asarray(col_of, np.int64)))
+        lifted = way.lift(found)
+    except (Refused, ValueError):  # coupled rows, or rows that fit nowhere
+        return None
+    return lifted if isinstance(lifted, NetworkMapping) and is_feasible(instance, lifted) else None
+
+
+def is_better(instance: NetworkInstance, new: NetworkMapping, old: NetworkMapping, held_out: np.ndarray) -> bool:
+    """Whether a correction is at least as good as what it corrects, on samples it has not seen.
+
+    By the instance's own objective; where that does not see the correction, as layers' errors do not see biases, by the
+    functional error.
+
+    Parameters
+    ----------
+    instance : decides by its objective.
+    new, old : mappings with and without the correction, the new one fitted to other samples.
+    held_out : numbers of the samples to compare on.
+    """
+    if instance.objective is None:
+        values = instance.value(new), instance.value(old)
+        if abs(values[0] - values[1]) > EQUAL * abs(values[1]):
+            return values[0] < values[1]
+    judge = restricted(instance, held_out)
+    return judge.value(new) <= judge.value(old)
+
+
+def restricted(instance: NetworkInstance, which: np.ndarray) -> NetworkInstance:
+    """The instance judged on some of its samples; by the functional error where its own objective uses none."""
+    samples = samples_of(instance)
+    inputs = samples.inputs[which]
+    if isinstance(instance.objective, TaskLoss):
+        return replace(instance, objective=TaskLoss(inputs, instance.objective.labels[which], samples.scale))
+    return replace(instance, objective=FunctionalError(inputs, samples.scale))

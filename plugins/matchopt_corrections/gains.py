@@ -1,0 +1,56 @@
+"""One gain per neuron, where the hardware has it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from matchopt import Limits, NetworkInstance, Result, Solver
+from matchopt_corrections.beginning import NO_START, begin
+from matchopt_corrections.least_squares import corrected
+from matchopt_corrections.samples import lacks_samples
+
+
+@dataclass(frozen=True)
+class FitGains(Solver):
+    """The gain of every neuron by least squares on sample inputs, among those that the rules allow; no labels.
+
+    Layer by layer on the mapped network's own activity, against the pre-activations of the target. It begins from the
+    mapping that it is given, else from that of least weight error, and returns it unchanged where the correction is
+    worse by the instance's objective on a tenth of the samples that was set aside.
+
+    Parameters
+    ----------
+    biases : whether to fit the biases along with the gains, where they are adjustable.
+    samples : most samples to use, 0 for all.
+    """
+
+    name = "gains"
+    solves = NetworkInstance
+    needs = ("scipy",)
+
+    biases: bool = True
+    samples: int = 10_000
+
+    def __post_init__(self) -> None:
+        if self.samples < 0:
+            raise ValueError(f"samples must be >= 0, found {self.samples}")
+
+    def refuses(self, instance: NetworkInstance) -> str | None:
+        """Networks on hardware without gains, or without samples; see `Solver.refuses`."""
+        if all(layer.rules.gains.fixed for layer in instance.layers):
+            return "the only gain that its rules allow is 1"
+        return lacks_samples(instance)
+
+    def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
+        """See `Solver.solve`."""
+        start = begin(instance, limits)
+        if start is None:
+            return Result(None, limit=limits.reached(), message=NO_START.format(name=self.name))
+        if limits.reached():
+            return Result(start, limit=limits.reached())
+        biases = self.biases and instance.adjustable
+        found = corrected(instance, start, self.samples, rng, gains=True, biases=biases)
+        if found is None:
+            return Result(start, message="the gains as they were are better on samples set aside, and are kept")
+        changed = sum(int((a.gain != b.gain).sum()) for a, b in zip(found.layers, start.layers, strict=True))
+        return Result(found, stats={"gains": changed})

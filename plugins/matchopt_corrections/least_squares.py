@@ -1,0 +1,104 @@
+"""Gains and biases layer by layer, by least squares on what the mapped network itself receives; no labels."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from matchopt import Gains, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping
+from matchopt_corrections.beginning import is_better
+from matchopt_corrections.samples import samples_of, split
+
+NEGLIGIBLE = 1e-12  # share of a square below which a sum of squares is rounding
+
+
+def fit(
+    instance: NetworkInstance, mapping: NetworkMapping, inputs: np.ndarray, *, gains: bool, biases: bool
+) -> NetworkMapping:
+    """Fit every row's gain and bias to the target's pre-activations on its own activity.
+
+    With z' the target's pre-activation of a row, t what its tunable weights add and u = (wired weights) . x the rest at
+    gain 1, x being the activity of the mapped network with the layers before already fitted: the gain minimises
+    E (z' - b - t - g u)^2 + g^2 (read noise), among those allowed, and the bias is b = E(z' - t - g u), so that the
+    mean error of every pre-activation is zero.
+
+    Parameters
+    ----------
+    instance, mapping : what was mapped, and how.
+    inputs : what the network receives, shape (samples, inputs).
+    gains, biases : which of them to fit; the others stay.
+    """
+    wanted = instance.target_signals(inputs)
+    begin = instance.biases if mapping.biases is None else mapping.biases
+    layers, fitted, received = [], [], inputs
+    for n, (layer, part) in enumerate(zip(instance.layers, mapping.layers, strict=True)):
+        if begin is None:
+            received = np.column_stack([received, np.ones(len(received))])
+        wired, tuned = _parts(layer, part)
+        signal, rest = received @ wired.T, wanted[n] - received @ tuned.T
+        gain, bias = part.gain, None if begin is None else begin[n]
+        if gains and not layer.rules.gains.fixed:
+            noise = layer.noise(_at_unit_gain(part)) @ (received**2).mean(axis=0)
+            gain = _gains(signal, rest if bias is None or biases else rest - bias, noise, biases, layer, part)
+        if biases:
+            bias = (rest - gain * signal).mean(axis=0)
+        layers.append(replace(part, gain=gain))
+        fitted.append(bias)
+        sums = gain * signal + received @ tuned.T
+        received = np.maximum(sums if bias is None else sums + bias, 0.0)
+    return NetworkMapping(tuple(layers), tuple(fitted) if biases else mapping.biases)  # type: ignore[arg-type]  # arrays
+
+
+def corrected(
+    instance: NetworkInstance,
+    start: NetworkMapping,
+    most: int,
+    rng: np.random.Generator,
+    *,
+    gains: bool,
+    biases: bool,
+) -> NetworkMapping | None:
+    """The start with gains or biases fitted to all samples, or None where the start is better.
+
+    What decides is the correction fitted to nine tenths of the samples, judged on the others.
+    """
+    samples = samples_of(instance)
+    seen, held_out = split(len(samples.inputs), most, rng)
+    trial = fit(instance, start, samples.rows(seen), gains=gains, biases=biases)
+    if not is_better(instance, trial, start, held_out):
+        return None
+    if held_out is seen:
+        return trial
+    every = np.sort(np.concatenate([seen, held_out]))
+    return fit(instance, start, samples.rows(every), gains=gains, biases=biases)
+
+
+def _at_unit_gain(part: LayerMapping) -> LayerMapping:
+    return replace(part, gain=np.ones(part.n_rows))
+
+
+def _parts(layer: LayerInstance, part: LayerMapping) -> tuple[np.ndarray, np.ndarray]:
+    """The realised weights at gain 1 without those that are tunable, and those that are."""
+    wired, tuned = layer.realised(_at_unit_gain(part)), np.zeros((layer.n_rows, layer.target.n_inputs))
+    place = layer.target.row_of[part.tunable], layer.target.indices[part.tunable]
+    tuned[place], wired[place] = wired[place], 0.0
+    return wired, tuned
+
+
+def _gains(
+    signal: np.ndarray, rest: np.ndarray, noise: np.ndarray, centred: bool, layer: LayerInstance, part: LayerMapping
+) -> np.ndarray:
+    """The best allowed gain of every row; the one it has where the signal is silent."""
+    if centred:
+        signal, rest = signal - signal.mean(axis=0), rest - rest.mean(axis=0)
+    square = (signal**2).mean(axis=0) + noise
+    loud = square > NEGLIGIBLE * float(square.max(initial=0.0))
+    best = (signal * rest).mean(axis=0) / np.where(loud, square, 1.0)
+    return np.where(loud, _allowed(best, layer.rules.gains), part.gain)
+
+
+def _allowed(best: np.ndarray, gains: Gains) -> np.ndarray:
+    """The nearest allowed gains; the error is a parabola in the gain, so nearest is best."""
+    if gains.values is None:
+        return np.asarray(np.clip(best, gains.low, gains.high))
+    values = np.array(sorted(gains.values))
+    return np.asarray(values[np.abs(best[:, None] - values).argmin(axis=1)])

@@ -1,0 +1,56 @@
+"""Digital biases set so that every pre-activation is right on average."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from matchopt import Limits, NetworkInstance, Result, Solver
+from matchopt_corrections.beginning import NO_START, begin
+from matchopt_corrections.least_squares import corrected
+from matchopt_corrections.samples import lacks_samples
+
+
+@dataclass(frozen=True)
+class Recalibrate(Solver):
+    """Digital biases b_i = mean(z'_i - w_i . x), layer by layer, on the mapped network's own activity; no labels.
+
+    One forward pass. It begins from the mapping that it is given, else from that of least weight error, and returns it
+    unchanged where the correction is worse by the instance's objective on a tenth of the samples that was set aside.
+
+    Parameters
+    ----------
+    samples : most samples to use, 0 for all.
+
+    References
+    ----------
+    M. Nagel, M. van Baalen, T. Blankevoort, M. Welling, "Data-free quantization through weight equalization and bias
+    correction", ICCV 2019, arXiv:1906.04721, section 4.2 (the correction by sample means).
+    """
+
+    name = "recalibrate"
+    solves = NetworkInstance
+    needs = ("scipy",)
+
+    samples: int = 10_000
+
+    def __post_init__(self) -> None:
+        if self.samples < 0:
+            raise ValueError(f"samples must be >= 0, found {self.samples}")
+
+    def refuses(self, instance: NetworkInstance) -> str | None:
+        """Networks whose biases cannot be set, or without samples; see `Solver.refuses`."""
+        if not instance.adjustable:
+            return "its biases cannot be adjusted; export it with adjustable biases"
+        return lacks_samples(instance)
+
+    def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
+        """See `Solver.solve`."""
+        start = begin(instance, limits)
+        if start is None:
+            return Result(None, limit=limits.reached(), message=NO_START.format(name=self.name))
+        if limits.reached():
+            return Result(start, limit=limits.reached())
+        found = corrected(instance, start, self.samples, rng, gains=False, biases=True)
+        if found is None:
+            return Result(start, message="the biases as they were are better on samples set aside, and are kept")
+        return Result(found, stats={"biases": sum(layer.n_rows for layer in instance.layers)})

@@ -1,0 +1,55 @@
+"""Digital biases by gradient on the task loss."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from matchopt import Limits, NetworkInstance, Result, Solver, TaskLoss
+from matchopt_corrections.beginning import NO_START, begin
+from matchopt_corrections.samples import lacks_samples
+from matchopt_corrections.training import Plan, trained
+
+
+@dataclass(frozen=True)
+class TrainBiases(Solver):
+    """The digital biases trained on the labelled samples of a task loss, all weights as they are.
+
+    Adam, its step size falling linearly to 0; after every epoch the loss on a tenth of the samples, which is never
+    trained on, decides whether the biases are kept. It begins from the mapping that it is given, else from that of
+    least weight error.
+
+    Parameters
+    ----------
+    epochs : passes over the samples, >= 0.
+    rate : first step size, > 0.
+    batch : samples per step, >= 1.
+    """
+
+    name = "train-biases"
+    solves = NetworkInstance
+    needs = ("scipy",)
+
+    epochs: int = 5
+    rate: float = 2e-3
+    batch: int = 100
+
+    def __post_init__(self) -> None:
+        self._plan()
+
+    def refuses(self, instance: NetworkInstance) -> str | None:
+        """Networks without labels, or whose biases cannot be set; see `Solver.refuses`."""
+        if not instance.adjustable:
+            return "its biases cannot be adjusted; export it with adjustable biases"
+        if not isinstance(instance.objective, TaskLoss):
+            return "training needs labels: the instance must minimise a task loss"
+        return lacks_samples(instance)
+
+    def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
+        """See `Solver.solve`."""
+        start = begin(instance, limits)
+        if start is None:
+            return Result(None, limit=limits.reached(), message=NO_START.format(name=self.name))
+        return trained(instance, start, start, self._plan(), limits, rng)
+
+    def _plan(self) -> Plan:
+        return Plan(self.epochs, self.rate, self.rate, self.batch)

@@ -1,0 +1,93 @@
+"""A few fully tunable weights, and the biases, by gradient on the task loss."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from matchopt import Limits, NetworkInstance, NetworkMapping, Result, Solver, TaskLoss
+from matchopt_corrections.beginning import NO_START, begin
+from matchopt_corrections.choice import SCORES, choose, room, with_tunable
+from matchopt_corrections.samples import lacks_samples
+from matchopt_corrections.training import Plan, trained
+
+
+@dataclass(frozen=True)
+class Tune(Solver):
+    """Gives the connections that matter most a fully tunable weight and trains these values, and adjustable biases.
+
+    The rules of the instance say how many there may be; all other weights stay as they are, bit by bit. Adam, its step
+    sizes falling linearly to 0; after every epoch the loss on a tenth of the samples, which is never trained on,
+    decides whether the values are kept. It begins from the mapping that it is given, else from that of least weight
+    error, and from the values the connections have there.
+
+    Parameters
+    ----------
+    where : "budget" spends the allowed number on the connections of the highest score, "last-layer" on those of the
+        last layer, all of them if the rules allow it, "all" tunes every connection.
+    budget : share of all connections to tune at most, 0 .. 1, besides what the rules say.
+    choose : the score: "curvature" |w' - w| times the root mean square of the input (no labels), "gradient" of the loss
+        with respect to the weight, "error" |w' - w|, or "random".
+    epochs : passes over the samples, >= 0.
+    rate, bias_rate : first step sizes of weights and biases, > 0.
+    batch : samples per step, >= 1.
+    """
+
+    name = "tune"
+    solves = NetworkInstance
+    needs = ("scipy",)
+
+    where: Literal["budget", "last-layer", "all"] = "budget"
+    budget: float = 1.0
+    choose: Literal["curvature", "gradient", "error", "random"] = "curvature"
+    epochs: int = 2
+    rate: float = 5e-3
+    bias_rate: float = 2e-3
+    batch: int = 100
+
+    def __post_init__(self) -> None:
+        self._plan()
+        if not 0 <= self.budget <= 1:
+            raise ValueError(f"budget must be a share of the connections, 0 .. 1, found {self.budget}")
+        if self.choose not in SCORES or self.where not in ("budget", "last-layer", "all"):
+            raise ValueError(f"unknown choose or where: {self.choose!r}, {self.where!r}")
+
+    def refuses(self, instance: NetworkInstance) -> str | None:
+        """Networks without labels, or with nothing to tune; see `Solver.refuses`."""
+        if not isinstance(instance.objective, TaskLoss):
+            return "training needs labels: the instance must minimise a task loss"
+        allowed = sum(layer.rules.tunable for layer in instance.layers)
+        allowed = allowed if instance.tunable is None else min(allowed, instance.tunable)
+        if allowed == 0 and not instance.adjustable:
+            return "its rules allow no tunable connections, and its biases cannot be adjusted"
+        sizes = [layer.target.n_connections for layer in instance.layers]
+        if self.where == "all" and (
+            allowed < sum(sizes)
+            or any(layer.rules.tunable < size for layer, size in zip(instance.layers, sizes, strict=True))
+        ):
+            return f"where=all tunes {sum(sizes)} connections; its rules allow {allowed}"
+        return lacks_samples(instance)
+
+    def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
+        """See `Solver.solve`."""
+        start = begin(instance, limits)
+        if start is None:
+            return Result(None, limit=limits.reached(), message=NO_START.format(name=self.name))
+        if limits.reached():
+            return Result(start, limit=limits.reached())
+        choosing, training = rng.spawn(2)
+        chosen = self._chosen(instance, start, choosing)
+        return trained(instance, start, with_tunable(instance, start, chosen), self._plan(), limits, training)
+
+    def _chosen(self, instance: NetworkInstance, start: NetworkMapping, rng: np.random.Generator) -> list[np.ndarray]:
+        layers, count = room(instance, start)
+        total = sum(layer.target.n_connections for layer in instance.layers)
+        if self.where == "last-layer":
+            layers = [0] * (len(layers) - 1) + layers[-1:]
+        share = round(self.budget * total) - sum(len(part.tunable) for part in start.layers)
+        count = max(0, min(count, share))
+        scores = SCORES[self.choose](instance, start, rng) if count else [np.zeros(0)] * len(layers)
+        return choose(instance, start, scores, count, layers)
+
+    def _plan(self) -> Plan:
+        return Plan(self.epochs, self.rate, self.bias_rate, self.batch)
