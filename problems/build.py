@@ -20,7 +20,7 @@ from matchopt.formats.catalogue import COLUMNS
 from matchopt.instances.generators import make_hardware
 from matchopt.network import SparseNetwork, draw_hardware, export_network, load_mnist, read_network
 from matchopt.network.export import layer_inputs
-from matchopt.network.gradual_pruning import GradualPruning
+from matchopt.network.methods.gradual_pruning import GradualPruning
 from matchopt.plugins import load_plugins
 from matchopt.run import solve
 

@@ -43,7 +43,7 @@ def test_the_quick_demo_does_every_step_and_resumes(tmp_path: Path, monkeypatch:
     def never(*arguments: object, **named: object) -> None:
         raise AssertionError("a second run must train and solve nothing")
 
-    monkeypatch.setattr("matchopt.network.gradual_pruning.GradualPruning.train", never)
+    monkeypatch.setattr("matchopt.network.GradualPruning.train", never)
     monkeypatch.setattr("matchopt.run.solving.perform_guarded", never)
     again = CliRunner().invoke(main, ["demo", "--quick", "--output", str(folder)])
     assert again.exit_code == 0, again.output

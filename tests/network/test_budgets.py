@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matchopt.network.budgets import layer_budgets
+from matchopt.network.training.budgets import layer_budgets
 
 LENET = (784, 300, 100, 10)
 

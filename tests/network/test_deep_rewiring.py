@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from matchopt.network.deep_rewiring import DeepRewiring, Rewiring, random_start
+from matchopt.network.methods.deep_rewiring import DeepRewiring
+from matchopt.network.methods.rewiring import Rewiring, random_start
 
 from .conftest import WIDTHS, toy_data
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from matchopt.network.dense import DenseTraining
+from matchopt.network.methods.dense import DenseTraining
 
 from .conftest import WIDTHS
 

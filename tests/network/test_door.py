@@ -4,20 +4,22 @@ import sys
 import pytest
 
 import matchopt.network
-from matchopt.network.trainer import Trainer
+from matchopt.network.training.trainer import Trainer
 
 
 def test_import_needs_no_torch():
-    """Reading networks, exporting and measuring work without torch; only training asks for it."""
+    """Reading networks, exporting, measuring and listing methods work without torch; only training asks for it."""
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "import matchopt.network as network\n"
         "from matchopt.errors import MissingExtra\n"
-        "try: network.DeepRewiring\n"
+        "try: network.DeepRewiring().train(None, (2, 2), 0)\n"
         "except MissingExtra as cause: print(cause)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "training needs the package torch; install it with: pip install 'matchopt[torch]'\n"
+    assert (
+        done.stdout == "trainer deep-rewiring needs the package torch; install it with: pip install 'matchopt[torch]'\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["DeepRewiring", "DenseTraining", "GradualPruning"])

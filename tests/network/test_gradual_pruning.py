@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matchopt.network.budgets import layer_budgets
-from matchopt.network.gradual_pruning import GradualPruning, strongest
+from matchopt.network.methods.gradual_pruning import GradualPruning, strongest
+from matchopt.network.training.budgets import layer_budgets
 
 from .conftest import WIDTHS, toy_data
 

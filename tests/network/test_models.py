@@ -4,7 +4,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matchopt.network.models import ConnectionModel, DenseModel, steady_arithmetic
+from matchopt.instances.architecture import FullyConnected
+from matchopt.network.training.autograd import TorchModel
+from matchopt.network.training.masked import MaskedModel
+from matchopt.network.training.model import he_normal
+from matchopt.network.training.models import DenseModel, steady_arithmetic
+from matchopt.network.training.optimisers import Adam
 
 from .conftest import toy_data
 
@@ -29,82 +34,122 @@ def by_autograd(network, images, labels):
     return loss.item(), [w.grad.numpy() for w in weights], [b.grad.numpy() for b in biases]
 
 
-@settings(max_examples=12, deadline=None)
-@given(SHAPES, st.integers(1, 20), st.integers(0, 2**32))
-def test_dense_gradient_is_that_of_autograd(widths, lanes, seed):
-    """Loss and gradient of the dense model equal torch's autograd for every shape and batch."""
-    model = DenseModel(widths, np.random.default_rng(seed), lanes)
-    images, labels, batch = batch_of(widths, lanes, seed)
-    loss = model.loss(images, labels, batch)
-    expected, weights, biases = by_autograd(model.network(), images[batch], labels[batch])
-    assert loss == pytest.approx(expected, rel=1e-5, abs=1e-6)
-    flat = np.concatenate([*(w.ravel() for w in weights), *biases])
-    np.testing.assert_allclose(model.gradient, flat, rtol=1e-4, atol=1e-6)
+def masked(widths, rng, rule=None):
+    """Random weights and biases, all in use."""
+    architecture = FullyConnected(widths)
+    values = he_normal(architecture.matrices, rng)
+    values[-sum(widths[1:]) :] = rng.standard_normal(sum(widths[1:]))
+    return MaskedModel(architecture, values, rule or Adam(), "cpu", rng)
 
 
 @settings(max_examples=12, deadline=None)
 @given(SHAPES, st.integers(1, 20), st.floats(0.0, 1.0), st.integers(0, 2**32))
-def test_connections_have_the_gradient_of_autograd(widths, lanes, share, seed):
-    """Loss and gradient of a list of connections equal autograd on the full matrices, at the connections."""
+def test_all_models_have_the_gradient_of_autograd(widths, lanes, share, seed):
+    """Loss and gradient of matrices, of a list of connections and of TorchModel are those of autograd in double."""
     rng = np.random.default_rng(seed)
-    dense = DenseModel(widths, rng, lanes)
-    mask = rng.random(dense.n_weights) < share
-    dense.set_mask(mask)
-    model, kept = ConnectionModel.from_dense(dense)
+    net = masked(widths, rng)
+    mask = rng.random(net.n_weights) < share
+    net.use(mask, compact=False)
     images, labels, batch = batch_of(widths, lanes, seed)
-    loss = model.loss(images, labels, batch)
-    expected, weights, biases = by_autograd(dense.network(), images[batch], labels[batch])
-    assert loss == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    expected, weights, biases = by_autograd(net.network(), images[batch], labels[batch])
     flat = np.concatenate([*(w.ravel() for w in weights), *biases])
-    np.testing.assert_allclose(model.gradient, flat[kept], rtol=1e-4, atol=1e-6)
+    in_use = np.concatenate([mask, np.ones(sum(widths[1:]), bool)])
+    dense, by_torch = DenseModel(widths, net.parameters), TorchModel(net.architecture, net.parameters, "cpu", rng)
+    for model, kept in ((dense, slice(None)), (by_torch, slice(None)), (net, slice(None)), (net, in_use)):
+        if kept is in_use:
+            net.use(mask, compact=True)
+        loss = model.loss(images, labels, batch)
+        assert loss == pytest.approx(expected, rel=1e-5, abs=1e-6)
+        np.testing.assert_allclose(model.gradient, flat[kept], rtol=1e-4, atol=1e-6)
+    everywhere = net.gradient_everywhere(images, labels, batch)
+    np.testing.assert_allclose(everywhere, flat[: net.n_weights], rtol=1e-4, atol=1e-6)
 
 
 @settings(max_examples=10, deadline=None)
 @given(SHAPES, st.integers(0, 2**32))
-def test_connection_model_is_the_same_network(widths, seed):
-    """From dense to connections and back, weights, mask and biases are equal; so they are in any order of sites."""
+def test_a_list_of_connections_is_the_same_network(widths, seed):
+    """From matrices to connections and back, weights, mask, biases and the optimiser's memory are equal."""
     rng = np.random.default_rng(seed)
-    dense = DenseModel(widths, rng, 4)
-    dense.values[dense.n_weights :] = rng.standard_normal(len(dense.values) - dense.n_weights)
-    dense.set_mask(rng.random(dense.n_weights) < 0.5)
-    model, _ = ConnectionModel.from_dense(dense)
-    for left, right in zip(dense.network().layers, model.network().layers, strict=True):
-        assert np.array_equal(left.mask, right.mask)
-        assert np.array_equal(left.weights, right.weights)
-        assert np.array_equal(left.biases, right.biases)
-    assert model.connectivity == pytest.approx(dense.connectivity)
+    net = masked(widths, rng)
+    images, labels, batch = batch_of(widths, 5, seed)
+    net.loss(images, labels, batch)
+    net.step(0.1)
+    mask = rng.random(net.n_weights) < 0.5
+    net.use(mask, compact=False)
+    before = {name: np.array(array) for name, array in net.state().arrays.items()}
+    found = net.network()
+    assert np.array_equal(np.concatenate([layer.mask.ravel() for layer in found.layers]), mask)
+    for compact in (True, True, False):
+        net.use(mask, compact=compact)
+        for name, array in net.state().arrays.items():
+            assert np.array_equal(array, before[name]), name
+        for left, right in zip(found.layers, net.network().layers, strict=True):
+            assert np.array_equal(left.weights, right.weights)
+            assert np.array_equal(left.biases, right.biases)
+    assert net.counts == tuple(layer.n_connections for layer in found.layers)
 
 
-def test_keep_drops_connections_and_nothing_else():
-    """Kept connections keep site and weight, biases stay, and the returned numbers select the optimiser's state."""
+@settings(max_examples=12, deadline=None)
+@given(SHAPES, st.floats(0, 1), st.floats(0, 1), st.booleans(), st.booleans(), st.integers(0, 2**32))
+def test_what_grows_begins_at_zero_without_memory(widths, first, second, listed, then_listed, seed):
+    """After any two masks in a row: what stayed keeps value and moments, all else is zero in both."""
+    rng = np.random.default_rng(seed)
+    net = masked(widths, rng)
+    images, labels, batch = batch_of(widths, 5, seed)
+    masks = [rng.random(net.n_weights) < share for share in (first, second)]
+    net.use(masks[0], compact=listed)
+    for _ in range(2):
+        net.loss(images, labels, batch)
+        net.step(0.1)
+    values, moments = net.weights, net.state().arrays["moments"][:, : net.n_weights].copy()
+    net.use(masks[1], compact=then_listed)
+    stays = masks[0] & masks[1]
+    assert np.array_equal(net.weights, np.where(stays, values, 0))
+    assert np.array_equal(net.state().arrays["moments"][:, : net.n_weights], np.where(stays, moments, 0))
+    assert net.counts == tuple(int(masks[1][s].sum()) for s in net.segments)
+
+
+def test_rewinding_puts_back_what_is_in_use():
+    """`load` restores old values inside the mask and all biases, as matrices and as a list."""
     rng = np.random.default_rng(0)
-    model, _ = ConnectionModel.from_dense(DenseModel((5, 4, 3), rng, 2))
-    before, values = model.network(), model.values.copy()
-    kept = rng.random(len(model.source)) < 0.4
-    chosen = model.keep(kept)
-    assert np.array_equal(model.values, values[chosen])
-    masks = np.split(kept, [20])
-    for layer, mask, old in zip(model.network().layers, masks, before.layers, strict=True):
-        assert np.array_equal(layer.mask.ravel(), mask)
-        assert np.array_equal(layer.weights, np.where(layer.mask, old.weights, 0))
-        assert np.array_equal(layer.biases, old.biases)
+    for compact in (False, True):
+        net = masked((5, 4, 3), rng)
+        first, mask = net.parameters, rng.random(32) < 0.5
+        images, labels, batch = batch_of((5, 4, 3), 5, 0)
+        net.use(mask, compact=compact)
+        net.loss(images, labels, batch)
+        net.step(0.5)
+        net.load(first)
+        assert np.array_equal(net.weights, np.where(mask, first[:32], 0))
+        assert np.array_equal(net.parameters[32:], first[32:])
 
 
 def test_he_normal_start():
-    """Weights have mean 0 and variance 2 / inputs, biases are zero, connectivity is 1."""
-    model = DenseModel((400, 300, 10), np.random.default_rng(1), 1)
-    layer = model.network().layers[0]
-    assert layer.weights.std() == pytest.approx((2 / 400) ** 0.5, rel=0.02)
-    assert abs(layer.weights.mean()) < 1e-3
-    assert not layer.biases.any()
-    assert model.connectivity == 1.0
+    """Weights have mean 0 and variance 2 / inputs, biases are zero."""
+    values = he_normal(((300, 400), (10, 300)), np.random.default_rng(1))
+    assert values[:120_000].std() == pytest.approx((2 / 400) ** 0.5, rel=0.02)
+    assert abs(values[:120_000].mean()) < 1e-3
+    assert values[120_000:123_000].std() == pytest.approx((2 / 300) ** 0.5, rel=0.05)
+    assert not values[123_000:].any()
+    assert len(values) == 123_310
+
+
+def test_exact_zeros_can_count_as_unused():
+    """With `zeros_unused` counts and mask follow the weights, which may come back."""
+    rng = np.random.default_rng(0)
+    net = MaskedModel(FullyConnected((5, 4, 3)), he_normal(((4, 5), (3, 4)), rng), Adam(), "cpu", rng, True)
+    net.held[:7] = 0.0
+    assert net.counts == (13, 12)
+    assert net.network().n_connections == 25
+    net.loss(*batch_of((5, 4, 3), 5, 0))
+    net.step(0.1)
+    assert net.counts[0] > 13
 
 
 def test_huge_logits_give_a_finite_loss():
     """The softmax is computed relative to the highest logit."""
     data = toy_data()
-    model = DenseModel((6, 3), np.random.default_rng(0), 4)
-    model.values *= np.float32(1e20)
+    model = DenseModel((6, 3), he_normal(((3, 6),), np.random.default_rng(0)) * np.float32(1e20))
     assert np.isfinite(model.loss(data.train_images, data.train_labels, np.arange(4)))
     assert np.isfinite(model.gradient).all()
 

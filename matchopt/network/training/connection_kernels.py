@@ -130,3 +130,21 @@ def adam_step(values, gradient, first, second, scale, root, beta1, beta2, epsilo
         first[k] = beta1 * first[k] + (np.float32(1) - beta1) * g
         second[k] = beta2 * second[k] + (np.float32(1) - beta2) * g * g
         values[k] -= scale * first[k] / (np.sqrt(second[k]) * root + epsilon)
+
+
+@compiled
+@no_type_check  # the compiler types it, from its arguments
+def sgd_step(values, gradient, speed, rate, momentum, decay, nesterov):
+    """One step of gradient descent with momentum; `nesterov` adds the momentum's next share at once."""
+    for k in range(values.size):
+        g = gradient[k] + decay * values[k]
+        speed[k] = momentum * speed[k] + g
+        values[k] -= rate * (g + momentum * speed[k] if nesterov else speed[k])
+
+
+@compiled
+@no_type_check  # the compiler types it, from its arguments
+def plain_step(values, gradient, rate, decay):
+    """One step of gradient descent."""
+    for k in range(values.size):
+        values[k] -= rate * (gradient[k] + decay * values[k])

@@ -1,19 +1,31 @@
 """How many connections each layer may have, from one number for the network."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 OUTPUT_RATIO, HIDDEN_RATIO, INPUT_RATIO = 30.0, 3.0, 1.0  # densities .01, .03, .3 of Bellec et al. 2018, section 4
 
 
 def layer_budgets(widths: tuple[int, ...], connectivity: float) -> tuple[int, ...]:
-    """Share a number of connections out over the layers, in density ratio 1 : 3 : 30 (input, hidden, output layers).
+    """`matrix_budgets` of a fully connected network.
+
+    Examples
+    --------
+    >>> layer_budgets((784, 300, 100, 10), 0.05)
+    (8903, 3407, 1000)
+    """
+    return matrix_budgets([(m, n) for n, m in pairwise(widths)], connectivity)
+
+
+def matrix_budgets(shapes: Sequence[tuple[int, int]], connectivity: float) -> tuple[int, ...]:
+    """Share a number of connections out over the layers, in density ratio 1 : 3 : 30 (input, hidden, output matrices).
 
     A layer that would be more than full is full; the others then grow until the total fits (bisection on the common
     factor, then rounding per layer).
 
     Parameters
     ----------
-    widths : units of each layer, inputs first.
+    shapes : rows and columns of every weight matrix, in order.
     connectivity : connections as a share of all possible ones, above 0, at most 1.
 
     Raises
@@ -24,15 +36,10 @@ def layer_budgets(widths: tuple[int, ...], connectivity: float) -> tuple[int, ..
     References
     ----------
     Bellec, Kappel, Maass, Legenstein 2018, arXiv 1711.05136, section 4.
-
-    Examples
-    --------
-    >>> layer_budgets((784, 300, 100, 10), 0.05)
-    (8903, 3407, 1000)
     """
     if not 0.0 < connectivity <= 1.0:
         raise ValueError(f"connectivity must be above 0 and at most 1, found {connectivity}")
-    sizes = [m * n for n, m in pairwise(widths)]
+    sizes = [rows * cols for rows, cols in shapes]
     ratios = [HIDDEN_RATIO] * len(sizes)
     ratios[0], ratios[-1] = INPUT_RATIO, OUTPUT_RATIO
     wanted = connectivity * sum(sizes)

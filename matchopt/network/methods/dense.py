@@ -2,13 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from matchopt.network.data import ImageData
-from matchopt.network.loop import TrainingLoop, TrainingState
-from matchopt.network.models import DenseModel, steady_arithmetic
-from matchopt.network.optimisers import Adam
-from matchopt.network.trainer import Progress, TrainedResult, Trainer, check_widths
+from matchopt.network.training.masked import MaskedModel
+from matchopt.network.training.method import Method, Phase, Setting, Step
+from matchopt.network.training.optimisers import Adam
+from matchopt.network.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -28,6 +25,7 @@ class DenseTraining(Trainer):
     """
 
     name = "dense"
+    promise = "exact"
 
     epochs: int = 15
     batch_size: int = 100
@@ -38,15 +36,21 @@ class DenseTraining(Trainer):
         if min(self.epochs, self.batch_size, self.threads) < 1 or not self.learning_rate >= 0:
             raise ValueError(f"epochs, batch_size and threads must be >= 1 and learning_rate >= 0, found {self}")
 
-    def train(
-        self, data: ImageData, widths: tuple[int, ...], seed: int, progress: Progress | None = None
-    ) -> TrainedResult:
-        """See `Trainer.train`."""
-        check_widths(data, widths)
-        start, order = np.random.default_rng(seed).spawn(2)
-        loop = TrainingLoop(data, self.epochs, order, progress)
-        with steady_arithmetic(self.threads):
-            model = DenseModel(widths, start, self.batch_size)
-            state = TrainingState(model, Adam(model.values.size))
-            loop.run("dense", state, self.epochs, self.batch_size, lambda done: self.learning_rate * (1.0 - done))
-            return loop.finish(state, self.record(seed))
+    def new_run(self, setting: Setting) -> "DenseRun":
+        """See `Trainer.new_run`."""
+        return DenseRun(self, setting)
+
+
+class DenseRun(Method):
+    """One run of dense training."""
+
+    net: MaskedModel
+
+    def __init__(self, options: DenseTraining, setting: Setting) -> None:
+        self.net = setting.model(Adam())
+        self.phases = (Phase("dense", options.epochs, options.batch_size),)
+        self._rate = options.learning_rate
+
+    def step(self, at: Step) -> None:
+        """See `Method.step`."""
+        self.net.step(self._rate * (1.0 - at.done))

@@ -8,7 +8,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from matchopt.network.connection_kernels import compiled
+from matchopt.network.training.connection_kernels import compiled
 
 
 @compiled
@@ -57,3 +57,17 @@ def reactivate(
         source[k] = first_unit[layer] + site % inputs
         sign[k] = sign_of_site[first_site[layer] + site]
         values[k] = np.float32(0)
+
+
+@compiled
+@no_type_check  # the compiler types it, from its arguments
+def draw_dormant(free, n_free, ended, draws, chosen):
+    """Put the sites of `ended` on the list of dormant ones, and take as many distinct ones from it, by `draws`."""
+    for e in range(ended.size):
+        free[n_free + e] = ended[e]
+    n_free += ended.size
+    for e in range(ended.size):
+        at = int(draws[e] * n_free)
+        chosen[e] = free[at]
+        n_free -= 1
+        free[at] = free[n_free]

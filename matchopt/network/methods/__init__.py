@@ -1,0 +1,1 @@
+"""Training methods, a file each; `plugins/matchopt_training` registers them."""

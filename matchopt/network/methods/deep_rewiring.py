@@ -1,0 +1,83 @@
+"""DEEP R: training under a hard limit on the number of connections, by rewiring in every step."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from matchopt.instances.architecture import FullyConnected
+from matchopt.network.training.method import Method, Setting
+from matchopt.network.training.trainer import Trainer
+
+PAPER_CONNECTIVITY = 3552 / 266_200  # densities .01, .03 and .3 of LeNet-300-100: 2352 + 900 + 300 connections
+
+
+@dataclass(frozen=True)
+class DeepRewiring(Trainer):
+    """Gradient descent with l1 prior and noise on K connections per layer; what crosses zero moves elsewhere.
+
+    Every site k of a weight matrix has a sign s; an active one has a parameter theta >= 0 and the weight s * theta.
+    Step: theta <- theta - eta s dE/dw - eta alpha + noise; active sites with theta < 0 become dormant; as many dormant
+    sites, drawn uniformly, become active with theta = 0. Biases follow the gradient alone.
+
+    Parameters
+    ----------
+    connectivity : connections as a share of all possible ones; `matrix_budgets` shares them out.
+    epochs : passes over the training images, >= 1.
+    batch_size : images per step.
+    learning_rate : eta, constant within an epoch.
+    rate_decay : factor on eta after every epoch.
+    alpha : strength of the l1 prior, >= 0.
+    noise_std : standard deviation of the noise per step at `learning_rate`, >= 0, that is, temperature
+        T = noise_std^2 / (2 eta); proportional to eta when that decays.
+    redraw_signs : draw a new sign when a site becomes active, instead of one fixed sign per site.
+    optimiser : "sgd", as in the paper, or "adam": the gradient step is Adam's; prior and noise act outside of it
+        with the plain learning rate, and a site becomes active without memory.
+    threads : threads of matrix products, >= 1; where matrices are used, for other than fully connected networks.
+
+    References
+    ----------
+    Bellec, Kappel, Maass, Legenstein 2018, Deep Rewiring, ICLR, arXiv 1711.05136, algorithm 1 and section 4.
+    """
+
+    name = "deep-rewiring"
+    promise = "exact"
+
+    connectivity: float = PAPER_CONNECTIVITY
+    epochs: int = 10
+    batch_size: int = 10
+    learning_rate: float = 0.05
+    rate_decay: float = 1.0
+    alpha: float = 1e-4
+    noise_std: float = 5e-8
+    redraw_signs: bool = False
+    optimiser: Literal["sgd", "adam"] = "sgd"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.connectivity <= 1.0:
+            raise ValueError(f"connectivity must be above 0 and at most 1, found {self.connectivity}")
+        if self.epochs < 1 or self.batch_size < 1:
+            raise ValueError(f"epochs and batch_size must be >= 1, found {self.epochs} and {self.batch_size}")
+        if self.optimiser not in ("sgd", "adam") or self.threads < 1:
+            raise ValueError(f"optimiser must be sgd or adam and threads >= 1, found {self.optimiser}, {self.threads}")
+        for name in ("learning_rate", "rate_decay", "alpha", "noise_std"):
+            if not getattr(self, name) >= 0.0:
+                raise ValueError(f"{name} must be >= 0, found {getattr(self, name)}")
+
+    def new_run(self, setting: Setting) -> Method:
+        """See `Trainer.new_run`."""
+        if isinstance(setting.architecture, FullyConnected) and setting.device == "cpu":
+            from matchopt.network.methods.rewiring import ConnectionRun
+
+            return ConnectionRun(self, setting)
+        from matchopt.network.methods.rewiring_by_torch import TorchRun
+
+        return TorchRun(self, setting)
+
+    @property
+    def relative_noise(self) -> float:
+        """Standard deviation of the noise per step, divided by the learning rate."""
+        return self.noise_std / self.learning_rate if self.learning_rate else 0.0
+
+    def rate(self, done: float) -> float:
+        """Learning rate when this share of training is over."""
+        return self.learning_rate * self.rate_decay ** int(done * self.epochs)

@@ -1,0 +1,166 @@
+"""Gradual magnitude pruning, then a retrain of what is left: the best sparse trainer we know at 1 %."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from matchopt.network.training.budgets import matrix_budgets
+from matchopt.network.training.masked import MaskedModel
+from matchopt.network.training.method import Method, Phase, Setting, Step
+from matchopt.network.training.model import Shapes
+from matchopt.network.training.optimisers import Adam
+from matchopt.network.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class GradualPruning(Trainer):
+    """Remove the smallest weights step by step while training, then retrain the rest on the fixed mask.
+
+    With p running from 0 to 1 between the fractions `begin` and `end` of the pruning phase, the share of weights left
+    is d(p) = d + (1 - d) (1 - p)^3. Every `refresh` steps the weakest of those left are removed, for good.
+
+    Parameters
+    ----------
+    mode : among which weights the strongest are kept. "row" compares the weights of one unit, so that every unit of a
+        layer ends with the same fan-in; "layer" those of a layer; "global" those of the network.
+    fan_in : mode "row": connections of every unit, per layer.
+    connectivity : the other modes: share of weights left at the end, above 0, at most 1; mode "layer" shares them out
+        as `matrix_budgets` does.
+    prune_epochs, retrain_epochs : lengths of the two phases, >= 0.
+    batch_size, retrain_batch_size : images per step.
+    prune_rate, prune_rate_end : learning rate of Adam while pruning, falling linearly from the first to the second.
+    prune_decay : l2 penalty while pruning, >= 0. Adam moves every weight equally fast, however rarely its input is
+        active; without a penalty, weights of pixels that matter in a few images only grow large and survive. On MNIST
+        with fan-in 8, 8 and 30 the default is worth 0.8 points of validation accuracy.
+    retrain_rate : learning rate of a fresh Adam in the retrain, falling linearly to 0.
+    begin, end : see above, 0 <= begin < end <= 1.
+    refresh : steps between two removals, >= 1.
+    threads : threads of the matrix products, >= 1. A second one saves a fifth on idle cores, and costs several times
+        as much as it saves on busy ones.
+
+    References
+    ----------
+    Zhu and Gupta 2017, arXiv 1710.01878, section 3.
+    """
+
+    name = "gradual-pruning"
+    promise = "reported"
+
+    mode: Literal["global", "layer", "row"] = "row"
+    fan_in: tuple[int, ...] = (8, 8, 30)
+    connectivity: float = 0.01
+    prune_epochs: int = 12
+    retrain_epochs: int = 30
+    batch_size: int = 100
+    retrain_batch_size: int = 100
+    prune_rate: float = 2e-3
+    prune_rate_end: float = 1e-3
+    prune_decay: float = 1e-4
+    retrain_rate: float = 2e-3
+    begin: float = 0.15
+    end: float = 0.85
+    refresh: int = 100
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fan_in", tuple(self.fan_in))
+        if self.mode not in ("global", "layer", "row"):
+            raise ValueError(f"mode must be global, layer or row, found {self.mode!r}")
+        if not 0.0 < self.connectivity <= 1.0:
+            raise ValueError(f"connectivity must be above 0 and at most 1, found {self.connectivity}")
+        if not 0.0 <= self.begin < self.end <= 1.0:
+            raise ValueError(f"need 0 <= begin < end <= 1, found {self.begin} and {self.end}")
+        for name, least in (
+            ("prune_decay", 0),
+            ("prune_epochs", 1),
+            ("retrain_epochs", 0),
+            ("batch_size", 1),
+            ("retrain_batch_size", 1),
+            ("refresh", 1),
+            ("threads", 1),
+        ):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be >= {least}, found {getattr(self, name)}")
+
+    @classmethod
+    def for_demo(cls) -> "GradualPruning":
+        """Fan-in 8, 8 and 30 on LeNet-300-100 in a dozen processor seconds, about 97.2 % on validation images."""
+        return cls(prune_epochs=8, retrain_epochs=20)
+
+    def new_run(self, setting: Setting) -> "PruningRun":
+        """See `Trainer.new_run`."""
+        self._check_fan_in(setting.shapes)
+        return PruningRun(self, setting)
+
+    def _check_fan_in(self, shapes: Shapes) -> None:
+        if self.mode != "row":
+            return
+        if len(self.fan_in) != len(shapes):
+            raise ValueError(f"fan_in needs one number per layer, {len(shapes)}, found {self.fan_in}")
+        for layer, (wanted, (_, inputs)) in enumerate(zip(self.fan_in, shapes, strict=True)):
+            if not 1 <= wanted <= inputs:
+                raise ValueError(f"fan_in of layer {layer} must be in 1 .. {inputs}, found {wanted}")
+
+
+class PruningRun(Method):
+    """One run of gradual pruning."""
+
+    net: MaskedModel
+
+    def __init__(self, options: GradualPruning, setting: Setting) -> None:
+        self._options = options
+        self.net = setting.model(Adam(decay=options.prune_decay))
+        self.phases = (
+            Phase("prune", options.prune_epochs, options.batch_size),
+            Phase("retrain", options.retrain_epochs, options.retrain_batch_size),
+        )
+
+    def enter(self, phase: int) -> None:
+        """See `Method.enter`: the retrain has a fresh optimiser."""
+        if phase == 1:
+            self.net.optimise(Adam())
+
+    def step(self, at: Step) -> None:
+        """See `Method.step`."""
+        options = self._options
+        if at.phase == 1:
+            self.net.step(options.retrain_rate * (1.0 - at.done))
+            return
+        self.net.step(options.prune_rate - (options.prune_rate - options.prune_rate_end) * at.done)
+        if at.number % options.refresh == 0 or at.number == at.total:
+            self._remove_weakest(at.number / at.total)
+
+    def _remove_weakest(self, done: float) -> None:
+        """Shrink the mask to what is due when the share `done` of the phase is over."""
+        sizes = np.where(self.net.mask, np.abs(self.net.weights), np.float32(-1))
+        kept = [strongest(size, keep).ravel() for size, keep in self._groups(sizes, done)]
+        self.net.use(np.concatenate(kept), compact=True if done == 1.0 else None)
+
+    def _groups(
+        self, sizes: Float32[np.ndarray, " weights"], done: float
+    ) -> Iterator[tuple[Float32[np.ndarray, "rows inputs"], int]]:
+        """Magnitudes of the weights that compete with each other, a row each, and how many of every row are kept."""
+        options, shapes = self._options, self.net.shapes
+        excess = (1.0 - min(1.0, max(0.0, (done - options.begin) / (options.end - options.begin)))) ** 3
+        matrices = self.net.matrices(sizes)
+        if options.mode == "global":
+            final = options.connectivity * len(sizes)
+            yield sizes[None, :], round(final + (len(sizes) - final) * excess)
+        elif options.mode == "layer":
+            for size, final in zip(matrices, matrix_budgets(shapes, options.connectivity), strict=True):
+                yield size.reshape(1, -1), round(final + (size.size - final) * excess)
+        else:
+            for size, final in zip(matrices, options.fan_in, strict=True):
+                yield size, round(final + (size.shape[1] - final) * excess)
+
+
+def strongest(size: Float32[np.ndarray, "rows inputs"], keep: int) -> Bool[np.ndarray, "rows inputs"]:
+    """Which `keep` entries of every row are largest; exactly that many, equals at will but always the same."""
+    kept = np.ones(size.shape, bool)
+    if keep < size.shape[1]:
+        weakest = np.argpartition(size, size.shape[1] - keep - 1, axis=1)[:, : size.shape[1] - keep]
+        np.put_along_axis(kept, weakest, False, axis=1)
+    return kept

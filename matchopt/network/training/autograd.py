@@ -1,0 +1,127 @@
+"""Networks of any architecture in training on any device, by torch's automatic differentiation."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+from torch.nn import functional
+
+from matchopt.errors import InvalidOption
+from matchopt.instances.architecture import Architecture
+from matchopt.network import forward
+from matchopt.network.sparse_network import SparseNetwork
+from matchopt.network.training.model import Model, State, sparse_network, split
+
+IGNORED = -1  # label of a frame that does not count
+
+
+class TorchModel(Model):
+    """All weights of every matrix take part; parameters are views of one flat tensor.
+
+    Parameters
+    ----------
+    architecture : which network.
+    values : the parameters, weights matrix by matrix, then all biases.
+    device : where it trains.
+    rng : seeds what the architecture leaves to chance in training, such as dropout.
+    flat : the parameters as a tensor on every device; `values` shares its memory.
+    """
+
+    def __init__(
+        self, architecture: Architecture, values: Float32[np.ndarray, " p"], device: str, rng: np.random.Generator
+    ) -> None:
+        self.architecture, self.shapes, self.device = architecture, architecture.matrices, device
+        self.flat = torch.tensor(values, device=device)
+        self._slope = torch.zeros_like(self.flat)
+        on_cpu = self.flat.device.type == "cpu"
+        self.values = self.flat.numpy() if on_cpu else self.flat
+        self.gradient = self._slope.numpy() if on_cpu else self._slope
+        weights, biases = split(self.flat, self.shapes)
+        self._parameters = [part.detach().requires_grad_() for part in (*weights, *biases)]
+        slopes, bias_slopes = split(self._slope, self.shapes)
+        for parameter, slope in zip(self._parameters, (*slopes, *bias_slopes), strict=True):
+            parameter.grad = slope
+        self.buffers = forward.fresh_buffers(architecture, device)
+        self._rng, self._generator = rng, torch.Generator(device)
+        self._held: dict[int, tuple[Any, Tensor]] = {}
+
+    def loss(
+        self,
+        images: Float32[np.ndarray, "images values"],
+        labels: Int64[np.ndarray, " images *frames"],
+        batch: Int64[np.ndarray, " lanes"],
+    ) -> Any:
+        """See `Model.loss`."""
+        inputs, wanted = self._rows(images, batch), self._rows(labels, batch)
+        # A seed per batch: the state of torch's generators cannot be kept across devices and versions.
+        self._generator.manual_seed(int(self._rng.integers(2**62)))
+        self._slope.zero_()
+        weights, biases = self._parameters[: len(self.shapes)], self._parameters[len(self.shapes) :]
+        found = forward.logits(self.architecture, weights, biases, inputs, True, self._generator, self.buffers)
+        loss = functional.cross_entropy(found.flatten(0, -2), wanted.flatten(), ignore_index=IGNORED)
+        loss.backward()
+        found = loss.detach()
+        return found.item() if found.device.type == "cpu" else found
+
+    def logits(self, inputs: Float[np.ndarray, "samples values"]) -> Float32[np.ndarray, "samples *frames classes"]:
+        """The values before the softmax, as validation sees them: nothing is left to chance."""
+        weights, biases = self._parameters[: len(self.shapes)], self._parameters[len(self.shapes) :]
+        step = max(1, forward.CHUNK // self.architecture.activity)
+        found = []
+        with torch.no_grad():
+            for start in range(0, len(inputs), step):
+                chunk = torch.tensor(inputs[start : start + step], dtype=torch.float32, device=self.device)
+                found.append(forward.logits(self.architecture, weights, biases, chunk, buffers=self.buffers).cpu())
+        return torch.cat(found).numpy()
+
+    def classifier(self) -> "TorchModel":
+        """See `Model.classifier`: this model, on its device."""
+        return self
+
+    def network(self) -> SparseNetwork:
+        """See `Model.network`."""
+        n_weights = sum(m * n for m, n in self.shapes)
+        return sparse_network(
+            self.architecture, self.flat.cpu().numpy(), np.ones(n_weights, bool), self.state_of_buffers()
+        )
+
+    def state_of_buffers(self) -> dict[str, np.ndarray]:
+        """Running statistics, as arrays."""
+        return {name: tensor.cpu().numpy() for name, tensor in self.buffers.items()}
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """See `Model.counts`."""
+        return tuple(m * n for m, n in self.shapes)
+
+    def state(self) -> State:
+        """See `Model.state`."""
+        buffers = {f"buffers.{name}": array for name, array in self.state_of_buffers().items()}
+        return State({"values": self.flat.cpu().numpy(), **buffers})
+
+    def restore(self, state: State) -> None:
+        """See `Model.restore`."""
+        self.flat.copy_(torch.tensor(state.arrays["values"]))
+        for name, tensor in self.buffers.items():
+            tensor.copy_(torch.tensor(state.arrays[f"buffers.{name}"]))
+
+    def _rows(self, array: np.ndarray, batch: Int64[np.ndarray, " lanes"]) -> Tensor:
+        """Some rows on the device; read-only arrays, which data sets consist of, are carried over whole, and once."""
+        if self.flat.device.type == "cpu" or array.flags.writeable:
+            return torch.from_numpy(array[batch]).to(self.device)
+        if id(array) not in self._held:
+            if len(self._held) > 3:  # labels that change every epoch
+                self._held.clear()
+            self._held[id(array)] = (array, torch.tensor(array, device=self.device))
+        return self._held[id(array)][1][torch.from_numpy(batch).to(self.device)]
+
+
+def check_device(device: str) -> None:
+    """Raise InvalidOption unless torch can compute on `device`."""
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as cause:
+        reason = str(cause).strip().splitlines()[0]
+        raise InvalidOption(f"device {device!r} is not there ({reason}); use device cpu") from None

@@ -1,0 +1,266 @@
+"""A network in training of which some connections are in use: what most methods work on.
+
+Methods see all sites of all matrices as one flat vector, whatever runs below: full matrices, a compiled list of
+connections where few are in use, or torch on any device.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+
+from matchopt.instances.architecture import Architecture, FullyConnected
+from matchopt.network.accuracy import Classifier
+from matchopt.network.sparse_network import SparseNetwork
+from matchopt.network.training.model import Model, State, sparse_network
+from matchopt.network.training.optimisers import Optimiser, Rule
+from matchopt.network.training.tensors import Tensor
+
+if TYPE_CHECKING:
+    from matchopt.network.training.autograd import TorchModel
+    from matchopt.network.training.models import DenseModel
+
+LIST_BELOW = 0.15  # connectivity from which on a list of connections is faster than full matrices, measured
+
+
+class MaskedModel(Model):
+    """All sites of all matrices, a mask of those in use, and an optimiser.
+
+    After every step weights outside the mask are zero, whatever the optimiser remembers.
+
+    Parameters
+    ----------
+    architecture : which network.
+    values : the parameters to begin with, weights matrix by matrix, then all biases; all weights are in use.
+    rule : the optimiser.
+    device : where it trains.
+    rng : seeds what the architecture leaves to chance.
+    zeros_unused : whether a weight of exactly zero counts as not in use, though training may bring it back; for
+        methods without a mask of their own.
+    segments : where each matrix is in the flat vector of all weights.
+    n_weights : length of that vector.
+    mask : which weights are in use; read it, change it by `use`.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        values: Float32[np.ndarray, " p"],
+        rule: Rule,
+        device: str,
+        rng: np.random.Generator,
+        zeros_unused: bool = False,
+    ) -> None:
+        self.architecture, self.shapes, self.zeros_unused = architecture, architecture.matrices, zeros_unused
+        self._device, self._rng = device, rng
+        ends = np.cumsum([0, *(m * n for m, n in self.shapes)]).tolist()
+        self.segments = tuple(slice(a, b) for a, b in pairwise(ends))
+        self.n_weights = int(ends[-1])
+        self.mask: Bool[np.ndarray, " weights"] = np.ones(self.n_weights, bool)
+        self._full = self._full_model(values)
+        self._engine: Model = self._full
+        self._measure_mask()
+        self.optimise(rule)
+
+    # -- what methods read --
+
+    @property
+    def weights(self) -> Float32[np.ndarray, " weights"]:
+        """A copy of all weights, on the CPU, zero outside the mask."""
+        return self.parameters[: self.n_weights]
+
+    @property
+    def parameters(self) -> Float32[np.ndarray, " p"]:
+        """A copy of all weights and then all biases, on the CPU."""
+        return self._spread(_on_cpu(self._engine.values))
+
+    @property
+    def held(self) -> Tensor:
+        """The weights that the optimiser moves, to be read or changed in place, on the device; a flat tensor.
+
+        All sites, or only those in use: for what treats every weight alike, such as shrinking them.
+        """
+        values = self._engine.values
+        if isinstance(values, np.ndarray):
+            import torch
+
+            values = torch.from_numpy(values)
+        held: Tensor = values[: int(self._n_held())]
+        return held
+
+    def matrices(self, flat: Any) -> list[Any]:
+        """Views of a flat vector over all sites, one matrix per layer."""
+        return [flat[s].reshape(shape) for s, shape in zip(self.segments, self.shapes, strict=True)]
+
+    # -- what methods do --
+
+    def step(self, rate: float) -> None:
+        """Take one step of the optimiser on the last gradient, and put back to zero what is outside the mask."""
+        engine = self._engine
+        self._optimiser.step(engine.values, engine.gradient, rate)
+        if engine is self._full and not self._is_full:
+            engine.values[: self.n_weights] *= self._factor
+
+    def use(self, mask: Bool[np.ndarray, " weights"], compact: bool | None = None) -> None:
+        """Use exactly these weights from now on.
+
+        Those that were in use and stay keep their value and the optimiser's memory; new ones begin at zero, without
+        any memory.
+
+        Parameters
+        ----------
+        mask : over all sites, in the order of the flat vector.
+        compact : whether to go on with a list of connections, where that is possible; None: where it is faster.
+        """
+        stays = np.concatenate([self.mask & mask, np.ones(self._n_biases, bool)])
+        values, moments = self.parameters, self._spread(_on_cpu(self._optimiser.moments))
+        values[~stays] = 0.0
+        moments[:, ~stays] = 0.0
+        self.mask = mask.copy()
+        self._measure_mask()
+        possible = isinstance(self.architecture, FullyConnected) and self._device == "cpu"
+        wanted = np.count_nonzero(mask) < LIST_BELOW * self.n_weights if compact is None else compact
+        self._go_on(values, moments, bool(possible and wanted))
+
+    def load(self, parameters: Float32[np.ndarray, " p"]) -> None:
+        """Replace all weights in use, and all biases, by those of a vector such as `parameters` gave."""
+        self._put(np.concatenate([parameters[: self.n_weights] * self.mask, parameters[self.n_weights :]]))
+
+    def optimise(self, rule: Rule) -> None:
+        """Begin anew with this optimiser, without memory."""
+        self._optimiser = Optimiser(rule, self._engine.values)
+
+    def gradient_everywhere(
+        self,
+        images: Float32[np.ndarray, "images values"],
+        labels: Int64[np.ndarray, " images *frames"],
+        batch: Int64[np.ndarray, " lanes"],
+    ) -> Float32[np.ndarray, " weights"]:
+        """Derivative of a batch's loss with respect to all weights, those outside the mask (at zero) included."""
+        self._full.values[:] = _like(self.parameters, self._full.values)
+        before = _on_cpu(self._full.gradient).copy()
+        self._full.loss(images, labels, batch)
+        found = _on_cpu(self._full.gradient)[: self.n_weights].copy()
+        self._full.gradient[:] = _like(before, self._full.gradient)
+        return found
+
+    # -- see Model --
+
+    @property
+    def values(self) -> Any:
+        """See `Model.values`; only the weights in use where they are kept as a list."""
+        return self._engine.values
+
+    @property
+    def gradient(self) -> Any:
+        """See `Model.gradient`; in the order of `values`."""
+        return self._engine.gradient
+
+    def loss(
+        self,
+        images: Float32[np.ndarray, "images values"],
+        labels: Int64[np.ndarray, " images *frames"],
+        batch: Int64[np.ndarray, " lanes"],
+    ) -> Any:
+        """See `Model.loss`."""
+        return self._engine.loss(images, labels, batch)
+
+    def network(self) -> SparseNetwork:
+        """See `Model.network`."""
+        parameters = self.parameters
+        mask = self.mask & (parameters[: self.n_weights] != 0) if self.zeros_unused else self.mask
+        buffers = self._full.state_of_buffers() if hasattr(self._full, "state_of_buffers") else None
+        return sparse_network(self.architecture, parameters, mask, buffers)
+
+    def classifier(self) -> Classifier:
+        """See `Model.classifier`."""
+        return self.network() if isinstance(self.architecture, FullyConnected) else self._engine.classifier()
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """See `Model.counts`."""
+        if not self.zeros_unused or self._engine is not self._full:
+            return self._counts
+        held = self.held
+        return tuple(int(held[s].count_nonzero()) for s in self.segments)
+
+    def state(self) -> State:
+        """See `Model.state`."""
+        moments = _on_cpu(self._optimiser.moments)
+        inner = {f"full.{name}": array for name, array in self._full.state().arrays.items() if name != "values"}
+        arrays = {"mask": self.mask, "parameters": self.parameters, "moments": self._spread(moments), **inner}
+        facts = {"optimiser": self._optimiser.facts(), "zeros_unused": self.zeros_unused}
+        return State(arrays, {**facts, "listed": self._engine is not self._full})
+
+    def restore(self, state: State) -> None:
+        """See `Model.restore`."""
+        arrays, facts = state.arrays, state.facts
+        inner = {name[5:]: array for name, array in arrays.items() if name.startswith("full.")}
+        self.mask, self.zeros_unused = np.array(arrays["mask"]), bool(facts["zeros_unused"])
+        self._measure_mask()
+        self._full.restore(State({**inner, "values": arrays["parameters"]}))
+        self._optimiser = Optimiser.from_facts(facts["optimiser"], self._full.values)
+        self._go_on(np.array(arrays["parameters"]), np.array(arrays["moments"]), bool(facts["listed"]))
+
+    # -- below --
+
+    @property
+    def _n_biases(self) -> int:
+        return sum(rows for rows, _ in self.shapes)
+
+    def _n_held(self) -> int:
+        return len(self._engine.values) - self._n_biases
+
+    def _full_model(self, values: Float32[np.ndarray, " p"]) -> "DenseModel | TorchModel":
+        if isinstance(self.architecture, FullyConnected) and self._device == "cpu":
+            from matchopt.network.training.models import DenseModel
+
+            return DenseModel(self.architecture.widths, values)
+        from matchopt.network.training.autograd import TorchModel
+
+        return TorchModel(self.architecture, values, self._device, self._rng)
+
+    def _measure_mask(self) -> None:
+        self._counts = tuple(int(np.count_nonzero(self.mask[s])) for s in self.segments)
+        self._is_full = bool(self.mask.all())
+        # float, as masking is then one vector operation
+        self._factor = _like(self.mask.astype(np.float32), self._full.values)
+
+    def _spread(self, held: np.ndarray) -> np.ndarray:
+        """Values of the parameters that the engine holds as those of all parameters, zero elsewhere; a copy."""
+        if self._engine is self._full:
+            return held.copy()
+        full = np.zeros((*held.shape[:-1], self.n_weights + self._n_biases), np.float32)
+        full[..., self._held_at] = held
+        return full
+
+    def _go_on(self, values: np.ndarray, moments: np.ndarray, listed: bool) -> None:
+        """Continue with these parameters and moments of all sites."""
+        self._engine = self._full
+        if listed:
+            from matchopt.network.training.models import ConnectionModel
+
+            assert isinstance(self.architecture, FullyConnected)
+            sites: Sequence[np.ndarray] = [np.flatnonzero(self.mask[s]) for s in self.segments]
+            kept = np.flatnonzero(np.concatenate([self.mask, np.ones(self._n_biases, bool)]))
+            self._engine = ConnectionModel(self.architecture.widths, sites, values[kept])
+            self._held_at, moments = kept, moments[:, kept]
+        else:
+            self._put(values)
+        self._optimiser.moments = _like(np.ascontiguousarray(moments), self._full.values)
+
+    def _put(self, parameters: Float32[np.ndarray, " p"]) -> None:
+        chosen = parameters if self._engine is self._full else parameters[self._held_at]
+        self._engine.values[:] = _like(chosen, self._engine.values)
+
+
+def _on_cpu(values: Any) -> np.ndarray:
+    found: np.ndarray = values if isinstance(values, np.ndarray) else values.cpu().numpy()
+    return found
+
+
+def _like(array: np.ndarray, values: Any) -> Any:
+    """The array where `values` are: numpy, or a tensor on their device."""
+    return array if isinstance(values, np.ndarray) else values.new_tensor(array)

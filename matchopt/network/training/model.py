@@ -1,0 +1,109 @@
+"""The contract of a network in training: one flat vector of parameters, its gradient, and the loss of a batch."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from matchopt.instances.architecture import Architecture, FullyConnected
+from matchopt.instances.base import Json
+from matchopt.network.accuracy import Classifier
+from matchopt.network.sparse_network import SparseNetwork
+
+Shapes = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that changes in training, between two epochs: arrays, and facts that JSON can hold."""
+
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+
+class Model(ABC):
+    """A network in training.
+
+    Parameters
+    ----------
+    architecture : which network it is.
+    shapes : rows and columns of every weight matrix.
+    values : the parameters, weights matrix by matrix and then all biases; changed in place by training. A numpy array
+        in single precision on a CPU, a torch tensor on other devices.
+    gradient : derivative of the last batch's loss, alike.
+    """
+
+    architecture: Architecture
+    shapes: Shapes
+    values: Any
+    gradient: Any
+
+    @abstractmethod
+    def loss(
+        self,
+        images: Float32[np.ndarray, "images values"],
+        labels: Int64[np.ndarray, " images *frames"],
+        batch: Int64[np.ndarray, " lanes"],
+    ) -> Any:
+        """Mean cross-entropy of the samples numbered in `batch`, a number; fills `gradient`."""
+
+    @abstractmethod
+    def network(self) -> SparseNetwork:
+        """What has been trained so far, without a record."""
+
+    @property
+    @abstractmethod
+    def counts(self) -> tuple[int, ...]:
+        """Number of connections in use, per matrix."""
+
+    @abstractmethod
+    def state(self) -> State:
+        """All that `restore` needs; may share memory with the model."""
+
+    @abstractmethod
+    def restore(self, state: State) -> None:
+        """Go back to `state`, which a model made in the same way gave."""
+
+    def classifier(self) -> Classifier:
+        """What validation measures: the network, or a quicker way to the same logits."""
+        return self.network()
+
+
+def split(flat: Any, shapes: Shapes) -> tuple[list[Any], list[Any]]:
+    """Views of a flat parameter vector, numpy or torch: weight matrices, and the biases of each."""
+    ends = np.cumsum([0, *(m * n for m, n in shapes), *(m for m, _ in shapes)]).tolist()
+    parts = [flat[a:b] for a, b in pairwise(ends)]
+    matrices = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=False)]
+    return matrices, parts[len(shapes) :]
+
+
+def as_architecture(found: Architecture | Sequence[int]) -> Architecture:
+    """An architecture as it is; widths as a fully connected one."""
+    return found if isinstance(found, Architecture) else FullyConnected(tuple(found))
+
+
+def sparse_network(
+    architecture: Architecture,
+    values: Float32[np.ndarray, " p"],
+    mask: np.ndarray,
+    buffers: Mapping[str, np.ndarray] | None = None,
+) -> SparseNetwork:
+    """The network of a flat parameter vector and a flat mask of its weights."""
+    weights, biases = split(values, architecture.matrices)
+    masks, _ = split(np.concatenate([mask, np.zeros(len(values) - len(mask), bool)]), architecture.matrices)
+    return SparseNetwork.from_arrays(weights, biases, masks, architecture=architecture, buffers=buffers or {})
+
+
+def he_normal(shapes: Shapes, rng: np.random.Generator) -> Float32[np.ndarray, " p"]:
+    """Weights N(0, 2 / inputs) and zero biases, as one flat vector.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun 2015, arXiv 1502.01852, section 2.2.
+    """
+    drawn = [rng.standard_normal((m, n), np.float32) * np.float32((2.0 / n) ** 0.5) for m, n in shapes]
+    return np.concatenate([*(w.ravel() for w in drawn), np.zeros(sum(m for m, _ in shapes), np.float32)])

@@ -1,0 +1,76 @@
+"""The base of training methods that are run by the one loop."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, is_dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from matchopt.errors import InvalidOption, MissingExtra
+from matchopt.instances.architecture import Architecture
+from matchopt.instances.base import Json
+from matchopt.network.data import ImageData
+from matchopt.network.sparse_network import TrainingRecord
+from matchopt.network.training.loop import TrainingLoop
+from matchopt.network.training.method import Method, Setting, check_fit
+from matchopt.network.training.model import as_architecture
+from matchopt.network.training.records import Conduct, Progress, TrainedResult
+from matchopt.network.training.streams import Streams
+from matchopt.trainer import TrainerContract
+
+
+class Trainer(TrainerContract):
+    """A training method; a frozen dataclass whose fields are its options.
+
+    A subclass names itself, says what it promises about connectivity, and makes a `Method`, which holds all that
+    changes in one run. Batches, records, validation, early stopping and checkpoints are the loop's.
+    """
+
+    threads = 1  # of matrix products on a CPU; a method may make it an option
+
+    @abstractmethod
+    def new_run(self, setting: Setting) -> Method:
+        """Start a run.
+
+        Raises
+        ------
+        ValueError
+            when the options do not fit the architecture or the data.
+        """
+
+    def train(
+        self,
+        data: ImageData,
+        architecture: Architecture | Sequence[int],
+        seed: int,
+        progress: Progress | None = None,
+        checkpoint: Path | None = None,
+        device: str = "cpu",
+        conduct: Conduct | None = None,
+    ) -> TrainedResult:
+        """See `TrainerContract.train`."""
+        for module in self.needs:
+            if find_spec(module.partition(".")[0]) is None:
+                raise MissingExtra(f"trainer {self.name}", module, self.extra)
+        from matchopt.network.training.autograd import check_device
+        from matchopt.network.training.models import steady_arithmetic
+
+        check_device(device)
+        if seed < 0:
+            raise InvalidOption(f"seed must be >= 0, found {seed}")
+        wanted, chosen = as_architecture(architecture), conduct or Conduct()
+        check_fit(data, wanted)
+        streams = Streams.of(seed)
+        with steady_arithmetic(self.threads):
+            method = self.new_run(Setting(data, wanted, device, streams.start, streams.chance, streams.noise))
+            loop = TrainingLoop(data, method, self.record(seed, chosen), streams, progress, chosen)
+            if checkpoint is not None:
+                loop.keep_at(checkpoint, wanted)
+            return loop.run()
+
+    def record(self, seed: int, conduct: Conduct | None = None) -> TrainingRecord:
+        """The method, its options and the seed, as they go into the network's record."""
+        config: dict[str, Json] = asdict(self) if is_dataclass(self) else {}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in config.items()}
+        more = (conduct or Conduct()).facts()
+        return TrainingRecord(self.name, plain | ({"conduct": more} if more else {}), seed)
