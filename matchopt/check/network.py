@@ -96,7 +96,8 @@ class PlainLayer:
         for i in set(range(len(self.rows))) - set(full):
             row = self.rows[i]
             found[i] = np.array(list(row.values())) @ activity[list(row)] if row else 0.0
-        return found + self.biases[:, None]
+        found += self.biases[:, None]
+        return found
 
 
 def run(network: list[PlainLayer], inputs: Float[np.ndarray, "inputs samples"]) -> Iterator[tuple[Any, Any]]:

@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Int
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances import generators
@@ -13,13 +12,17 @@ from matchopt.instances.base import Provenance
 from matchopt.instances.hardware import Hardware
 from matchopt.instances.layer import LayerInstance
 from matchopt.instances.network import NetworkInstance
-from matchopt.instances.objective import Objective, OutputError, TaskLoss, WeightError
 from matchopt.instances.rules import Rules
 from matchopt.instances.target import Target
-from matchopt.network.sparse_network import SparseNetwork, received_by
-
-Biases = Literal["free", "hardware"]
-POSITIONS = 20_000  # rows of patches or frames per layer that second moments are measured on; bounds memory
+from matchopt.network.objectives import (
+    Biases,
+    LayerObjective,
+    NetworkObjective,
+    Samples,
+    layer_objectives,
+    network_objective,
+)
+from matchopt.network.sparse_network import SparseNetwork
 
 
 def export_network(
@@ -27,11 +30,14 @@ def export_network(
     hardware: Sequence[Hardware],
     *,
     rules: Rules | Sequence[Rules] | None = None,
-    objective: Literal["weight-error", "output-error"] = "weight-error",
+    objective: NetworkObjective = "weight-error",
+    layer_objective: LayerObjective | None = None,
     biases: Biases = "free",
-    sample_inputs: Float[np.ndarray, "samples inputs"] | None = None,
+    sample_inputs: Samples | None = None,
+    sample_labels: Int[np.ndarray, " samples"] | None = None,
+    sample_scale: float = 1.0,
+    centred: bool = False,
     embed_samples: bool = False,
-    task_loss: TaskLoss | None = None,
     tunable: int | None = None,
     provenance: Provenance | None = None,
 ) -> NetworkInstance:
@@ -42,19 +48,30 @@ def export_network(
     network : the trained network; its record names the data set.
     hardware : one chip layer per network layer.
     rules : what a mapping may do, for all layers or one per layer; None for the defaults.
-    objective : "output-error" weighs errors by the second moments E[x x^T] of every layer's inputs, measured on
-        `sample_inputs` run through the network.
-    biases : "free" keeps them digital and exact; "hardware" appends a constant input 1 to every layer, whose weights,
-        the biases, are mapped like all others (one more cell per neuron is needed for the same freedom).
-    sample_inputs : inputs of the network, without labels; needed for "output-error".
-    embed_samples : whether `sample_inputs` go into the instance, so that others can judge outputs without the data set.
-    task_loss, tunable : see `NetworkInstance`.
+    objective : "weight-error" and "output-error" are minimised layer by layer and add up; "output-error" weighs
+        errors by the second moments E[x x^T] of every layer's inputs, measured on the samples run through the network.
+        "functional-error" and "task-loss" judge the network as a whole and embed the samples.
+    layer_objective : what the layers minimise, for solvers that take them one by one, under an objective of the whole
+        network; None for "weight-error".
+    biases : "free" keeps them digital and exact; "adjustable" too, but a mapping may set them to other values;
+        "hardware" appends a constant input 1 to every layer, whose weights, the biases, are mapped like all others
+        (one more cell per neuron is needed for the same freedom).
+    sample_inputs : inputs of the network; needed for all but "weight-error". Embedded as they are: give images as
+        bytes (uint8) and their factor as `sample_scale` to keep the instance small.
+    sample_labels : class of each sample; needed for "task-loss" only.
+    sample_scale : the network receives `sample_inputs * sample_scale`.
+    centred : take covariances in place of second moments in "output-error": what is left of the error once digital
+        biases are recalibrated.
+    embed_samples : whether the samples, scaled, also go into the instance as `samples`, so that others can judge
+        outputs without the data set.
+    tunable : see `NetworkInstance`.
     provenance : where the instance comes from.
 
     Raises
     ------
     InvalidInstance
-        when numbers of layers differ, the hardware is too small, or samples are missing.
+        when numbers of layers differ, the hardware is too small, samples or labels are missing, or options do not go
+        together.
     """
     layers = network.layers
     chosen = [rules or Rules()] * len(layers) if rules is None or isinstance(rules, Rules) else list(rules)
@@ -62,16 +79,21 @@ def export_network(
         if len(given) != len(layers):
             raise InvalidInstance(f"{name}: one per layer is needed, {len(layers)}, found {len(given)}")
     targets = layer_targets(network, biases)
-    objectives = _objectives(network, objective, biases, sample_inputs)
+    whole = network_objective(objective, sample_inputs, sample_labels, sample_scale)
+    of_layers = layer_objective or ("weight-error" if whole is not None else objective)
+    if whole is None and of_layers != objective:
+        raise InvalidInstance(f"layer_objective: layers that add up minimise the objective, {objective}")
+    objectives = layer_objectives(network, of_layers, biases, sample_inputs, sample_scale, centred)  # type: ignore[arg-type]
     if embed_samples and sample_inputs is None:
         raise InvalidInstance("sample_inputs: needed to embed samples, found none")
     return NetworkInstance(
         tuple(LayerInstance(*parts) for parts in zip(targets, hardware, chosen, objectives, strict=True)),
-        biases=tuple(layer.biases.astype(np.float64) for layer in layers) if biases == "free" else None,
+        biases=tuple(layer.biases.astype(np.float64) for layer in layers) if biases != "hardware" else None,
         tunable=tunable,
-        objective=task_loss,
+        objective=whole,
         data=network.record.data,
-        samples=np.asarray(sample_inputs, np.float64) if embed_samples else None,
+        samples=np.asarray(sample_inputs, np.float64) * sample_scale if embed_samples else None,
+        adjustable=biases == "adjustable",
         provenance=provenance or Provenance(),
         architecture=network.architecture,
         buffers=network.buffers,
@@ -88,22 +110,6 @@ def layer_targets(network: SparseNetwork, biases: Biases = "free") -> tuple[Targ
             mask = np.column_stack([mask, np.ones(len(mask), bool)])
         targets.append(Target.from_dense(weights, mask))
     return tuple(targets)
-
-
-def layer_inputs(
-    network: SparseNetwork, inputs: Float[np.ndarray, "samples inputs"]
-) -> tuple[Float[np.ndarray, "_ _"], ...]:
-    """What every layer of the network receives when the network receives `inputs`.
-
-    One row per sample; in convolutional and recurrent networks one per sample and position (image patches, frames), of
-    which at most `POSITIONS` are drawn, always the same.
-    """
-    if not network.fully_connected:
-        return received_by(network, inputs, POSITIONS)
-    received = [np.asarray(inputs, np.float64)]
-    for layer in network.layers[:-1]:
-        received.append(np.maximum(received[-1] @ layer.weights.T.astype(np.float64) + layer.biases, 0.0))
-    return tuple(received)
 
 
 def draw_hardware(
@@ -168,28 +174,6 @@ def draw_hardware(
             )
         )
     return tuple(drawn)
-
-
-def _objectives(
-    network: SparseNetwork,
-    objective: str,
-    biases: Biases,
-    sample_inputs: Float[np.ndarray, "samples inputs"] | None,
-) -> list[Objective]:
-    if objective == WeightError.name:
-        return [WeightError()] * len(network.layers)
-    if objective != OutputError.name:
-        raise InvalidInstance(f"objective must be weight-error or output-error, found {objective!r}")
-    if sample_inputs is None or len(sample_inputs) == 0:
-        raise InvalidInstance("sample_inputs: output-error needs at least one sample, found none")
-    if sample_inputs.shape[1] != network.widths[0]:
-        raise InvalidInstance(f"sample_inputs must have {network.widths[0]} columns, found {sample_inputs.shape[1]}")
-    moments = []
-    for received in layer_inputs(network, sample_inputs):
-        inputs = np.column_stack([received, np.ones(len(received))]) if biases == "hardware" else received
-        product = inputs.T @ inputs / len(inputs)
-        moments.append(OutputError((product + product.T) / 2))
-    return list(moments)
 
 
 def _ceil(size: float) -> int:

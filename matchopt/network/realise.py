@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from matchopt.errors import InvalidSolution
-from matchopt.instances.architecture import Architecture
+from matchopt.instances.architecture import Architecture, FullyConnected
 from matchopt.instances.network import NetworkInstance, NetworkMapping
 from matchopt.network.sparse_network import run_forward
 
@@ -37,7 +37,7 @@ class RealisedNetwork:
         MissingExtra
             when the layers are not fully connected and torch is not installed.
         """
-        if self.architecture is not None:
+        if not isinstance(self.architecture, FullyConnected | None):
             return run_forward(self.architecture, self.weights, self.biases, inputs, self.buffers)
         hidden = inputs.astype(self.weights[0].dtype)
         for number, (matrix, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
@@ -48,26 +48,34 @@ class RealisedNetwork:
 
 
 def realise(instance: NetworkInstance, mapping: NetworkMapping) -> RealisedNetwork:
-    """The network that `mapping` makes of the hardware of `instance`; read noise is left out.
+    """The network that `mapping` makes of the hardware of `instance`, with its biases and tuned values; no read noise.
 
     Raises
     ------
     InvalidSolution
-        when the mapping has another number of layers. Feasibility is asked of `matchopt.check`.
+        when the mapping has another number of layers, or digital biases where those of the instance are hardware.
+        Feasibility is asked of `matchopt.check`.
     """
     if len(mapping.layers) != len(instance.layers):
         raise InvalidSolution(f"layers: the instance has {len(instance.layers)}, the mapping {len(mapping.layers)}")
+    if mapping.biases is not None and instance.biases is None:
+        raise InvalidSolution("biases: the mapping has digital biases, those of the instance are hardware weights")
     pairs = zip(instance.layers, mapping.layers, strict=True)
-    return _network(instance, [layer.realised(part) for layer, part in pairs])
+    biases = instance.biases if mapping.biases is None else mapping.biases
+    return _network(instance, [layer.realised(part) for layer, part in pairs], biases)
 
 
 def unmapped(instance: NetworkInstance) -> RealisedNetwork:
     """The network with its target weights, as if the hardware were perfect."""
-    return _network(instance, [layer.target.dense() for layer in instance.layers])
+    return _network(instance, [layer.target.dense() for layer in instance.layers], instance.biases)
 
 
-def _network(instance: NetworkInstance, full: list[Float[np.ndarray, "_ _"]]) -> RealisedNetwork:
+def _network(
+    instance: NetworkInstance,
+    full: list[Float[np.ndarray, "_ _"]],
+    biases: tuple[Float[np.ndarray, " _"], ...] | None,
+) -> RealisedNetwork:
     run = (instance.architecture, instance.buffers)
-    if instance.biases is not None:
-        return RealisedNetwork(tuple(full), instance.biases, *run)
+    if biases is not None:
+        return RealisedNetwork(tuple(full), biases, *run)
     return RealisedNetwork(tuple(w[:, :-1] for w in full), tuple(w[:, -1] for w in full), *run)

@@ -3,12 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matchopt.check import check
 from matchopt.errors import InvalidInstance, InvalidSolution, UnknownName
 from matchopt.instances.layer import LayerMapping
 from matchopt.instances.network import NetworkMapping
-from matchopt.instances.objective import OutputError
+from matchopt.instances.objective import FunctionalError, OutputError, TaskLoss, WeightError
 from matchopt.instances.rules import Rules
 from matchopt.network.export import draw_hardware, export_network, layer_targets
+from matchopt.network.objectives import compact_images
 from matchopt.network.realise import realise, unmapped
 
 from .networks import RECORD, random_network
@@ -81,6 +83,81 @@ def test_output_error_is_the_measured_error_of_the_outputs(biases):
     np.testing.assert_allclose(moments.second_moments[:7, :7], hidden.T @ hidden / 40, rtol=1e-5, atol=1e-7)
 
 
+PIXELS = np.random.default_rng(9).integers(0, 256, (40, 6), dtype=np.uint8)
+
+
+def test_objectives_of_the_network_embed_their_samples_as_they_are():
+    """Bytes stay bytes; the layers minimise the weight error unless told; labels go with the task loss."""
+    network, labels = random_network(), np.zeros(40, int)
+    given = {"sample_inputs": PIXELS, "sample_scale": 1 / 255}
+    functional = export_network(network, CHIP, objective="functional-error", **given)
+    assert isinstance(functional.objective, FunctionalError)
+    assert functional.objective.inputs.dtype == np.uint8 and functional.objective.scale == 1 / 255
+    assert all(isinstance(layer.objective, WeightError) for layer in functional.layers)
+    task = export_network(
+        network, CHIP, objective="task-loss", layer_objective="output-error", sample_labels=labels, **given
+    )
+    assert isinstance(task.objective, TaskLoss) and np.array_equal(task.objective.labels, labels)
+    plain = export_network(network, CHIP, objective="output-error", sample_inputs=PIXELS / 255)
+    assert plain.objective is None
+    for one, other in zip(task.layers, plain.layers, strict=True):
+        np.testing.assert_allclose(one.objective.second_moments, other.objective.second_moments, rtol=1e-12)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32))
+def test_the_centred_output_error_is_what_adjusted_biases_leave(seed):
+    """In the first layer: the mean squared error of the signals once each bias has taken up its row's mean error."""
+    network = random_network((6, 7, 4), seed=seed)
+    chip = draw_hardware(network, "gaussian", 1.0, 1.0, seed)
+    options = {"objective": "output-error", "sample_inputs": INPUTS + 5.0, "biases": "adjustable"}
+    instance = export_network(network, chip, centred=True, **options)
+    layer, part = instance.layers[0], in_order(instance).layers[0]
+    error = (INPUTS + 5.0) @ (layer.target.dense() - layer.realised(part)).T
+    assert layer.value(part) == pytest.approx(((error - error.mean(axis=0)) ** 2).sum(axis=1).mean(), rel=1e-8)
+    whole = export_network(network, chip, **options).layers[0]
+    assert whole.value(part) == pytest.approx((error**2).sum(axis=1).mean())
+
+
+def test_adjusted_biases_and_tuned_values_are_realised():
+    """The realised network has the mapping's biases and tuned values, and agrees with the instance's forward pass."""
+    network = random_network((6, 7, 4))
+    instance = export_network(network, CHIP_7, biases="adjustable", rules=Rules(tunable=2))
+    assert instance.adjustable and instance.biases is not None
+    plain = in_order(instance)
+    cells = [
+        np.arange(layer.target.n_connections) - layer.target.indptr[layer.target.row_of] for layer in instance.layers
+    ]
+    cells[0][[0, 3]] = -1
+    first = LayerMapping.from_cells(
+        instance.layers[0].target, np.arange(7), cells[0], None, np.array([0, 3]), np.array([9.0, -8.0])
+    )
+    mapping = NetworkMapping((first, plain.layers[1]), (instance.biases[0] + 1.0, instance.biases[1]))
+    assert check(instance, mapping).feasible
+    found = realise(instance, mapping)
+    assert np.array_equal(found.biases[0], instance.biases[0] + 1.0)
+    target = instance.layers[0].target
+    assert [found.weights[0][target.row_of[e], target.indices[e]] for e in (0, 3)] == [9.0, -8.0]
+    wanted = instance.logits(found.weights, INPUTS, mapping.biases)
+    np.testing.assert_allclose(found.logits(INPUTS), wanted, rtol=1e-12)
+    assert not np.allclose(found.logits(INPUTS), realise(instance, plain).logits(INPUTS))
+    hardware = export_network(
+        network, draw_hardware(network, "gaussian", 2.0, 1.0, 0, biases="hardware"), biases="hardware"
+    )
+    with pytest.raises(InvalidSolution, match="those of the instance are hardware weights"):
+        realise(hardware, NetworkMapping(in_order(hardware).layers, mapping.biases))
+
+
+def test_images_become_bytes_where_that_loses_nothing():
+    """n/255 in single precision are bytes with a factor; anything else stays."""
+    images = PIXELS.astype(np.float32) / np.float32(255)
+    kept, scale = compact_images(images)
+    assert np.array_equal(kept, PIXELS) and kept.dtype == np.uint8 and scale == 1 / 255
+    for other in (images * np.float32(0.7), images * 2, -images):
+        kept, scale = compact_images(other)
+        assert kept is other and scale == 1.0
+
+
 @pytest.mark.parametrize(
     ("ratio", "cells"), [(0.5, [2, 2]), (1.0, [4, 4]), (1.25, [5, 5]), (1.1, [5, 5]), (4.0, [16, 16])]
 )
@@ -131,6 +208,8 @@ def test_samples_and_rules_go_into_the_instance():
 
 
 CHIP = draw_hardware(random_network(), "gaussian", 1.0, 1.0, 0)
+CHIP_7 = draw_hardware(random_network((6, 7, 4)), "gaussian", 1.0, 1.0, 0)
+CENTRED = {"centred": True, "sample_inputs": INPUTS}
 
 
 @pytest.mark.parametrize(
@@ -142,6 +221,12 @@ CHIP = draw_hardware(random_network(), "gaussian", 1.0, 1.0, 0)
         ({"objective": "output-error"}, "needs at least one sample"),
         ({"objective": "output-error", "sample_inputs": np.ones((2, 5))}, "must have 6 columns, found 5"),
         ({"embed_samples": True}, "needed to embed samples"),
+        ({"objective": "functional-error"}, "functional-error needs at least one sample"),
+        ({"objective": "task-loss", "sample_inputs": INPUTS}, "task-loss needs the class of every sample"),
+        ({"objective": "functional-error", "sample_inputs": INPUTS[:, :5]}, "must have 6 columns, found 5"),
+        ({"layer_objective": "output-error", "sample_inputs": INPUTS}, "layers that add up minimise the objective"),
+        (CENTRED, "centred: belongs to output-error with digital biases, found weight-error"),
+        (CENTRED | {"objective": "output-error", "biases": "hardware"}, "found hardware biases"),
     ],
 )
 def test_export_that_does_not_fit_is_refused(options, message):
