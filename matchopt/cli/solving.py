@@ -59,6 +59,11 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the solver.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Most threads of the solver.")
+@click.option(
+    "--surrogate",
+    is_flag=True,
+    help="Give a solver that refuses the instance a plainer form of it, as stages always get.",
+)
 @click.option("--start", type=FILE, help="File with a solution to begin from.")
 @click.option(
     "--output", type=OutputFile(), help="Write the solution here; the ending .json or .csv gives a wiring table."
@@ -79,6 +84,7 @@ def solve(
     iterations: int | None,
     seed: int,
     threads: int,
+    surrogate: bool,
     start: Path | None,
     output: Path | None,
     form: str | None,
@@ -117,6 +123,7 @@ def solve(
                 on_incumbent=lambda best: bar.update(best.seconds, f"best {best.objective:.6g}"),
                 keep_on_interrupt=True,
                 stage_limits=dict(stage_limits),
+                surrogate=surrogate,
             )
         if output is not None and done.solution is not None:
             _write(done, instance, output)
@@ -150,6 +157,7 @@ def _show(done: "Run", output: Path | None) -> None:
         "gap": "-" if done.gap is None else f"{share(done.gap, 4)} %",
         "seconds": f"{done.seconds:.2f}",
         "message": done.message,
+        "surrogate": done.surrogate,
         "written": "" if output is None or done.solution is None else str(output),
     }
     for name, text in lines.items():

@@ -31,6 +31,7 @@ def solve(
     certify: bool = True,
     keep_on_interrupt: bool = False,
     stage_limits: Mapping[str, Number] | None = None,
+    surrogate: bool = False,
 ) -> Run:
     """Solve an instance by one solver in a worker process, and check and record what came of it.
 
@@ -61,6 +62,7 @@ def solve(
     keep_on_interrupt : whether Ctrl-C gives a Run with the best incumbent; otherwise KeyboardInterrupt is raised once
         the worker is gone.
     stage_limits : seconds of single stages of a pipeline, by name or place, instead of their share.
+    surrogate : whether a single solver, too, is given the surrogate of an instance that it refuses.
 
     Raises
     ------
@@ -82,6 +84,7 @@ def solve(
         plugin_files=tuple(Path(file) for file in plugin_files),
         certify=certify,
         stage_limits=stage_limits or {},
+        surrogate=surrogate,
     )
     return perform_stages(task, on_incumbent=on_incumbent, keep_on_interrupt=keep_on_interrupt)
 

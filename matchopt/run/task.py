@@ -157,6 +157,7 @@ def identity(task: Task) -> dict[str, Any]:
     facts |= {"solver": reference.name, "options": dict(reference.options), "certify": task.certify}
     facts |= {"distribution": reference.distribution, "version": reference.version}
     start = None if task.start is None else task.start.digest
+    facts["surrogate"] = task.surrogate or len(task.stages) > 1
     return facts | {"stage_limits": list(stage_limits(task)), "start": start}
 
 
