@@ -1,12 +1,20 @@
 """The size of an instance in words."""
 
-from matchopt.instances import AssignmentInstance, Instance, LayerInstance, NetworkInstance, ProgramInstance
+from matchopt.instances import (
+    AssignmentInstance,
+    FunctionalError,
+    Instance,
+    LayerInstance,
+    NetworkInstance,
+    ProgramInstance,
+    TaskLoss,
+)
 
 
 def size_of(instance: Instance) -> str:
     """The size of an instance, such as "300 rows on 300 neurons with 10 cells, 2400 connections"."""
     if isinstance(instance, NetworkInstance):
-        return "; ".join(size_of(layer) for layer in instance.layers)
+        return "; ".join([*(size_of(layer) for layer in instance.layers), *_of_network(instance)])
     if isinstance(instance, LayerInstance):
         target, hardware = instance.target, instance.hardware
         return (
@@ -18,3 +26,17 @@ def size_of(instance: Instance) -> str:
     if isinstance(instance, ProgramInstance):
         return f"{instance.n_rows} rows, {instance.n_variables} variables, {len(instance.coefficients)} coefficients"
     return instance.kind
+
+
+def _of_network(instance: NetworkInstance) -> list[str]:
+    """What a network has besides its layers: its objective and the samples behind it, budgets, adjustable biases."""
+    objective, found = instance.objective, []
+    if isinstance(objective, FunctionalError | TaskLoss):
+        found.append(f"{objective.name} on {len(objective.inputs)} samples")
+    else:
+        names = dict.fromkeys(layer.objective.name for layer in instance.layers)
+        found.append(f"{' and '.join(names)} summed over layers")
+    if instance.tunable:
+        found.append(f"{instance.tunable} tunable connections")
+    kinds = "hardware" if instance.biases is None else "adjustable" if instance.adjustable else "free"
+    return [*found, f"{kinds} biases"]

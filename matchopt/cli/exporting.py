@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from matchopt.cli.sampling import SampleSource, sample_options
 from matchopt.cli.settings import FILE, GainSet, OutputFile, debug_option
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from matchopt.network import SparseNetwork
 
 LAWS = ("gaussian", "uniform", "lognormal", "bimodal", "binary")
+OBJECTIVES = ("weight-error", "output-error", "functional-error", "task-loss")
 SHARE = click.FloatRange(min=0, max=1)
 AT_LEAST_0 = click.FloatRange(min=0)
 
@@ -68,11 +70,21 @@ def _rule_options(command: Any) -> Any:
                          help="Gains a neuron may have: one, several, or an interval."),
             click.option("--tunable", type=click.IntRange(min=0), default=0, show_default=True,
                          help="Fully tunable connections, as one budget of the network (of the layer, with --layer)."),
-            click.option("--objective", type=click.Choice(["weight-error", "output-error"]), default="weight-error",
-                         show_default=True, help="What is minimised; output-error needs sample inputs."),
-            click.option("--samples", type=FILE, help="Sample inputs for output-error, one a row.  [default: MNIST]"),
-            click.option("--biases", type=click.Choice(["free", "hardware"]), default="free", show_default=True,
-                         help="Digital and exact, or hardware weights on an input that is always 1."),
+            click.option("--objective", type=click.Choice(OBJECTIVES), default="weight-error", show_default=True,
+                         help="What is minimised. weight-error: squared distance of the weights. output-error: "
+                         "squared error of each layer's sums on the inputs it gets. functional-error: how far all "
+                         "layers together stray from the target's signals; no labels. task-loss: cross-entropy of "
+                         "the answers. The last two need the whole network and solvers that take it."),
+            click.option("--samples", type=SampleSource(),
+                         help="Inputs that the objective is measured on: so many training images of the network's "
+                         "data set, or a file with one input a row.  [default: 5000; all for task-loss]"),
+            click.option("--centred", is_flag=True,
+                         help="output-error around each layer's mean input: what is left once biases are adjusted."),
+            click.option("--biases", type=click.Choice(["free", "adjustable", "hardware"]), default="free",
+                         show_default=True,
+                         help="free: digital, as trained. adjustable: digital, and a mapping may change them, to make "
+                         "up for the errors of its weights. hardware: weights on an input that is always 1, mapped "
+                         "like all others."),
         )
     ):  # fmt: skip
         command = option(command)
@@ -109,7 +121,8 @@ def export(
     gains: "Gains",
     tunable: int,
     objective: str,
-    samples: Path | None,
+    samples: int | Path | None,
+    centred: bool,
     biases: str,
 ) -> None:
     """Make an instance: the trained network in NETWORK and the chip it shall run on.
@@ -123,16 +136,26 @@ def export(
     from matchopt.network import read_network
 
     trained = read_network(network)
-    if layer is not None and layer >= len(trained.layers):
-        raise click.UsageError(f"--layer must be in 0 .. {len(trained.layers) - 1}, found {layer}")
+    if layer is not None:
+        _check_layer(layer, len(trained.layers), objective, biases)
     flaws = Flaws(read_noise, 0.0, bad_cells, bad_lines, leak, neurons_per_bus)
     chip = _chip(trained, layer, hardware, (law, fan_in_ratio, neuron_ratio, seed), flaws, not keep_scale, biases)
-    rules = Rules(cells_per_weight, drop, extra_inputs, gains, tunable if layer is not None else 0)
+    rules = Rules(cells_per_weight, drop, extra_inputs, gains, tunable)
     source = f"{network.name} on {', '.join(hardware) or f'{law} hardware, K/n {fan_in_ratio:g}, M/m {neuron_ratio:g}'}"
-    options = {"rules": rules, "objective": objective, "biases": biases, "tunable": tunable or None}
-    instance = _instance(trained, layer, chip, options, samples, (output.name.partition(".")[0], source, seed))
+    options = {"rules": rules, "objective": objective, "biases": biases, "centred": centred, "tunable": tunable or None}
+    options |= sample_options(trained, objective, samples)
+    instance = _instance(trained, layer, chip, options, (output.name.partition(".")[0], source, seed))
     write(instance, output)
     click.echo(f"Wrote {output}: {_size(instance)}")
+
+
+def _check_layer(layer: int, count: int, objective: str, biases: str) -> None:
+    if layer >= count:
+        raise click.UsageError(f"--layer must be in 0 .. {count - 1}, found {layer}")
+    if objective in ("functional-error", "task-loss"):
+        raise click.UsageError(f"--layer: {objective} judges the network as a whole; leave --layer out")
+    if biases == "adjustable":
+        raise click.UsageError("--layer: a single layer has no digital biases to adjust; leave --layer out")
 
 
 def _chip(
@@ -185,35 +208,19 @@ def _instance(
     layer: int | None,
     chip: tuple["Hardware", ...],
     options: dict[str, Any],
-    samples: Path | None,
     about: tuple[str, str, int],
 ) -> "Instance":
     from matchopt.instances import Provenance
     from matchopt.network import draw_hardware, export_network
 
-    inputs = _samples(network, samples) if options["objective"] == "output-error" else None
     hardware = chip
     if layer is not None:  # the other layers only carry the samples through; any hardware that fits will do
         others = draw_hardware(network, "binary", 1.0, 1.0, 0, biases=options["biases"])
         hardware = tuple(chip[0] if n == layer else other for n, other in enumerate(others))
         options = options | {"tunable": None}
     provenance = Provenance(name=about[0], source=about[1], seed=about[2])
-    whole = export_network(network, hardware, sample_inputs=inputs, provenance=provenance, **options)
+    whole = export_network(network, hardware, provenance=provenance, **options)
     return whole if layer is None else replace(whole.layers[layer], provenance=provenance)
-
-
-def _samples(network: "SparseNetwork", path: Path | None) -> Any:
-    from matchopt.formats import read_array
-    from matchopt.network import load_mnist
-
-    if path is not None:
-        return read_array(path)
-    data = load_mnist()
-    if network.widths[0] != data.n_pixels:
-        raise click.UsageError(
-            f"--samples is needed: the network has {network.widths[0]} inputs, MNIST {data.n_pixels}"
-        )
-    return data.train_images[:5_000]
 
 
 def _size(instance: "Instance") -> str:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from matchopt import Gains, LayerInstance, NetworkInstance, Rules, read
+from matchopt import DataReference, FunctionalError, Gains, LayerInstance, NetworkInstance, Rules, TaskLoss, read
 from matchopt.cli import main
-from matchopt.network import SparseNetwork
+from matchopt.network import ImageData, SparseNetwork
 
 
 def run(*arguments: str | Path | float) -> Result:
@@ -67,10 +67,10 @@ def test_rules_and_flaws_arrive(network: Path) -> None:
 
 
 def test_the_tunable_budget_is_the_network_s(network: Path) -> None:
-    """Without --layer, --tunable is one budget of the network."""
+    """Without --layer, --tunable is one budget of the network, and any layer may spend it."""
     found = exported(network, "--tunable", 4)
     assert isinstance(found, NetworkInstance)
-    assert found.tunable == 4 and all(layer.rules.tunable == 0 for layer in found.layers)
+    assert found.tunable == 4 and all(layer.rules.tunable == 4 for layer in found.layers)
 
 
 def test_hardware_biases_are_one_more_input(network: Path) -> None:
@@ -122,6 +122,36 @@ def test_output_error_from_samples(network: Path, tmp_path: Path) -> None:
     assert np.array_equal(*moments)
 
 
+def test_objectives_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training images go in as bytes, labels with the task loss only; the biases may be adjustable; both are shown."""
+    path = tmp_path / "net.safetensors"
+    small_network(784).save(path)
+    data = tiny_mnist()
+    monkeypatch.setattr("matchopt.bench.evaluation.load_mnist", lambda: data)
+    options = ["--samples", 30, "--biases", "adjustable"]
+    functional = exported(path, "--objective", "functional-error", *options)
+    assert isinstance(functional, NetworkInstance) and isinstance(functional.objective, FunctionalError)
+    assert functional.adjustable and functional.objective.inputs.dtype == np.uint8
+    assert np.allclose(functional.objective.rows(slice(None)), data.train_images[:30], atol=1e-7)
+    done = run("export", path, "--output", tmp_path / "x.matchopt", "--objective", "task-loss", *options)
+    assert "task-loss on 30 samples; adjustable biases" in done.stdout
+    task = read(tmp_path / "x.matchopt")
+    assert isinstance(task, NetworkInstance) and isinstance(task.objective, TaskLoss)
+    assert np.array_equal(task.objective.labels, data.train_labels[:30])
+    too_many = run("export", path, "--output", tmp_path / "x.matchopt", "--objective", "task-loss", "--samples", 500)
+    assert too_many.exit_code == 2 and "400 training images, found 500" in too_many.stderr
+
+
+def test_centred_output_error(network: Path, tmp_path: Path) -> None:
+    """--centred takes covariances of the inputs that the layers get."""
+    samples = np.random.default_rng(2).random((20, 5))
+    np.save(tmp_path / "samples.npy", samples)
+    found = exported(network, "--objective", "output-error", "--centred", "--samples", tmp_path / "samples.npy")
+    assert isinstance(found, NetworkInstance)
+    covariance = np.cov(samples.T, bias=True)
+    assert np.allclose(found.layers[0].objective.second_moments, covariance)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -132,6 +162,13 @@ def test_output_error_from_samples(network: Path, tmp_path: Path) -> None:
         (["--fan-in-ratio", "0"], "fan_in_ratio"),
         (["--neuron-ratio", "0.5"], "neuron_ratio"),
         (["--objective", "output-error"], "--samples is needed"),
+        (["--objective", "task-loss"], "name its data set in the file"),
+        (["--objective", "task-loss", "--samples", "x.npy"], "task-loss needs labels, which a file of inputs lacks"),
+        (["--objective", "functional-error", "--samples", "0"], "0 samples are too few"),
+        (["--samples", "10"], "weight-error needs none"),
+        (["--objective", "functional-error", "--layer", "0"], "judges the network as a whole"),
+        (["--biases", "adjustable", "--layer", "0"], "a single layer has no digital biases to adjust"),
+        (["--centred"], "centred: belongs to output-error"),
         (["--hardware", "none.npy", "--layer", "0"], "none.npy"),
         (["--hardware", "a.npy", "--hardware", "b.npy", "--bad-cells", "0.1"], "flaws come from the file"),
         (["--hardware", "a.npy", "--hardware", "b.npy", "--hardware", "c.npy"], "one file of hardware for each layer"),
@@ -204,16 +241,13 @@ def test_bad_input_of_train(
     assert message in done.stderr and "Traceback" not in done.stderr
 
 
-def tiny_mnist() -> object:
+def tiny_mnist() -> ImageData:
     """Noise in the shape of MNIST."""
-    from matchopt import DataReference
-    from matchopt.network import ImageData
-
     rng = np.random.default_rng(0)
-    images = [rng.random((size, 784), dtype=np.float32) for size in (400, 50, 50)]
+    images = [rng.integers(0, 256, (size, 784)).astype(np.float32) / np.float32(255) for size in (400, 50, 50)]
     labels = [rng.integers(0, 10, len(part)) for part in images]
     both = [part for pair in zip(images, labels, strict=True) for part in pair]
-    return ImageData(*both, 10, DataReference("noise", "0" * 64))  # type: ignore[arg-type]
+    return ImageData(*both, 10, DataReference("noise", "0" * 64))
 
 
 @pytest.mark.slow

@@ -1,0 +1,80 @@
+"""Sample inputs for objectives that need them: from the network's data set, or from a file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from matchopt.network import ImageData, SparseNetwork
+
+FEW = 5_000  # images of a label-free objective unless told: more hardly change it, and instances stay small
+NEEDED = {"output-error": FEW, "functional-error": FEW, "task-loss": None}  # None: every training image
+
+
+class SampleSource(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
+    """A number of training images, or a file of inputs, as an int or a path."""
+
+    name = "n|file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | Path:
+        """See `click.ParamType`."""
+        if isinstance(value, int | Path):
+            return value
+        text = str(value)
+        if not text.lstrip("-").isdecimal():
+            return Path(text)
+        if int(text) < 1:
+            self.fail(f"{text} samples are too few; give at least 1", param, ctx)
+        return int(text)
+
+
+def sample_options(network: "SparseNetwork", objective: str, source: int | Path | None) -> dict[str, Any]:
+    """The arguments `sample_inputs`, `sample_labels` and `sample_scale` of `export_network`.
+
+    Raises
+    ------
+    click.UsageError
+        when there is no data set, or fewer images than asked for, or no labels.
+    """
+    if objective not in NEEDED:
+        if source is not None:
+            raise click.UsageError(f"--samples: {objective} needs none; it looks at weights alone")
+        return {}
+    if isinstance(source, Path):
+        from matchopt.formats import read_array
+
+        if objective == "task-loss":
+            raise click.UsageError("--samples: task-loss needs labels, which a file of inputs lacks; give a number")
+        return {"sample_inputs": read_array(source)}
+    data = _data(network, objective)
+    if source is not None and source > len(data.train_images):
+        raise click.UsageError(f"--samples: the data set has {len(data.train_images)} training images, found {source}")
+    count = NEEDED[objective] if source is None else source
+    return _images(data, count, labelled=objective == "task-loss")
+
+
+def _images(data: "ImageData", count: int | None, labelled: bool) -> dict[str, Any]:
+    from matchopt.network.objectives import compact_images
+
+    inputs, scale = compact_images(data.train_images[:count])
+    found: dict[str, Any] = {"sample_inputs": inputs, "sample_scale": scale}
+    if labelled:
+        if data.train_labels.ndim != 1:
+            raise click.UsageError("--objective: task-loss needs one label per sample, and this data set has several")
+        found["sample_labels"] = data.train_labels[:count]
+    return found
+
+
+def _data(network: "SparseNetwork", objective: str) -> "ImageData":
+    """The data set that the network names, or MNIST where it names none and has as many inputs."""
+    from matchopt.bench.evaluation import data_of
+
+    data = data_of(network.record.data, network.widths[0])
+    if data is None:
+        advice = "name its data set in the file" if objective == "task-loss" else "give a file of inputs"
+        raise click.UsageError(
+            f"--samples is needed: the network names no data set and has {network.widths[0]} inputs, "
+            f"not the 784 of MNIST; {advice}"
+        )
+    return data
