@@ -43,8 +43,15 @@ if TYPE_CHECKING:
     from matchopt.instances import Target as Target
     from matchopt.instances import TaskLoss as TaskLoss
     from matchopt.instances import WeightError as WeightError
+    from matchopt.kernels import BoundProjection as BoundProjection
+    from matchopt.kernels import FreeProjection as FreeProjection
+    from matchopt.kernels import Projection as Projection
+    from matchopt.kernels import Wires as Wires
+    from matchopt.kernels import adam_step as adam_step
     from matchopt.kernels import match_rows as match_rows
     from matchopt.kernels import pair_costs as pair_costs
+    from matchopt.kernels import wired_backward as wired_backward
+    from matchopt.kernels import wired_forward as wired_forward
     from matchopt.reduce import not_separable as not_separable
     from matchopt.reduce import reduction as reduction
     from matchopt.reduce import surrogate as surrogate
@@ -96,7 +103,17 @@ _DOOR = {
         "TaskLoss",
         "WeightError",
     ),
-    "matchopt.kernels": ("match_rows", "pair_costs"),
+    "matchopt.kernels": (
+        "BoundProjection",
+        "FreeProjection",
+        "Projection",
+        "Wires",
+        "adam_step",
+        "match_rows",
+        "pair_costs",
+        "wired_backward",
+        "wired_forward",
+    ),
     "matchopt.reduce": ("not_separable", "reduction", "surrogate"),
     "matchopt.run": ("solve",),
     "matchopt.solver": ("Limit", "Limits", "Result", "Solver", "Status"),

@@ -4,6 +4,8 @@ import numpy as np
 
 from matchopt.instances import Gains, Hardware, Target
 from matchopt.kernels import cheapest_neurons, match_rows, nearest_cell_costs, pair_costs
+from matchopt.kernels.projection import BoundProjection, FreeProjection
+from matchopt.kernels.wired import adam_step, wired_backward, wired_forward
 
 
 def compile_all() -> None:
@@ -15,6 +17,17 @@ def compile_all() -> None:
         nearest_cell_costs(target, hardware, gains=gains, drop=False)
         cheapest_neurons(target, hardware, gains=gains, drop=False, keep=1)
         match_rows(target, hardware, np.zeros(1, int), gains=gains, drop=False)
+    _compile_training()
+
+
+def _compile_training() -> None:
+    one, usable = np.ones((1, 1), np.float32), np.ones((1, 1), bool)
+    BoundProjection(one, usable, 1, np.arange(2), np.zeros(1, int), drop=True).project(one)
+    wires = FreeProjection(one, usable, 1).project(one).compiled
+    line, number = np.ones(1, np.float32), np.float32(1)
+    wired_forward(wires, line, one, one.copy(), True)
+    wired_backward(wires, one, one, one.copy())
+    adam_step(line, line, line.copy(), line.copy(), number, number, number, number, number)
 
 
 if __name__ == "__main__":

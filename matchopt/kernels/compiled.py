@@ -45,3 +45,6 @@ inlined = _cached(_nrt=False, forceinline=True)
 
 # For sums only: terms may be added in any order, so that the loop fills vector registers.
 inlined_sum = _cached(_nrt=False, forceinline=True, fastmath={"reassoc", "contract", "nsz"})
+
+# The same for a whole function: long sums and sweeps over arrays.
+sums = _cached(_nrt=False, fastmath={"reassoc", "contract", "nsz"})
