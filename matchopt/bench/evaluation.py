@@ -1,15 +1,15 @@
 """What a mapping does to a network: accuracies beside the target's, and the error of every layer."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt.errors import DataError, InvalidInstance, InvalidSolution
+from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances import DataReference, Instance, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping
 from matchopt.instances.base import Solution
 from matchopt.network import ImageData, RealisedNetwork, SparseNetwork, load_mnist, measure, realise, unmapped
+from matchopt.network.data.registry import find_data
 
 
 @dataclass(frozen=True)
@@ -103,20 +103,12 @@ def data_of(reference: DataReference | None, n_inputs: int) -> ImageData | None:
     Raises
     ------
     DataError
-        when it names another data set, or one with another SHA-256.
+        when it names a data set that is not here, or one with another SHA-256.
     """
     if reference is None:
         data = load_mnist()
         return data if data.n_pixels == n_inputs else None
-    part = re.fullmatch(r"mnist(?:\[(\d+),(\d+),(\d+)\])?", reference.name)
-    if part is None:
-        raise DataError(f"the data set {reference.name!r} is not here; accuracies need mnist")
-    data = load_mnist()
-    if part[1] is not None:
-        data = data.first(int(part[1]), int(part[2]), int(part[3]))
-    if data.reference.sha256 != reference.sha256:
-        raise DataError(f"the data set {reference.name!r} has another SHA-256 than the one named; it is not the same")
-    return data
+    return find_data(reference)
 
 
 def _layer_number(instance: LayerInstance, network: SparseNetwork) -> int:
@@ -130,4 +122,5 @@ def _layer_number(instance: LayerInstance, network: SparseNetwork) -> int:
 def _with_layer(network: SparseNetwork, number: int, weights: np.ndarray) -> RealisedNetwork:
     full: Sequence[np.ndarray] = [layer.weights.astype(np.float64) for layer in network.layers]
     chosen = tuple(weights if n == number else matrix for n, matrix in enumerate(full))
-    return RealisedNetwork(chosen, tuple(layer.biases.astype(np.float64) for layer in network.layers))
+    biases = tuple(layer.biases.astype(np.float64) for layer in network.layers)
+    return RealisedNetwork(chosen, biases, network.architecture, network.buffers)
