@@ -1,13 +1,14 @@
-"""Whether a class keeps the form of the solver contract, asked once when its plugin is loaded."""
+"""Whether a class keeps the form of its contract, asked once when its plugin is loaded."""
 
 import inspect
 import re
-from typing import Any
+from typing import Any, get_args
 
 from matchopt.errors import PluginError
 from matchopt.instances import INSTANCES
 from matchopt.options import options_of
 from matchopt.solver import Solver
+from matchopt.trainer import Promise, TrainerContract
 
 ROLES = ("exact", "heuristic", "baseline")
 
@@ -20,12 +21,40 @@ def validate_solver(cls: Any) -> None:
     PluginError
         naming the class and the first rule it breaks.
     """
-    if not isinstance(cls, type) or not issubclass(cls, Solver):
-        hint = "; give the class, not an instance" if isinstance(cls, Solver) else ""
-        raise PluginError(f"register takes a subclass of matchopt.Solver, found {cls!r}{hint}")
+    place = _check_form(cls, Solver, "matchopt.Solver")
+    if getattr(cls, "solves", None) not in INSTANCES.values():
+        kinds = ", ".join(kind.__name__ for kind in INSTANCES.values())
+        raise PluginError(f"{place}.solves must be one of {kinds}, found {getattr(cls, 'solves', None)!r}")
+    if cls.role not in ROLES:
+        raise PluginError(f"{place}.role must be one of {', '.join(ROLES)}, found {cls.role!r}")
+    options_of(cls)
+
+
+def validate_trainer(cls: Any) -> None:
+    """Check that `cls` is a training method the framework can list, make and run.
+
+    Raises
+    ------
+    PluginError
+        naming the class and the first rule it breaks.
+    """
+    place = _check_form(cls, TrainerContract, "matchopt.network.Trainer")
+    promises = get_args(Promise)
+    if getattr(cls, "promise", None) not in promises:
+        raise PluginError(
+            f"{place}.promise must be one of {', '.join(promises)}, found {getattr(cls, 'promise', None)!r}"
+        )
+    options_of(cls)
+
+
+def _check_form(cls: Any, base: Any, called: str) -> str:
+    """What all contracts have in common; returns the class's full name."""
+    if not isinstance(cls, type) or not issubclass(cls, base):
+        hint = "; give the class, not an instance" if isinstance(cls, base) else ""
+        raise PluginError(f"register takes a subclass of {called}, found {cls!r}{hint}")
     place = f"{cls.__module__}.{cls.__qualname__}"
     if inspect.isabstract(cls):
-        missing = ", ".join(sorted(cls.__abstractmethods__))
+        missing = ", ".join(sorted(cls.__abstractmethods__))  # type: ignore[attr-defined]
         raise PluginError(f"{place} lacks the method {missing}")
     made = vars(cls).get("__dataclass_params__")
     if made is None or not made.frozen:
@@ -35,12 +64,9 @@ def validate_solver(cls: Any) -> None:
         raise PluginError(f"{place}.name must not be annotated: an annotated name is an option")
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise PluginError(f"{place}.name must be lower-case words and dashes, found {name!r}")
-    if getattr(cls, "solves", None) not in INSTANCES.values():
-        kinds = ", ".join(kind.__name__ for kind in INSTANCES.values())
-        raise PluginError(f"{place}.solves must be one of {kinds}, found {getattr(cls, 'solves', None)!r}")
     needs = getattr(cls, "needs", ())
     if not isinstance(needs, tuple) or not all(isinstance(module, str) for module in needs):
         raise PluginError(f"{place}.needs must be a tuple of module names, found {needs!r}")
-    if cls.role not in ROLES or not isinstance(cls.extra, str):
-        raise PluginError(f"{place}.role must be one of {', '.join(ROLES)}, found {cls.role!r}")
-    options_of(cls)
+    if not isinstance(getattr(cls, "extra", None), str):
+        raise PluginError(f"{place}.extra must be the name of an extra, or empty")
+    return place

@@ -1,4 +1,4 @@
-"""A solver's options: the typed fields of its dataclass, read from text and checked."""
+"""Options of solvers and trainers: the typed fields of their dataclasses, read from text and checked."""
 
 import dataclasses
 import math
@@ -11,32 +11,35 @@ from typing import Any, Literal, TypeVar
 
 from matchopt.errors import InvalidOption, PluginError, UnknownName
 from matchopt.solver import Solver
+from matchopt.trainer import TrainerContract
 
 OptionValue = int | float | str | bool | None
 Value = TypeVar("Value")
+Made = TypeVar("Made", Solver, TrainerContract)
+_NUMBERS = tuple[int, ...]
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a solver.
+    """One option of a solver or trainer.
 
     Parameters
     ----------
     name : name of the field.
     type : what it takes, in words, such as "int", "float or none" or "one of fast, slow".
     default : its value when it is not given.
-    doc : what the docstring of the solver says about it; empty where it says nothing.
+    doc : what the docstring of the class says about it; empty where it says nothing.
     """
 
     name: str
     type: str
-    default: OptionValue
+    default: OptionValue | tuple[int, ...]
     doc: str
 
 
-def options_of(cls: type[Solver]) -> tuple[Option, ...]:
-    """The options of a solver class, in the order of its fields.
+def options_of(cls: type[Solver] | type[TrainerContract]) -> tuple[Option, ...]:
+    """The options of a solver or trainer class, in the order of its fields.
 
     Raises
     ------
@@ -45,16 +48,16 @@ def options_of(cls: type[Solver]) -> tuple[Option, ...]:
     """
     hints, docs = _hints(cls), _parameter_docs(cls.__doc__ or "")
     found = []
-    for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # validated solvers are dataclasses
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # validated classes are dataclasses
         if not field.init:
             continue
         words = _describe(hints[field.name])
         if words is None:
             raise PluginError(
                 f"{_place(cls)}.{field.name} has type {hints[field.name]!r}; options are int, float, str, bool, "
-                "Literal of these, or Optional"
+                "Literal of these, tuple[int, ...], or Optional"
             )
-        found.append(Option(field.name, words, _default(cls, field), docs.get(field.name, "")))
+        found.append(Option(field.name, words, _default(cls, field, hints[field.name]), docs.get(field.name, "")))
     return tuple(found)
 
 
@@ -68,23 +71,32 @@ def make_solver(cls: type[Solver], options: Mapping[str, OptionValue]) -> Solver
     InvalidOption
         for a value of the wrong type, or one that the solver does not take.
     """
+    return _make(cls, options, "solver")
+
+
+def make_trainer(cls: type[TrainerContract], options: Mapping[str, OptionValue | tuple[int, ...]]) -> TrainerContract:
+    """Make a trainer with these options; see `make_solver`."""
+    return _make(cls, options, "trainer")
+
+
+def _make(cls: type[Made], options: Mapping[str, Any], what: str) -> Made:
     known = [option.name for option in options_of(cls)]
     hints = _hints(cls)
     values = {}
     for name, value in options.items():
         if name not in known:
-            raise UnknownName(f"option of solver {cls.name}", name, known)
-        values[name] = _read(hints[name], value, f"option {name} of solver {cls.name}")
+            raise UnknownName(f"option of {what} {cls.name}", name, known)
+        values[name] = _read(hints[name], value, f"option {name} of {what} {cls.name}")
     try:
         return cls(**values)
     except (ValueError, TypeError) as cause:
         given = ", ".join(f"{name}={value!r}" for name, value in values.items()) or "the defaults"
-        raise InvalidOption(f"solver {cls.name} does not take {given}: {_sentence(cause)}") from cause
+        raise InvalidOption(f"{what} {cls.name} does not take {given}: {_sentence(cause)}") from cause
 
 
-def option_values(solver: Solver) -> dict[str, OptionValue]:
-    """The values of all options of a solver."""
-    return {option.name: getattr(solver, option.name) for option in options_of(type(solver))}
+def option_values(made: Solver | TrainerContract) -> dict[str, OptionValue]:
+    """The values of all options of a solver or trainer."""
+    return {option.name: getattr(made, option.name) for option in options_of(type(made))}
 
 
 def stage_options(stages: Sequence[str], options: Mapping[str, Value]) -> tuple[dict[str, Value], ...]:
@@ -127,7 +139,7 @@ def stage_numbers(stages: Sequence[str], stage: str) -> tuple[int, ...]:
     return numbers
 
 
-def _hints(cls: type[Solver]) -> dict[str, Any]:
+def _hints(cls: type) -> dict[str, Any]:
     try:
         return typing.get_type_hints(cls)
     except NameError as cause:
@@ -138,15 +150,17 @@ def _place(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def _default(cls: type, field: "dataclasses.Field[Any]") -> OptionValue:
+def _default(cls: type, field: "dataclasses.Field[Any]", hint: Any) -> OptionValue | tuple[int, ...]:
     value = field.default
     if field.default_factory is not dataclasses.MISSING:
         value = field.default_factory()
     if value is dataclasses.MISSING:
         raise PluginError(f"{_place(cls)}.{field.name} needs a default: every option has one")
-    if not isinstance(value, (int, float, str, type(None))):
+    kinds = (int, float, str, type(None), *((tuple,) if _NUMBERS in _choices(hint) else ()))
+    if not isinstance(value, kinds):
         raise PluginError(f"{_place(cls)}.{field.name} has the default {value!r}, which is no int, float, str or bool")
-    return value
+    found: OptionValue | tuple[int, ...] = value
+    return found
 
 
 def _choices(hint: Any) -> tuple[Any, ...]:
@@ -163,13 +177,15 @@ def _describe(hint: Any) -> str | None:
             words.append("one of " + ", ".join(str(value) for value in typing.get_args(choice)))
         elif choice in (int, float, str, bool):
             words.append(choice.__name__)
+        elif choice == _NUMBERS:
+            words.append("int,int,...")
         elif choice is not type(None):
             return None
     optional = type(None) in _choices(hint)
     return " or ".join([*words, *(["none"] if optional else [])]) if words else None
 
 
-def _read(hint: Any, value: OptionValue, what: str) -> OptionValue:
+def _read(hint: Any, value: Any, what: str) -> Any:
     for choice in sorted(_choices(hint), key=lambda choice: choice is str):  # text is the last resort
         found, read = _read_one(choice, value)
         if found:
@@ -177,10 +193,12 @@ def _read(hint: Any, value: OptionValue, what: str) -> OptionValue:
     raise InvalidOption(f"{what} takes {_describe(hint)}, found {value!r}")
 
 
-def _read_one(choice: Any, value: OptionValue) -> tuple[bool, OptionValue]:
+def _read_one(choice: Any, value: Any) -> tuple[bool, Any]:
     if typing.get_origin(choice) is Literal:
         allowed = {str(member): member for member in typing.get_args(choice)}
         return str(value) in allowed, allowed.get(str(value))
+    if choice == _NUMBERS:
+        return _read_numbers(value)
     if choice is type(None):
         return value is None or (isinstance(value, str) and value.lower() == "none"), None
     if isinstance(value, str):
@@ -190,6 +208,14 @@ def _read_one(choice: Any, value: OptionValue) -> tuple[bool, OptionValue]:
     if choice is float and isinstance(value, float) and math.isnan(value):
         return False, None
     return type(value) is choice, value
+
+
+def _read_numbers(value: Any) -> tuple[bool, Any]:
+    parts = [part for part in value.strip("()[] ").split(",") if part.strip()] if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        return False, None
+    read = [_from_text(int, part) if isinstance(part, str) else (type(part) is int, part) for part in parts]
+    return all(found for found, _ in read), tuple(number for _, number in read)
 
 
 def _from_text(choice: Any, text: str) -> tuple[bool, OptionValue]:

@@ -8,30 +8,32 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pluggy
 
 from matchopt import hookspecs
-from matchopt.contract import validate_solver
+from matchopt.contract import validate_solver, validate_trainer
 from matchopt.errors import PluginError, UnknownName
-from matchopt.options import OptionValue, make_solver
+from matchopt.options import OptionValue, make_solver, make_trainer
 from matchopt.solver import Solver
+from matchopt.trainer import TrainerContract
 
 GROUP = "matchopt"
 SELECTION_VARIABLE = "MATCHOPT_PLUGINS"
+Contract = TypeVar("Contract", Solver, TrainerContract)
 _LOADING = threading.Lock()  # importing redirects sys.stdout, which all threads share
 
 
 @dataclass(frozen=True)
-class SolverEntry:
-    """A registered solver class and where it comes from.
+class Entry(Generic[Contract]):
+    """A registered class and where it comes from.
 
     Parameters
     ----------
@@ -42,22 +44,27 @@ class SolverEntry:
     file : the plugin's file, None for an installed plugin.
     """
 
-    cls: type[Solver]
+    cls: type[Contract]
     plugin: str
     distribution: str | None
     version: str
     file: Path | None = None
 
 
+SolverEntry = Entry[Solver]
+TrainerEntry = Entry[TrainerContract]
+
+
 @dataclass(frozen=True)
 class PluginInfo:
-    """A plugin that was loaded; `hooks` and `solvers` are the names of what it brings."""
+    """A plugin that was loaded; `hooks`, `solvers` and `trainers` are the names of what it brings."""
 
     name: str
     distribution: str | None
     version: str
     hooks: tuple[str, ...]
     solvers: tuple[str, ...]
+    trainers: tuple[str, ...]
     file: Path | None = None
 
 
@@ -78,9 +85,10 @@ class FailedPlugin:
 
 @dataclass(frozen=True)
 class Registry:
-    """All solvers that could be loaded, by name, and the plugins behind them."""
+    """All solvers and trainers that could be loaded, by name, and the plugins behind them."""
 
     solvers: Mapping[str, SolverEntry]
+    trainers: Mapping[str, TrainerEntry]
     plugins: tuple[PluginInfo, ...]
     failed: tuple[FailedPlugin, ...]
 
@@ -94,12 +102,11 @@ class Registry:
         PluginError
             when there is none, and the plugin of that name, or a file that was asked for, failed to load.
         """
-        if name in self.solvers:
-            return self.solvers[name]
-        for failed in self.failed:
-            if failed.plugin == name or failed.file is not None:
-                raise PluginError(f"there is no solver {name!r}; {failed}")
-        raise UnknownName("solver", name, self.solvers)
+        return self._find(self.solvers, name, "solver")
+
+    def trainer(self, name: str) -> TrainerEntry:
+        """The trainer called `name`; raises as `entry` does."""
+        return self._find(self.trainers, name, "trainer")
 
     def make(self, name: str, options: Mapping[str, OptionValue] | None = None) -> Solver:
         """Make the solver called `name` with options given as values or as text.
@@ -113,10 +120,24 @@ class Registry:
         """
         return make_solver(self.entry(name).cls, options or {})
 
+    def make_trainer(
+        self, name: str, options: Mapping[str, OptionValue | tuple[int, ...]] | None = None
+    ) -> TrainerContract:
+        """Make the trainer called `name`; see `make`."""
+        return make_trainer(self.trainer(name).cls, options or {})
+
     def warn(self) -> None:
         """Warn about each plugin that failed; Python shows the same warning once."""
         for failed in self.failed:
             warnings.warn(str(failed), stacklevel=2)
+
+    def _find(self, entries: Mapping[str, Entry[Contract]], name: str, what: str) -> Entry[Contract]:
+        if name in entries:
+            return entries[name]
+        for failed in self.failed:
+            if failed.plugin == name or failed.file is not None:
+                raise PluginError(f"there is no {what} {name!r}; {failed}")
+        raise UnknownName(what, name, entries)
 
 
 def load_plugins(files: Sequence[Path | str] = (), only: Sequence[str] | None = None) -> Registry:
@@ -143,7 +164,7 @@ def _load(paths: tuple[Path, ...], stamps: object, only: tuple[str, ...] | None,
     for point in installed:
         if only is None or point.name in only:
             name, version = (point.dist.name, point.dist.version) if point.dist else (None, "")
-            loader.load(PluginInfo(point.name, name, version, (), ()), point)
+            loader.load(PluginInfo(point.name, name, version, (), (), ()), point)
     for wanted in only or ():
         if wanted not in {point.name for point in installed}:
             known = ", ".join(point.name for point in installed) or "none"
@@ -151,8 +172,9 @@ def _load(paths: tuple[Path, ...], stamps: object, only: tuple[str, ...] | None,
             loader.failed.append(FailedPlugin(wanted, None, "", cause))
     for file in paths:
         version = _file_version(file)
-        loader.load(PluginInfo(file.stem, None, version, (), (), file), file)
-    return Registry(MappingProxyType(loader.solvers), tuple(loader.plugins), tuple(loader.failed))
+        loader.load(PluginInfo(file.stem, None, version, (), (), (), file), file)
+    found = (MappingProxyType(loader.solvers), MappingProxyType(loader.trainers))
+    return Registry(*found, tuple(loader.plugins), tuple(loader.failed))
 
 
 class _Loader:
@@ -162,6 +184,7 @@ class _Loader:
         self.manager = pluggy.PluginManager(hookspecs.hookspec.project_name)
         self.manager.add_hookspecs(hookspecs)
         self.solvers: dict[str, SolverEntry] = {}
+        self.trainers: dict[str, TrainerEntry] = {}
         self.plugins: list[PluginInfo] = []
         self.failed: list[FailedPlugin] = []
 
@@ -185,20 +208,21 @@ class _Loader:
             raise PluginError("it is blocked")
         hooks = tuple(caller.name for caller in self.manager.get_hookcallers(plugin) or ())
         self._check_hooks(plugin, hooks)
-        found: list[type[Solver]] = []
+        solvers: list[type[Solver]] = []
+        trainers: list[type[TrainerContract]] = []
+        self._call("register_solvers", plugin, solvers.append)
+        self._call("register_trainers", plugin, trainers.append)
+        # Both or neither: nothing of a plugin counts before all of it is valid.
+        more_solvers = _entries(self.solvers, solvers, validate_solver, "solver", info)
+        more_trainers = _entries(self.trainers, trainers, validate_trainer, "trainer", info)
+        self.solvers, self.trainers = more_solvers, more_trainers
+        names = (tuple(cls.name for cls in solvers), tuple(cls.name for cls in trainers))
+        self.plugins.append(PluginInfo(info.name, info.distribution, info.version, hooks, *names, info.file))
+
+    def _call(self, hook: str, plugin: Any, register: Callable[[Any], None]) -> None:
+        """Call a hook of this plugin alone."""
         others = [other for other in self.manager.get_plugins() if other is not plugin]
-        self.manager.subset_hook_caller("register_solvers", others)(register=found.append)
-        entries = dict(self.solvers)
-        for cls in found:
-            validate_solver(cls)
-            if cls.name in entries:
-                raise PluginError(
-                    f"two solvers are called {cls.name!r}: {_full(entries[cls.name].cls)} and {_full(cls)}"
-                )
-            entries[cls.name] = SolverEntry(cls, info.name, info.distribution, info.version, info.file)
-        self.solvers = entries
-        solvers = tuple(cls.name for cls in found)
-        self.plugins.append(PluginInfo(info.name, info.distribution, info.version, hooks, solvers, info.file))
+        self.manager.subset_hook_caller(hook, others)(register=register)
 
     def _check_hooks(self, plugin: Any, hooks: tuple[str, ...]) -> None:
         known = [name for name in vars(self.manager.hook) if not name.startswith("_")]
@@ -212,6 +236,29 @@ class _Loader:
         if not hooks:
             plain = [name for name in specified if hasattr(plugin, name)]
             raise PluginError(f"{plain[0]} lacks the decorator @hookimpl" if plain else "it has no hook of matchopt")
+
+
+def _entries(
+    known: Mapping[str, Entry[Contract]],
+    found: Sequence[Any],
+    validate: Callable[[Any], None],
+    what: str,
+    info: PluginInfo,
+) -> dict[str, Entry[Contract]]:
+    """The entries with those of a plugin added.
+
+    Raises
+    ------
+    PluginError
+        when a class breaks its contract, or a name is taken.
+    """
+    entries = dict(known)
+    for cls in found:
+        validate(cls)
+        if cls.name in entries:
+            raise PluginError(f"two {what}s are called {cls.name!r}: {_full(entries[cls.name].cls)} and {_full(cls)}")
+        entries[cls.name] = Entry(cls, info.name, info.distribution, info.version, info.file)
+    return entries
 
 
 def import_file(file: Path) -> ModuleType:

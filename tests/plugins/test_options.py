@@ -38,6 +38,7 @@ class Many(Solver):
     deep: bool = False
     label: str = "x"
     depth: int | str = 1
+    widths: tuple[int, ...] = (2, 3)
 
     def __post_init__(self):
         if self.draws < 1:
@@ -57,6 +58,7 @@ def test_options_are_described_from_fields_and_docstring():
         Option("deep", "bool", False, ""),
         Option("label", "str", "x", ""),
         Option("depth", "int or str", 1, ""),
+        Option("widths", "int,int,...", (2, 3), ""),
     )
 
 
@@ -80,6 +82,9 @@ def test_options_are_described_from_fields_and_docstring():
         ("label", "12", "12"),
         ("depth", "7", 7),
         ("depth", "seven", "seven"),
+        ("widths", "784, 10", (784, 10)),
+        ("widths", [5], (5,)),
+        ("widths", (), ()),
     ],
 )
 def test_values_are_read_by_the_type_of_the_field(name, text, value):
@@ -103,6 +108,8 @@ def test_values_are_read_by_the_type_of_the_field(name, text, value):
         ("deep", "maybe"),
         ("deep", 1),
         ("label", 3),
+        ("widths", "7,x"),
+        ("widths", 7),
     ],
 )
 def test_a_value_of_the_wrong_type_is_one_sentence(name, value):

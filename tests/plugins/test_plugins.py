@@ -28,6 +28,23 @@ def register_solvers(register):
 """
 
 
+TRAINER = """
+from matchopt.network import Method, Phase, Trainer
+
+@dataclass(frozen=True)
+class Lazy(Trainer):
+    name = "lazy"
+    promise = "exact"
+    sizes: tuple[int, ...] = (1, 2)
+    def new_run(self, setting):
+        raise NotImplementedError
+
+@hookimpl
+def register_trainers(register):
+    register(Lazy)
+"""
+
+
 @pytest.fixture
 def plugin(tmp_path):
     """Write a plugin file and return its path."""
@@ -62,7 +79,7 @@ def installed(tmp_path, monkeypatch):
 def only_cause(path):
     """The cause of the one failed plugin of a file."""
     registry = load_plugins([path], only=())
-    assert not registry.solvers and not registry.plugins
+    assert not registry.solvers and not registry.trainers and not registry.plugins
     (failed,) = registry.failed
     assert failed.plugin == path.stem and failed.file == path
     assert "\n" not in failed.cause
@@ -77,6 +94,24 @@ def test_a_file_is_a_plugin(plugin):
     assert entry.version.startswith("sha256:") and len(entry.version) == 19
     (info,) = registry.plugins
     assert info.hooks == ("register_solvers",) and info.solvers == ("good",)
+
+
+def test_a_plugin_may_bring_trainers_solvers_or_both(plugin):
+    """Each hook fills its own table; names of solvers and trainers do not meet."""
+    registry = load_plugins(
+        [plugin(TRAINER, "alone"), plugin(GOOD + TRAINER.replace('"lazy"', '"good"'), "both")], only=()
+    )
+    assert not registry.failed
+    assert set(registry.solvers) == {"good"} and set(registry.trainers) == {"lazy", "good"}
+    assert registry.trainer("lazy").plugin == "alone"
+    assert registry.make_trainer("lazy", {"sizes": "3,4,5"}).sizes == (3, 4, 5)
+    alone, both = registry.plugins
+    assert (alone.hooks, alone.solvers, alone.trainers) == (("register_trainers",), (), ("lazy",))
+    assert both.solvers == both.trainers == ("good",)
+    with pytest.raises(UnknownName, match=r"unknown trainer 'lazzy'; did you mean 'lazy' \(known: good, lazy\)"):
+        registry.trainer("lazzy")
+    with pytest.raises(UnknownName, match="unknown solver 'lazy'"):
+        registry.entry("lazy")
 
 
 def test_a_changed_file_is_loaded_anew(plugin):
@@ -120,6 +155,26 @@ BROKEN = {
     "odd type": (GOOD.replace('name = "good"', 'name = "good"; draws: list = ()'), "draws has type"),
     "odd default": (GOOD.replace('name = "good"', 'name = "good"; draws: int = ()'), "draws has the default ()"),
     "twice": (GOOD + "    register(Good)\n", "two solvers are called 'good'"),
+    "trainer hook misspelt": (
+        TRAINER.replace("register_trainers", "register_trainer"),
+        "did you mean 'register_trainers'",
+    ),
+    "no trainer": (TRAINER.replace("register(Lazy)", "register(int)"), "subclass of matchopt.network.Trainer, found"),
+    "a solver as trainer": (
+        GOOD + "@hookimpl\ndef register_trainers(register):\n    register(Good)\n",
+        "subclass of matchopt.network.Trainer, found",
+    ),
+    "no new_run": (TRAINER.replace("def new_run", "def begin"), "lacks the method new_run"),
+    "trainer not frozen": (TRAINER.replace("(frozen=True)", ""), "must be a frozen dataclass"),
+    "no promise": (TRAINER.replace('    promise = "exact"\n', ""), "promise must be one of exact, at most, reported"),
+    "other promise": (
+        TRAINER.replace('"exact"', '"sure"'),
+        "promise must be one of exact, at most, reported, found 'sure'",
+    ),
+    "trainer without name": (TRAINER.replace('    name = "lazy"\n', ""), "lower-case words and dashes, found None"),
+    "numbers for a number": (TRAINER.replace("sizes: tuple[int, ...]", "sizes: int"), "sizes has the default (1, 2)"),
+    "trainer twice": (TRAINER + "    register(Lazy)\n", "two trainers are called 'lazy'"),
+    "solver good, trainer bad": (GOOD + TRAINER.replace('"lazy"', '"Lazy"'), "lower-case words and dashes"),
 }
 
 
