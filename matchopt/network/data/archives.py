@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from matchopt.errors import DataError
 
@@ -131,15 +131,18 @@ def _tar_files(place: Path, wanted: Wanted) -> "list[tuple[str, bytes]]":
 class _Bounded(io.RawIOBase):
     """A file that must not be read past a number of bytes."""
 
-    def __init__(self, file: IO[bytes], place: Path, wanted: Wanted) -> None:
+    def __init__(self, file: Any, place: Path, wanted: Wanted) -> None:
         super().__init__()
         self._file, self._place, self._wanted = file, place, wanted
-        self._taken = 0
+        self._taken = self._ends = 0
 
     def read(self, size: int = -1) -> bytes:
         """See `io.RawIOBase`."""
-        content = self._file.read(size)
+        content: bytes = self._file.read(size)
         self._taken += len(content)
+        self._ends += not content
+        if self._ends > 2:  # tarfile would go on asking for every block that a header promises
+            raise self._wanted.error(self._place, "ends too early")
         if self._taken > self._wanted.total:
             raise self._wanted.error(self._place, f"unpacks to more than {self._wanted.total} bytes")
         return content

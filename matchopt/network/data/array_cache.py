@@ -45,7 +45,7 @@ def _write(file: Any, arrays: Arrays) -> None:
 
 def _read(path: Path, shapes: Shapes) -> Arrays | None:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in shapes}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
