@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matchopt.cli.settings import FILE, Numbers, OutputFile, debug_option
+from matchopt.cli.trained import architecture_option, read_trained
 
 if TYPE_CHECKING:
     from matchopt.bench.evaluation import Evaluation
@@ -117,12 +118,19 @@ def _trainer(
 @click.argument("instance", type=FILE)
 @click.argument("solution", type=FILE)
 @click.option("--network", type=FILE, help="The trained network; needed where INSTANCE is a single layer.")
+@architecture_option
 @click.option("--wiring", type=OutputFile(), help="Also write the wiring table here, .csv or .json.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @debug_option
 @click.pass_context
 def evaluate(
-    context: click.Context, instance: Path, solution: Path, network: Path | None, wiring: Path | None, as_json: bool
+    context: click.Context,
+    instance: Path,
+    solution: Path,
+    network: Path | None,
+    architecture: str | None,
+    wiring: Path | None,
+    as_json: bool,
 ) -> None:
     """Accuracy of the network that SOLUTION makes of the hardware, beside that of its target.
 
@@ -134,7 +142,6 @@ def evaluate(
     from matchopt.check import check
     from matchopt.formats import read_instance, read_solution, write
     from matchopt.instances import NetworkInstance
-    from matchopt.network import read_network
 
     given = read_instance(instance)
     mapping = read_solution(solution, instance=given)
@@ -142,7 +149,7 @@ def evaluate(
     if not report.feasible:
         click.echo(f"infeasible: {report.violations[0].message}", err=True)
         context.exit(1)
-    trained = None if network is None else read_network(network)
+    trained = None if network is None else read_trained(network, architecture)
     data = None
     if isinstance(given, NetworkInstance):
         data = data_of(given.data, given.n_inputs)
