@@ -17,10 +17,10 @@ import numpy as np
 from matchopt import Gains, Hardware, Instance, LayerInstance, NetworkInstance, OutputError, Provenance, Rules, Target
 from matchopt.formats import file_sha256, write
 from matchopt.formats.catalogue import COLUMNS
-from matchopt.instances.generators import make_hardware
+from matchopt.instances import Imperfections
 from matchopt.network import SparseNetwork, draw_hardware, export_network, load_mnist, read_network
-from matchopt.network.export import layer_inputs
 from matchopt.network.methods.gradual_pruning import GradualPruning
+from matchopt.network.objectives import Biases, layer_inputs
 from matchopt.plugins import load_plugins
 from matchopt.run import solve
 
@@ -44,8 +44,9 @@ def networks(net: SparseNetwork) -> Iterator[NetworkInstance]:
     """Whole networks: K/n, M/m, weight laws, faults and noise, gains, hardware biases."""
 
     def made(name: str, law: str, k: float, r: float, rules: Rules | None = None, **chip: float) -> NetworkInstance:
-        biases = "hardware" if chip.pop("hardware_biases", 0) else "free"
-        hardware = draw_hardware(net, law, k, r, SEED, biases=biases, **chip)
+        biases: Biases = "hardware" if chip.pop("hardware_biases", 0) else "free"
+        flaws = Imperfections(**chip)  # type: ignore[arg-type]  # numbers of buses are whole
+        hardware = draw_hardware(net, law, k, r, SEED, biases=biases, imperfections=flaws)
         source = f"fan-in 8/8/30 MNIST network (gradual pruning, seed {SEED}) on {law} hardware, K/n {k}, M/m {r}"
         provenance = Provenance(name=f"row8-{name}", source=source, seed=SEED)
         return export_network(net, hardware, rules=rules, biases=biases, provenance=provenance)
@@ -86,7 +87,8 @@ def crops(net: SparseNetwork) -> Iterator[LayerInstance]:
 
     def chip(n_cells: int, **imperfections: float) -> Hardware:
         rng = np.random.default_rng(SEED)
-        return make_hardware(scale * rng.standard_normal((3, n_cells)), rng, **imperfections)
+        flaws = Imperfections(**imperfections)  # type: ignore[arg-type]
+        return flaws.applied(scale * rng.standard_normal((3, n_cells)), rng)
 
     variants: dict[str, tuple[Hardware, Rules, OutputError | None]] = {
         "two-cells": (chip(8), Rules(cells_per_weight=2), None),

@@ -1,15 +1,15 @@
 """Hardware for people with a chip: measured arrays, layer by layer or as a pool of cells."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from matchopt.errors import InvalidInstance
 from matchopt.formats import read_array, read_hardware
-from matchopt.instances import Hardware, Target
-from matchopt.instances.generators import make_hardware, sample_measured
+from matchopt.instances import Hardware, Imperfections, Target
+from matchopt.instances.generators import sample_measured
 
 
 @dataclass(frozen=True)
@@ -18,22 +18,6 @@ class ChipFile:
 
     path: Path
     name: str | None = None
-
-
-@dataclass(frozen=True)
-class Flaws:
-    """The imperfections of `matchopt.instances.generators.make_hardware`."""
-
-    read_noise: float = 0.0
-    relative_noise: float = 0.0
-    bad_cells: float = 0.0
-    bad_lines: float = 0.0
-    leak: float = 0.0
-    neurons_per_bus: int = 1
-
-    def applied(self, weights: np.ndarray, rng: np.random.Generator) -> Hardware:
-        """Weights with these imperfections."""
-        return make_hardware(weights, rng, **asdict(self))
 
 
 def chip_layers(files: Sequence[ChipFile], targets: Sequence[Target], fit: bool) -> tuple[Hardware, ...]:
@@ -62,7 +46,7 @@ def chip_pool(
     targets: Sequence[Target],
     sizes: Sequence[tuple[int, int]],
     rng: np.random.Generator,
-    flaws: Flaws,
+    imperfections: Imperfections,
     fit: bool,
 ) -> tuple[Hardware, ...]:
     """All layers drawn from the cells of one measured array, none of them used twice.
@@ -73,15 +57,15 @@ def chip_pool(
     targets : the layers.
     sizes : hardware neurons and cells of each layer.
     rng : draws the cells.
-    flaws : imperfections added to the measured weights.
-    fit : see `chip_layers`.
+    imperfections : added to those that the measured weights have already.
+    fit : see `chip_layers`; the scale error comes on top.
     """
     counts = [neurons * cells for neurons, cells in sizes]
     drawn = sample_measured(read_array(file.path, file.name), 1, sum(counts), rng)[0]
     layers, start = [], 0
     for (neurons, cells), count, target in zip(sizes, counts, targets, strict=True):
-        layer = flaws.applied(drawn[start : start + count].reshape(neurons, cells), rng)
-        layers.append(_scaled(layer, _rms(target)) if fit else layer)
+        layer = imperfections.applied(drawn[start : start + count].reshape(neurons, cells), rng)
+        layers.append(_scaled(layer, _rms(target) * abs(imperfections.scale_error)) if fit else layer)
         start += count
     return tuple(layers)
 

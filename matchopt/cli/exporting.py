@@ -9,9 +9,10 @@ import click
 
 from matchopt.cli.sampling import SampleSource, sample_options
 from matchopt.cli.settings import FILE, GainSet, OutputFile, debug_option
+from matchopt.cli.trained import architecture_option, read_trained
 
 if TYPE_CHECKING:
-    from matchopt.instances import Gains, Hardware, Instance, Target
+    from matchopt.instances import Gains, Hardware, Imperfections, Instance, Target
     from matchopt.network import SparseNetwork
 
 LAWS = ("gaussian", "uniform", "lognormal", "bimodal", "binary")
@@ -97,6 +98,7 @@ def _rule_options(command: Any) -> Any:
 @click.argument("network", type=FILE)
 @click.option("--output", type=OutputFile(), required=True, help="Where the instance goes.")
 @click.option("--layer", type=click.IntRange(min=0), help="Only this layer, counted from 0.  [default: the network]")
+@architecture_option
 @_hardware_options
 @_rule_options
 @debug_option
@@ -104,6 +106,7 @@ def export(
     network: Path,
     output: Path,
     layer: int | None,
+    architecture: str | None,
     hardware: tuple[str, ...],
     law: str,
     fan_in_ratio: float,
@@ -128,17 +131,18 @@ def export(
     """Make an instance: the trained network in NETWORK and the chip it shall run on.
 
     NETWORK is what `matchopt train` wrote, a PyTorch state dict, a safetensors file or a NumPy archive of consecutive
-    linear layers; files are never executed. The chip is random by a law, or measured.
+    linear layers, or of what --architecture says; files are never executed. Every filter of a convolution and every
+    gate of a recurrent cell is a neuron. The chip is random by a law, or measured.
     """
-    from matchopt.bench.chip import Flaws
     from matchopt.formats import write
-    from matchopt.instances import Rules
-    from matchopt.network import read_network
+    from matchopt.instances import Imperfections, Rules
 
-    trained = read_network(network)
+    trained = read_trained(network, architecture)
     if layer is not None:
         _check_layer(layer, len(trained.layers), objective, biases)
-    flaws = Flaws(read_noise, 0.0, bad_cells, bad_lines, leak, neurons_per_bus)
+    flaws = Imperfections(
+        read_noise=read_noise, bad_cells=bad_cells, bad_lines=bad_lines, leak=leak, neurons_per_bus=neurons_per_bus
+    )
     chip = _chip(trained, layer, hardware, (law, fan_in_ratio, neuron_ratio, seed), flaws, not keep_scale, biases)
     rules = Rules(cells_per_weight, drop, extra_inputs, gains, tunable)
     source = f"{network.name} on {', '.join(hardware) or f'{law} hardware, K/n {fan_in_ratio:g}, M/m {neuron_ratio:g}'}"
@@ -163,7 +167,7 @@ def _chip(
     layer: int | None,
     files: tuple[str, ...],
     draw: tuple[str, float, float, int],
-    flaws: Any,
+    flaws: "Imperfections",
     fit: bool,
     biases: Any,
 ) -> tuple["Hardware", ...]:
@@ -176,8 +180,7 @@ def _chip(
 
     law, fan_in_ratio, neuron_ratio, seed = draw
     if not files:
-        given = {name: value for name, value in vars(flaws).items()}
-        drawn = draw_hardware(network, law, fan_in_ratio, neuron_ratio, seed, biases=biases, **given)
+        drawn = draw_hardware(network, law, fan_in_ratio, neuron_ratio, seed, biases=biases, imperfections=flaws)
         return drawn if layer is None else (drawn[layer],)
     targets: list[Target] = list(layer_targets(network, biases))
     targets = targets if layer is None else [targets[layer]]

@@ -7,6 +7,7 @@ from matchopt.instances.base import Parts as Parts
 from matchopt.instances.base import Provenance as Provenance
 from matchopt.instances.base import Solution as Solution
 from matchopt.instances.hardware import Hardware as Hardware
+from matchopt.instances.imperfections import Imperfections as Imperfections
 from matchopt.instances.layer import LayerInstance as LayerInstance
 from matchopt.instances.layer import LayerMapping as LayerMapping
 from matchopt.instances.network import DataReference as DataReference

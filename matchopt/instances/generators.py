@@ -8,10 +8,11 @@ Li et al. (Nature Communications 2026, s41467-025-67960-6).
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from matchopt.errors import InvalidInstance, UnknownName
 from matchopt.instances.hardware import Hardware
+from matchopt.instances.imperfections import PERFECT, Imperfections
 from matchopt.instances.target import Target
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
@@ -90,101 +91,22 @@ def sample_measured(
     return factor * values[chosen].reshape(n_neurons, n_cells)
 
 
-def shared_buses(n_neurons: int, neurons_per_bus: int) -> Int[np.ndarray, " neurons"]:
-    """Bus of every neuron where `neurons_per_bus` neighbours share one: 1 is free routing, n_neurons one crossbar."""
-    if neurons_per_bus < 1:
-        raise InvalidInstance(f"neurons_per_bus must be >= 1, found {neurons_per_bus}")
-    return np.arange(n_neurons) // neurons_per_bus
-
-
-def make_hardware(
-    weights: Float[np.ndarray, "neurons cells"],
-    rng: np.random.Generator,
-    *,
-    read_noise: float = 0.0,
-    relative_noise: float = 0.0,
-    bad_cells: float = 0.0,
-    bad_lines: float = 0.0,
-    leak: float = 0.0,
-    neurons_per_bus: int = 1,
-) -> Hardware:
-    """Give weights the imperfections of a chip.
-
-    Parameters
-    ----------
-    weights : fixed weights, shape (M, K).
-    rng : source of randomness for faults.
-    read_noise : standard deviation of additive read noise, in units of the weights' root mean square, >= 0.
-    relative_noise : standard deviation of multiplicative read noise, as a share of each weight, >= 0.
-    bad_cells : probability that a cell is unusable, independently, 0 .. 1.
-    bad_lines : probability that cell k is unusable in all neurons (a dead line), independently over k, 0 .. 1.
-    leak : what a cell contributes while switched off, as a share of its weight.
-    neurons_per_bus : neighbouring neurons that share one wiring; 1 is free routing.
-
-    Raises
-    ------
-    InvalidInstance
-        when a share or probability is out of its range.
-    """
-    for name, value, most in (
-        ("read_noise", read_noise, np.inf),
-        ("relative_noise", relative_noise, np.inf),
-        ("bad_cells", bad_cells, 1.0),
-        ("bad_lines", bad_lines, 1.0),
-    ):
-        if not 0.0 <= value <= most:
-            raise InvalidInstance(f"{name} must be in 0 .. {most}, found {value}")
-    full = np.asarray(weights, dtype=np.float64)
-    rms = float(np.sqrt(np.mean(full**2))) if full.size else 0.0
-    noisy = read_noise > 0 or relative_noise > 0
-    variance = (read_noise * rms) ** 2 + (relative_noise * full) ** 2 if noisy else None
-    usable = None
-    if bad_cells > 0 or bad_lines > 0:
-        dead_line = rng.random(full.shape[1]) < bad_lines
-        usable = (rng.random(full.shape) >= bad_cells) & ~dead_line
-    return Hardware(
-        full,
-        variance,  # type: ignore[arg-type]  # None means default
-        usable,  # type: ignore[arg-type]
-        leak * full if leak else None,  # type: ignore[arg-type]
-        shared_buses(len(full), neurons_per_bus),
-    )
-
-
 def draw_hardware(
     law: str,
     n_neurons: int,
     n_cells: int,
     rng: np.random.Generator,
-    *,
     scale: float = 1.0,
-    scale_error: float = 1.0,
-    read_noise: float = 0.0,
-    relative_noise: float = 0.0,
-    bad_cells: float = 0.0,
-    bad_lines: float = 0.0,
-    leak: float = 0.0,
-    neurons_per_bus: int = 1,
+    imperfections: Imperfections = PERFECT,
 ) -> Hardware:
-    """Draw hardware of one law with the imperfections of `make_hardware`.
+    """Draw hardware of one law, with imperfections.
 
     Parameters
     ----------
     law, n_neurons, n_cells, rng, scale : see `draw_weights`; the usual scale is the rms of the layer's target weights.
-    scale_error : factor on `scale`, for hardware whose range misses the target's.
-    read_noise, relative_noise, bad_cells, bad_lines, leak, neurons_per_bus : see `make_hardware`.
+    imperfections : what the chip does to these weights.
     """
-    weights = draw_weights(law, n_neurons, n_cells, rng, scale * scale_error)
-    return make_hardware(
-        weights,
-        rng,
-        read_noise=read_noise,
-        relative_noise=relative_noise,
-        bad_cells=bad_cells,
-        bad_lines=bad_lines,
-        leak=leak,
-        neurons_per_bus=neurons_per_bus,
-    )
+    return imperfections.applied(draw_weights(law, n_neurons, n_cells, rng, scale), rng)
 
 
 def draw_target(

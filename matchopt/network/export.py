@@ -10,6 +10,7 @@ from matchopt.errors import InvalidInstance
 from matchopt.instances import generators
 from matchopt.instances.base import Provenance
 from matchopt.instances.hardware import Hardware
+from matchopt.instances.imperfections import PERFECT, Imperfections
 from matchopt.instances.layer import LayerInstance
 from matchopt.instances.network import NetworkInstance
 from matchopt.instances.rules import Rules
@@ -120,13 +121,7 @@ def draw_hardware(
     seed: int,
     *,
     biases: Biases = "free",
-    scale_error: float = 1.0,
-    read_noise: float = 0.0,
-    relative_noise: float = 0.0,
-    bad_cells: float = 0.0,
-    bad_lines: float = 0.0,
-    leak: float = 0.0,
-    neurons_per_bus: int = 1,
+    imperfections: Imperfections = PERFECT,
 ) -> tuple[Hardware, ...]:
     """Draw one chip layer per network layer, sized relative to the network.
 
@@ -139,8 +134,7 @@ def draw_hardware(
     neuron_ratio : M/m: hardware neurons as a multiple of the layer's units, rounded up; >= 1.
     seed : seed of the draw; every layer has its own stream.
     biases : as in `export_network`; with "hardware" the constant input counts in the fan-in.
-    scale_error, read_noise, relative_noise, bad_cells, bad_lines, leak, neurons_per_bus : see
-        `matchopt.instances.generators.draw_hardware`.
+    imperfections : what the chip does to the weights drawn.
 
     Raises
     ------
@@ -163,14 +157,8 @@ def draw_hardware(
                 _ceil(neuron_ratio * target.n_rows),
                 _ceil(fan_in_ratio * int(target.fan_in.max(initial=0))),
                 rng,
-                scale=float(np.sqrt(np.mean(used**2))) if len(used) else 1.0,
-                scale_error=scale_error,
-                read_noise=read_noise,
-                relative_noise=relative_noise,
-                bad_cells=bad_cells,
-                bad_lines=bad_lines,
-                leak=leak,
-                neurons_per_bus=neurons_per_bus,
+                float(np.sqrt(np.mean(used**2))) if len(used) else 1.0,
+                imperfections,
             )
         )
     return tuple(drawn)

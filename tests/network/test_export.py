@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from matchopt.check import check
 from matchopt.errors import InvalidInstance, InvalidSolution, UnknownName
+from matchopt.instances.imperfections import Imperfections
 from matchopt.instances.layer import LayerMapping
 from matchopt.instances.network import NetworkMapping
 from matchopt.instances.objective import FunctionalError, OutputError, TaskLoss, WeightError
@@ -189,7 +190,8 @@ def test_draws_repeat_by_seed_and_layers_differ():
 def test_imperfections_reach_the_chip():
     """Noise, faults and buses are passed on to the generator."""
     network = random_network()
-    chip = draw_hardware(network, "gaussian", 2.0, 2.0, 0, read_noise=0.1, bad_cells=0.3, leak=0.01, neurons_per_bus=2)
+    flaws = Imperfections(read_noise=0.1, bad_cells=0.3, leak=0.01, neurons_per_bus=2)
+    chip = draw_hardware(network, "gaussian", 2.0, 2.0, 0, imperfections=flaws)
     assert chip[0].variance.min() > 0
     assert not chip[0].usable.all()
     assert np.allclose(chip[0].off, 0.01 * chip[0].weights)

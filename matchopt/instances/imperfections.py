@@ -1,0 +1,80 @@
+"""What real chips do to weights: noise, faults, leaks and shared wiring, in one place for all who draw hardware."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from matchopt.errors import InvalidInstance
+from matchopt.instances.hardware import Hardware
+
+
+@dataclass(frozen=True)
+class Imperfections:
+    """The imperfections of a chip; the default is none, and free routing.
+
+    Parameters
+    ----------
+    scale_error : factor on all weights, for hardware whose range misses the target's, finite.
+    read_noise : standard deviation of additive read noise, in units of the weights' root mean square, >= 0.
+    relative_noise : standard deviation of multiplicative read noise, as a share of each weight, >= 0.
+    bad_cells : probability that a cell is unusable, independently, 0 .. 1.
+    bad_lines : probability that cell k is unusable in all neurons (a dead line), independently over k, 0 .. 1.
+    leak : what a cell contributes while switched off, as a share of its weight, finite.
+    neurons_per_bus : neighbouring neurons that share one wiring; 1 is free routing, all of them one crossbar.
+
+    Raises
+    ------
+    InvalidInstance
+        when a field is out of its range.
+
+    References
+    ----------
+    Levels of noise and faults as in Aguirre et al. (Electronics 10:2427, 2021) and the measured arrays of Li et al.
+    (Nature Communications 2026, s41467-025-67960-6).
+    """
+
+    scale_error: float = 1.0
+    read_noise: float = 0.0
+    relative_noise: float = 0.0
+    bad_cells: float = 0.0
+    bad_lines: float = 0.0
+    leak: float = 0.0
+    neurons_per_bus: int = 1
+
+    def __post_init__(self) -> None:
+        for name, most in (("read_noise", np.inf), ("relative_noise", np.inf), ("bad_cells", 1.0), ("bad_lines", 1.0)):
+            value = getattr(self, name)
+            if not 0.0 <= value <= most:
+                raise InvalidInstance(f"{name} must be in 0 .. {most}, found {value}")
+        for name in ("scale_error", "leak"):
+            if not np.isfinite(getattr(self, name)):
+                raise InvalidInstance(f"{name} must be a finite number, found {getattr(self, name)}")
+        if self.neurons_per_bus < 1:
+            raise InvalidInstance(f"neurons_per_bus must be >= 1, found {self.neurons_per_bus}")
+
+    def applied(self, weights: Float[np.ndarray, "neurons cells"], rng: np.random.Generator) -> Hardware:
+        """A chip that was meant to have these weights; `rng` draws its faults."""
+        full = np.asarray(weights, dtype=np.float64) * self.scale_error
+        rms = float(np.sqrt(np.mean(full**2))) if full.size else 0.0
+        noisy = self.read_noise > 0 or self.relative_noise > 0
+        variance = (self.read_noise * rms) ** 2 + (self.relative_noise * full) ** 2 if noisy else None
+        usable = None
+        if self.bad_cells > 0 or self.bad_lines > 0:
+            dead_line = rng.random(full.shape[1]) < self.bad_lines
+            usable = (rng.random(full.shape) >= self.bad_cells) & ~dead_line
+        return Hardware(
+            full,
+            variance,  # type: ignore[arg-type]  # None means default
+            usable,  # type: ignore[arg-type]
+            self.leak * full if self.leak else None,  # type: ignore[arg-type]
+            shared_buses(len(full), self.neurons_per_bus),
+        )
+
+
+def shared_buses(n_neurons: int, neurons_per_bus: int) -> Int[np.ndarray, " neurons"]:
+    """Bus of every neuron where `neurons_per_bus` neighbours share one: 1 is free routing, n_neurons one crossbar."""
+    return np.arange(n_neurons) // neurons_per_bus
+
+
+PERFECT = Imperfections()
