@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matchopt.instances import FunctionalError as FunctionalError
     from matchopt.instances import Gains as Gains
     from matchopt.instances import Hardware as Hardware
+    from matchopt.instances import Imperfections as Imperfections
     from matchopt.instances import Instance as Instance
     from matchopt.instances import LayerInstance as LayerInstance
     from matchopt.instances import LayerMapping as LayerMapping
@@ -87,6 +88,7 @@ _DOOR = {
         "FunctionalError",
         "Gains",
         "Hardware",
+        "Imperfections",
         "Instance",
         "LayerInstance",
         "LayerMapping",

@@ -45,18 +45,52 @@ class LayerError:
 
 
 @dataclass(frozen=True)
+class DigitalNumbers:
+    """How many numbers a mapping stores digitally besides its wiring, that is, what its corrections cost.
+
+    Parameters
+    ----------
+    biases : biases of the network that are digital.
+    biases_adjusted : those of them that differ from the trained ones.
+    tunable : connections that fully tunable weights serve.
+    tuned : those of them whose value differs from the trained weight.
+    """
+
+    biases: int
+    biases_adjusted: int
+    tunable: int
+    tuned: int
+
+    @classmethod
+    def of(cls, instance: NetworkInstance | LayerInstance, mapping: NetworkMapping | LayerMapping) -> "DigitalNumbers":
+        """Count them; a single layer has no biases."""
+        layers = instance.layers if isinstance(instance, NetworkInstance) else (instance,)
+        parts = mapping.layers if isinstance(mapping, NetworkMapping) else (mapping,)
+        tunable = sum(len(part.tunable) for part in parts)
+        tuned = 0
+        for layer, part in zip(layers, parts, strict=True):
+            if part.tuned is not None:
+                tuned += int(np.count_nonzero(part.tuned != layer.target.weights[part.tunable]))
+        before = instance.biases if isinstance(instance, NetworkInstance) else None
+        after = mapping.biases if isinstance(mapping, NetworkMapping) else None
+        adjusted = sum(int(np.count_nonzero(a != b)) for a, b in zip(before or (), after or before or (), strict=True))
+        return cls(sum(len(bias) for bias in before or ()), adjusted, tunable, tuned)
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """A mapped network beside its target; without data both accuracies are None."""
 
     mapped: Accuracies | None
     target: Accuracies | None
     layers: tuple[LayerError, ...]
+    digital: DigitalNumbers
 
 
 def evaluate(
     instance: Instance, mapping: Solution, data: ImageData | None, network: SparseNetwork | None = None
 ) -> Evaluation:
-    """Evaluate a feasible mapping; read noise is left out.
+    """Evaluate a feasible mapping, with its own biases and tuned values; read noise is left out.
 
     Parameters
     ----------
@@ -73,16 +107,18 @@ def evaluate(
     if isinstance(instance, NetworkInstance) and isinstance(mapping, NetworkMapping):
         errors = [layer_error(n, *pair) for n, pair in enumerate(zip(instance.layers, mapping.layers, strict=True))]
         if data is None:
-            return Evaluation(None, None, tuple(errors))
+            return Evaluation(None, None, tuple(errors), DigitalNumbers.of(instance, mapping))
         before = unmapped(instance) if network is None else network
         mapped = Accuracies.of(realise(instance, mapping), data)
-        return Evaluation(mapped, Accuracies.of(before, data), tuple(errors))
+        target = Accuracies.of(before, data)
+        return Evaluation(mapped, target, tuple(errors), DigitalNumbers.of(instance, mapping))
     if isinstance(instance, LayerInstance) and isinstance(mapping, LayerMapping):
+        digital = DigitalNumbers.of(instance, mapping)
         if network is None or data is None:
-            return Evaluation(None, None, (layer_error(0, instance, mapping),))
+            return Evaluation(None, None, (layer_error(0, instance, mapping),), digital)
         number = _layer_number(instance, network)
         mapped = Accuracies.of(_with_layer(network, number, instance.realised(mapping)), data)
-        return Evaluation(mapped, Accuracies.of(network, data), (layer_error(number, instance, mapping),))
+        return Evaluation(mapped, Accuracies.of(network, data), (layer_error(number, instance, mapping),), digital)
     if isinstance(instance, NetworkInstance | LayerInstance):
         raise InvalidSolution(f"the instance is of kind {instance.kind}, the solution of kind {mapping.kind}")
     raise InvalidInstance(f"only networks and layers have an accuracy, found an instance of kind {instance.kind}")

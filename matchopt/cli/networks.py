@@ -134,8 +134,9 @@ def evaluate(
 ) -> None:
     """Accuracy of the network that SOLUTION makes of the hardware, beside that of its target.
 
-    Also the error of the realised weights, layer by layer. Exit status: 0, 1 for an infeasible solution, 2 for a file
-    that cannot be read.
+    Also the error of the realised weights, layer by layer, and how many digital numbers the mapping sets: biases that
+    it adjusts, connections that fully tunable weights serve. Exit status: 0, 1 for an infeasible solution, 2 for a
+    file that cannot be read.
     """
     from matchopt.bench.evaluation import data_of
     from matchopt.bench.evaluation import evaluate as examine
@@ -182,5 +183,10 @@ def _show(found: "Evaluation", objective: float | None, wiring: Path | None) -> 
         for layer in found.layers
     ]
     print_table([">layer", ">squared error", ">of the weights %", ">largest error"], rows)
+    digital = found.digital
+    click.echo(
+        f"digital numbers: {digital.biases_adjusted} of {digital.biases} biases adjusted, "
+        f"{digital.tunable} tunable weights ({digital.tuned} with a value of their own)"
+    )
     if wiring is not None:
         click.echo(f"wiring table {wiring}")

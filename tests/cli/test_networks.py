@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from matchopt import DataReference, FunctionalError, Gains, LayerInstance, NetworkInstance, Rules, TaskLoss, read
+from matchopt import (
+    DataReference,
+    FunctionalError,
+    Gains,
+    LayerInstance,
+    LayerMapping,
+    NetworkInstance,
+    NetworkMapping,
+    Rules,
+    TaskLoss,
+    read,
+    write,
+)
 from matchopt.cli import main
 from matchopt.network import ImageData, SparseNetwork
 
@@ -193,7 +205,32 @@ def test_evaluate_without_data_gives_the_error_of_every_layer(network: Path, tmp
     found = json.loads(done.stdout)
     assert found["mapped"] is None
     assert sum(layer["squared"] for layer in found["layers"]) == pytest.approx(found["objective"])
+    assert found["digital"] == {"biases": 16, "biases_adjusted": 0, "tunable": 0, "tuned": 0}
     assert len((tmp_path / "wiring.csv").read_text().splitlines()) == 1 + 12 + 20
+
+
+def test_evaluate_uses_and_counts_what_the_mapping_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Biases and tuned values of the mapping make its accuracy, and are counted as digital numbers."""
+    path = tmp_path / "net.safetensors"
+    small_network(784).save(path)
+    data = tiny_mnist()
+    monkeypatch.setattr("matchopt.bench.evaluation.load_mnist", lambda: data)
+    found = exported(path, "--biases", "adjustable", "--tunable", 2)
+    assert isinstance(found, NetworkInstance) and found.biases is not None
+    parts = []
+    for n, layer in enumerate(found.layers):
+        cells = np.arange(layer.target.n_connections) - layer.target.indptr[layer.target.row_of]
+        tunable = np.array([1, 5]) if n == 0 else np.zeros(0, int)
+        cells[tunable] = -1
+        tuned = layer.target.weights[tunable] + [3.0, 0.0] if n == 0 else None
+        parts.append(LayerMapping.from_cells(layer.target, np.arange(layer.n_rows), cells, None, tunable, tuned))
+    last = found.biases[1].copy()
+    last[4] += 1e6  # every image is of class 4 from now on
+    write(NetworkMapping(tuple(parts), (found.biases[0], last)), tmp_path / "best.matchopt")
+    done = run("evaluate", tmp_path / "out.matchopt", tmp_path / "best.matchopt")
+    assert "digital numbers: 1 of 16 biases adjusted, 2 tunable weights (1 with a value of their own)" in done.stdout
+    done = run("evaluate", tmp_path / "out.matchopt", tmp_path / "best.matchopt", "--json")
+    assert json.loads(done.stdout)["mapped"]["test"] == np.mean(data.test_labels == 4)
 
 
 @pytest.mark.slow
