@@ -10,9 +10,9 @@ from torch.nn import functional
 
 from matchopt.instances.architecture import Architecture, Convolution, Convolutional, FullyConnected, Recurrent
 
-# Response normalisation of TensorFlow's CIFAR-10 tutorial, which DEEP R's network has: x / (1 + .001/9 * sum)^.75,
-# the sum of squares over the channel, four before and four after it. (torch divides alpha by the size itself.)
-RESPONSE = {"size": 9, "alpha": 0.001, "beta": 0.75, "k": 1.0}
+# Response normalisation of TensorFlow's CIFAR-10 tutorial, which DEEP R's network has: x / (1 + alpha * sum)^beta, the
+# sum of squares over the channel and `REACH` channels before and after it.
+REACH, ALPHA, BETA = 4, 0.001 / 9, 0.75
 BATCH_EPSILON = 1e-5  # added to variances before dividing by their root
 BATCH_MOMENTUM = 0.1  # share of the newest batch in the running statistics
 CHUNK = 2**24  # numbers of activity at a time where memory is to stay bounded: 64 MiB in single precision
@@ -158,7 +158,9 @@ def _run(
     assert isinstance(architecture, Convolutional)
     if set(architecture.buffers) - set(buffers or {}):
         raise ValueError("batch normalisation needs its running statistics: pass buffers, see fresh_buffers")
-    hidden, first = inputs.view(-1, *architecture.image), len(architecture.convolutions)
+    # Channels last: convolutions on CPUs are up to a third faster.
+    hidden = inputs.view(-1, *architecture.image).contiguous(memory_format=torch.channels_last)
+    first = len(architecture.convolutions)
     for n, stage in enumerate(architecture.convolutions):
         if listen is not None:
             listen(n, _patches(hidden, stage))
@@ -200,13 +202,25 @@ def _after(stage: Convolution, number: int, hidden: Tensor, training: bool, buff
         )
     hidden = functional.relu(hidden)
     if stage.normalise == "response":
-        hidden = functional.local_response_norm(hidden, **RESPONSE)  # type: ignore[arg-type]
+        hidden = _response(hidden)
     if stage.pool:
         pool = functional.avg_pool2d if stage.average else functional.max_pool2d
         hidden = pool(hidden, stage.pool, stage.pool_stride or stage.pool, ceil_mode=stage.overhang)
     if stage.normalise == "pooled-response":
-        hidden = functional.local_response_norm(hidden, **RESPONSE)  # type: ignore[arg-type]
+        hidden = _response(hidden)
     return hidden
+
+
+def _response(images: Tensor) -> Tensor:
+    """Divide every value by a norm of its neighbours in channels.
+
+    The sums over neighbouring channels are a product with a matrix of zeros and ones, which is three times faster than
+    torch's own local response normalisation.
+    """
+    channels = torch.arange(images.shape[1], device=images.device)
+    near = ((channels[:, None] - channels).abs() <= REACH).to(images.dtype)
+    sums = functional.conv2d(images.square(), near[:, :, None, None])
+    return images * (1.0 + ALPHA * sums) ** -BETA
 
 
 def _patches(images: Tensor, stage: Convolution) -> Callable[[], Tensor]:

@@ -162,6 +162,16 @@ def test_training_normalises_by_the_batch_as_torch_does():
     torch.testing.assert_close(found, module.eval()(inputs))
 
 
+def test_response_normalisation_is_torch_s():
+    """The same values and gradients as torch's slower function, whose alpha is divided by the nine channels."""
+    images = torch.randn(2, 20, 3, 4, dtype=torch.float64, requires_grad=True)
+    own = forward._response(10 * images)
+    theirs = torch.nn.functional.local_response_norm(10 * images, 9, alpha=0.001, beta=0.75, k=1.0)
+    torch.testing.assert_close(own, theirs)
+    slopes = [torch.autograd.grad(found.square().sum(), images)[0] for found in (own, theirs)]
+    torch.testing.assert_close(*slopes)
+
+
 def test_dropout_leaves_out_a_share_and_keeps_the_mean():
     """In training only; inputs of the last layer stay."""
     architecture = Convolutional((1, 1, 1), (Convolution(4000, 1),), (4000,), 2, dropout=0.25)
