@@ -143,3 +143,30 @@ def test_network_level_objectives_are_refused(networks: dict[str, Path], tmp_pat
     done = run("export", networks["lstm"], "--output", tmp_path / "a.matchopt", "--objective", objective)
     assert done.exit_code == 2
     assert "minimises the sum of its layers' objectives" in done.stderr
+
+
+class Spoken(torch.nn.Module):
+    """A recurrent network as people write them, over the rows of an image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = torch.nn.LSTM(28, 3, batch_first=True)
+        self.fc = torch.nn.Linear(3, 10)
+
+
+def test_state_dict_with_its_architecture(tmp_path: Path) -> None:
+    """A PyTorch state dict goes through export and evaluate when its architecture is named, and is refused if not."""
+    state, instance = tmp_path / "spoken.pt", tmp_path / "a.matchopt"
+    torch.save(Spoken().state_dict(), state)
+    options = ["--output", instance, "--fan-in-ratio", 4, "--layer", 1]
+    assert run("export", state, *options, "--architecture", "lstm:28x28-3-10").exit_code == 0
+    assert run("solve", instance, "--solver", "hungarian", "--output", tmp_path / "best.matchopt").exit_code == 0
+    named = ["--network", state, "--architecture", "lstm:28x28-3-10", "--json"]
+    done = run("evaluate", instance, tmp_path / "best.matchopt", *named)
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["layers"][0]["layer"] == 1
+    for text, message in ((None, "name the architecture"), ("lstm:28x28-4-10", "not those of the architecture"),
+                          ("gru:3", "unknown architecture 'gru:3'")):  # fmt: skip
+        done = run("export", state, *options, *(("--architecture", text) if text else ()))
+        assert done.exit_code == 2
+        assert message in done.stderr
