@@ -1,0 +1,146 @@
+"""Laws that every registered training method keeps: repeatable, resumable bit for bit, and true to its promise."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from matchopt.instances.architecture import Convolution, Convolutional, FullyConnected, Recurrent
+from matchopt.instances.network import DataReference
+from matchopt.network import ImageData
+from matchopt.network.methods.rewiring import ConnectionRun
+from matchopt.network.methods.rewiring_by_torch import TorchRun
+from matchopt.plugins import load_plugins
+
+PRUNING = {"retrain_epochs": 2, "batch_size": 8, "retrain_batch_size": 8}
+# Options that make a method quick and let it do everything it can in few steps; several where it has several ways.
+TINY: dict[str, list[dict[str, object]]] = {
+    "dense": [{"epochs": 3, "batch_size": 8}],
+    "deep-rewiring": [
+        {"epochs": 3, "connectivity": 0.3, "alpha": 0.01, "noise_std": 0.01, "redraw_signs": True, "rate_decay": 0.8},
+        {"epochs": 3, "connectivity": 0.3, "alpha": 0.03, "learning_rate": 0.01, "optimiser": "adam"},
+    ],
+    "gradual-pruning": [
+        {**PRUNING, "fan_in": (3, 2), "prune_epochs": 3, "refresh": 1},
+        {**PRUNING, "mode": "layer", "connectivity": 0.1, "prune_epochs": 3, "refresh": 2},
+        {**PRUNING, "mode": "global", "connectivity": 0.5, "prune_epochs": 2, "refresh": 3},
+    ],
+}
+SHAPES = {  # architecture and shape of a sample
+    "fully connected": (FullyConnected((12, 7, 4)), (12,)),
+    "convolutional": (
+        Convolutional((2, 6, 6), (Convolution(3, 3, 1, pool=2, normalise="batch"),), (5,), 4, dropout=0.3),
+        (2, 6, 6),
+    ),
+    "recurrent": (Recurrent(3, 4, 5, 4), (4, 3)),
+}
+# What suits two matrices has to be told where there are three.
+MORE_MATRICES = {"gradual-pruning": {"fan_in": (5, 6, 3)}}
+
+
+def noise_data(shape, classes=4, seed=0, train=40):
+    rng = np.random.default_rng(seed)
+    size = int(np.prod(shape))
+
+    def part(count):
+        return rng.random((count, size), np.float32), rng.integers(0, classes, count)
+
+    return ImageData(*part(train), *part(12), *part(12), classes, DataReference("noise", "0" * 64), shape)
+
+
+CASES = [
+    pytest.param(name, options, kind, id=f"{name} {n}, {kind}")
+    for name, several in TINY.items()
+    for n, options in enumerate(several)
+    for kind in SHAPES
+]
+
+
+def made(name, options, kind):
+    if kind == "convolutional":
+        options = {**options, **{k: v for k, v in MORE_MATRICES.get(name, {}).items() if k in options}}
+    architecture, shape = SHAPES[kind]
+    return load_plugins().make_trainer(name, options), architecture, noise_data(shape)
+
+
+def bits(result):
+    arrays = [a for layer in result.network.layers for a in (layer.weights, layer.mask, layer.biases)]
+    arrays += [result.network.buffers[name] for name in sorted(result.network.buffers)]
+    return b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)
+
+
+def story(result):
+    return [replace(record, seconds=0.0) for record in result.history]
+
+
+class Stopped(Exception):
+    """Stands for Ctrl-C: nothing in between expects it."""
+
+
+def interrupted(trainer, data, architecture, seed, checkpoint, at):
+    """Train until the epoch of this number is over, and forget everything but the checkpoint."""
+
+    def stop(record):
+        if record.epoch == at:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        trainer.train(data, architecture, seed, stop, checkpoint)
+
+
+@pytest.mark.parametrize(("name", "options", "kind"), CASES)
+def test_resumed_training_is_the_same_bit_for_bit(name, options, kind, tmp_path):
+    """Stopped in every epoch after the first, and resumed in a new object: same network, same history.
+
+    The checkpoint in epoch k + 1 is that after epoch k. The second run also proves that a seed decides everything.
+    """
+    trainer, architecture, data = made(name, options, kind)
+    whole = trainer.train(data, architecture, 5)
+    for epoch in range(2, len(whole.history) + 1):
+        file = tmp_path / f"{epoch}"
+        interrupted(trainer, data, architecture, 5, file, epoch)
+        seen = []
+        resumed = trainer.train(data, architecture, 5, seen.append, file)
+        assert len(seen) == len(whole.history) - epoch + 1
+        assert bits(resumed) == bits(whole)
+        assert story(resumed) == story(whole)
+        assert resumed.network.record == whole.network.record
+    again = trainer.train(data, architecture, 5, seen.append, file)  # it was over: nothing is trained
+    assert bits(again) == bits(whole)
+    assert bits(trainer.train(data, architecture, 6)) != bits(whole)
+
+
+@pytest.mark.parametrize(("name", "options", "kind"), CASES)
+def test_connectivity_is_as_promised(name, options, kind):
+    """Never more connections than recorded; with the promise "exact" the same in every epoch and at the end."""
+    trainer, architecture, data = made(name, options, kind)
+    result = trainer.train(data, architecture, 1)
+    shares = [record.connectivity for record in result.history]
+    assert result.network.connectivity <= result.connectivity
+    for record in result.history:
+        sizes = [m * n for m, n in architecture.matrices]
+        assert len(record.densities) == len(sizes)
+        assert max(record.densities) <= 1.0
+        assert record.connectivity <= np.dot(record.densities, sizes) / sum(sizes) + 1e-12
+    if trainer.promise == "exact":
+        assert set(shares) == {result.network.connectivity}
+    if trainer.promise != "reported":
+        assert result.connectivity <= getattr(trainer, "connectivity", 1.0) + len(architecture.matrices) / sum(sizes)
+    for layer in result.network.layers:
+        assert not layer.weights[~layer.mask].any()
+
+
+def test_no_method_is_left_out():
+    """Every registered method is in these tests."""
+    assert set(load_plugins().trainers) == set(TINY)
+
+
+def test_each_way_of_rewiring_is_tested():
+    """Fully connected networks are trained as lists of connections, others as matrices."""
+    trainer, architecture, data = made("deep-rewiring", TINY["deep-rewiring"][0], "fully connected")
+    from matchopt.network import Setting
+
+    rngs = [np.random.default_rng(n) for n in range(3)]
+    assert isinstance(trainer.new_run(Setting(data, architecture, "cpu", *rngs)), ConnectionRun)
+    recurrent, shape = SHAPES["recurrent"]
+    assert isinstance(trainer.new_run(Setting(noise_data(shape), recurrent, "cpu", *rngs)), TorchRun)
