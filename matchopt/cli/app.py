@@ -10,17 +10,19 @@ from matchopt.cli.settings import PLUGIN_FILE, Settings
 
 COMMANDS: CommandTable = {
     "demo": ("demonstration", "From a trained MNIST network to checked mappings, in one go."),
-    "train": ("networks", "Train a sparse network on MNIST."),
+    "train": ("training", "Train a sparse network."),
     "export": ("exporting", "Make an instance: a trained network and the chip it shall run on."),
     "solve": ("solving", "Solve an instance and check the solution."),
     "check": ("solving", "Check a solution by the definition, and prove how good it is."),
     "evaluate": ("networks", "Accuracy of a mapped network beside that of its target."),
     "convert": ("converting", "Write a file in another format, or reduced to a simpler kind."),
     "solvers": ("extending", "List the solvers with their options."),
+    "trainers": ("extending", "List the training methods with their options."),
     "plugins": ("extending", "List the plugins, those that failed to load included."),
     "new-plugin": ("extending", "Start a plugin of your own from a working template."),
     "check-solver": ("extending", "Run the conformance kit on a solver."),
     "data": ("datasets", "List the data sets and where they are; fetch one."),
+    "reproduce": ("studies", "Run a study: published figures, a sweep of your own; with table and plots."),
     "problems": ("catalogue", "List the problems that ship with matchopt, with their best known values."),
 }
 
