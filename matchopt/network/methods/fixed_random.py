@@ -1,0 +1,68 @@
+"""Fixed random connectivity: what every method that chooses its connections has to beat."""
+
+from dataclasses import dataclass
+
+from matchopt.network.training.budgets import matrix_budgets
+from matchopt.network.training.masked import MaskedModel
+from matchopt.network.training.method import Method, Phase, Setting, Step
+from matchopt.network.training.options import OptimiserName, a_share, at_least, one_of, rule
+from matchopt.network.training.starts import random_masks, sparse_normal
+from matchopt.network.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class FixedRandom(Trainer):
+    """Draw random connections once and train their weights: the control of every sparse method.
+
+    Parameters
+    ----------
+    connectivity : connections as a share of all possible ones; `matrix_budgets` shares them out.
+    epochs : passes over the training samples, >= 1.
+    batch_size : samples per step.
+    optimiser : "adam", or "sgd" with Nesterov momentum.
+    learning_rate : at the start; falls linearly to 0.
+    momentum : of "sgd".
+    decay : l2 penalty, added to the gradient as decay * weight.
+
+    References
+    ----------
+    The control of Bellec, Kappel, Maass, Legenstein 2018, Deep Rewiring, ICLR, arXiv 1711.05136, section 4.
+    """
+
+    name = "fixed-random"
+    promise = "exact"
+
+    connectivity: float = 0.01
+    epochs: int = 60
+    batch_size: int = 100
+    optimiser: OptimiserName = "adam"
+    learning_rate: float = 3e-3
+    momentum: float = 0.9
+    decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        a_share(self, "connectivity")
+        at_least(self, epochs=1, batch_size=1, learning_rate=0, momentum=0, decay=0)
+        one_of(self, optimiser=("adam", "sgd"))
+
+    def new_run(self, setting: Setting) -> "FixedRandomRun":
+        """See `Trainer.new_run`."""
+        return FixedRandomRun(self, setting)
+
+
+class FixedRandomRun(Method):
+    """One run on fixed random connections."""
+
+    net: MaskedModel
+
+    def __init__(self, options: FixedRandom, setting: Setting) -> None:
+        self._options = options
+        counts = matrix_budgets(setting.shapes, options.connectivity)
+        start = sparse_normal(setting.shapes, counts, setting.start)
+        self.net = setting.model(rule(options.optimiser, options.momentum, options.decay), start)
+        self.net.use(random_masks(setting.shapes, counts, setting.start))
+        self.phases = (Phase("train", options.epochs, options.batch_size),)
+
+    def step(self, at: Step) -> None:
+        """See `Method.step`."""
+        self.net.step(self._options.learning_rate * (1.0 - at.done))
