@@ -1,0 +1,148 @@
+"""The lottery ticket: iterative magnitude pruning with rewinding, and its controls."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from matchopt.errors import InvalidOption
+from matchopt.network.training.drop_grow import smallest
+from matchopt.network.training.masked import MaskedModel
+from matchopt.network.training.method import Method, Phase, Setting, Step
+from matchopt.network.training.model import he_normal
+from matchopt.network.training.options import OptimiserName, at_least, one_of, rule
+from matchopt.network.training.starts import random_masks
+from matchopt.network.training.trainer import Trainer
+
+Control = Literal["none", "reinitialised", "random-mask"]
+
+
+@dataclass(frozen=True)
+class LotteryTicket(Trainer):
+    """In rounds, train, remove the smallest weights, and set the rest and the biases back to where they were.
+
+    Parameters
+    ----------
+    rounds : of pruning, >= 0; training goes on once more after the last, so that 0 is the dense network.
+    pruned : share of the weights left that a round removes, 0 .. 1, but for the last matrix.
+    pruned_output : the same of the last matrix.
+    scope : "layer" removes that share of every matrix; "global" removes `pruned` of all weights, the smallest of all
+        matrices together.
+    rewind_step : step of the first training to which weights are set back, >= 0; 0 is the start.
+    control : what the last training begins with. "none": the weights set back, on the connections found;
+        "reinitialised": fresh weights on the connections found; "random-mask": the weights set back, on as many random
+        connections in every matrix.
+    epochs : passes over the training samples of each training, >= 1.
+    batch_size : samples per step.
+    optimiser : "adam", or "sgd" with Nesterov momentum; a fresh one for every training.
+    learning_rate : constant.
+    rate_end : learning rate that training falls to linearly; None for a constant one, as in the paper.
+    momentum : of "sgd".
+    threads : threads of matrix products, >= 1.
+
+    References
+    ----------
+    Frankle and Carbin 2019, The Lottery Ticket Hypothesis, ICLR, arXiv 1803.03635, sections 1 to 3; with 54 epochs of
+    each training in batches of 60.
+    """
+
+    name = "lottery-ticket"
+    promise = "reported"
+
+    rounds: int = 15
+    pruned: float = 0.2
+    pruned_output: float = 0.1
+    scope: Literal["layer", "global"] = "layer"
+    rewind_step: int = 0
+    control: Control = "none"
+    epochs: int = 4
+    batch_size: int = 60
+    optimiser: OptimiserName = "adam"
+    learning_rate: float = 1.2e-3
+    rate_end: float | None = None
+    momentum: float = 0.9
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        at_least(self, rounds=0, rewind_step=0, epochs=1, batch_size=1, learning_rate=0, momentum=0, threads=1)
+        at_least(self, pruned=0, pruned_output=0)
+        if not max(self.pruned, self.pruned_output) < 1.0:
+            raise InvalidOption(f"pruned and pruned_output must be below 1, found {self.pruned}, {self.pruned_output}")
+        one_of(self, optimiser=("adam", "sgd"), scope=("layer", "global"))
+        one_of(self, control=("none", "reinitialised", "random-mask"))
+
+    def new_run(self, setting: Setting) -> "TicketRun":
+        """See `Trainer.new_run`."""
+        steps = self.epochs * (len(setting.data.train_images) // self.batch_size)
+        if self.rewind_step > steps:
+            raise InvalidOption(
+                f"rewind_step must be at most {steps}, the steps of a training, found {self.rewind_step}"
+            )
+        return TicketRun(self, setting)
+
+
+class TicketRun(Method):
+    """One run; the phase of number r follows the pruning of round r. `stored` is what weights are set back to."""
+
+    net: MaskedModel
+    kept = ("stored",)
+
+    def __init__(self, options: LotteryTicket, setting: Setting) -> None:
+        self._options, self._setting = options, setting
+        self._rule = rule(options.optimiser, options.momentum)
+        self.net = setting.model(self._rule)
+        self.stored: Float32[np.ndarray, " p"] = self.net.parameters
+        self.phases = tuple(Phase(f"round {n}", options.epochs, options.batch_size) for n in range(options.rounds + 1))
+
+    def enter(self, phase: int) -> None:
+        """See `Method.enter`: prune, and go back."""
+        if phase == 0:
+            return
+        start = self.stored
+        self.net.use(self._left(phase))
+        if phase == self._options.rounds and self._options.control == "reinitialised":
+            start = self._fresh()
+        elif phase == self._options.rounds and self._options.control == "random-mask":
+            self.net.use(random_masks(self.net.shapes, self.net.counts, self._setting.chance))
+        self.net.load(start)
+        self.net.optimise(self._rule)
+
+    def step(self, at: Step) -> None:
+        """See `Method.step`."""
+        options = self._options
+        end = options.learning_rate if options.rate_end is None else options.rate_end
+        self.net.step(options.learning_rate + (end - options.learning_rate) * at.done)
+        if at.phase == 0 and at.number == options.rewind_step:
+            self.stored = self.net.parameters
+
+    def _left(self, number: int) -> Bool[np.ndarray, " weights"]:
+        """The mask after the pruning of this round."""
+        net, options = self.net, self._options
+        size, mask = np.where(net.mask, np.abs(net.weights), np.float32(-1)), net.mask.copy()
+        counts = ladder(net.shapes, number, options.pruned, options.pruned_output)
+        if options.scope == "global":
+            kept = round(net.n_weights * (1.0 - options.pruned) ** number)
+            mask[smallest(size, net.n_weights - kept)] = False
+            return mask
+        for part, kept in zip(net.segments, counts, strict=True):
+            own = mask[part]  # a view
+            own[smallest(size[part], len(own) - kept)] = False
+        return mask
+
+    def _fresh(self) -> Float32[np.ndarray, " p"]:
+        """Another draw from the distribution of the start."""
+        return he_normal(self.net.shapes, self._setting.chance)
+
+
+def ladder(shapes: Sequence[tuple[int, int]], number: int, pruned: float, pruned_output: float) -> list[int]:
+    """Weights left in every matrix after so many rounds: size * (1 - share)^number, rounded.
+
+    Examples
+    --------
+    >>> sum(ladder([(300, 784), (100, 300), (10, 100)], 15, 0.2, 0.1)) / 266_200
+    0.035826446280991735
+    """
+    shares = [pruned] * (len(shapes) - 1) + [pruned_output]
+    return [round(m * n * (1.0 - share) ** number) for (m, n), share in zip(shapes, shares, strict=True)]
