@@ -1,0 +1,98 @@
+"""l1-shrinkage: a penalty on the sum of magnitudes, taken as a proximal step, so that weights become exactly zero."""
+
+from dataclasses import dataclass
+
+from matchopt.errors import InvalidOption
+from matchopt.network.training.masked import MaskedModel
+from matchopt.network.training.method import Method, Phase, Setting, Step
+from matchopt.network.training.options import OptimiserName, at_least, one_of, rule
+from matchopt.network.training.tensors import Tensor
+from matchopt.network.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class L1Shrinkage(Trainer):
+    """Dense training with cross-entropy + strength * sum |w|; then, if wanted, a retrain of what is not zero.
+
+    After every gradient step w <- sign(w) max(|w| - rate * strength, 0). Zeros may come back while the penalty acts.
+    Connectivity is an outcome: sweep `strength` to choose it. Biases feel no penalty.
+
+    Parameters
+    ----------
+    strength : of the penalty, >= 0.
+    epochs : passes over the training samples with the penalty, >= 1.
+    retrain_epochs : passes without it on the connections that are left, >= 0.
+    batch_size : samples per step.
+    optimiser : "sgd" with Nesterov momentum, or "adam". The penalty acts outside of it: with learning rate / (1 -
+        momentum), which is what a constant gradient moves a weight by, or with Adam the plain learning rate. Adam moves
+        all weights equally fast, so that the penalty has to be some hundred times as strong there.
+    learning_rate, retrain_rate : at the start of the two parts, each falling linearly to 0.
+    momentum : of "sgd".
+    threads : threads of matrix products, >= 1.
+
+    References
+    ----------
+    Tibshirani 1996, J. R. Stat. Soc. B 58; Collins and Kohli 2014, arXiv 1412.1442; Parikh and Boyd 2014, Proximal
+    Algorithms, Foundations and Trends in Optimization 1(3), section 6.5.2 (the step).
+    """
+
+    name = "l1-shrinkage"
+    promise = "reported"
+
+    strength: float = 1e-4
+    epochs: int = 15
+    retrain_epochs: int = 20
+    batch_size: int = 100
+    optimiser: OptimiserName = "sgd"
+    learning_rate: float = 0.05
+    retrain_rate: float = 0.05
+    momentum: float = 0.9
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        at_least(self, strength=0, epochs=1, retrain_epochs=0, batch_size=1, learning_rate=0, retrain_rate=0)
+        at_least(self, momentum=0, threads=1)
+        if not self.momentum < 1.0:
+            raise InvalidOption(f"momentum must be below 1, found {self.momentum}")
+        one_of(self, optimiser=("adam", "sgd"))
+
+    def new_run(self, setting: Setting) -> "ShrinkageRun":
+        """See `Trainer.new_run`."""
+        return ShrinkageRun(self, setting)
+
+
+class ShrinkageRun(Method):
+    """One run of l1-shrinkage."""
+
+    net: MaskedModel
+
+    def __init__(self, options: L1Shrinkage, setting: Setting) -> None:
+        self._options, self._rule = options, rule(options.optimiser, options.momentum)
+        self.net = setting.model(self._rule, zeros_unused=True)
+        self.phases = (
+            Phase("shrink", options.epochs, options.batch_size),
+            Phase("retrain", options.retrain_epochs, options.batch_size),
+        )
+
+    def enter(self, phase: int) -> None:
+        """See `Method.enter`: the retrain keeps to the connections that are left, with a fresh optimiser."""
+        if phase == 1:
+            self.net.use(self.net.weights != 0)
+            self.net.zeros_unused = False
+            self.net.optimise(self._rule)
+
+    def step(self, at: Step) -> None:
+        """See `Method.step`."""
+        options = self._options
+        if at.phase == 1:
+            self.net.step(options.retrain_rate * (1.0 - at.done))
+            return
+        rate = options.learning_rate * (1.0 - at.done)
+        self.net.step(rate)
+        reach = rate if options.optimiser == "adam" else rate / (1.0 - options.momentum)
+        shrink(self.net.held, reach * options.strength)
+
+
+def shrink(weights: Tensor, amount: float) -> None:
+    """Move all weights towards zero by `amount`, in place, and none past it: the proximal step of the l1 norm."""
+    weights.copy_(weights.sign() * (weights.abs() - amount).clamp_(min=0.0))
