@@ -1,0 +1,74 @@
+"""soft-DEEP R: no budget; dormant connections diffuse until they become active by themselves."""
+
+from dataclasses import dataclass
+
+from matchopt.instances.architecture import FullyConnected
+from matchopt.network.training.budgets import matrix_budgets
+from matchopt.network.training.method import Method, Setting
+from matchopt.network.training.model import Shapes
+from matchopt.network.training.options import a_share, at_least
+from matchopt.network.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class SoftDeepRewiring(Trainer):
+    """As `DeepRewiring`, but dormant parameters diffuse between a floor and zero, and are active from zero on.
+
+    Dormant step: theta <- max(theta + noise, floor). The floor of a matrix is -T (1 - p) / (alpha p): without gradient,
+    the share p of its sites is active in the long run. With gradient connectivity is an outcome, and every active site
+    counts, also those that are so for one step only; results belong to the largest connectivity met in training.
+
+    Parameters
+    ----------
+    connectivity : gives every matrix its p, and the number of connections it begins with, as `matrix_budgets` says;
+        below 1.
+    epochs : passes over the training samples, >= 1.
+    batch_size : samples per step.
+    learning_rate : eta.
+    alpha : strength of the l1 prior, above 0.
+    noise_std : standard deviation of the noise per step, above 0; temperature T = noise_std^2 / (2 eta). For p to hold
+        noise_std must be well below T / alpha, that is, noise_std well above 2 eta alpha.
+    dormant_every : steps between two of the dormant parameters, which are then longer by its root; 1 is the paper's.
+        Walks stay the same, but for what happens in between; it saves drawing a number per dormant site and step.
+    threads : threads of matrix products, >= 1; where matrices are used, for other than fully connected networks.
+
+    References
+    ----------
+    Bellec, Kappel, Maass, Legenstein 2018, Deep Rewiring, ICLR, arXiv 1711.05136, algorithm 2.
+    """
+
+    name = "soft-deep-rewiring"
+    promise = "reported"
+
+    connectivity: float = 0.01
+    epochs: int = 10
+    batch_size: int = 10
+    learning_rate: float = 0.05
+    alpha: float = 1e-4
+    noise_std: float = 5e-5
+    dormant_every: int = 20
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        a_share(self, "connectivity")
+        at_least(self, epochs=1, batch_size=1, dormant_every=1, threads=1)
+        at_least(self, connectivity=1e-6, learning_rate=1e-9, alpha=1e-9, noise_std=1e-9)
+
+    def new_run(self, setting: Setting) -> Method:
+        """See `Trainer.new_run`."""
+        if isinstance(setting.architecture, FullyConnected) and setting.device == "cpu":
+            from matchopt.network.methods.soft_rewiring import ConnectionRun
+
+            return ConnectionRun(self, setting)
+        from matchopt.network.methods.soft_rewiring_by_torch import TorchRun
+
+        return TorchRun(self, setting)
+
+    def floors(self, shapes: Shapes) -> list[float]:
+        """Least value of the dormant parameters of every matrix, below 0."""
+        temperature = self.noise_std**2 / (2.0 * self.learning_rate)
+        floors = []
+        for (m, n), count in zip(shapes, matrix_budgets(shapes, self.connectivity), strict=True):
+            p = min(max(count, 1) / (m * n), 0.999)  # a full matrix keeps a floor to walk on
+            floors.append(-temperature * (1.0 - p) / (self.alpha * p))
+        return floors
