@@ -54,7 +54,8 @@ class SoftRewiring:
     @property
     def biases(self) -> Float32[np.ndarray, " b"]:
         """The biases, to be read or changed in place."""
-        return self.model.values[len(self.model.source) :]
+        found: Float32[np.ndarray, " b"] = self.model.values[len(self.model.source) :]
+        return found
 
     def step(self, rate: float, std: float, walk: int) -> None:
         """One step of all active parameters and of the biases.
