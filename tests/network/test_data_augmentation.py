@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from matchopt.errors import InvalidOption, UnknownName
-from matchopt.network.data.augmentation import Augmentation, CropAugmentation, augmentation_class, centre_crop
+from matchopt.network.data.augmentation import Augmentation, Augments, CropAugmentation, augmentation_class, centre_crop
 
 STILL = {"rotation": 0.0, "scale": 0.0, "shear": 0.0, "shift": 0.0, "elastic": 0.0}
 DARK = {"mirror": False, "brightness": 0.0, "contrast": 0.0, "standardise": "none"}
@@ -164,6 +164,7 @@ def test_the_centre_crop_is_the_middle():
 def test_facts_can_make_the_augmentation_again():
     """Name and parameters, as they go into a training record, are enough."""
     for augmentation in (Augmentation(rotation=0.1), CropAugmentation(32, 4)):
+        assert isinstance(augmentation, Augments)
         facts = augmentation.facts()
         cls = augmentation_class(facts.pop("name"))
         facts["shape"] = tuple(facts["shape"])

@@ -6,7 +6,7 @@ as they are; the training loop sees to that.
 """
 
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -19,6 +19,7 @@ Standardise = Literal["none", "image"]
 Rows = Float32[np.ndarray, "images values"] | UInt8[np.ndarray, "images values"]
 
 
+@runtime_checkable
 class Augments(Protocol):
     """What a training loop needs of an augmentation."""
 

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from matchopt.errors import DataError, MissingExtra
 from matchopt.network.data.published import Download
@@ -11,6 +11,7 @@ from matchopt.network.data.registry import DataEntry
 SECONDS = 30.0  # without an answer, or between two parts of one, before giving up
 
 
+@runtime_checkable
 class Bar(Protocol):
     """What shows the progress of a download; `total` is set when its length is known."""
 

@@ -88,14 +88,10 @@ class DataSet:
             for names in self.alternatives:
                 if all((place / name).exists() for name in names):
                     return tuple(place / name for name in names)
-        raise DataError(self.missing(places))
-
-    def missing(self, places: list[Path]) -> str:
-        """The sentence about data that are not there."""
-        names = " or ".join(", ".join(names) for names in self.alternatives)
-        library = "" if len(places) == 1 or library_folder() is not None else f" ({LIBRARY_VARIABLE} is not set)"
+        wanted = " or ".join(", ".join(names) for names in self.alternatives)
+        unset = f" ({LIBRARY_VARIABLE} is not set)" if folder is None and library_folder() is None else ""
         where = " or ".join(str(place) for place in places)
-        return f"{self.name} is not here: found no {names} in {where}{library}; {self.advice(places[-1])}"
+        raise DataError(f"{self.name} is not here: found no {wanted} in {where}{unset}; {self.advice(places[-1])}")
 
     def advice(self, folder: Path) -> str:
         """How to get it into a folder; the end of a sentence."""

@@ -122,14 +122,7 @@ def load_data(name: str, folder: Path | None = None, **options: OptionValue) -> 
     DataError
         when the data are not there, or are not the published ones.
     """
-    entry = data_entry(name)
-    known = {option.name: option for option in entry.options}
-    chosen: dict[str, Any] = {}
-    for key, value in options.items():
-        if key not in known:
-            raise UnknownName(f"option of data set {name}", key, known)
-        chosen[key] = known[key].read(value, f"option {key} of data set {name}")
-    return entry.load(folder, **chosen)
+    return _load(data_entry(name), folder, options)
 
 
 def find_data(reference: DataReference) -> ImageData:
@@ -143,9 +136,9 @@ def find_data(reference: DataReference) -> ImageData:
     part = _PART.fullmatch(reference.name)
     if part is None or part[1] not in ENTRIES:
         raise DataError(f"the data set {reference.name!r} is none of those known here: {', '.join(ENTRIES)}")
-    options: dict[str, Any] = dict(pair.split("=") for pair in part[2].split(",")) if part[2] else {}
+    options = dict(pair.split("=") for pair in part[2].split(",")) if part[2] else {}
     try:
-        data = load_data(part[1], **options)
+        data = _load(ENTRIES[part[1]], None, options)
     except (InvalidOption, UnknownName) as cause:
         raise DataError(f"the data set {reference.name!r} cannot be loaded: {cause}") from None
     if part[3] is not None:
@@ -153,3 +146,13 @@ def find_data(reference: DataReference) -> ImageData:
     if data.reference.sha256 != reference.sha256:
         raise DataError(f"the data set {reference.name!r} has another SHA-256 than the one named; it is not the same")
     return data
+
+
+def _load(entry: DataEntry, folder: Path | None, options: Mapping[str, OptionValue]) -> ImageData:
+    known = {option.name: option for option in entry.options}
+    chosen: dict[str, Any] = {}
+    for key, value in options.items():
+        if key not in known:
+            raise UnknownName(f"option of data set {entry.about.name}", key, known)
+        chosen[key] = known[key].read(value, f"option {key} of data set {entry.about.name}")
+    return entry.load(folder, **chosen)
