@@ -25,7 +25,7 @@ def _compile_training() -> None:
     BoundProjection(one, usable, 1, np.arange(2), np.zeros(1, int), drop=True).project(one)
     wires = FreeProjection(one, usable, 1).project(one).compiled
     line, number = np.ones(1, np.float32), np.float32(1)
-    wired_forward(wires, line, one, one.copy(), True)
+    wired_forward(wires, line, one, one.copy())
     wired_backward(wires, one, one, one.copy())
     adam_step(line, line, line.copy(), line.copy(), number, number, number, number, number)
 

@@ -13,10 +13,9 @@ from matchopt.kernels.compiled import sums
 
 @sums
 @no_type_check
-def wired_forward(wires, bias, before, after, rectify):
-    """Fill `after` with bias + weights * before, not below 0 if `rectify`."""
+def wired_forward(wires, bias, before, after):
+    """Fill `after` with bias + weights * before."""
     count, inputs, _, weights = wires
-    zero = after.dtype.type(0)
     for i in range(count.size):
         line = after[i]
         for t in range(line.size):
@@ -25,9 +24,6 @@ def wired_forward(wires, bias, before, after, rectify):
             weight, source = weights[i, k], before[inputs[i, k]]
             for t in range(line.size):
                 line[t] += weight * source[t]
-        if rectify:
-            for t in range(line.size):
-                line[t] = max(line[t], zero)
 
 
 @sums

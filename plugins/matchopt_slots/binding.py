@@ -1,0 +1,127 @@
+"""Which hardware neuron serves each row, and the weights that training begins to wish for."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from matchopt import (
+    BoundProjection,
+    FreeProjection,
+    LayerInstance,
+    LayerMapping,
+    Limits,
+    NetworkInstance,
+    NetworkMapping,
+    Projection,
+    match_rows,
+    pair_costs,
+)
+
+NOISE = 0.002  # on wishes that begin from a mapping, times the hardware's rms; decides among equal ones, most of them 0
+
+
+@dataclass(frozen=True, eq=False)
+class Binding:
+    """One layer's rows on their hardware neurons.
+
+    Parameters
+    ----------
+    neuron_of : hardware neuron of every row.
+    gain : gain of every row.
+    wishes : weights to begin with, shape (m, n_inputs).
+    """
+
+    neuron_of: np.ndarray
+    gain: np.ndarray
+    wishes: np.ndarray
+
+    def shaken(self, layer: LayerInstance, rng: np.random.Generator) -> "Binding":
+        """The same with a little noise on the wishes."""
+        noise = NOISE * scale_of(layer) * rng.standard_normal(self.wishes.shape)
+        return Binding(self.neuron_of, self.gain, self.wishes + noise)
+
+    def cells(self, layer: LayerInstance) -> np.ndarray:
+        """The cells of the rows' hardware neurons times their gains."""
+        weights: np.ndarray = self.gain[:, None] * layer.hardware.weights[self.neuron_of]
+        return weights
+
+    def projection(self, layer: LayerInstance, live: np.ndarray, **rule: Any) -> Projection:
+        """What turns wishes for the inputs `live` into wires; `rule` is threshold and exact of `FreeProjection`."""
+        cells, usable = self.cells(layer), layer.hardware.usable[self.neuron_of]
+        rules, target = layer.rules, layer.target
+        if rules.extra_inputs and rules.drop:
+            return FreeProjection(cells, usable, len(live), **rule)
+        own = np.searchsorted(live, target.indices)  # all of them live
+        return BoundProjection(
+            cells, usable, len(live), target.indptr, own, drop=rules.drop, extra=rules.extra_inputs,
+            threshold=rule["threshold"],
+        )  # fmt: skip
+
+
+def scale_of(layer: LayerInstance) -> float:
+    """Root mean square of the layer's usable hardware weights, 0 where there are none."""
+    used = layer.hardware.weights[layer.hardware.usable]
+    return float(np.sqrt(np.mean(used**2))) if len(used) else 0.0
+
+
+def bindings(
+    instance: NetworkInstance, limits: Limits, scratch: bool, rng: np.random.Generator
+) -> tuple[list[Binding] | None, tuple[np.ndarray, ...] | None]:
+    """How training begins, layer by layer, and the digital biases; no bindings where no mapping is feasible."""
+    biases = instance.biases
+    if not scratch and isinstance(limits.start, NetworkMapping) and len(limits.start.layers) == len(instance.layers):
+        pairs = zip(instance.layers, limits.start.layers, strict=True)
+        found = [_given(layer, part) for layer, part in pairs]
+        own = limits.start.biases
+        if own is not None and instance.adjustable and biases is not None:
+            biases = own if [len(bias) for bias in own] == [len(bias) for bias in biases] else biases
+        if all(bound is not None for bound in found):
+            return [bound for bound in found if bound is not None], biases
+    biases = instance.biases
+    if scratch and instance.adjustable and biases is not None:
+        biases = tuple(np.zeros(len(bias)) for bias in biases)
+    found = [_drawn(layer, rng) if scratch else _assigned(layer) for layer in instance.layers]
+    kept = [bound for bound in found if bound is not None]
+    return (kept if len(kept) == len(found) else None), biases
+
+
+def _given(layer: LayerInstance, part: LayerMapping) -> Binding | None:
+    """The binding of a start, or None where the start does not fit the layer."""
+    neuron, hardware = part.neuron_of, layer.hardware
+    if part.n_rows != layer.n_rows or len(np.unique(neuron)) != layer.n_rows:
+        return None
+    inside = neuron.min(initial=0) >= 0 and neuron.max(initial=0) < hardware.n_neurons
+    if not inside or not all(layer.rules.gains.allow(gain) for gain in part.gain.tolist()):
+        return None
+    if not layer.rules.drop and bool((layer.target.fan_in > hardware.n_usable[neuron]).any()):
+        return None
+    for numbers, end in ((part.cell, hardware.n_cells), (part.input, layer.target.n_inputs)):
+        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < end:
+            return None
+    wishes = np.zeros((layer.n_rows, layer.target.n_inputs))
+    np.add.at(wishes, (part.row_of, part.input), hardware.weights[neuron[part.row_of], part.cell])
+    return Binding(neuron, part.gain, wishes * part.gain[:, None])
+
+
+def _assigned(layer: LayerInstance) -> Binding | None:
+    """The assignment of least weight error (of gains, the best of each pair)."""
+    rule: Any = {"gains": layer.rules.gains, "drop": layer.rules.drop}
+    try:
+        _, neuron_of = linear_sum_assignment(pair_costs(layer.target, layer.hardware, **rule))
+    except ValueError:  # no assignment has a finite cost
+        return None
+    found = match_rows(layer.target, layer.hardware, neuron_of, **rule)
+    return _given(layer, LayerMapping.from_cells(layer.target, neuron_of, found.cell_of, found.gain))
+
+
+def _drawn(layer: LayerInstance, rng: np.random.Generator) -> Binding | None:
+    """Random wishes; row i on neuron i, or on one with cells enough where connections must not be dropped."""
+    short = (layer.target.fan_in[:, None] > layer.hardware.n_usable) & (not layer.rules.drop)
+    rows, neuron_of = linear_sum_assignment(short)
+    if short[rows, neuron_of].any():
+        return None
+    gain = np.full(layer.n_rows, layer.rules.gains.default)
+    wishes = rng.standard_normal((layer.n_rows, layer.target.n_inputs)) * (2.0 / max(1, layer.target.n_inputs)) ** 0.5
+    return Binding(neuron_of, gain, wishes)

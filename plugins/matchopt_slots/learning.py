@@ -1,0 +1,85 @@
+"""The course of training: epochs, the judgement at the end of each, and what is kept."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from matchopt import Limits, NetworkMapping
+from matchopt_slots.pace import Pace
+from matchopt_slots.samples import Samples
+from matchopt_slots.trainee import Trainee
+
+MARGIN = 2e-6  # what an objective, summed in single precision, must fall to be better for sure
+
+
+@dataclass
+class Keeper:
+    """Keeps the best mapping so far and reports it.
+
+    A mapping is better if it is so on the samples held out and by the objective on all samples.
+
+    Parameters
+    ----------
+    trainee : the network in training.
+    samples : its samples.
+    limits : receives the mappings.
+    """
+
+    trainee: Trainee
+    samples: Samples
+    limits: Limits
+    best: NetworkMapping | None = None
+    value: float = math.inf
+    held_out: float = math.inf
+
+    def judge(self) -> bool:
+        """Judge what the trainee is now; returns whether its value on the samples held out is a number at all."""
+        held_out = self.trainee.value(self.samples.held_out)
+        if not math.isfinite(held_out):
+            return False
+        if held_out < self.held_out:
+            value = self.trainee.value(self.samples.all)
+            if value < self.value - MARGIN * max(1.0, abs(value)):
+                self.best, self.value, self.held_out = self.trainee.mapping, value, held_out
+                self.limits.report(self.best)
+        return True
+
+
+def train(
+    trainee: Trainee,
+    keeper: Keeper,
+    pace: Pace,
+    epochs: int,
+    lanes: int,
+    rates: tuple[float, float],
+    rng: np.random.Generator,
+) -> tuple[int, bool]:
+    """Train until the pace or the time is over; returns the number of epochs begun and whether all went well.
+
+    Parameters
+    ----------
+    trainee, keeper, pace : the network, what keeps its best state, and the plan.
+    epochs : most epochs.
+    lanes : samples of a step.
+    rates : full learning rates of wishes and of biases.
+    rng : shuffles the samples.
+    """
+    limits, begun = keeper.limits, 0
+    for _ in limits.steps(epochs):
+        begun += 1
+        for batch in keeper.samples.batches(lanes, rng):
+            if pace.over or limits.reached():
+                break
+            loss = trainee.step(batch, rates[0] * pace.factor, rates[1] * pace.factor, pace.steps + 1)
+            pace.step()
+            if not math.isfinite(loss):
+                return begun, False
+        began = time.monotonic()
+        if not keeper.judge():
+            return begun, False
+        pace.judged(time.monotonic() - began)
+        if pace.over:
+            break
+    return begun, True

@@ -1,0 +1,78 @@
+"""The samples of an objective: which inputs of them live, batches of them, and the part held out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from matchopt import FunctionalError, NetworkInstance, TaskLoss
+
+CHUNK = 500  # samples run through the network at a time when it is judged
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Sample inputs as compact as they came, without inputs that are 0 on all of them.
+
+    Parameters
+    ----------
+    live : numbers of the inputs that are kept, ascending; with hardware biases the constant input is the last one.
+    values : the kept inputs, shape (samples, kept inputs without the constant one), uint8 or float32.
+    scale : the network receives `values * scale`.
+    constant : whether an input that is always 1 follows.
+    training, held_out : numbers of the samples that are trained on and of those that judge; the same where there are
+        too few to hold some out.
+    """
+
+    live: np.ndarray
+    values: np.ndarray
+    scale: np.float32
+    constant: bool
+    training: np.ndarray
+    held_out: np.ndarray
+
+    @classmethod
+    def of(cls, instance: NetworkInstance, held_out: float, rng: np.random.Generator) -> "Samples":
+        """The samples of the instance's objective; inputs that targets must listen to stay, whatever they are."""
+        objective, first = instance.objective, instance.layers[0]
+        assert isinstance(objective, TaskLoss | FunctionalError)
+        constant = instance.biases is None
+        kept = np.zeros(first.target.n_inputs, bool)
+        kept[: instance.n_inputs] = (objective.inputs != 0).any(axis=0)
+        if constant:
+            kept[-1] = True
+        if not (first.rules.drop and first.rules.extra_inputs):
+            kept[first.target.indices] = True
+        live = np.flatnonzero(kept)
+        values = objective.inputs[:, live[:-1] if constant else live]
+        if values.dtype != np.uint8:
+            values = values.astype(np.float32)
+        order = rng.permutation(len(values))
+        n_held = int(held_out * len(values))
+        training = order[n_held:]
+        held = np.sort(order[:n_held]) if n_held else np.arange(len(values))
+        return cls(live, np.ascontiguousarray(values), np.float32(objective.scale), constant, training, held)
+
+    @property
+    def all(self) -> np.ndarray:
+        """Numbers of all samples."""
+        return np.arange(len(self.values))
+
+    def room(self, lanes: int) -> np.ndarray:
+        """An array for `lanes` samples, the constant input filled in."""
+        return np.ones((lanes, len(self.live)), np.float32)
+
+    def load(self, which: np.ndarray, into: np.ndarray) -> None:
+        """Write what the network receives for the samples `which` into an array from `room`."""
+        np.multiply(self.values[which], self.scale, out=into[:, : self.values.shape[1]], dtype=np.float32)
+
+    def batches(self, lanes: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """The training samples in random order, `lanes` at a time; an incomplete batch at the end is left out."""
+        order = rng.permutation(self.training)
+        for start in range(0, len(order) - lanes + 1, lanes):
+            yield order[start : start + lanes]
+
+
+def chunks(which: np.ndarray) -> Iterator[np.ndarray]:
+    """Pieces of at most `CHUNK` numbers."""
+    return (which[start : start + CHUNK] for start in range(0, len(which), CHUNK))

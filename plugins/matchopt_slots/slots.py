@@ -1,0 +1,102 @@
+"""Training which fixed weights to use."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from matchopt import FunctionalError, Limit, Limits, NetworkInstance, Result, Solver, Status, TaskLoss
+
+
+@dataclass(frozen=True)
+class Slots(Solver):
+    """Trains which fixed weight of its hardware neuron listens to which input, straight through.
+
+    Every row has a wished weight for every input. At each step the wishes are projected on what the row's hardware
+    neuron can realise with each cell used at most once; the network runs forward and backward with those weights, and
+    the derivative by every weight, used or not, moves its wish. With `extra_inputs` and `drop` any cell may listen to
+    any input; otherwise rows keep their target's inputs (all of them unless `drop`), matched exactly and in order. The
+    hardware neuron of a row never changes. Digital biases are trained where they are adjustable; hardware biases are
+    weights like all others. A row keeps the gain it begins with.
+
+    The task loss uses labels; the functional error does not: then every layer learns to give the target network's
+    signals. Read noise counts in what is reported, not in the derivative.
+
+    An answer depends on the seed, the number of threads and the number of epochs alone; with a time limit that is too
+    short for all epochs their number, and so the answer, depends on the machine.
+
+    Parameters
+    ----------
+    epochs : most passes over the samples, >= 0; fewer, with the rate falling faster, where the time limit is short.
+    rate : learning rate of the wishes, in units of the layer's root mean square hardware weight; it falls to 0. >= 0;
+        0 leaves the wires as they begin.
+    bias_rate : the same for digital biases.
+    batch : samples per step, >= 1.
+    start : "assignment" begins from the start that is given, or the assignment of least weight error; "scratch" from
+        random wishes, without the target's weights (its inputs still count where the rules bind to them).
+    threshold : a cell h is worth |h| * (|wish| - threshold * |h|): 0.5 is the nearest projection; 0 uses every cell
+        where there are inputs enough. >= 0.
+    projection : "exact" maximises the total worth of the cells used; "greedy" takes them in turn, largest first.
+    schedule : how rates fall to 0.
+    held_out : share of the samples, in 0 .. 0.5, that is not trained on and judges the epochs.
+
+    References
+    ----------
+    M. Aladago, L. Torresani, "Slot Machines: discovering winning combinations of random weights in neural networks",
+    ICML 2021, arXiv 2101.06475. Y. Qiu, R. Suda, "Train-by-Reconnect: decoupling locations of weights from their
+    values", NeurIPS 2020, arXiv 2003.02570 (one neuron's values as a set, permuted).
+    """
+
+    name = "slots"
+    solves = NetworkInstance
+    needs = ("torch", "numba", "scipy")
+    extra = "torch"
+
+    epochs: int = 60
+    rate: float = 0.015
+    bias_rate: float = 0.015
+    batch: int = 100
+    start: Literal["assignment", "scratch"] = "assignment"
+    threshold: float = 0.5
+    projection: Literal["exact", "greedy"] = "exact"
+    schedule: Literal["linear", "cosine"] = "linear"
+    held_out: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 0), ("rate", 0.0), ("bias_rate", 0.0), ("batch", 1), ("threshold", 0.0)):
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} must be >= {least}, found {getattr(self, name)}")
+        if not 0.0 <= self.held_out <= 0.5:
+            raise ValueError(f"held_out must be in 0 .. 0.5, found {self.held_out}")
+
+    def refuses(self, instance: NetworkInstance) -> str | None:
+        """Whatever it cannot train on or would leave unused; see `Solver.refuses`."""
+        if not isinstance(instance.objective, TaskLoss | FunctionalError):
+            return "slots trains on samples: the network must minimise task-loss or functional-error"
+        if instance.tunable or any(layer.rules.tunable for layer in instance.layers):
+            return "slots uses fixed weights only and would leave a budget of tunable weights unspent"
+        for n, layer in enumerate(instance.layers):
+            if not layer.hardware.free_routing:
+                return f"slots routes every hardware neuron freely, but those of layer {n} share buses"
+            if layer.rules.cells_per_weight > 1:
+                return f"slots serves a weight by one cell, but layer {n} allows {layer.rules.cells_per_weight}"
+        return None
+
+    def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
+        """See `Solver.solve`; a loss that is no number ends training with Status.ERROR and the best mapping so far."""
+        from matchopt_slots.course import run  # only here: it loads torch
+
+        begun, well, pace, keeper = run(self, instance, limits, rng)
+        if keeper is None:
+            message = "some layer has no assignment of rows to hardware neurons with cells enough"
+            return Result(None, Status.INFEASIBLE, message=message)
+        limit = None
+        if limits.iterations is not None and limits.iterations < self.epochs:
+            limit = Limit.ITERATION
+        if pace.shortened or not pace.over:
+            limit = Limit.TIME
+        stats: dict[str, int | float | str] = {"epochs": begun, "steps": pace.steps, "held-out": keeper.held_out}
+        if not well:
+            message = f"the loss is no number after {pace.steps} steps; lower the rate"
+            return Result(keeper.best, Status.ERROR, limit, stats=stats, message=message)
+        return Result(keeper.best, limit=limit, stats=stats)

@@ -1,0 +1,113 @@
+"""A whole network in training: its steps, its value on samples, and the mapping that it is."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from matchopt import LayerMapping, NetworkInstance, NetworkMapping
+from matchopt_slots.binding import Binding, scale_of
+from matchopt_slots.goals import Goal
+from matchopt_slots.layers import Activity, Moments, TrainedLayer
+from matchopt_slots.samples import Samples, chunks
+
+
+class Trainee:
+    """Layers in training on the samples of a goal.
+
+    Parameters
+    ----------
+    instance : what is mapped.
+    samples, goal : what it is trained on, and for.
+    bound : how training begins.
+    biases : digital biases to begin with; None where biases are hardware weights.
+    lanes : samples of a training step.
+    rule : threshold and exact of `FreeProjection`.
+    """
+
+    def __init__(
+        self,
+        instance: NetworkInstance,
+        samples: Samples,
+        goal: Goal,
+        bound: Sequence[Binding],
+        biases: Sequence[np.ndarray] | None,
+        lanes: int,
+        rule: dict[str, float | bool],
+    ) -> None:
+        self._instance, self._samples, self._goal, self._bound = instance, samples, goal, bound
+        rows = [layer.n_rows for layer in instance.layers]
+        self._shape = (rows, len(samples.live), samples.constant)
+        self._activity, self._inputs = Activity(*self._shape, lanes), samples.room(lanes)
+        self._judged, self._judged_inputs = self._activity, self._inputs
+        self.layers: list[TrainedLayer] = []
+        for n, (layer, part) in enumerate(zip(instance.layers, bound, strict=True)):
+            live = samples.live if n == 0 else np.arange(layer.target.n_inputs)
+            size = scale_of(layer)
+            wishes = np.ascontiguousarray(part.wishes[:, live], np.float32)
+            bias = np.zeros(layer.n_rows) if biases is None else biases[n]
+            projection = part.projection(layer, live, **rule)
+            self.layers.append(
+                TrainedLayer(Moments(wishes, size), Moments(np.array(bias, np.float32), size), projection)
+            )
+        self.project()
+
+    def project(self) -> None:
+        """Make the wires of the wishes."""
+        for layer in self.layers:
+            layer.projection.project(layer.wishes.values)
+
+    def step(self, batch: np.ndarray, rate: float, bias_rate: float, steps: int) -> float:
+        """Train on the samples `batch`; returns their mean loss before the step."""
+        self._samples.load(batch, self._inputs)
+        wires = [layer.wires for layer in self.layers]
+        self._activity.forward(wires, self.biases, self._inputs)
+        loss, direct = self._goal.derivative(batch, self._activity, self._inputs)
+        self._activity.backward(wires, direct)
+        self._activity.gradients(self.layers, self._inputs)
+        for layer in self.layers:
+            layer.wishes.step(rate, steps)
+            if self._instance.adjustable:
+                layer.biases.step(bias_rate, steps)
+        self.project()
+        return loss
+
+    def value(self, which: np.ndarray) -> float:
+        """The objective on the samples `which`."""
+        wires, noises, total = [layer.wires for layer in self.layers], self._noises(), 0.0
+        for part in chunks(which):
+            if len(part) != self._judged.lanes:
+                self._judged, self._judged_inputs = Activity(*self._shape, len(part)), self._samples.room(len(part))
+            activity, inputs = self._judged, self._judged_inputs
+            self._samples.load(part, inputs)
+            activity.forward(wires, self.biases, inputs)
+            total += self._goal.total(part, activity, inputs, noises)
+        return total / len(which)
+
+    @property
+    def biases(self) -> list[np.ndarray]:
+        """The digital biases of every layer."""
+        return [layer.biases.values for layer in self.layers]
+
+    @property
+    def mapping(self) -> NetworkMapping:
+        """The mapping that the wires are."""
+        parts = []
+        for n, (layer, part) in enumerate(zip(self.layers, self._bound, strict=True)):
+            made, listed = layer.wires, layer.wires.listed
+            inputs = made.inputs[listed].astype(np.int64)
+            starts = np.concatenate([[0], np.cumsum(made.count)])
+            cells = made.cells[listed].astype(np.int64)
+            inputs = self._samples.live[inputs] if n == 0 else inputs
+            parts.append(LayerMapping(part.neuron_of, starts, cells, inputs, part.gain))
+        biases = tuple(bias.astype(np.float64) for bias in self.biases) if self._instance.adjustable else None
+        return NetworkMapping(tuple(parts), biases)
+
+    def _noises(self) -> list[np.ndarray]:
+        """Read-noise variance on every input of every layer."""
+        found = []
+        for layer, part, own in zip(self._instance.layers, self._bound, self.layers, strict=True):
+            variance = part.gain[:, None] ** 2 * layer.hardware.variance[part.neuron_of]
+            rows, _ = np.nonzero(own.wires.listed)
+            by_wire = variance[rows, own.wires.cells[own.wires.listed]]
+            found.append(np.bincount(own.wires.inputs[own.wires.listed], by_wire, own.wishes.values.shape[1]))
+        return found

@@ -1,0 +1,197 @@
+"""The solver slots: what it returns under all rules, its seeds and limits, and what it refuses."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from matchopt_slots import Slots
+from solvers.small_networks import network
+
+from matchopt import (
+    FunctionalError,
+    Gains,
+    Limit,
+    Limits,
+    NetworkInstance,
+    NetworkMapping,
+    Result,
+    Rules,
+    Status,
+    surrogate,
+)
+from matchopt.check import check
+
+QUICK = Slots(epochs=3)
+FREE = {"drop": True, "extra_inputs": True}
+
+
+def solved(instance: NetworkInstance, solver: Slots = QUICK, seed: int = 0, **limits: Any) -> Result:
+    """Solve in this process."""
+    return solver.solve(instance, Limits(**limits), np.random.default_rng(seed))
+
+
+def objective(instance: NetworkInstance, result: Result) -> float:
+    """The checked objective."""
+    report = check(instance, result.solution)
+    assert report.feasible, report.violations
+    return float(report.objective)
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "own inputs": {},
+    "own inputs, spare cells": {"cells": 2},
+    "drop": {"drop": True, "cells": -2},
+    "extra inputs": {"extra_inputs": True, "cells": 2},
+    "free": FREE,
+    "free, few cells": FREE | {"cells": -3},
+    "free, a cell for every input": FREE | {"cells": 9},
+    "gains": FREE | {"gains": Gains.interval(0.5, 2.0), "cells": 1},
+    "negative gains": {"gains": Gains.finite(-1.0, 2.0), "cells": 1},
+    "hardware biases": FREE | {"hardware_biases": True},
+    "hardware biases, own inputs": {"hardware_biases": True},
+    "adjustable": FREE | {"adjustable": True},
+    "faults and noise": FREE | {"cells": 2, "chip": {
+        "usable": lambda rng, shape: rng.random(shape) < 0.8, "variance": lambda rng, shape: 0.1 * rng.random(shape)}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("labels", [True, False], ids=["labels", "functional"])
+@pytest.mark.parametrize("case", CASES)
+def test_feasible_and_never_worse_than_the_start(case: str, labels: bool) -> None:
+    """Under all rules every incumbent passes the checker, each is better than the one before, the last is returned."""
+    instance, reported = network(1, labels, **CASES[case]), []
+    for solver in (QUICK, Slots(epochs=3, start="scratch", threshold=0.0), Slots(epochs=2, projection="greedy")):
+        reported.clear()
+        result = solved(instance, solver, on_incumbent=lambda solution, _: reported.append(solution))
+        values = [objective(instance, Result(solution)) for solution in reported]
+        assert values == sorted(values, reverse=True) and len(set(values)) == len(values)
+        assert objective(instance, result) == values[-1]
+        assert (result.solution.biases is not None) == instance.adjustable
+
+
+@pytest.mark.parametrize("labels", [True, False], ids=["labels", "functional"])
+def test_training_pays(labels: bool) -> None:
+    """Learned selection ends far below the assignment of least weight error, also from scratch."""
+    instance = network(2, labels, adjustable=True, cells=-1, **FREE)
+    before = objective(instance, solved(instance, Slots(epochs=0)))
+    for start in ("assignment", "scratch"):
+        after = objective(
+            instance, solved(instance, Slots(epochs=60, batch=20, rate=0.05, bias_rate=0.05, start=start))
+        )
+        assert after < 0.6 * before
+
+
+def test_a_given_start_is_begun_from() -> None:
+    """Without an epoch the answer is the start, its biases included; a start that does not fit is ignored."""
+    instance = network(3, True, adjustable=True, cells=1, **FREE)
+    start = solved(instance).solution
+    assert isinstance(start, NetworkMapping)
+    again = solved(instance, Slots(epochs=0), start=start)
+    assert objective(instance, again) == pytest.approx(objective(instance, Result(start)), abs=1e-9)
+    other = network(3, True, adjustable=True, cells=0, **FREE)
+    plain = solved(other, Slots(epochs=0))
+    foreign = NetworkMapping(tuple(reversed(start.layers)), start.biases)
+    for useless in (foreign, NetworkMapping(start.layers[:1])):
+        found = solved(other, Slots(epochs=0), start=useless)
+        assert objective(other, found) == pytest.approx(objective(other, plain))
+
+
+def test_same_seed_same_answer() -> None:
+    """The seed decides; another seed trains another mapping."""
+    instance = network(4, True, adjustable=True, **FREE)
+    digests = [solved(instance, seed=seed).solution.digest for seed in (0, 0, 1)]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_functional_error_has_no_labels_to_read() -> None:
+    """Instances from data with shuffled labels are the same instance, so they have the same answer."""
+    from matchopt.network import SparseNetwork, draw_hardware, export_network
+
+    rng = np.random.default_rng(5)
+    net = SparseNetwork.from_arrays([rng.standard_normal((5, 6)), rng.standard_normal((3, 5))])
+    inputs, labels = rng.random((50, 6)), rng.integers(0, 3, 50)
+    chip, rules = draw_hardware(net, "gaussian", 1.0, 1.0, 0), Rules(**FREE)
+    instances = [
+        export_network(net, chip, rules=rules, objective="functional-error", sample_inputs=inputs, sample_labels=some)
+        for some in (labels, rng.permutation(labels))
+    ]
+    assert not hasattr(instances[0].objective, "labels")
+    assert instances[0].digest == instances[1].digest
+    assert len({solved(instance).solution.digest for instance in instances}) == 1
+
+
+def test_loss_that_is_no_number_keeps_the_last_good_mapping() -> None:
+    """A hopeless rate ends with ERROR, a sentence, and the mapping that training began with."""
+    instance = network(6, True, adjustable=True, **FREE)
+    with np.errstate(all="ignore"):
+        result = solved(instance, Slots(epochs=50, rate=1e30, bias_rate=1e38))
+    assert result.status is Status.ERROR and "rate" in result.message
+    assert objective(instance, result) <= objective(instance, solved(instance, Slots(epochs=0))) + 1e-9
+
+
+def test_time_limit_is_kept_and_the_rate_ends_low() -> None:
+    """Far too many epochs are cut to the time there is, and the answer says so."""
+    instance = network(7, True, samples=3000, adjustable=True, **FREE)
+    solved(instance)  # loads and compiles
+    began = time.monotonic()
+    result = solved(instance, Slots(epochs=10**6), seconds=1.0)
+    assert time.monotonic() - began < 1.6
+    assert result.limit is Limit.TIME and result.status is Status.FEASIBLE
+    assert 0 < result.stats["epochs"] < 10**6
+    assert objective(instance, result) < objective(instance, solved(instance, Slots(epochs=0)))
+
+
+def test_iterations_are_epochs() -> None:
+    """The iteration limit plans so many epochs, and training is the same as with that option."""
+    instance = network(8, True, **FREE)
+    limited, plain = solved(instance, Slots(epochs=9), iterations=2), solved(instance, Slots(epochs=2))
+    assert limited.limit is Limit.ITERATION and plain.limit is None
+    assert limited.stats["epochs"] == 2 and limited.solution.digest == plain.solution.digest
+
+
+def test_too_few_cells_are_infeasible() -> None:
+    """Rows that must keep more inputs than any neuron has cells cannot be served."""
+    for solver in (QUICK, Slots(start="scratch")):
+        result = solved(network(9, True, cells=-1), solver)
+        assert result.status is Status.INFEASIBLE and result.solution is None
+
+
+def test_inputs_that_are_always_zero_are_left_alone() -> None:
+    """No cell is spent on an input that is 0 on all samples; a network without any live input is answered too."""
+    instance = network(10, True, **FREE)
+    mapping = solved(instance, Slots(epochs=2, start="scratch", threshold=0.0)).solution
+    assert 3 not in mapping.layers[0].input.tolist()
+    dark = replace(instance, objective=FunctionalError(np.zeros((20, 12))))
+    assert check(dark, solved(dark).solution).feasible
+
+
+def test_refuses_in_one_sentence() -> None:
+    """What slots cannot do, or would leave unused, is said."""
+    instance = network(11, True)
+
+    def with_rules(**changes: Any) -> NetworkInstance:
+        return replace(instance, layers=tuple(replace(layer, **changes) for layer in instance.layers))
+
+    shared = replace(instance.layers[0].hardware, bus=np.zeros(10, int))
+    other = (shared, instance.layers[1].hardware)
+    refused = {
+        "task-loss or functional-error": surrogate(instance),
+        "unspent": with_rules(rules=Rules(tunable=1)),
+        "one cell": with_rules(rules=Rules(cells_per_weight=2)),
+        "share buses": replace(instance, layers=tuple(
+            replace(layer, hardware=h) for layer, h in zip(instance.layers, other, strict=True))),
+    }  # fmt: skip
+    assert QUICK.refuses(instance) is None
+    for words, what in refused.items():
+        assert words in (QUICK.refuses(what) or "")
+
+
+@pytest.mark.parametrize(
+    "option", [{"rate": -1.0}, {"epochs": -1}, {"batch": 0}, {"held_out": 0.6}, {"threshold": -1.0}]
+)
+def test_bad_options_are_named(option: dict[str, Any]) -> None:
+    """Every option out of range is named."""
+    with pytest.raises(ValueError, match=next(iter(option))):
+        Slots(**option)
