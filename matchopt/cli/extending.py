@@ -1,4 +1,4 @@
-"""The commands solvers, plugins, new-plugin and check-solver."""
+"""The commands solvers, trainers, plugins, new-plugin and check-solver."""
 
 import json
 import subprocess
@@ -6,11 +6,14 @@ import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from matchopt.cli.settings import FILE, Pair, debug_option, plugin_option, settings
+
+if TYPE_CHECKING:
+    from matchopt.plugins import Registry, SolverEntry, TrainerEntry
 
 
 @click.command(epilog="Example: matchopt solvers hungarian")
@@ -23,39 +26,64 @@ def solvers(name: str | None, as_json: bool) -> None:
 
     With NAME, that solver alone, with what it says about itself.
     """
-    from matchopt.bench.table import print_table
-    from matchopt.options import options_of
     from matchopt.plugins import load_plugins
 
     registry = load_plugins(settings().plugin_files)
     chosen = [registry.entry(name)] if name else [registry.solvers[each] for each in sorted(registry.solvers)]
-    listed: list[dict[str, Any]] = []
-    for entry in chosen:
-        cls = entry.cls
-        missing = [module for module in cls.needs if find_spec(module.partition(".")[0]) is None]
-        options = [{"name": o.name, "type": o.type, "default": o.default, "doc": o.doc} for o in options_of(cls)]
-        state = (
-            "yes" if not missing else f"no: pip install 'matchopt[{cls.extra}]'" if cls.extra else f"no: {missing[0]}"
-        )
-        about = {
-            "name": cls.name,
-            "solves": cls.solves.kind,
-            "role": cls.role,
-            "available": not missing,
-            "state": state,
-        }
-        purpose = (cls.__doc__ or "").strip().splitlines()
-        listed.append({**about, "plugin": entry.plugin, "doc": purpose[0] if purpose else "", "options": options})
+    listed = [_about(entry, {"solves": entry.cls.solves.kind, "role": entry.cls.role}) for entry in chosen]
+    _list("solver", listed, ("solves", "role"), as_json, registry)
+
+
+@click.command(epilog="Example: matchopt trainers deep-rewiring")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@plugin_option
+@debug_option
+def trainers(name: str | None, as_json: bool) -> None:
+    """List the training methods: what they promise about connectivity, and their options.
+
+    The promise: exact (as asked for, in every step), at most (never more, in any step), or reported (an outcome, or
+    more while training runs). With NAME, that method alone, with what it says about itself.
+    """
+    from matchopt.plugins import load_plugins
+
+    registry = load_plugins(settings().plugin_files)
+    chosen = [registry.trainer(name)] if name else [registry.trainers[each] for each in sorted(registry.trainers)]
+    listed = [_about(entry, {"promise": entry.cls.promise}) for entry in chosen]
+    _list("trainer", listed, ("promise",), as_json, registry)
+
+
+def _about(entry: "SolverEntry | TrainerEntry", more: dict[str, Any]) -> dict[str, Any]:
+    """What is listed of a solver or trainer."""
+    from matchopt.options import options_of
+
+    cls = entry.cls
+    missing = [module for module in cls.needs if find_spec(module.partition(".")[0]) is None]
+    options = [{"name": o.name, "type": o.type, "default": o.default, "doc": o.doc} for o in options_of(cls)]
+    state = "yes" if not missing else f"no: pip install 'matchopt[{cls.extra}]'" if cls.extra else f"no: {missing[0]}"
+    purpose = (cls.__doc__ or "").strip().splitlines()
+    about = {"name": cls.name, **more, "available": not missing, "state": state, "plugin": entry.plugin}
+    return {**about, "doc": purpose[0] if purpose else "", "options": options}
+
+
+def _list(what: str, listed: list[dict[str, Any]], more: tuple[str, ...], as_json: bool, registry: "Registry") -> None:
+    from matchopt.bench.table import print_table
+
     if as_json:
-        click.echo(json.dumps({"solvers": listed}))
+        click.echo(json.dumps({f"{what}s": listed}))
         return
-    columns = ["solver", "solves", "role", "available", "what it does"]
-    print_table(columns, [[s["name"], s["solves"], s["role"], s["state"], s["doc"]] for s in listed])
-    rows = [[s["name"], o["name"], o["type"], str(o["default"]), o["doc"]] for s in listed for o in s["options"]]
+    keys = ("name", *more, "state", "plugin", "doc")
+    print_table([what, *more, "available", "plugin", "what it does"], [[str(s[key]) for key in keys] for s in listed])
+    rows = [[s["name"], o["name"], o["type"], _shown(o["default"]), o["doc"]] for s in listed for o in s["options"]]
     if rows:
-        print_table(["solver", "option", "type", "default", "meaning"], rows)
+        print_table([what, "option", "type", "default", "meaning"], rows)
     for failed in registry.failed:
         click.echo(f"Warning: {failed}", err=True)
+
+
+def _shown(default: Any) -> str:
+    """A default as it would be typed."""
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 @click.command(epilog="Example: matchopt plugins --plugin my_solver.py")
@@ -63,7 +91,7 @@ def solvers(name: str | None, as_json: bool) -> None:
 @plugin_option
 @debug_option
 def plugins(as_json: bool) -> None:
-    """List the plugins with version, hooks and solvers, and those that failed to load with the cause.
+    """List the plugins with version, hooks, solvers and trainers, and those that failed to load with the cause.
 
     The environment variable MATCHOPT_PLUGINS chooses among the installed ones: names with commas between them.
     """
@@ -79,6 +107,7 @@ def plugins(as_json: bool) -> None:
                 "version": p.version,
                 "hooks": p.hooks,
                 "solvers": p.solvers,
+                "trainers": p.trainers,
             }
             for p in registry.plugins
         ]
@@ -89,10 +118,10 @@ def plugins(as_json: bool) -> None:
         click.echo(json.dumps({"plugins": loaded, "failed": failed}))
         return
     rows = [
-        [p.name, p.distribution or str(p.file), p.version, ", ".join(p.hooks), ", ".join(p.solvers)]
+        [p.name, p.distribution or str(p.file), p.version, ", ".join(p.hooks), ", ".join(p.solvers + p.trainers)]
         for p in registry.plugins
     ]
-    print_table(["plugin", "distribution", "version", "hooks", "solvers"], rows)
+    print_table(["plugin", "distribution", "version", "hooks", "solvers and trainers"], rows)
     if registry.failed:
         print_table(
             ["failed plugin", "distribution", "version", "cause"],

@@ -106,7 +106,7 @@ def test_failed_plugins_are_listed_with_the_cause(tmp_path: Path) -> None:
     assert "no luck today" in done.stdout and "hungarian" in done.stdout
     found = json.loads(run("plugins", "--plugin", broken, "--json").stdout)
     assert [failed["name"] for failed in found["failed"]] == ["broken"]
-    assert {"name", "distribution", "version", "hooks", "solvers"} == set(found["plugins"][0])
+    assert {"name", "distribution", "version", "hooks", "solvers", "trainers"} == set(found["plugins"][0])
 
 
 def test_problems_are_listed_and_shown() -> None:

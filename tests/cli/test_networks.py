@@ -1,4 +1,4 @@
-"""The commands train, export and evaluate."""
+"""The commands export and evaluate."""
 
 import json
 from pathlib import Path
@@ -253,31 +253,6 @@ def test_accuracies_beside_the_target(tmp_path: Path) -> None:
     assert [layer["layer"] for layer in alone["layers"]] == [1]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--method", "dense", "--fan-in", "8,8,30"], "belong to gradual-pruning"),
-        (["--method", "dense", "--connectivity", "0.1"], "--connectivity belongs to the sparse methods"),
-        (["--fan-in", "8,8,30", "--connectivity", "0.1"], "not both"),
-        (["--widths", "784"], "widths"),
-        (["--widths", "784,x"], "whole numbers with commas"),
-        (["--widths", "784,20,11"], "end with 10"),
-        (["--fan-in", "8,8"], "fan_in"),
-        (["--method", "gradualpruning"], "gradual-pruning"),
-        (["--connectivity", "1.5"], "--connectivity"),
-    ],
-)
-def test_bad_input_of_train(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
-) -> None:
-    """Settings that do not fit are named before anything is trained; exit status 2."""
-    pytest.importorskip("torch")
-    monkeypatch.setattr("matchopt.network.load_mnist", tiny_mnist)
-    done = run("train", "--output", tmp_path / "net.safetensors", *arguments)
-    assert done.exit_code == 2
-    assert message in done.stderr and "Traceback" not in done.stderr
-
-
 def tiny_mnist() -> ImageData:
     """Noise in the shape of MNIST."""
     rng = np.random.default_rng(0)
@@ -285,28 +260,3 @@ def tiny_mnist() -> ImageData:
     labels = [rng.integers(0, 10, len(part)) for part in images]
     both = [part for pair in zip(images, labels, strict=True) for part in pair]
     return ImageData(*both, 10, DataReference("noise", "0" * 64))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("arguments", "connections"),
-    [
-        (["--method", "gradual-pruning", "--fan-in", "8,5", "--epochs", "6"], 20 * 8 + 10 * 5),
-        (["--method", "gradual-pruning", "--connectivity", "0.01", "--epochs", "6"], round(0.01 * 20 * 794)),
-        (["--method", "deep-rewiring", "--connectivity", "0.02", "--epochs", "1"], None),
-        (["--method", "dense", "--epochs", "1"], 20 * 794),
-    ],
-)
-def test_every_method_trains(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], connections: int | None
-) -> None:
-    """Each method writes a network with the connections that were asked for, and prints both accuracies."""
-    pytest.importorskip("torch")
-    monkeypatch.setattr("matchopt.network.load_mnist", tiny_mnist)
-    output = tmp_path / "net.safetensors"
-    done = run("train", "--widths", "784,20,10", "--output", output, *arguments)
-    assert done.exit_code == 0, done.stderr
-    network = SparseNetwork.load(output)
-    assert connections is None or network.n_connections == connections
-    assert f"{network.n_connections} (" in done.stdout
-    assert "validation" in done.stdout and "test" in done.stdout

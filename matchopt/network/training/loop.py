@@ -129,8 +129,7 @@ class TrainingLoop:
         data, change = self._data, self._conduct.transform
         if change is None or len(self._at.history) >= self._epochs - change.clean_epochs:
             return data.train_images, labels, batch
-        originals = getattr(data, "originals", None)
-        raw = data.train_images if originals is None else originals
+        raw = data.train_images if data.originals is None else data.originals
         return change(raw[batch], self._streams.change), labels[batch], np.arange(len(batch))
 
     def _labels(self, labels: np.ndarray, epoch: int) -> np.ndarray:

@@ -1,0 +1,179 @@
+"""The command train."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from matchopt.cli.settings import Numbers, OutputFile, Pair, debug_option, plugin_option, settings
+
+if TYPE_CHECKING:
+    from matchopt.bench.progress import Progress
+    from matchopt.instances.architecture import Architecture
+    from matchopt.network import Conduct, EpochRecord, ImageData, TrainedResult
+    from matchopt.trainer import TrainerContract
+
+MODES = ("row", "layer", "global")
+WIDTHS = (784, 300, 100, 10)
+
+
+@click.command(epilog="Example: matchopt train --method gradual-pruning --fan-in 8,8,30 --output net.safetensors")
+@click.option(
+    "--method", default="gradual-pruning", show_default=True, help="Training method; `matchopt trainers` lists them."
+)
+@click.option("-o", "--option", "options", type=Pair(), multiple=True, help="An option of the method; repeatable.")
+@click.option(
+    "--dataset", default="mnist", show_default=True, help="What to learn; `matchopt data` lists the data sets."
+)
+@click.option("--data-option", "data_options", type=Pair(), multiple=True, help="An option of the data; repeatable.")
+@click.option("--widths", type=Numbers(), help="Units of each layer, inputs first.  [default: 784,300,100,10]")
+@click.option("--architecture", help="Another network than --widths, such as cnn:8c5-m2-16c5-m2-64-10 or lstm:128.")
+@click.option(
+    "--fan-in", type=Numbers(), help="Connections of each unit, per layer; gradual-pruning.  [default: 8,8,30]"
+)
+@click.option(
+    "--connectivity",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    help="Share of connections left; with gradual-pruning instead of --fan-in.  [default: the method's]",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    help="Where gradual-pruning compares weights: within a unit, a layer, or the network.  "
+    "[default: row, with --connectivity global]",
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images.  [default: the method's]")
+@click.option("--augment", help="Change training images at random: distort or crop.")
+@click.option(
+    "--labels",
+    type=click.Choice(["fixed", "permuted"]),
+    default="fixed",
+    show_default=True,
+    help="permuted: a new random permutation of the classes in every epoch.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(min=1),
+    help="Stop the last phase after so many validations without a better one, and keep the best network.",
+)
+@click.option("--validate-every", type=click.IntRange(min=1), help="Epochs between validations.  [default: ten in all]")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all randomness.")
+@click.option("--device", default="cpu", show_default=True, help="Where to train: cpu, or a device of torch.")
+@click.option(
+    "--checkpoint", type=OutputFile(), help="Keep the state between epochs here, and go on from it where it exists."
+)
+@click.option(
+    "--output",
+    type=OutputFile(),
+    default=Path("net.safetensors"),
+    show_default=True,
+    help="Where the network goes.",
+)
+@plugin_option
+@debug_option
+def train(output: Path, seed: int, device: str, checkpoint: Path | None, method: str, **given: Any) -> None:
+    """Train a sparse network.
+
+    Same method, options and seed give the same network, interrupted or not. Validation data choose; test data are
+    looked at once.
+    """
+    from matchopt.bench.progress import Progress
+    from matchopt.errors import MatchoptError
+
+    try:
+        trainer = _trainer(method, given)
+        data = _data(given)
+        architecture = _architecture(given, data)
+        with Progress(f"training, {method}") as bar:
+            show, conduct = _shown(bar), _conduct(given)
+            result = trainer.train(data, architecture, seed, show, checkpoint, device, conduct)
+    except KeyboardInterrupt:
+        click.echo(_kept(checkpoint), err=True)
+        raise
+    except MatchoptError:
+        raise
+    except ValueError as cause:  # the trainer's word for settings that do not fit
+        raise click.UsageError(str(cause)) from cause
+    result.network.save(output)
+    _report(result, output)
+
+
+def _shown(bar: "Progress") -> "Callable[[EpochRecord], None]":
+    """What is seen of every epoch."""
+
+    def show(epoch: "EpochRecord") -> None:
+        accuracy = epoch.validation_accuracy
+        note = f"{epoch.phase}, loss {epoch.loss:.4f}, {100 * epoch.connectivity:.2f} % connected"
+        note += "" if accuracy is None else f", validation {100 * accuracy:.2f} %"
+        bar.update(epoch.epoch, note, epoch.epochs)
+
+    return show
+
+
+def _kept(checkpoint: Path | None) -> str:
+    if checkpoint is None:
+        return "Nothing is kept of the training; with --checkpoint FILE it could go on."
+    if not checkpoint.exists():
+        return "Nothing is kept of the training: its first epoch was not over."
+    return f"The checkpoint is in {checkpoint}; the same command goes on from it."
+
+
+def _report(result: "TrainedResult", output: Path) -> None:
+    network, record = result.network, result.network.record
+    click.echo(f"connections   {network.n_connections} ({100 * network.connectivity:.3f} %)")
+    click.echo(f"in training   at most {100 * result.connectivity:.3f} %")
+    for name, accuracy in (("validation", record.validation_accuracy), ("test", record.test_accuracy)):
+        click.echo(f"{name:<14}{'-' if accuracy is None else f'{100 * accuracy:.2f} %'}")
+    click.echo(f"written       {output}")
+
+
+def _data(given: dict[str, Any]) -> "ImageData":
+    from matchopt.network.data import load_data
+
+    return load_data(given["dataset"], **dict(given["data_options"]))
+
+
+def _architecture(given: dict[str, Any], data: "ImageData") -> "Architecture | tuple[int, ...]":
+    from matchopt.instances.architecture_names import architecture_named
+
+    if given["architecture"] is None:
+        return tuple(given["widths"] or WIDTHS)
+    if given["widths"]:
+        raise click.UsageError("give --widths or --architecture, not both")
+    return architecture_named(given["architecture"], data.shape, data.n_classes)
+
+
+def _conduct(given: dict[str, Any]) -> "Conduct":
+    from matchopt.network import Conduct
+    from matchopt.network.data.augmentation import augmentation_class
+
+    transform = None if given["augment"] is None else augmentation_class(given["augment"])()
+    return Conduct(transform, given["labels"], given["validate_every"], given["patience"])
+
+
+def _trainer(method: str, given: dict[str, Any]) -> "TrainerContract":
+    """The training method with the settings that were given."""
+    from matchopt.options import options_of
+    from matchopt.plugins import load_plugins
+
+    registry = load_plugins(settings().plugin_files)
+    known = {option.name for option in options_of(registry.trainer(method).cls)}
+    chosen = {name: given[name] for name in ("fan_in", "connectivity", "mode") if given[name] is not None}
+    for name in chosen:
+        if name not in known:
+            flag = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{flag} is no option of {method}; see matchopt trainers {method}")
+    if {"fan_in", "mode"} <= known and "connectivity" in chosen:
+        if "fan_in" in chosen or chosen.get("mode") == "row":
+            raise click.UsageError("give --fan-in (mode row) or --connectivity (modes layer and global), not both")
+        chosen.setdefault("mode", "global")
+    epochs = given["epochs"]
+    if epochs is not None and "epochs" in known:
+        chosen["epochs"] = epochs
+    elif epochs is not None and {"prune_epochs", "retrain_epochs"} <= known:
+        prune = max(1, round(epochs / 6))  # a sixth for pruning, as gradual pruning's own numbers share them
+        chosen |= {"prune_epochs": prune, "retrain_epochs": epochs - prune}
+    elif epochs is not None:
+        raise click.UsageError(f"{method} has several lengths; set them by --option, see matchopt trainers {method}")
+    return registry.make_trainer(method, chosen | dict(given["options"]))
