@@ -3,11 +3,36 @@
 from collections.abc import Callable
 
 from matchopt import hookimpl
-from matchopt.network import DeepRewiring, DenseTraining, GradualPruning, Trainer
+from matchopt.network import (
+    DeepRewiring,
+    DenseTraining,
+    FixedRandom,
+    GradualPruning,
+    L1Shrinkage,
+    LotteryTicket,
+    MagnitudePruning,
+    RigL,
+    SoftDeepRewiring,
+    SparseEvolution,
+    Trainer,
+)
+
+METHODS: tuple[type[Trainer], ...] = (
+    DenseTraining,
+    FixedRandom,
+    DeepRewiring,
+    SoftDeepRewiring,
+    L1Shrinkage,
+    MagnitudePruning,
+    LotteryTicket,
+    GradualPruning,
+    SparseEvolution,
+    RigL,
+)
 
 
 @hookimpl
 def register_trainers(register: Callable[[type[Trainer]], None]) -> None:
     """See `matchopt.hookspecs.register_trainers`."""
-    for method in (DeepRewiring, DenseTraining, GradualPruning):
+    for method in METHODS:
         register(method)

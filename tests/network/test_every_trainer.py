@@ -25,6 +25,24 @@ TINY: dict[str, list[dict[str, object]]] = {
         {**PRUNING, "mode": "layer", "connectivity": 0.1, "prune_epochs": 3, "refresh": 2},
         {**PRUNING, "mode": "global", "connectivity": 0.5, "prune_epochs": 2, "refresh": 3},
     ],
+    "fixed-random": [{"epochs": 3, "batch_size": 8, "connectivity": 0.3, "optimiser": "sgd", "learning_rate": 0.1}],
+    "l1-shrinkage": [
+        {"epochs": 3, "retrain_epochs": 2, "batch_size": 8, "strength": 0.05},
+        {"epochs": 1, "retrain_epochs": 2, "batch_size": 8, "strength": 5.0, "optimiser": "adam", "threads": 1},
+    ],
+    "lottery-ticket": [
+        {"rounds": 2, "epochs": 2, "batch_size": 8, "pruned": 0.6, "rewind_step": 7},
+        {"rounds": 2, "epochs": 1, "batch_size": 8, "control": "reinitialised", "scope": "global"},
+        {"rounds": 1, "epochs": 2, "batch_size": 8, "control": "random-mask", "optimiser": "sgd", "learning_rate": 0.1},
+    ],
+    "magnitude-pruning": [
+        {"connectivity": 0.1, "rounds": 2, "dense_epochs": 2, "retrain_epochs": 1, "final_epochs": 2, "batch_size": 8}
+    ],
+    "rigl": [{"epochs": 3, "batch_size": 8, "connectivity": 0.3, "interval": 3}],
+    "set": [{"epochs": 3, "batch_size": 8, "connectivity": 0.1, "interval": 2, "replaced": 0.8}],
+    "soft-deep-rewiring": [
+        {"epochs": 3, "batch_size": 4, "connectivity": 0.3, "alpha": 0.01, "noise_std": 0.01, "dormant_every": 3}
+    ],
 }
 SHAPES = {  # architecture and shape of a sample
     "fully connected": (FullyConnected((12, 7, 4)), (12,)),
