@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from matchopt.errors import InvalidOption, UnknownName
-from matchopt.network.data.augmentation import Augmentation, Augments, CropAugmentation, augmentation_class, centre_crop
+from matchopt.instances.network import DataReference
+from matchopt.network.data.augmentation import (
+    Augmentation,
+    CropAugmentation,
+    augmentation_class,
+    augmentation_for,
+    centre_crop,
+)
+from matchopt.network.data.images import ImageData
+from matchopt.network.training.records import Transform
 
 STILL = {"rotation": 0.0, "scale": 0.0, "shear": 0.0, "shift": 0.0, "elastic": 0.0}
 DARK = {"mirror": False, "brightness": 0.0, "contrast": 0.0, "standardise": "none"}
@@ -164,7 +173,7 @@ def test_the_centre_crop_is_the_middle():
 def test_facts_can_make_the_augmentation_again():
     """Name and parameters, as they go into a training record, are enough."""
     for augmentation in (Augmentation(rotation=0.1), CropAugmentation(32, 4)):
-        assert isinstance(augmentation, Augments)
+        assert isinstance(augmentation, Transform)
         facts = augmentation.facts()
         cls = augmentation_class(facts.pop("name"))
         facts["shape"] = tuple(facts["shape"])
@@ -191,3 +200,34 @@ def test_amounts_out_of_range_are_refused(make, message):
     """Each parameter is checked, and so is the shape of the rows."""
     with pytest.raises(InvalidOption, match=message):
         make()
+
+
+def data_set(shape, original=None, bounded=True):
+    part = np.zeros((2, int(np.prod(shape))), np.float32), np.zeros(2, np.int64)
+    kept = None if original is None else np.zeros((2, int(np.prod(original))), np.uint8)
+    return ImageData(*part, *part, *part, 1, DataReference("toy", "0" * 64), shape, bounded, kept)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("distort", data_set((1, 28, 28)), Augmentation()),
+        ("distort", data_set((3, 9, 7)), Augmentation(shape=(3, 9, 7))),
+        ("crop", data_set((3, 24, 24), (3, 32, 32), bounded=False), CropAugmentation()),
+        ("crop", data_set((3, 24, 24), (3, 32, 32)), CropAugmentation(24, **DARK | {"mirror": True})),
+        ("crop", data_set((3, 32, 32)), CropAugmentation(32, 4, **DARK | {"mirror": True})),
+        ("crop", data_set((3, 32, 32), (3, 32, 32), bounded=False), CropAugmentation(32, 4)),
+    ],
+)
+def test_defaults_suit_the_data_set(name, data, expected):
+    """Sizes follow the samples, so that what comes out has the size of the validation images."""
+    augmentation = augmentation_for(name, data)
+    assert augmentation == expected
+    given = data.train_images if data.originals is None else data.originals
+    assert augmentation(given, np.random.default_rng(0)).shape == data.train_images.shape
+
+
+def test_sequences_are_not_augmented():
+    """Only images have an augmentation so far."""
+    with pytest.raises(InvalidOption, match=r"found samples of toy of shape \(5, 4\)"):
+        augmentation_for("distort", data_set((5, 4), bounded=False))

@@ -10,7 +10,7 @@ from PIL import Image
 from matchopt.errors import DataError, InvalidOption
 from matchopt.network.data import cifar10
 from matchopt.network.data.archives import content_digest
-from matchopt.network.data.augmentation import CropAugmentation, centre_crop
+from matchopt.network.data.augmentation import augmentation_for, centre_crop
 from matchopt.network.data.cifar10 import CLASSES, load_cifar10, load_cifar10_jpeg
 from matchopt.network.data.registry import data_entry, find_data
 
@@ -81,7 +81,6 @@ def test_records_become_images(binary):
     assert (len(data.train_labels), len(data.validation_labels), len(data.test_labels)) == (90, 10, 20)
     assert data.shape == (3, 32, 32)
     assert data.originals is None
-    assert data.augmentable is data.train_images
     test = np.frombuffer(records()["test_batch.bin"], np.uint8).reshape(-1, cifar10.PIXELS + 1)
     assert np.array_equal(data.test_images, test[:, 1:] / np.float32(255))
 
@@ -95,7 +94,7 @@ def test_small_images_keep_their_originals(binary):
     assert np.array_equal(data.originals / np.float32(255), whole.train_images)
     assert np.array_equal(data.train_images, centre_crop(data.originals, (3, 32, 32), 24, "image"))
     assert np.allclose(data.test_images.mean(axis=1), 0, atol=1e-5)
-    crops = CropAugmentation()(data.augmentable, np.random.default_rng(0))
+    crops = augmentation_for("crop", data)(data.originals, np.random.default_rng(0))
     assert crops.shape == data.train_images.shape
     few = data.first(5, 3, 2)
     assert few.originals is not None

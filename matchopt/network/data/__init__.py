@@ -9,8 +9,8 @@ from matchopt.network.data.mnist import load_mnist as load_mnist
 
 if TYPE_CHECKING:
     from matchopt.network.data.augmentation import Augmentation as Augmentation
-    from matchopt.network.data.augmentation import Augments as Augments
     from matchopt.network.data.augmentation import CropAugmentation as CropAugmentation
+    from matchopt.network.data.augmentation import augmentation_for as augmentation_for
     from matchopt.network.data.cifar10 import load_cifar10 as load_cifar10
     from matchopt.network.data.cifar10 import load_cifar10_jpeg as load_cifar10_jpeg
     from matchopt.network.data.fsdd import load_fsdd as load_fsdd
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "Augmentation": "augmentation",
-    "Augments": "augmentation",
     "CropAugmentation": "augmentation",
+    "augmentation_for": "augmentation",
     "find_data": "registry",
     "load_cifar10": "cifar10",
     "load_cifar10_jpeg": "cifar10",

@@ -2,38 +2,22 @@
 
 An augmentation is called with the training images before an epoch, or with those of a batch, and a random generator;
 it returns new images and leaves those given as they are. The last `clean_epochs` epochs of training use the images
-as they are; the training loop sees to that.
+as they are; the training loop sees to that. Both classes serve as `Transform` of a `Conduct`.
 """
 
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from matchopt.errors import InvalidOption, UnknownName
 from matchopt.instances.base import Json
+from matchopt.network.data.images import ImageData
 
 Shape3 = tuple[int, int, int]
 Standardise = Literal["none", "image"]
 Rows = Float32[np.ndarray, "images values"] | UInt8[np.ndarray, "images values"]
-
-
-@runtime_checkable
-class Augments(Protocol):
-    """What a training loop needs of an augmentation."""
-
-    name: ClassVar[str]
-
-    @property
-    def clean_epochs(self) -> int:
-        """How many epochs at the end of training do without it."""
-
-    def __call__(self, images: Rows, rng: np.random.Generator) -> Float32[np.ndarray, "images changed"]:
-        """Changed copies of the images, one per row."""
-
-    def facts(self) -> dict[str, Json]:
-        """Name and parameters, for the training record."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +68,7 @@ class Augmentation:
     def __call__(
         self, images: Float32[np.ndarray, "images pixels"], rng: np.random.Generator
     ) -> Float32[np.ndarray, "images pixels"]:
-        """See `Augments`; the values stay in the range of the images and 0.
+        """Changed copies of the images, one per row; values stay between those of the images and 0.
 
         Raises
         ------
@@ -105,7 +89,7 @@ class Augmentation:
         return changed
 
     def facts(self) -> dict[str, Json]:
-        """See `Augments`."""
+        """Name and parameters, as they go into the training record."""
         return _facts(self.name, asdict(self))
 
 
@@ -160,7 +144,7 @@ class CropAugmentation:
         _check_epochs(self.clean_epochs)
 
     def __call__(self, images: Rows, rng: np.random.Generator) -> Float32[np.ndarray, "images cropped"]:
-        """See `Augments`; images of type uint8 are divided by 255.
+        """Changed crops of the images, one per row; images of type uint8 are divided by 255.
 
         Raises
         ------
@@ -181,7 +165,7 @@ class CropAugmentation:
         )
 
     def facts(self) -> dict[str, Json]:
-        """See `Augments`."""
+        """Name and parameters, as they go into the training record."""
         return _facts(self.name, asdict(self))
 
 
@@ -211,6 +195,37 @@ def augmentation_class(name: str) -> type[Augmentation] | type[CropAugmentation]
     if name not in AUGMENTATIONS:
         raise UnknownName("augmentation", name, AUGMENTATIONS)
     return AUGMENTATIONS[name]
+
+
+def augmentation_for(name: str, data: ImageData) -> Augmentation | CropAugmentation:
+    """The augmentation of this name with defaults that suit a data set.
+
+    "distort" takes the shape of the images. "crop" gives crops of the size of the images: from the originals where
+    the data set keeps any, else from images with 4 zeros around; brightness and contrast change only where each image
+    is standardised, for other pixels would leave 0 .. 1.
+
+    Raises
+    ------
+    UnknownName
+        where there is no augmentation of this name.
+    InvalidOption
+        when the samples are no images.
+    """
+    cls = augmentation_class(name)
+    if len(data.shape) != 3:
+        raise InvalidOption(
+            f"augmentation {name} takes images of shape (channels, height, width), "
+            f"found samples of {data.reference.name} of shape {data.shape}"
+        )
+    channels, height, width = data.shape
+    if cls is Augmentation:
+        return Augmentation(shape=(channels, height, width))
+    side = height if data.originals is None else round((data.originals.shape[1] / channels) ** 0.5)
+    padding = 4 if side == height else 0
+    shape = (channels, side, side) if data.originals is not None else (channels, height, width)
+    if data.bounded:
+        return CropAugmentation(height, padding, True, 0.0, 0.0, "none", shape=shape)
+    return CropAugmentation(height, padding, shape=shape)
 
 
 def _crop(

@@ -95,11 +95,6 @@ class ImageData:
         """Values per sample, the number of inputs of a network on this data."""
         return int(self.train_images.shape[1])
 
-    @property
-    def augmentable(self) -> Float32[np.ndarray, "train values"] | UInt8[np.ndarray, "train values"]:
-        """What an augmentation of the training images is given."""
-        return self.train_images if self.originals is None else self.originals
-
     def first(self, train: int, validation: int, test: int) -> "ImageData":
         """A smaller data set of the first samples of each part, for quick trials; the reference says so."""
         name = f"{self.reference.name}[{train},{validation},{test}]"
