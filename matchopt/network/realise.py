@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from matchopt.errors import InvalidSolution
 from matchopt.instances.architecture import Architecture, FullyConnected
+from matchopt.instances.layer import LayerInstance, LayerMapping
 from matchopt.instances.network import NetworkInstance, NetworkMapping
 from matchopt.network.sparse_network import run_forward
 
@@ -47,8 +48,15 @@ class RealisedNetwork:
         return hidden
 
 
-def realise(instance: NetworkInstance, mapping: NetworkMapping) -> RealisedNetwork:
-    """The network that `mapping` makes of the hardware of `instance`, with its biases and tuned values; no read noise.
+def realise(
+    instance: NetworkInstance, mapping: NetworkMapping, noise: np.random.Generator | None = None
+) -> RealisedNetwork:
+    """The network that `mapping` makes of the hardware of `instance`, with its biases and tuned values.
+
+    Parameters
+    ----------
+    instance, mapping : an instance and a feasible mapping of it.
+    noise : draws the read noise of one read, normal and independent for every cell in use; None for the mean.
 
     Raises
     ------
@@ -62,7 +70,20 @@ def realise(instance: NetworkInstance, mapping: NetworkMapping) -> RealisedNetwo
         raise InvalidSolution("biases: the mapping has digital biases, those of the instance are hardware weights")
     pairs = zip(instance.layers, mapping.layers, strict=True)
     biases = instance.biases if mapping.biases is None else mapping.biases
-    return _network(instance, [layer.realised(part) for layer, part in pairs], biases)
+    full = [layer.realised(part) if noise is None else _read(layer, part, noise) for layer, part in pairs]
+    return _network(instance, full, biases)
+
+
+def _read(layer: LayerInstance, mapping: LayerMapping, noise: np.random.Generator) -> Float[np.ndarray, "rows inputs"]:
+    """The realised weights as one read finds them."""
+    full = layer.realised(mapping)
+    row, neuron = mapping.row_of, mapping.neuron_of[mapping.row_of]
+    deviation = mapping.gain[row] * np.sqrt(layer.hardware.variance[neuron, mapping.cell])
+    added = np.zeros_like(full)
+    np.add.at(added, (row, mapping.input), deviation * noise.standard_normal(len(row)))
+    e = mapping.tunable  # exact weights take the place of cells
+    added[layer.target.row_of[e], layer.target.indices[e]] = 0.0
+    return full + added
 
 
 def unmapped(instance: NetworkInstance) -> RealisedNetwork:

@@ -1,0 +1,126 @@
+"""The plots of a study, as SVG files that come out the same every time."""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from matchopt.errors import MissingExtra
+from matchopt.study.engine import ERROR
+from matchopt.study.report import PERCENT
+from matchopt.study.study_file import Plot, Study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Record = Mapping[str, Any]
+Points = dict[float, list[float]]  # values of y over repetitions, for every x
+EPOCH = "epoch"
+COLOURS = ("#0b5fa5", "#d1495b", "#3a7d44", "#e08e00", "#6a4c93", "#17a2a2", "#7f5539", "#b5179e", "#555555", "#8ab17d")
+MARKERS = "os^Dv<>Pp*"
+
+
+def draw(study: Study, plot: Plot, records: Sequence[Record]) -> str:
+    """One plot as the text of an SVG file.
+
+    Raises
+    ------
+    MissingExtra
+        without matplotlib.
+    """
+    try:
+        import matplotlib as mpl
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        raise MissingExtra("drawing plots", "matplotlib", "reports") from None
+    good = [record for record in records if ERROR not in record]
+    panels = list(dict.fromkeys(record.get(plot.panels) for record in good)) if plot.panels else [None]
+    with mpl.rc_context({"svg.hashsalt": "matchopt", "svg.fonttype": "none", "font.size": 9}):
+        figure = Figure(figsize=(1.6 + 4.6 * len(panels), 4.0), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes: Any = figure.subplots(1, len(panels), squeeze=False, sharey=True)
+        styles = _styles(plot, good)
+        for axis, panel in zip(axes[0], panels, strict=True):
+            chosen = [record for record in good if panel is None or record.get(plot.panels) == panel]
+            _panel(axis, plot, chosen, styles)
+            _published(axis, study, plot)
+            axis.set_title("" if panel is None else f"{plot.panels} {panel}", fontsize=9)
+        axes[0][0].set_ylabel(plot.y_label or _label(plot.y))
+        handles = {text: line for axis in axes[0] for line, text in zip(*axis.get_legend_handles_labels(), strict=True)}
+        axes[0][-1].legend(handles.values(), handles.keys(), fontsize=7.5, frameon=False, loc="center left",
+                           bbox_to_anchor=(1.01, 0.5))  # fmt: skip
+        figure.suptitle(plot.title, fontsize=10)
+        content = io.StringIO()
+        figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
+    return "\n".join(line.rstrip() for line in content.getvalue().splitlines()) + "\n"
+
+
+def curves(plot: Plot, records: Sequence[Record]) -> dict[str, Points]:
+    """The values that a plot draws: for each line, y over the repetitions at every x; shares in percent."""
+    found: dict[str, Points] = {}
+    for record in records:
+        line = found.setdefault(str(record.get(plot.lines, "")), {})
+        for x, y in _points(plot, record):
+            if math.isfinite(x) and math.isfinite(y):
+                line.setdefault(x, []).append(y)
+    return {name: dict(sorted(points.items())) for name, points in found.items() if points}
+
+
+def _points(plot: Plot, record: Record) -> list[tuple[float, float]]:
+    scale = _scale(plot.y)
+    series = record.get("series", {})
+    if plot.x == EPOCH or plot.x in series:
+        ys = series.get(plot.y, [])
+        xs = series.get(plot.x, range(1, len(ys) + 1))
+        return [(_scale(plot.x) * x, scale * y) for x, y in zip(xs, ys, strict=True) if x is not None and y is not None]
+    x, y = record.get(plot.x), record.get(plot.y)
+    if not isinstance(x, (int, float)) or not isinstance(y, (int, float)):
+        return []
+    return [(_scale(plot.x) * x, scale * y)]
+
+
+def _styles(plot: Plot, records: Sequence[Record]) -> dict[str, tuple[str, str]]:
+    names = list(dict.fromkeys(str(record.get(plot.lines, "")) for record in records))
+    return {name: (COLOURS[n % len(COLOURS)], MARKERS[n % len(MARKERS)]) for n, name in enumerate(names)}
+
+
+def _panel(axis: "Axes", plot: Plot, records: Sequence[Record], styles: Mapping[str, tuple[str, str]]) -> None:
+    for name, points in curves(plot, records).items():
+        colour, marker = styles[name]
+        x = list(points)
+        if plot.form == "points":
+            pairs = [(at, y) for at, ys in points.items() for y in ys]
+            look: Any = {"color": colour, "marker": marker, "alpha": 0.7, "linewidths": 0}
+            axis.scatter([at for at, _ in pairs], [y for _, y in pairs], s=18, label=name, **look)
+            continue
+        means = [math.fsum(ys) / len(ys) for ys in points.values()]
+        axis.plot(
+            x, means, color=colour, marker=marker if len(x) < 30 else None, markersize=4, linewidth=1.4, label=name
+        )
+        low, high = [min(ys) for ys in points.values()], [max(ys) for ys in points.values()]
+        if low != high:
+            axis.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    axis.set_xscale(plot.x_scale)
+    axis.set_yscale(plot.y_scale)
+    axis.set_xlabel(plot.x_label or _label(plot.x))
+    axis.grid(color="#dddddd", linewidth=0.6)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _published(axis: "Axes", study: Study, plot: Plot) -> None:
+    points = [
+        (entry.at[plot.x], entry.value) for entry in study.published if entry.column == plot.y and plot.x in entry.at
+    ]
+    if points:
+        x = [_scale(plot.x) * float(at) for at, _ in points]
+        axis.scatter(x, [y for _, y in points], marker="*", s=90, color="black", label="published", zorder=5)
+
+
+def _scale(column: str) -> float:
+    return 100.0 if column in PERCENT else 1.0
+
+
+def _label(name: str) -> str:
+    return f"{name.replace('_', ' ')}, %" if name in PERCENT else name.replace("_", " ")

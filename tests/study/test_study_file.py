@@ -1,0 +1,100 @@
+"""Study files say what is run, and say clearly what is wrong with them."""
+
+from pathlib import Path
+
+import pytest
+
+from matchopt.errors import FormatError, UnknownName
+from matchopt.study import find_study, list_studies, read_study
+from matchopt.study.engine import check_settings
+
+WHOLE = """
+title = "Two methods"
+kind = "mapping"
+by = ["solver"]
+show = ["validation"]
+[fixed]
+law = "binary"
+[[runs]]
+label = "a"
+set = { time_limit = 3.0 }
+sweep = { solver = ["hungarian", "greedy"], hardware_seed = [0, 1, 2] }
+paper = { sweep = { hardware_seed = [0, 1, 2, 3, 4] } }
+[[runs]]
+set = { solver = "random", law = "gaussian" }
+[[plots]]
+name = "p"
+title = "t"
+x = "fan_in_ratio"
+y = "validation"
+[[published]]
+label = "them"
+at = { fan_in_ratio = 1.0 }
+column = "validation"
+value = 97.0
+source = "a paper"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mine.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_runs_are_the_product_of_what_a_block_sweeps_over(tmp_path: Path) -> None:
+    study = read_study(written(tmp_path, WHOLE))
+    assert study.name == "mine"
+    assert [(run["solver"], run["hardware_seed"]) for run in study.runs["cpu"][:6]] == [
+        (solver, seed) for solver in ("hungarian", "greedy") for seed in (0, 1, 2)
+    ]
+    assert len(study.runs["cpu"]) == 7
+    assert len(study.runs["paper"]) == 11
+
+
+def test_a_block_overrides_what_is_fixed(tmp_path: Path) -> None:
+    runs = read_study(written(tmp_path, WHOLE)).runs["cpu"]
+    assert [run["law"] for run in runs] == ["binary"] * 6 + ["gaussian"]
+    assert runs[0]["time_limit"] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('kind = "mapping"', 'kind = "cooking"', "kind must be training or mapping, found 'cooking'"),
+        ('by = ["solver"]', "by = 3", "by must be a list of column names, found 3"),
+        ("[fixed]", "[fixes]", "fixes is unknown"),
+        ('label = "a"', 'lable = "a"', "runs.0.lable is unknown"),
+        ("hardware_seed = [0, 1, 2] }", "hardware_seed = 0 }", "runs.0.sweep.hardware_seed must be a list of values"),
+        ('name = "p"\n', "", "plots.0 lacks name"),
+        ('y = "validation"\n', 'y = "validation"\nform = "pie"\n', "plots.0.form must be one of lines, points"),
+        ("value = 97.0", 'value = "97"', "published.0.value has the wrong type"),
+        ('title = "Two methods"', "title = ", "is no TOML file"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert WHOLE.count(old) == 1
+    with pytest.raises(FormatError, match=r"mine\.toml") as caught:
+        read_study(written(tmp_path, WHOLE.replace(old, new)))
+    assert message in str(caught.value)
+
+
+def test_a_study_without_runs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"at least one \[\[runs\]\]"):
+        read_study(written(tmp_path, 'title = "t"\nkind = "mapping"\nby = ["solver"]\nshow = ["test"]\n'))
+
+
+def test_a_name_that_does_not_exist_is_answered_with_those_that_do() -> None:
+    with pytest.raises(UnknownName, match="unknown study 'label-fre'; did you mean 'label-free'"):
+        find_study("label-fre")
+    with pytest.raises(FormatError, match="cannot be read"):
+        find_study("nowhere.toml")
+
+
+@pytest.mark.parametrize("study", list_studies(), ids=lambda study: study.name)
+def test_every_setting_of_every_study_that_ships_is_known(study) -> None:
+    for scale in ("cpu", "paper"):
+        assert study.runs[scale]
+        for settings in study.runs[scale]:
+            check_settings(study, settings)
+    assert study.about.strip()
