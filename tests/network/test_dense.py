@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from matchopt.network.methods.dense import DenseTraining
+from matchopt.network.training.model import he_normal
+from matchopt.network.training.streams import Streams
 
 from .conftest import WIDTHS
 
@@ -25,8 +28,21 @@ def test_any_depth(few_images):
         assert network.record.validation_accuracy > 0.4
 
 
+def test_gradient_descent_as_rewiring_is_compared_with(few_images):
+    """Plain gradient descent at a constant rate, one image after the other, is a loop of three lines."""
+    trainer = DenseTraining(1, 1, "sgd", learning_rate=0.05, rate_end=0.05, momentum=0.0)
+    data = few_images.first(20, 10, 10)
+    found, order = trainer.train(data, (784, 10), 3).network.layers[0], Streams.of(3).order.permutation(20)
+    weights, biases = he_normal(((10, 784),), Streams.of(3).start)[:-10].reshape(10, 784), np.zeros(10)
+    for image, label in zip(data.train_images[order], data.train_labels[order], strict=True):
+        delta = softmax(weights @ image + biases) - np.eye(10)[label]
+        weights, biases = weights - 0.05 * np.outer(delta, image), biases - 0.05 * delta
+    np.testing.assert_allclose(found.weights, weights, atol=1e-5)
+    np.testing.assert_allclose(found.biases, biases, atol=1e-5)
+
+
 @pytest.mark.parametrize("options", [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": -1.0}, {"threads": 0}])
 def test_impossible_configuration_is_refused(options):
     """Configurations check themselves."""
-    with pytest.raises(ValueError, match="must be >= 1"):
+    with pytest.raises(ValueError, match=r"must be >= [01], found"):
         DenseTraining(**options)

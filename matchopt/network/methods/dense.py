@@ -4,19 +4,22 @@ from dataclasses import dataclass
 
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
-from matchopt.network.training.optimisers import Adam
+from matchopt.network.training.options import OptimiserName, at_least, one_of, rule
 from matchopt.network.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
 class DenseTraining(Trainer):
-    """All weights, Adam, learning rate falling linearly to zero, He-normal start.
+    """All weights from a He-normal start: the reference every sparse method is compared with.
 
     Parameters
     ----------
     epochs : passes over the training images, >= 1.
     batch_size : images per step, >= 1.
-    learning_rate : of Adam, at the start.
+    optimiser : "adam", or "sgd" with Nesterov momentum.
+    learning_rate, rate_end : at the start and at the end; linear in between.
+    momentum : of "sgd".
+    decay : l2 penalty, added to the gradient as decay * weight.
     threads : threads of the matrix products, >= 1; more help on idle cores only.
 
     References
@@ -29,12 +32,16 @@ class DenseTraining(Trainer):
 
     epochs: int = 15
     batch_size: int = 100
+    optimiser: OptimiserName = "adam"
     learning_rate: float = 1e-3
+    rate_end: float = 0.0
+    momentum: float = 0.9
+    decay: float = 0.0
     threads: int = 1
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch_size, self.threads) < 1 or not self.learning_rate >= 0:
-            raise ValueError(f"epochs, batch_size and threads must be >= 1 and learning_rate >= 0, found {self}")
+        at_least(self, epochs=1, batch_size=1, threads=1, learning_rate=0, rate_end=0, momentum=0, decay=0)
+        one_of(self, optimiser=("adam", "sgd"))
 
     def new_run(self, setting: Setting) -> "DenseRun":
         """See `Trainer.new_run`."""
@@ -47,10 +54,11 @@ class DenseRun(Method):
     net: MaskedModel
 
     def __init__(self, options: DenseTraining, setting: Setting) -> None:
-        self.net = setting.model(Adam())
+        self.net = setting.model(rule(options.optimiser, options.momentum, options.decay))
         self.phases = (Phase("dense", options.epochs, options.batch_size),)
-        self._rate = options.learning_rate
+        self._options = options
 
     def step(self, at: Step) -> None:
         """See `Method.step`."""
-        self.net.step(self._rate * (1.0 - at.done))
+        options = self._options
+        self.net.step(options.rate_end + (options.learning_rate - options.rate_end) * (1.0 - at.done))
