@@ -1,16 +1,21 @@
 import gzip
 import hashlib
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from matchopt.bench.evaluation import data_of
-from matchopt.errors import DataError, InvalidOption, UnknownName
+from matchopt.errors import DataError, InvalidOption, MissingExtra, UnknownName
 from matchopt.instances.network import DataReference
 from matchopt.network.data import find_data, load_data, load_fashion_mnist
 from matchopt.network.data import mnist as mnist_module
+from matchopt.network.data.cifar10 import _decode
+from matchopt.network.data.fetching import fetch
 from matchopt.network.data.idx import IDX_NAMES, IdxFiles
 from matchopt.network.data.registry import ENTRIES, data_entry
+from matchopt.network.data.speech import read_recording
 
 
 @pytest.fixture(autouse=True)
@@ -136,3 +141,20 @@ def test_fashion_mnist_has_the_form_of_mnist(clothes):
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 9))
     with pytest.raises(DataError, match=r"Fashion-MNIST file .* is not the published one"):
         load_fashion_mnist(clothes)
+
+
+@pytest.mark.parametrize(
+    ("module", "use", "package"),
+    [
+        ("soundfile", lambda: read_recording(b"", "x"), "soundfile"),
+        ("PIL", lambda: _decode(Path("x"), "x", b""), "pillow"),
+        ("pooch", lambda: fetch(data_entry("fsdd")), "pooch"),
+    ],
+)
+def test_a_missing_package_is_one_sentence(monkeypatch, module, use, package):
+    """Without the extra `data`, MNIST loads, and what needs more names the command that brings it."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(
+        MissingExtra, match=rf"needs the package {package}; install it with: pip install 'matchopt\[data\]'"
+    ):
+        use()
