@@ -1,11 +1,12 @@
-"""Tiny networks of two layers."""
+"""Tiny networks of two layers: fully connected, convolutional, recurrent."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from matchopt.instances import FunctionalError, Hardware, LayerInstance, NetworkInstance, Rules, Target, TaskLoss
+from matchopt.instances import FunctionalError, Gains, Hardware, LayerInstance, NetworkInstance, Rules, Target, TaskLoss
+from matchopt.instances.architecture import Convolution, Convolutional, Recurrent
 
 
 def tiny_networks() -> Mapping[str, NetworkInstance]:
@@ -33,12 +34,32 @@ def tiny_networks() -> Mapping[str, NetworkInstance]:
         ),
         "functional-error-hardware-biases": NetworkInstance(_layers(97, neurons=2, constant=1), objective=functional),
         "functional-error-tunable": NetworkInstance(_layers(98, tunable=1), free, tunable=1, objective=functional),
+        "gains": NetworkInstance(
+            _layers(100, gains=Gains.finite(0.5, 1.0, 2.0)), free, samples=rng.normal(size=(4, 2))
+        ),
+        "task-loss-tunable": NetworkInstance(_layers(101, neurons=2, tunable=1), free, tunable=1, objective=task),
         "functional-error-adjustable": NetworkInstance(plain, free, objective=functional, adjustable=True),
         "task-loss-adjustable": NetworkInstance(plain, free, objective=task, adjustable=True),
         "adjustable": NetworkInstance(_layers(99), free, adjustable=True),
         "infeasible-layer": NetworkInstance((plain[0], _layers(95, cells=1)[1]), free),
     }
+    networks |= {"convolutional": _convolutional(), "recurrent": _recurrent()}
     return {f"network-{name}": network for name, network in networks.items()}
+
+
+def _convolutional() -> NetworkInstance:
+    """Two filters over an image of four pixels, normalised by running statistics."""
+    architecture = Convolutional((1, 2, 2), (Convolution(2, 2, normalise="batch"),), (), 2)
+    masks = (np.array([[1, 0, 0, 1], [0, 1, 1, 0]]), np.ones((2, 2)))
+    buffers = {"mean.0": np.array([0.1, -0.1]), "variance.0": np.array([0.5, 2.0])}
+    biases = (np.array([0.1, -0.2]), np.array([0.3, 0.0]))
+    return NetworkInstance(_masked(102, masks), biases, architecture=architecture, buffers=buffers)
+
+
+def _recurrent() -> NetworkInstance:
+    """One recurrent cell over two frames of one number: four gates, of which two hear the frame and two the cell."""
+    masks = (np.array([[1, 0], [0, 1], [1, 0], [0, 1]]), np.ones((2, 1)))
+    return NetworkInstance(_masked(103, masks), (np.zeros(4), np.zeros(2)), architecture=Recurrent(1, 2, 1, 2))
 
 
 def _layers(
@@ -56,3 +77,13 @@ def _layers(
         variance = np.full(weights.shape, noise)
         layers.append(LayerInstance(target, Hardware(weights, variance), Rules(**rules)))
     return layers[0], layers[1]
+
+
+def _masked(seed: int, masks: tuple[np.ndarray, ...]) -> tuple[LayerInstance, ...]:
+    """Layers of these supports, with as many neurons as rows and two cells each."""
+    rng = np.random.default_rng(seed)
+    layers = []
+    for mask in masks:
+        target = Target.from_dense(rng.normal(size=mask.shape), mask.astype(bool))
+        layers.append(LayerInstance(target, Hardware(rng.normal(size=(len(mask), 2)))))
+    return tuple(layers)
