@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from matchopt.network.methods.deep_rewiring import DeepRewiring
-from matchopt.network.methods.rewiring import Rewiring, random_start
+from matchopt.network.methods.rewiring import ConnectionRun, Rewiring, allot, random_start
+from matchopt.network.methods.rewiring_by_torch import TorchRun
+from matchopt.network.training.budgets import layer_budgets
 
 from .conftest import WIDTHS, toy_data
+from .stepping import SEEDS, WIDTHS_AND_DATA, network_and_data, train_watched
 
 TINY = DeepRewiring(connectivity=0.1, epochs=4, batch_size=5, learning_rate=0.1)
 
@@ -66,6 +69,95 @@ def test_start_is_distinct_sites_with_half_normal_theta(widths, share, seed):
         assert len(set(model.sites(layer).tolist())) == budget
     assert (theta_of(model, rewiring) >= 0).all()
     assert not model.values[sum(budgets) :].any()
+
+
+@pytest.mark.parametrize("kind", [ConnectionRun, TorchRun])
+@settings(max_examples=12, deadline=None)
+@given(
+    WIDTHS_AND_DATA,
+    st.floats(0.05, 1.0),
+    st.sampled_from(["sgd", "adam"]),
+    st.sampled_from(["layer", "network"]),
+    st.floats(0.0, 0.2),
+    SEEDS,
+)
+def test_budgets_hold_after_every_step(kind, found, connectivity, optimiser, budget, alpha, seed):
+    """Both ways and both optimisers: exactly the budget, of every layer or in all; what is not in use is zero."""
+    widths, data = network_and_data(found, seed)
+    budgets = layer_budgets(widths, connectivity)
+    trainer = replace(TINY, connectivity=connectivity, optimiser=optimiser, budget=budget, alpha=alpha, epochs=2)
+
+    def look(run, at):
+        layers = run.network().layers
+        assert tuple(layer.n_connections for layer in layers) == run.counts
+        assert not any(layer.weights[~layer.mask].any() for layer in layers)
+        assert sum(run.counts) == sum(budgets)
+        if budget == "layer":
+            assert run.counts == budgets
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DeepRewiring, "new_run", lambda self, setting: kind(self, setting))
+        result = train_watched(trainer, data, widths, seed, look)
+    assert result.connectivity == result.network.connectivity
+
+
+def test_one_budget_moves_connections_to_the_layers_by_their_shares():
+    """Far more sites than connections, all of which end in every step: layers get them in proportion to their shares.
+
+    Counts of one step are multinomial, so that of 200 steps is; chi-square at .001.
+    """
+    widths, budgets = (50, 40, 30), [30, 60]
+    rng = np.random.default_rng(0)
+    model, signs = random_start(widths, budgets, rng)
+    rewiring = Rewiring(model, signs, rng, 100.0, 0.0, False, budgets)
+    moments, counts = np.zeros((2, len(model.values)), np.float32), np.zeros(2)
+    for _ in range(200):
+        moments[:, :90] = model.values[:90]
+        ended = rewiring.step(model.values, np.zeros_like(model.gradient), 1.0, moments)
+        counts += np.diff(model.first_connection)
+        alive = np.setdiff1d(np.arange(90), ended)
+        assert not alive.size
+        for layer in (0, 1):
+            sites = model.sites(layer)
+            assert len(np.unique(sites)) == len(sites)
+            assert np.array_equal(rewiring.sign[model.connections(layer)], signs[2_000 * layer + sites])
+    assert chisquare(counts, 200 * np.array(budgets)).pvalue > 1e-3
+
+
+def test_what_is_kept_per_connection_moves_with_it():
+    """When connections change layers, those that stay keep their site, weight and the optimiser's numbers."""
+    rng = np.random.default_rng(1)
+    model, signs = random_start((20, 15, 10), [100, 50], rng)
+    rewiring = Rewiring(model, signs, rng, 0.1, 0.0, False, [100, 50])
+
+    def table():
+        sites = np.concatenate([model.sites(0), 300 + model.sites(1)])
+        return {site: (model.values[k], moments[0, k]) for k, site in enumerate(sites.tolist())}
+
+    moments = rng.standard_normal((1, len(model.values))).astype(np.float32)
+    for _ in range(5):
+        before = table()
+        ended = rewiring.step(model.values, np.zeros_like(model.gradient), 1.0, moments)
+        moments[:, ended] = 7.0
+        after = table()
+        assert len(after) == 150
+        stayed = {site: pair for site, pair in after.items() if pair[1] != 7.0}
+        assert len(stayed) == 150 - len(ended)
+        for site, (value, moment) in stayed.items():
+            assert moment == before[site][1]
+            assert abs(value) == pytest.approx(abs(before[site][0]) - 0.1, abs=1e-6)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), min_size=1, max_size=5), st.data())
+def test_no_layer_is_allotted_more_than_it_has_room_for(layers, data):
+    """As many as asked for, never more than the room of a layer, none without a share while others have room."""
+    shares, room = (np.array(column) for column in zip(*layers, strict=True))
+    count = data.draw(st.integers(0, int(room.sum())))
+    given_out = allot(count, shares.astype(float), room, np.random.default_rng(data.draw(SEEDS)))
+    assert given_out.sum() == count
+    assert (given_out <= room).all()
+    if (given_out[shares > 0] < room[shares > 0]).any():
+        assert not given_out[shares == 0].any()
 
 
 def test_start_has_the_scale_of_the_paper():

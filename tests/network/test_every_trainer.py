@@ -19,6 +19,7 @@ TINY: dict[str, list[dict[str, object]]] = {
     "deep-rewiring": [
         {"epochs": 3, "connectivity": 0.3, "alpha": 0.01, "noise_std": 0.01, "redraw_signs": True, "rate_decay": 0.8},
         {"epochs": 3, "connectivity": 0.3, "alpha": 0.03, "learning_rate": 0.01, "optimiser": "adam"},
+        {"epochs": 2, "connectivity": 0.2, "alpha": 0.05, "optimiser": "adam", "budget": "network"},
     ],
     "gradual-pruning": [
         {**PRUNING, "fan_in": (3, 2), "prune_epochs": 3, "refresh": 1},

@@ -28,6 +28,8 @@ class DeepRewiring(Trainer):
     alpha : strength of the l1 prior, >= 0.
     noise_std : standard deviation of the noise per step at `learning_rate`, >= 0, that is, temperature
         T = noise_std^2 / (2 eta); proportional to eta when that decays.
+    budget : "layer": every layer keeps its number of connections. "network": only the sum is kept; for each connection
+        that ended a layer is drawn in proportion to the number it began with, of those that have a dormant site.
     redraw_signs : draw a new sign when a site becomes active, instead of one fixed sign per site.
     optimiser : "sgd", as in the paper, or "adam": the gradient step is Adam's; prior and noise act outside of it
         with the plain learning rate, and a site becomes active without memory.
@@ -48,6 +50,7 @@ class DeepRewiring(Trainer):
     rate_decay: float = 1.0
     alpha: float = 1e-4
     noise_std: float = 5e-8
+    budget: Literal["layer", "network"] = "layer"
     redraw_signs: bool = False
     optimiser: Literal["sgd", "adam"] = "sgd"
     threads: int = 1
@@ -59,6 +62,8 @@ class DeepRewiring(Trainer):
             raise ValueError(f"epochs and batch_size must be >= 1, found {self.epochs} and {self.batch_size}")
         if self.optimiser not in ("sgd", "adam") or self.threads < 1:
             raise ValueError(f"optimiser must be sgd or adam and threads >= 1, found {self.optimiser}, {self.threads}")
+        if self.budget not in ("layer", "network"):
+            raise ValueError(f"budget must be layer or network, found {self.budget!r}")
         for name in ("learning_rate", "rate_decay", "alpha", "noise_std"):
             if not getattr(self, name) >= 0.0:
                 raise ValueError(f"{name} must be >= 0, found {getattr(self, name)}")

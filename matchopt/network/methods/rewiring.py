@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float32, Int8, Int64
+from jaxtyping import Float, Float32, Int8, Int64
 
 from matchopt.instances.architecture import FullyConnected
 from matchopt.network.methods.deep_rewiring import DeepRewiring
@@ -26,7 +26,8 @@ class ConnectionRun(Method):
         budgets = matrix_budgets(setting.shapes, options.connectivity)
         self.net, signs = random_start(setting.architecture.widths, budgets, setting.start)
         noise, redraw = options.relative_noise, options.redraw_signs
-        self._rewiring = Rewiring(self.net, signs, setting.chance, options.alpha, noise, redraw)
+        shares = budgets if options.budget == "network" else None
+        self._rewiring = Rewiring(self.net, signs, setting.chance, options.alpha, noise, redraw, shares)
         self.phases = (Phase("rewire", options.epochs, options.batch_size),)
         self._rate = options.rate
         self._adam = Optimiser(Adam(), self.net.values) if options.optimiser == "adam" else None
@@ -37,14 +38,21 @@ class ConnectionRun(Method):
         if self._adam is not None:
             self._adam.step(self.net.values, gradient, rate)
             gradient[:] = 0.0
-        ended = self._rewiring.step(self.net.values, gradient, rate)
-        if self._adam is not None:
-            self._adam.moments[:, ended] = 0.0
+        moments = None if self._adam is None else self._adam.moments
+        ended = self._rewiring.step(self.net.values, gradient, rate, moments)
+        if moments is not None:
+            moments[:, ended] = 0.0
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """See `Method.counts`; they change where only the sum is kept."""
+        return tuple(np.diff(self.net.first_connection).tolist())
 
     def state(self) -> State:
         """See `Method.state`: which sites are dormant, in the order in which they are drawn, and the signs."""
         rewiring, inner = self._rewiring, super().state()
         own = {"sign": rewiring.sign, "free": rewiring.free, "n_free": rewiring.n_free}
+        own["first_connection"] = self.net.first_connection
         if self._adam is None:
             return State({**inner.arrays, **own}, inner.facts)
         own["moments"] = self._adam.moments
@@ -55,13 +63,14 @@ class ConnectionRun(Method):
         super().restore(state)
         for name in ("sign", "free", "n_free"):
             getattr(self._rewiring, name)[:] = state.arrays[name]
+        self.net.first_connection[:] = state.arrays["first_connection"]
         if self._adam is not None:
             self._adam = Optimiser.from_facts(state.facts["adam"], self.net.values)
             self._adam.moments[:] = state.arrays["moments"]
 
 
 class Rewiring:
-    """One step of algorithm 1 on the connections of `model`, whose number per layer never changes.
+    """One step of algorithm 1 on the connections of `model`, whose number never changes.
 
     Parameters
     ----------
@@ -71,6 +80,8 @@ class Rewiring:
     alpha : strength of the l1 prior.
     relative_noise : standard deviation of the noise per step, divided by the learning rate.
     redraw_signs : whether a site gets a new sign when it becomes active.
+    shares : how likely every layer is to get a connection that ended, up to a factor; None where each layer keeps
+        its own.
     """
 
     def __init__(
@@ -81,8 +92,9 @@ class Rewiring:
         alpha: float,
         relative_noise: float,
         redraw_signs: bool,
+        shares: Sequence[int] | None = None,
     ) -> None:
-        self._model, self._rng = model, rng
+        self._model, self._rng, self._shares = model, rng, shares
         self._alpha, self._relative_noise, self._redraw_signs = alpha, relative_noise, redraw_signs
         self.signs: Float32[np.ndarray, " sites"] = signs.astype(np.float32)
         sizes = [m * n for n, m in pairwise(model.widths)]
@@ -100,9 +112,16 @@ class Rewiring:
         self._ended = np.zeros(len(self.sign), np.int64)
 
     def step(
-        self, values: Float32[np.ndarray, " p"], gradient: Float32[np.ndarray, " p"], rate: float
+        self,
+        values: Float32[np.ndarray, " p"],
+        gradient: Float32[np.ndarray, " p"],
+        rate: float,
+        moments: Float32[np.ndarray, "n p"] | None = None,
     ) -> Int64[np.ndarray, " ended"]:
-        """Steps 1 to 3 of the algorithm, with learning rate `rate`; returns the places of the sites that moved."""
+        """Steps 1 to 3 of the algorithm, with learning rate `rate`; returns the places of the sites that moved.
+
+        Connections may change places between layers; numbers kept per parameter, `moments`, then follow.
+        """
         if self._relative_noise:
             self._rng.standard_normal(out=self._noise, dtype=np.float32)
             self._noise *= np.float32(self._relative_noise * rate)
@@ -113,11 +132,53 @@ class Rewiring:
         count = descend(values, gradient, self._noise, self.sign, *structure, *dormant, *speed, self._ended)
         ended = self._ended[:count]
         if count:
+            if self._shares is not None:
+                ended = self._change_layers(values, ended, moments)
             draws = self._rng.random(count)
             reactivate(values, self.sign, *structure, *dormant, self.signs, ended, draws)
             if self._redraw_signs:
                 self.sign[ended] = 2 * self._rng.integers(0, 2, count) - 1
         return ended
+
+    def _change_layers(
+        self, values: np.ndarray, ended: Int64[np.ndarray, " ended"], moments: np.ndarray | None
+    ) -> Int64[np.ndarray, " ended"]:
+        """Draw a layer for every connection that ended, and bring the list into the order of layers; their places."""
+        model, shares = self._model, np.array(self._shares, float)
+        layer_of = np.repeat(np.arange(len(shares)), np.diff(model.first_connection))
+        layer_of[ended] = np.repeat(np.arange(len(shares)), allot(len(ended), shares, self.n_free, self._rng))
+        order = np.argsort(layer_of, kind="stable")
+        kept = [model.source, model.target, self.sign, values[: len(order)]]
+        for array in [*kept, *(() if moments is None else moments[:, : len(order)])]:
+            array[:] = array[order]
+        model.first_connection[1:] = np.cumsum(np.bincount(layer_of, minlength=len(shares)))
+        is_new = np.zeros(len(order), bool)
+        is_new[ended] = True
+        return np.flatnonzero(is_new[order])
+
+
+def allot(
+    count: int, shares: Float[np.ndarray, " layers"], room: Int64[np.ndarray, " layers"], rng: np.random.Generator
+) -> Int64[np.ndarray, " layers"]:
+    """How many of `count` connections every layer gets: each drawn by the shares of those layers with room left.
+
+    Parameters
+    ----------
+    count : connections, at most the sum of `room`.
+    shares : of every layer, >= 0, up to a factor; layers without a share get some only when no other has room.
+    room : dormant sites of every layer.
+    rng : draws.
+    """
+    given = np.zeros_like(room)
+    while count:
+        open_shares = np.where(room > given, shares, 0.0)
+        if not open_shares.any():
+            open_shares = (room > given).astype(float)
+        drawn = rng.multinomial(count, open_shares / open_shares.sum())
+        taken = np.minimum(drawn, room - given)
+        given += taken
+        count -= int(taken.sum())
+    return given
 
 
 def random_start(

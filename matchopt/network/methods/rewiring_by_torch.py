@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Int64
 
 from matchopt.network.methods.deep_rewiring import DeepRewiring
-from matchopt.network.methods.rewiring import draw_start
+from matchopt.network.methods.rewiring import allot, draw_start
 from matchopt.network.sparse_network import SparseNetwork
 from matchopt.network.training.autograd import TorchModel
 from matchopt.network.training.budgets import matrix_budgets
@@ -20,13 +20,14 @@ from matchopt.network.training.rewiring_kernels import draw_dormant
 class TorchRun(Method):
     """One run of DEEP R; which sites are dormant is kept on the CPU, weights and signs on the device."""
 
-    kept = ("active", "sign", "free")
+    kept = ("active", "sign", "free", "in_use")
     net: TorchModel
 
     def __init__(self, options: DeepRewiring, setting: Setting) -> None:
         self._options, self._chance = options, setting.chance
-        self.budgets = matrix_budgets(setting.shapes, options.connectivity)
-        sites, parts, signs = draw_start(setting.shapes, self.budgets, setting.start)
+        self._budgets = matrix_budgets(setting.shapes, options.connectivity)
+        self.in_use = list(self._budgets)  # connections of every matrix
+        sites, parts, signs = draw_start(setting.shapes, self._budgets, setting.start)
         self._starts = np.cumsum([0, *(m * n for m, n in setting.shapes)])
         values = np.zeros(self._starts[-1] + sum(m for m, _ in setting.shapes), np.float32)
         active, free = np.zeros(self._starts[-1], bool), []
@@ -61,16 +62,20 @@ class TorchRun(Method):
             self._activate(self._drawn(ended))
 
     def _drawn(self, ended: Int64[np.ndarray, " ended"]) -> Int64[np.ndarray, " ended"]:
-        """As many dormant sites of each matrix as ended in it; those just ended are candidates."""
-        chosen = np.zeros_like(ended)
+        """As many dormant sites as ended, those included; of the same matrix, or wherever they are allotted."""
+        chosen = []
         bounds = np.searchsorted(ended, self._starts)
+        given = np.diff(bounds)
+        dormant = np.diff(self._starts) - self.in_use
+        if self._options.budget == "network":
+            given = allot(len(ended), np.array(self._budgets, float), dormant + given, self._chance)
         for layer, (a, b) in enumerate(pairwise(bounds)):
             first, after = self._starts[layer : layer + 2]
-            dormant = after - first - self.budgets[layer]
-            draws, free = self._chance.random(b - a), self.free[first:after]
-            draw_dormant(free, dormant, ended[a:b] - first, draws, chosen[a:b])
-            chosen[a:b] += first
-        return chosen
+            draws, found = self._chance.random(given[layer]), np.zeros(given[layer], np.int64)
+            draw_dormant(self.free[first:after], dormant[layer], ended[a:b] - first, draws, found)
+            chosen.append(first + found)
+            self.in_use[layer] += int(given[layer] - (b - a))
+        return np.concatenate(chosen)
 
     def _activate(self, chosen: Int64[np.ndarray, " ended"]) -> None:
         """Begin with theta = 0 at these sites, without memory."""
@@ -83,8 +88,8 @@ class TorchRun(Method):
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """See `Method.counts`: the budgets, after every step."""
-        return self.budgets
+        """See `Method.counts`."""
+        return tuple(self.in_use)
 
     def network(self) -> SparseNetwork:
         """See `Method.network`."""

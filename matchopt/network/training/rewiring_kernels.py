@@ -62,11 +62,11 @@ def reactivate(
 @compiled
 @no_type_check  # the compiler types it, from its arguments
 def draw_dormant(free, n_free, ended, draws, chosen):
-    """Put the sites of `ended` on the list of dormant ones, and take as many distinct ones from it, by `draws`."""
+    """Put the sites of `ended` on the list of dormant ones, and take distinct ones from it, one for each of `draws`."""
     for e in range(ended.size):
         free[n_free + e] = ended[e]
     n_free += ended.size
-    for e in range(ended.size):
+    for e in range(draws.size):
         at = int(draws[e] * n_free)
         chosen[e] = free[at]
         n_free -= 1
