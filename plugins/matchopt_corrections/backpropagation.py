@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 FIRST, SECOND, EPSILON = 0.9, 0.999, 1e-8  # Adam's usual constants (Kingma and Ba, ICLR 2015, arXiv:1412.6980)
+LEAST = np.float32(-60.0)  # least logit below the largest: smaller shares would be denormal numbers, which are slow
 Entries = Sequence[tuple[np.ndarray, np.ndarray]]  # rows and inputs of the trained weights of each layer
 
 
@@ -50,7 +51,7 @@ class SmallNetwork:
     def gradients(self, inputs: np.ndarray, labels: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Gradients of the mean cross-entropy with respect to the trained weights and the biases of every layer."""
         received = self.received(inputs)
-        shares = np.exp(received[-1] - received[-1].max(axis=1, keepdims=True))
+        shares = np.exp(np.maximum(received[-1] - received[-1].max(axis=1, keepdims=True), LEAST))
         delta = shares / shares.sum(axis=1, keepdims=True)
         delta[np.arange(len(labels)), labels] -= 1.0
         delta /= len(labels)
@@ -103,19 +104,23 @@ class SmallNetwork:
 
 
 class Adam:
-    """Adam on one vector, with a step size for each of its entries."""
+    """Adam on one vector, with a step size for each of its entries.
+
+    In float64, where the moments of entries without gradient do not decay into slow denormal numbers.
+    """
 
     def __init__(self, rates: np.ndarray) -> None:
-        self._rates = rates
-        self._first = np.zeros_like(rates)
-        self._second = np.zeros_like(rates)
+        self._rates = rates.astype(np.float64)
+        self._first = np.zeros(len(rates))
+        self._second = np.zeros(len(rates))
         self._steps = 0
 
     def step(self, gradient: np.ndarray, factor: float) -> np.ndarray:
         """What to add to the parameters; `factor` scales the step sizes."""
         self._steps += 1
-        self._first += (1 - FIRST) * (gradient - self._first)
-        self._second += (1 - SECOND) * (gradient**2 - self._second)
+        slope = gradient.astype(np.float64)
+        self._first += (1 - FIRST) * (slope - self._first)
+        self._second += (1 - SECOND) * (slope**2 - self._second)
         first = self._first / (1 - FIRST**self._steps)
         second = self._second / (1 - SECOND**self._steps)
         return -factor * self._rates * first / (np.sqrt(second) + EPSILON)

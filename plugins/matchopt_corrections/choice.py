@@ -39,8 +39,14 @@ def choose(
     return [np.array(sorted(e for _, m, e in chosen if m == n), np.int64) for n in range(len(scores))]
 
 
-def with_tunable(instance: NetworkInstance, mapping: NetworkMapping, chosen: Sequence[np.ndarray]) -> NetworkMapping:
-    """The mapping with these connections on tunable weights, at the values realised so far; their wires are free."""
+def with_tunable(
+    instance: NetworkInstance, mapping: NetworkMapping, chosen: Sequence[np.ndarray], *, at_target: bool = True
+) -> NetworkMapping:
+    """The mapping with these connections on tunable weights; the cells that served them are free.
+
+    Their values are the target's (measured to be the better place to train from), or with `at_target` false those that
+    were realised so far. Connections that were tunable already keep theirs.
+    """
     layers = []
     for layer, part, added in zip(instance.layers, mapping.layers, chosen, strict=True):
         if len(added) == 0:
@@ -48,7 +54,10 @@ def with_tunable(instance: NetworkInstance, mapping: NetworkMapping, chosen: Seq
             continue
         tunable = np.union1d(part.tunable, added)
         place = layer.target.row_of[tunable], layer.target.indices[tunable]
-        layers.append(replace(_unwired(part, place), tunable=tunable, tuned=layer.realised(part)[place]))
+        values = layer.realised(part)[place]
+        if at_target:
+            values = np.where(np.isin(tunable, part.tunable), values, layer.target.weights[tunable])
+        layers.append(replace(_unwired(part, place), tunable=tunable, tuned=values))
     return NetworkMapping(tuple(layers), mapping.biases)
 
 
@@ -85,7 +94,7 @@ def _curvature(instance: NetworkInstance, mapping: NetworkMapping, rng: np.rando
 def _gradient(instance: NetworkInstance, mapping: NetworkMapping, rng: np.random.Generator) -> Scores:
     assert isinstance(instance.objective, TaskLoss)
     every = [np.arange(layer.target.n_connections) for layer in instance.layers]
-    network, used = small_network(instance, with_tunable(instance, mapping, every))
+    network, used = small_network(instance, with_tunable(instance, mapping, every, at_target=False))
     which = np.sort(rng.permutation(len(instance.objective.labels))[:SAMPLES])
     inputs = samples_of(instance).rows(which)[:, used].astype(np.float32)
     return [np.abs(slope) for slope in network.gradients(inputs, instance.objective.labels[which])[0]]

@@ -6,7 +6,7 @@ import numpy as np
 
 from matchopt import Limits, NetworkInstance, Result, Solver
 from matchopt_corrections.beginning import NO_START, begin
-from matchopt_corrections.least_squares import corrected
+from matchopt_corrections.least_squares import Fit, corrected
 from matchopt_corrections.samples import lacks_samples
 
 
@@ -15,8 +15,8 @@ class FitGains(Solver):
     """The gain of every neuron by least squares on sample inputs, among those that the rules allow; no labels.
 
     Layer by layer on the mapped network's own activity, against the pre-activations of the target. It begins from the
-    mapping that it is given, else from that of least weight error, and returns it unchanged where the correction is
-    worse by the instance's objective on a tenth of the samples that was set aside.
+    mapping that it is given, else from that of least weight error. All layers are corrected, or those from a later one
+    on, or none: whichever is best by the instance's objective on a tenth of the samples set aside.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ class FitGains(Solver):
         if limits.reached():
             return Result(start, limit=limits.reached())
         biases = self.biases and instance.adjustable
-        found = corrected(instance, start, self.samples, rng, gains=True, biases=biases)
-        if found is None:
+        found, first = corrected(instance, start, self.samples, rng, Fit(gains=True, biases=biases))
+        if first is None:
             return Result(start, message="the gains as they were are better on samples set aside, and are kept")
         changed = sum(int((a.gain != b.gain).sum()) for a, b in zip(found.layers, start.layers, strict=True))
-        return Result(found, stats={"gains": changed})
+        return Result(found, stats={"gains": changed, "first layer": first})

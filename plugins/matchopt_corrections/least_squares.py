@@ -1,6 +1,6 @@
 """Gains and biases layer by layer, by least squares on what the mapped network itself receives; no labels."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,9 +11,16 @@ from matchopt_corrections.samples import samples_of, split
 NEGLIGIBLE = 1e-12  # share of a square below which a sum of squares is rounding
 
 
-def fit(
-    instance: NetworkInstance, mapping: NetworkMapping, inputs: np.ndarray, *, gains: bool, biases: bool
-) -> NetworkMapping:
+@dataclass(frozen=True)
+class Fit:
+    """What to fit: gains, biases or both, in the layers from number `first` on."""
+
+    gains: bool
+    biases: bool
+    first: int = 0
+
+
+def fit(instance: NetworkInstance, mapping: NetworkMapping, inputs: np.ndarray, what: Fit) -> NetworkMapping:
     """Fit every row's gain and bias to the target's pre-activations on its own activity.
 
     With z' the target's pre-activation of a row, t what its tunable weights add and u = (wired weights) . x the rest at
@@ -25,7 +32,7 @@ def fit(
     ----------
     instance, mapping : what was mapped, and how.
     inputs : what the network receives, shape (samples, inputs).
-    gains, biases : which of them to fit; the others stay.
+    what : the others stay as they are in the mapping.
     """
     wanted = instance.target_signals(inputs)
     begin = instance.biases if mapping.biases is None else mapping.biases
@@ -36,7 +43,8 @@ def fit(
         wired, tuned = _parts(layer, part)
         signal, rest = received @ wired.T, wanted[n] - received @ tuned.T
         gain, bias = part.gain, None if begin is None else begin[n]
-        if gains and not layer.rules.gains.fixed:
+        biases = what.biases and n >= what.first
+        if what.gains and n >= what.first and not layer.rules.gains.fixed:
             noise = layer.noise(_at_unit_gain(part)) @ (received**2).mean(axis=0)
             gain = _gains(signal, rest if bias is None or biases else rest - bias, noise, biases, layer, part)
         if biases:
@@ -45,31 +53,29 @@ def fit(
         fitted.append(bias)
         sums = gain * signal + received @ tuned.T
         received = np.maximum(sums if bias is None else sums + bias, 0.0)
-    return NetworkMapping(tuple(layers), tuple(fitted) if biases else mapping.biases)  # type: ignore[arg-type]  # arrays
+    return NetworkMapping(tuple(layers), tuple(fitted) if what.biases else mapping.biases)  # type: ignore[arg-type]  # arrays
 
 
 def corrected(
-    instance: NetworkInstance,
-    start: NetworkMapping,
-    most: int,
-    rng: np.random.Generator,
-    *,
-    gains: bool,
-    biases: bool,
-) -> NetworkMapping | None:
-    """The start with gains or biases fitted to all samples, or None where the start is better.
+    instance: NetworkInstance, start: NetworkMapping, most: int, rng: np.random.Generator, what: Fit
+) -> tuple[NetworkMapping, int | None]:
+    """The start with gains or biases fitted to all samples, and the first layer fitted: None where the start is best.
 
-    What decides is the correction fitted to nine tenths of the samples, judged on the others.
+    The layers from `what.first` on are fitted, or from a later one: what the first layers gain in pre-activations they
+    can lose behind their thresholds. What decides are corrections fitted to nine tenths of the samples, judged on the
+    others by the instance's objective.
     """
     samples = samples_of(instance)
     seen, held_out = split(len(samples.inputs), most, rng)
-    trial = fit(instance, start, samples.rows(seen), gains=gains, biases=biases)
-    if not is_better(instance, trial, start, held_out):
-        return None
-    if held_out is seen:
-        return trial
+    inputs, best, chosen = samples.rows(seen), start, None
+    for first in reversed(range(what.first, len(instance.layers))):
+        trial = fit(instance, start, inputs, replace(what, first=first))
+        if is_better(instance, trial, best, held_out):
+            best, chosen = trial, replace(what, first=first)
+    if chosen is None or held_out is seen:
+        return best, None if chosen is None else chosen.first
     every = np.sort(np.concatenate([seen, held_out]))
-    return fit(instance, start, samples.rows(every), gains=gains, biases=biases)
+    return fit(instance, start, samples.rows(every), chosen), chosen.first
 
 
 def _at_unit_gain(part: LayerMapping) -> LayerMapping:

@@ -6,7 +6,7 @@ import numpy as np
 
 from matchopt import Limits, NetworkInstance, Result, Solver
 from matchopt_corrections.beginning import NO_START, begin
-from matchopt_corrections.least_squares import corrected
+from matchopt_corrections.least_squares import Fit, corrected
 from matchopt_corrections.samples import lacks_samples
 
 
@@ -14,8 +14,9 @@ from matchopt_corrections.samples import lacks_samples
 class Recalibrate(Solver):
     """Digital biases b_i = mean(z'_i - w_i . x), layer by layer, on the mapped network's own activity; no labels.
 
-    One forward pass. It begins from the mapping that it is given, else from that of least weight error, and returns it
-    unchanged where the correction is worse by the instance's objective on a tenth of the samples that was set aside.
+    It begins from the mapping that it is given, else from that of least weight error. All layers are corrected, or
+    those from a later one on, or none: whichever is best by the instance's objective on a tenth of the samples set
+    aside.
 
     Parameters
     ----------
@@ -50,7 +51,8 @@ class Recalibrate(Solver):
             return Result(None, limit=limits.reached(), message=NO_START.format(name=self.name))
         if limits.reached():
             return Result(start, limit=limits.reached())
-        found = corrected(instance, start, self.samples, rng, gains=False, biases=True)
-        if found is None:
+        found, first = corrected(instance, start, self.samples, rng, Fit(gains=False, biases=True))
+        if first is None:
             return Result(start, message="the biases as they were are better on samples set aside, and are kept")
-        return Result(found, stats={"biases": sum(layer.n_rows for layer in instance.layers)})
+        changed = sum(layer.n_rows for layer in instance.layers[first:])
+        return Result(found, stats={"biases": changed, "first layer": first})

@@ -49,7 +49,8 @@ class TrainBiases(Solver):
         start = begin(instance, limits)
         if start is None:
             return Result(None, limit=limits.reached(), message=NO_START.format(name=self.name))
-        return trained(instance, start, start, self._plan(), limits, rng)
+        _, training = rng.spawn(2)  # the stream that tune trains with, so that without a budget both do the same
+        return trained(instance, start, start, self._plan(), limits, training)
 
     def _plan(self) -> Plan:
         return Plan(self.epochs, self.rate, self.rate, self.batch)

@@ -61,7 +61,10 @@ class Training:
     def mapping(self) -> NetworkMapping:
         """The mapping with the values trained so far."""
         pairs = zip(self._mapping.layers, self.network.weights, self.network.entries, strict=True)
-        layers = [replace(part, tuned=matrix[place].astype(np.float64)) for part, matrix, place in pairs]
+        layers = [
+            replace(part, tuned=matrix[place].astype(np.float64)) if len(part.tunable) else part
+            for part, matrix, place in pairs
+        ]
         biases = self._mapping.biases
         if self.network.train_biases and self.network.biases is not None:
             biases = tuple(bias.astype(np.float64) for bias in self.network.biases)
@@ -71,7 +74,7 @@ class Training:
         """Train, giving the loss on the samples set aside after every epoch; a limit ends the epoch it comes in."""
         values = self.network.parameters
         count = len(values) - self.network.n_trained_biases
-        rates = np.array([plan.weight_rate, plan.bias_rate], np.float32)
+        rates = np.array([plan.weight_rate, plan.bias_rate])
         adam = Adam(np.repeat(rates, [count, len(values) - count]))
         batches = max(1, len(self.seen) // plan.batch)
         for epoch in limits.steps(plan.epochs):

@@ -19,7 +19,7 @@ class Tune(Solver):
     The rules of the instance say how many there may be; all other weights stay as they are, bit by bit. Adam, its step
     sizes falling linearly to 0; after every epoch the loss on a tenth of the samples, which is never trained on,
     decides whether the values are kept. It begins from the mapping that it is given, else from that of least weight
-    error, and from the values the connections have there.
+    error, and from the target's values of the connections it tunes.
 
     Parameters
     ----------
