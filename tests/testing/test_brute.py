@@ -77,6 +77,7 @@ BEATEN = {  # what is better than the best that enumeration finds: a random chan
     "network-functional-error-adjustable",
     "network-task-loss-adjustable",
     "network-functional-error-tunable",
+    "network-task-loss-tunable",
     "layer-output-error-tunable",
 }
 
