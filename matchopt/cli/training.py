@@ -86,7 +86,7 @@ def train(output: Path, seed: int, device: str, checkpoint: Path | None, method:
         data = _data(given)
         architecture = _architecture(given, data)
         with Progress(f"training, {method}") as bar:
-            show, conduct = _shown(bar), _conduct(given)
+            show, conduct = _shown(bar), _conduct(given, data)
             result = trainer.train(data, architecture, seed, show, checkpoint, device, conduct)
     except KeyboardInterrupt:
         click.echo(_kept(checkpoint), err=True)
@@ -144,11 +144,11 @@ def _architecture(given: dict[str, Any], data: "ImageData") -> "Architecture | t
     return architecture_named(given["architecture"], data.shape, data.n_classes)
 
 
-def _conduct(given: dict[str, Any]) -> "Conduct":
+def _conduct(given: dict[str, Any], data: "ImageData") -> "Conduct":
     from matchopt.network import Conduct
-    from matchopt.network.data.augmentation import augmentation_class
+    from matchopt.network.data.augmentation import augmentation_for
 
-    transform = None if given["augment"] is None else augmentation_class(given["augment"])()
+    transform = None if given["augment"] is None else augmentation_for(given["augment"], data)
     return Conduct(transform, given["labels"], given["validate_every"], given["patience"])
 
 

@@ -6,8 +6,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from matchopt.network.data.images import IGNORED
+
 BATCH = 5_000  # images at a time: some ten megabytes per hidden layer of a few hundred units
-IGNORED = -1  # label of a frame that is padding
 
 
 @runtime_checkable

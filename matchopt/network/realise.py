@@ -83,7 +83,8 @@ def _read(layer: LayerInstance, mapping: LayerMapping, noise: np.random.Generato
     np.add.at(added, (row, mapping.input), deviation * noise.standard_normal(len(row)))
     e = mapping.tunable  # exact weights take the place of cells
     added[layer.target.row_of[e], layer.target.indices[e]] = 0.0
-    return full + added
+    full += added
+    return full
 
 
 def unmapped(instance: NetworkInstance) -> RealisedNetwork:

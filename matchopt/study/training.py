@@ -10,7 +10,7 @@ from matchopt.errors import InvalidOption
 from matchopt.instances.architecture import Architecture
 from matchopt.instances.architecture_names import architecture_named
 from matchopt.network import Conduct, ImageData, TrainedResult
-from matchopt.network.data.augmentation import augmentation_class
+from matchopt.network.data.augmentation import augmentation_for
 from matchopt.network.data.registry import load_data
 from matchopt.plugins import load_plugins
 from matchopt.study.place import Place
@@ -105,7 +105,7 @@ def train(run: TrainingRun, place: Place, correlations: Correlations | None = No
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in run.options.items()}
     trainer = load_plugins(place.plugin_files).make_trainer(run.method, options)
     conduct = Conduct(
-        transform=augmentation_class(run.augmentation)() if run.augmentation else None,
+        transform=augmentation_for(run.augmentation, data) if run.augmentation else None,
         labels=run.labels,  # type: ignore[arg-type]  # Conduct names what it takes
         validate_every=1 if run.every_epoch else None,
         patience=run.patience or None,

@@ -11,10 +11,9 @@ from torch.nn import functional
 from matchopt.errors import InvalidOption
 from matchopt.instances.architecture import Architecture
 from matchopt.network import forward
+from matchopt.network.data.images import IGNORED
 from matchopt.network.sparse_network import SparseNetwork
 from matchopt.network.training.model import Model, State, sparse_network, split
-
-IGNORED = -1  # label of a frame that does not count
 
 
 class TorchModel(Model):
