@@ -7,7 +7,7 @@ import pytest
 
 from matchopt.instances.architecture import Convolution, Convolutional, FullyConnected, Recurrent
 from matchopt.instances.network import DataReference
-from matchopt.network import ImageData
+from matchopt.network import Conduct, ImageData
 from matchopt.network.methods.rewiring import ConnectionRun
 from matchopt.network.methods.rewiring_by_torch import TorchRun
 from matchopt.plugins import load_plugins
@@ -96,7 +96,7 @@ class Stopped(Exception):
     """Stands for Ctrl-C: nothing in between expects it."""
 
 
-def interrupted(trainer, data, architecture, seed, checkpoint, at):
+def interrupted(trainer, data, architecture, seed, checkpoint, at, conduct=None):
     """Train until the epoch of this number is over, and forget everything but the checkpoint."""
 
     def stop(record):
@@ -104,7 +104,7 @@ def interrupted(trainer, data, architecture, seed, checkpoint, at):
             raise Stopped
 
     with pytest.raises(Stopped):
-        trainer.train(data, architecture, seed, stop, checkpoint)
+        trainer.train(data, architecture, seed, stop, checkpoint, conduct=conduct)
 
 
 @pytest.mark.parametrize(("name", "options", "kind"), CASES)
@@ -147,6 +147,18 @@ def test_connectivity_is_as_promised(name, options, kind):
         assert result.connectivity <= getattr(trainer, "connectivity", 1.0) + len(architecture.matrices) / sum(sizes)
     for layer in result.network.layers:
         assert not layer.weights[~layer.mask].any()
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_the_best_network_survives_an_interruption(kind, tmp_path):
+    """With early stopping, running statistics of batch normalisation included."""
+    trainer, architecture, data = made("dense", {"epochs": 6, "batch_size": 8, "learning_rate": 0.1}, kind)
+    conduct = Conduct(patience=2, validate_every=1)
+    whole = trainer.train(data, architecture, 5, conduct=conduct)
+    for epoch in range(2, len(whole.history) + 1):
+        file = tmp_path / f"{epoch}"
+        interrupted(trainer, data, architecture, 5, file, epoch, conduct)
+        assert bits(trainer.train(data, architecture, 5, None, file, conduct=conduct)) == bits(whole)
 
 
 def test_no_method_is_left_out():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int64
 
 from matchopt.network.training.budgets import matrix_budgets
 from matchopt.network.training.masked import MaskedModel
@@ -135,26 +135,27 @@ class PruningRun(Method):
 
     def _remove_weakest(self, done: float) -> None:
         """Shrink the mask to what is due when the share `done` of the phase is over."""
-        sizes = np.where(self.net.mask, np.abs(self.net.weights), np.float32(-1))
-        kept = [strongest(size, keep).ravel() for size, keep in self._groups(sizes, done)]
-        self.net.use(np.concatenate(kept), compact=True if done == 1.0 else None)
+        sizes, mask = np.abs(self.net.weights), np.zeros(self.net.n_weights, bool)
+        for competing, keep in self._groups(done):
+            mask[competing[strongest(sizes[competing], keep)]] = True
+        self.net.use(mask, compact=True if done == 1.0 else None)
 
-    def _groups(
-        self, sizes: Float32[np.ndarray, " weights"], done: float
-    ) -> Iterator[tuple[Float32[np.ndarray, "rows inputs"], int]]:
-        """Magnitudes of the weights that compete with each other, a row each, and how many of every row are kept."""
-        options, shapes = self._options, self.net.shapes
+    def _groups(self, done: float) -> Iterator[tuple[Int64[np.ndarray, "rows inputs"], int]]:
+        """Numbers of the weights in use that compete with each other, a row each, and how many of a row are kept."""
+        options, net = self._options, self.net
         excess = (1.0 - min(1.0, max(0.0, (done - options.begin) / (options.end - options.begin)))) ** 3
-        matrices = self.net.matrices(sizes)
+        in_use = [segment.start + np.flatnonzero(net.mask[segment]) for segment in net.segments]
         if options.mode == "global":
-            final = options.connectivity * len(sizes)
-            yield sizes[None, :], round(final + (len(sizes) - final) * excess)
+            final = options.connectivity * net.n_weights
+            yield np.concatenate(in_use)[None, :], round(final + (net.n_weights - final) * excess)
         elif options.mode == "layer":
-            for size, final in zip(matrices, matrix_budgets(shapes, options.connectivity), strict=True):
-                yield size.reshape(1, -1), round(final + (size.size - final) * excess)
-        else:
-            for size, final in zip(matrices, options.fan_in, strict=True):
-                yield size, round(final + (size.shape[1] - final) * excess)
+            for sites, (m, n), final in zip(
+                in_use, net.shapes, matrix_budgets(net.shapes, options.connectivity), strict=True
+            ):
+                yield sites[None, :], round(final + (m * n - final) * excess)
+        else:  # so far all rows of a matrix have equally many
+            for sites, (m, n), final in zip(in_use, net.shapes, options.fan_in, strict=True):
+                yield sites.reshape(m, -1), round(final + (n - final) * excess)
 
 
 def strongest(size: Float32[np.ndarray, "rows inputs"], keep: int) -> Bool[np.ndarray, "rows inputs"]:

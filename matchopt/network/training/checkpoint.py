@@ -14,9 +14,10 @@ from safetensors.numpy import save
 from matchopt.errors import FormatError, InvalidOption
 from matchopt.formats.atomic import write_bytes
 from matchopt.formats.bounded_json import parse
+from matchopt.instances.architecture import architecture_from
 from matchopt.instances.base import Json, canonical_json
 from matchopt.network.sparse_network import SparseNetwork
-from matchopt.network.training.model import State, as_architecture, sparse_network
+from matchopt.network.training.model import State, sparse_network
 from matchopt.network.training.records import EpochRecord
 
 SCHEMA = 1
@@ -103,6 +104,7 @@ class Checkpoint:
             arrays["best.mask"] = np.concatenate([layer.mask.ravel() for layer in layers])
             parts = [*(layer.weights.ravel() for layer in layers), *(layer.biases for layer in layers)]
             arrays["best.parameters"] = np.concatenate(parts).astype(np.float32)
+            arrays |= {f"best.buffers.{name}": np.array(array) for name, array in position.best.buffers.items()}
         facts: dict[str, Json] = {"schema": SCHEMA, "role": "checkpoint", "run": self._about}
         facts["history"] = [asdict(record) | {"densities": list(record.densities)} for record in position.history]
         facts |= {"best_accuracy": position.best_accuracy, "waited": position.waited}
@@ -136,10 +138,9 @@ class Checkpoint:
         history = [EpochRecord(**(record | {"densities": tuple(record["densities"])})) for record in facts["history"]]
         position = Position(history, None, float(facts["best_accuracy"]), int(facts["waited"]))
         if "best.mask" in arrays:
-            from matchopt.instances.architecture import architecture_from
-
-            architecture = as_architecture(architecture_from(self._about["architecture"]))
-            position.best = sparse_network(architecture, arrays["best.parameters"], arrays["best.mask"])
+            architecture, prefix = architecture_from(self._about["architecture"]), "best.buffers."
+            buffers = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+            position.best = sparse_network(architecture, arrays["best.parameters"], arrays["best.mask"], buffers)
         return position
 
 
