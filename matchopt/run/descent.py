@@ -21,6 +21,7 @@ from matchopt.instances import (
     Rules,
     Solution,
     Target,
+    WeightError,
 )
 from matchopt.reduce import Reduction, not_separable, reduction, surrogate
 from matchopt.solver import Limit, Limits, Result, Solver, Status
@@ -108,11 +109,21 @@ def _way_down(descent: Descent) -> tuple[Reduction, tuple[Solution, ...]]:
 
 
 def _forms(descent: Descent) -> Iterator[Instance]:
-    """The instance, then where that is allowed its surrogates, each made when the form before it was refused."""
-    yield descent.instance
-    seen = {descent.instance.digest} if descent.surrogate else set()
-    for keep_gains in (True, False) if descent.surrogate else ():
-        form = surrogate(descent.instance, keep_gains=keep_gains)
+    """The instance, then where that is allowed plainer ones, each made when the form before it was refused.
+
+    A network first leaves its own objective to those of its layers, if these are more than weight errors.
+    """
+    instance = descent.instance
+    yield instance
+    if not descent.surrogate:
+        return
+    if isinstance(instance, NetworkInstance) and instance.objective is not None:
+        own = [layer for layer in instance.layers if not isinstance(layer.objective, WeightError)]
+        if own:
+            yield replace(instance, objective=None)
+    seen = {instance.digest}
+    for keep_gains in (True, False):
+        form = surrogate(instance, keep_gains=keep_gains)
         if form.digest not in seen:
             seen.add(form.digest)
             yield form

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matchopt_hungarian import Hungarian
 from matchopt_random import RandomWiring
 
 from matchopt import (
@@ -129,6 +130,24 @@ def test_the_first_form_that_is_taken_is_solved():
     assert descent.replaced and {g for part in result.solution.layers for g in part.gain.tolist()} == {2.0, 3.0}
 
 
+def test_layers_with_objectives_of_their_own_come_first():
+    """A layer solver under a task loss gets the layers' output errors; one that cannot use them the weight errors."""
+    seen = []
+
+    class Listening(RandomWiring):
+        def solve(self, instance, limits, rng):
+            seen.append(type(instance.objective))
+            return super().solve(instance, limits, rng)
+
+    network = network_with_a_task()
+    moments = OutputError(np.array([[1.0, 0.5], [0.5, 1.0]]))
+    layers = tuple(replace(layer, objective=moments) for layer in network.layers)
+    descent, result = down(replace(network, layers=layers), Listening())
+    assert seen == [OutputError, OutputError] and result.bound == -np.inf and descent.replaced
+    descent, result = down(replace(network, layers=layers), Hungarian())
+    assert result.status is Status.FEASIBLE and "does not separate" in descent.replaced
+
+
 def test_a_start_that_breaks_the_stricter_rules_is_left_out():
     """A start with tuned weights cannot begin a search for mappings without them; a plain one can."""
     seen = []
@@ -157,7 +176,5 @@ def test_the_reason_is_that_of_the_instance():
     """Where the surrogate is refused too, one reads why the instance itself was."""
     bus = Hardware(np.ones((2, 2)), bus=np.zeros(2, int))
     layer = LayerInstance(Target.from_dense(np.ones((2, 2))), bus, Rules(tunable=1), OutputError(np.ones((2, 2))))
-    from matchopt_hungarian import Hungarian
-
     with pytest.raises(Refused, match="neurons that share a bus"):
         down(layer, Hungarian())
