@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from matchopt.errors import MissingExtra
@@ -46,7 +47,7 @@ def draw(study: Study, plot: Plot, records: Sequence[Record]) -> str:
             _panel(axis, plot, chosen, styles)
             _published(axis, study, plot)
             axis.set_title("" if panel is None else f"{plot.panels} {panel}", fontsize=9)
-        axes[0][0].set_ylabel(plot.y_label or _label(plot.y))
+        axes[0][0].set_ylabel(plot.y_label or (_label(plot.y) if len(plot.y.split()) == 1 else ""))
         handles = {text: line for axis in axes[0] for line, text in zip(*axis.get_legend_handles_labels(), strict=True)}
         axes[0][-1].legend(handles.values(), handles.keys(), fontsize=7.5, frameon=False, loc="center left",
                            bbox_to_anchor=(1.01, 0.5))  # fmt: skip
@@ -57,31 +58,35 @@ def draw(study: Study, plot: Plot, records: Sequence[Record]) -> str:
 
 
 def curves(plot: Plot, records: Sequence[Record]) -> dict[str, Points]:
-    """The values that a plot draws: for each line, y over the repetitions at every x; shares in percent."""
+    """The values that a plot draws: for each line, y over the repetitions at every x; shares in percent.
+
+    Several columns in `y` are a line each, whatever `lines` says.
+    """
     found: dict[str, Points] = {}
-    for record in records:
-        line = found.setdefault(str(record.get(plot.lines, "")), {})
-        for x, y in _points(plot, record):
+    several = len(plot.y.split()) > 1
+    for record, column in product(records, plot.y.split()):
+        line = found.setdefault(_label(column) if several else str(record.get(plot.lines, "")), {})
+        for x, y in _points(plot, column, record):
             if math.isfinite(x) and math.isfinite(y):
                 line.setdefault(x, []).append(y)
     return {name: dict(sorted(points.items())) for name, points in found.items() if points}
 
 
-def _points(plot: Plot, record: Record) -> list[tuple[float, float]]:
-    scale = _scale(plot.y)
+def _points(plot: Plot, column: str, record: Record) -> list[tuple[float, float]]:
+    scale = _scale(column)
     series = record.get("series", {})
     if plot.x == EPOCH or plot.x in series:
-        ys = series.get(plot.y, [])
+        ys = series.get(column, [])
         xs = series.get(plot.x, range(1, len(ys) + 1))
         return [(_scale(plot.x) * x, scale * y) for x, y in zip(xs, ys, strict=True) if x is not None and y is not None]
-    x, y = record.get(plot.x), record.get(plot.y)
+    x, y = record.get(plot.x), record.get(column)
     if not isinstance(x, (int, float)) or not isinstance(y, (int, float)):
         return []
     return [(_scale(plot.x) * x, scale * y)]
 
 
 def _styles(plot: Plot, records: Sequence[Record]) -> dict[str, tuple[str, str]]:
-    names = list(dict.fromkeys(str(record.get(plot.lines, "")) for record in records))
+    names = list(curves(plot, records))
     return {name: (COLOURS[n % len(COLOURS)], MARKERS[n % len(MARKERS)]) for n, name in enumerate(names)}
 
 

@@ -43,7 +43,7 @@ def publish(study: Study, records: Sequence[Record], folder: Path, scale: str = 
 
 def series_csv(study: Study, records: Sequence[Record]) -> str:
     """One line per run and epoch; empty where no plot is over epochs."""
-    wanted = list(dict.fromkeys(plot.y for plot in study.plots if plot.x == "epoch"))
+    wanted = list(dict.fromkeys(y for plot in study.plots if plot.x == "epoch" for y in plot.y.split()))
     shown = [*study.by, *(name for name in ("seed", "hardware_seed") if any(name in record for record in records))]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

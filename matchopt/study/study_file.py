@@ -44,7 +44,7 @@ class Plot:
     title : above the figure.
     x, y : columns on the axes; "epoch" on x draws the recorded series called `y` over epochs, the
         name of another series draws it over that.
-    lines : column whose values are drawn apart.
+    lines : column whose values are drawn apart; where `y` names several columns (with spaces between), those are.
     panels : column whose values get a panel each; empty for one panel.
     form : "lines" joins means over repetitions, with their range as a band; "points" draws every run.
     x_scale, y_scale : "linear" or "log".
