@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from matchopt.formats import read as read
     from matchopt.formats import write as write
     from matchopt.hookspecs import hookimpl as hookimpl
+    from matchopt.instances import Architecture as Architecture
     from matchopt.instances import Assignment as Assignment
     from matchopt.instances import AssignmentInstance as AssignmentInstance
+    from matchopt.instances import Convolution as Convolution
+    from matchopt.instances import Convolutional as Convolutional
     from matchopt.instances import DataReference as DataReference
+    from matchopt.instances import FullyConnected as FullyConnected
     from matchopt.instances import FunctionalError as FunctionalError
     from matchopt.instances import Gains as Gains
     from matchopt.instances import Hardware as Hardware
@@ -39,11 +43,13 @@ if TYPE_CHECKING:
     from matchopt.instances import ProgramInstance as ProgramInstance
     from matchopt.instances import ProgramPoint as ProgramPoint
     from matchopt.instances import Provenance as Provenance
+    from matchopt.instances import Recurrent as Recurrent
     from matchopt.instances import Rules as Rules
     from matchopt.instances import Solution as Solution
     from matchopt.instances import Target as Target
     from matchopt.instances import TaskLoss as TaskLoss
     from matchopt.instances import WeightError as WeightError
+    from matchopt.instances import architecture_named as architecture_named
     from matchopt.kernels import BoundProjection as BoundProjection
     from matchopt.kernels import FreeProjection as FreeProjection
     from matchopt.kernels import Projection as Projection
@@ -82,9 +88,13 @@ _DOOR = {
     "matchopt.formats": ("read", "write"),
     "matchopt.hookspecs": ("hookimpl",),
     "matchopt.instances": (
+        "Architecture",
         "Assignment",
         "AssignmentInstance",
+        "Convolution",
+        "Convolutional",
         "DataReference",
+        "FullyConnected",
         "FunctionalError",
         "Gains",
         "Hardware",
@@ -99,11 +109,13 @@ _DOOR = {
         "ProgramInstance",
         "ProgramPoint",
         "Provenance",
+        "Recurrent",
         "Rules",
         "Solution",
         "Target",
         "TaskLoss",
         "WeightError",
+        "architecture_named",
     ),
     "matchopt.kernels": (
         "BoundProjection",

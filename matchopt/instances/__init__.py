@@ -1,5 +1,11 @@
 """The four kinds of instances with their solutions, and what layers are made of."""
 
+from matchopt.instances.architecture import Architecture as Architecture
+from matchopt.instances.architecture import Convolution as Convolution
+from matchopt.instances.architecture import Convolutional as Convolutional
+from matchopt.instances.architecture import FullyConnected as FullyConnected
+from matchopt.instances.architecture import Recurrent as Recurrent
+from matchopt.instances.architecture_names import architecture_named as architecture_named
 from matchopt.instances.assignment import Assignment as Assignment
 from matchopt.instances.assignment import AssignmentInstance as AssignmentInstance
 from matchopt.instances.base import Instance as Instance
