@@ -66,12 +66,7 @@ def perform(
     solver_seconds = clock.elapsed() if answer.seconds is None else answer.seconds
     verdict = judge.verdict(answer)
     if task.certify and answer.limit is not Limit.INTERRUPTED:
-        try:
-            verdict = certified(task.instance, verdict)
-        except KeyboardInterrupt:
-            if not keep_on_interrupt:
-                raise
-            verdict = replace(verdict, message="; ".join(filter(None, ["the proof was interrupted", verdict.message])))
+        verdict = _with_proof(task, verdict, keep_on_interrupt)
     return record(
         task,
         reference,
@@ -86,6 +81,16 @@ def perform(
         versions=dict(_versions(reference.cls.needs)),
         log=worker.log,
     )
+
+
+def _with_proof(task: Task, verdict: Verdict, keep_on_interrupt: bool) -> Verdict:
+    """The verdict with what can be proved about it."""
+    try:
+        return certified(task.instance, verdict)
+    except KeyboardInterrupt:
+        if not keep_on_interrupt:
+            raise
+        return replace(verdict, message="; ".join(filter(None, ["the proof was interrupted", verdict.message])))
 
 
 class _Clock:

@@ -76,20 +76,21 @@ def test_no_machine_paths_and_no_workplace_words() -> None:
     assert not [path for path, text in texts.items() if pattern.search(text)]
 
 
-def test_every_solver_hook_and_command_is_documented() -> None:
-    """The documents name every registered solver, every hook and every command."""
+def test_every_solver_trainer_hook_and_command_is_documented() -> None:
+    """The documents name everything that is registered, every hook and every command."""
     from matchopt.cli import main
     from matchopt.plugins import load_plugins
 
     documents = (ROOT / "README.md").read_text() + "".join(p.read_text() for p in sorted((ROOT / "docs").glob("*.md")))
     hooks = re.findall(r"^def (register_\w+)", (ROOT / "matchopt" / "hookspecs.py").read_text(), re.M)
     assert hooks
-    for word in [*load_plugins().solvers, *hooks]:
-        assert f"`{word}`" in documents, word
+    registry = load_plugins()
+    words = [*registry.solvers, *registry.trainers, *hooks]
+    assert not [word for word in words if f"`{word}`" not in documents]
     import click
 
-    for command in main.list_commands(click.Context(main)):
-        assert f"matchopt {command}" in documents, command
+    commands = main.list_commands(click.Context(main))
+    assert not [command for command in commands if f"matchopt {command}" not in documents]
 
 
 def test_total_size_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
