@@ -10,7 +10,6 @@ from typing import no_type_check
 import numpy as np
 
 from matchopt.kernels.compiled import compiled, inlined
-from matchopt.kernels.routing import extremes_by_sorting
 
 
 @compiled
@@ -38,7 +37,7 @@ def align_rows(wishes, starts, support, must, extra, cells, cell_ids, n_cells, t
         if extra:
             inside[items[:size]] = True
             for side in range(2):
-                found = extremes_by_sorting(
+                found = _extremes(
                     wishes[i], wishes.dtype.type(1 - 2 * side), n_cells[i], near[: n_cells[i]], far, inside
                 )
                 for k in range(found):
@@ -60,6 +59,21 @@ def align_rows(wishes, starts, support, must, extra, cells, cell_ids, n_cells, t
                 inputs[i, made], used[i, made], weights[i, made] = items[e - 1], cell_ids[i, k], cells[i, k]
                 made += 1
         count[i] = made
+
+
+@compiled
+@no_type_check
+def _extremes(row, sign, size, near, value, taken):
+    """The `size` inputs of largest sign * row that are not taken: in `near`, falling; returns how many there are."""
+    found = 0
+    for x in np.argsort(-sign * row):
+        if found < size and not taken[x]:
+            near[found] = x
+            value[found] = sign * row[x]
+            found += 1
+    for k in range(found, size):
+        near[k] = -1
+    return found
 
 
 @inlined

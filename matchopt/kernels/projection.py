@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float32, Int, Int32
 
 from matchopt.errors import InvalidInstance
 from matchopt.kernels.aligning import align_rows
-from matchopt.kernels.routing import route_rows
+from matchopt.kernels.routing import route_rows, workspace
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +92,15 @@ class FreeProjection(Projection):
         self._n_cells = np.stack([side[2] for side in sides], axis=1)
         self._rule = (threshold, exact)
         self._near = np.full(self._cells.shape, -1, np.int32)
+        self._work = workspace(int(most), n_inputs)
         self._n_inputs = n_inputs
         self.wires = Wires.room(*single.shape)
 
     def project(self, wishes: Float32[np.ndarray, "rows inputs"]) -> Wires:
         """See `Projection.project`."""
         _check_wishes(wishes, (len(self._cells), self._n_inputs))
-        route_rows(wishes, self._cells, self._ids, self._n_cells, *self._rule, self._near, self.wires.compiled)
+        cells = (self._cells, self._ids, self._n_cells)
+        route_rows(wishes, *cells, *self._rule, self._near, self.wires.compiled, self._work)
         return self.wires
 
 

@@ -11,15 +11,23 @@ from typing import no_type_check
 
 import numpy as np
 
-from matchopt.kernels.compiled import compiled, inlined
+from matchopt.kernels.compiled import inlined, leaf
 
 STRIPES = 64  # input x is in stripe x % 64; a stripe whose extremes do not pass the threshold is passed over
-MOST_INSERTED = 64  # cells of one sign up to which inserting beats sorting the row
 
 
-@compiled
+def workspace(most: int, n_inputs: int) -> tuple[np.ndarray, ...]:
+    """Scratch of `route_rows` for at most `most` cells of a sign."""
+    single = np.float32
+    return (
+        np.empty(most, single), np.zeros(n_inputs, bool), np.empty(most + 1), np.empty((most, most + 1), bool),
+        np.empty(most, np.int32), np.empty((2, STRIPES), single), np.empty(most, single),
+    )  # fmt: skip
+
+
+@leaf
 @no_type_check
-def route_rows(wishes, cells, cell_ids, n_cells, threshold, exact, near, wires):
+def route_rows(wishes, cells, cell_ids, n_cells, threshold, exact, near, wires, work):
     """Route every row; all arrays have one line per row.
 
     `cells` (rows, 2, most) are magnitudes in falling order, positive cells first, `cell_ids` their numbers and
@@ -27,27 +35,19 @@ def route_rows(wishes, cells, cell_ids, n_cells, threshold, exact, near, wires):
     that wish (negative wishes for negative cells): 0.5 is the Euclidean projection. `exact` finds the cells of largest
     total worth; otherwise each cell in falling order takes the next input if it is worth anything there. A threshold of
     0 forces every cell of a neuron onto an input, whatever the wish, if there are enough inputs. `near` (rows, 2, most)
-    holds the extreme inputs of the call before, or -1, and is updated. `wires` is `Wires.compiled`.
+    holds the extreme inputs of the call before, or -1, and is updated. `wires` is `Wires.compiled`; `work` is scratch
+    from `workspace`.
     """
     count, inputs, used, weights = wires
-    most = cells.shape[2]
-    value = np.empty(most, wishes.dtype)
-    taken = np.zeros(wishes.shape[1], np.bool_)
-    best = np.empty(most + 1)
-    chosen = np.empty((most, most + 1), np.bool_)
-    rank = np.empty(most, np.int32)
-    peaks = np.empty((2, min(STRIPES, wishes.shape[1])), wishes.dtype)
+    value, taken, best, chosen, rank, peaks, aside = work
     for i in range(wishes.shape[0]):
         made = 0
         forced = threshold == 0.0 and n_cells[i, 0] + n_cells[i, 1] <= wishes.shape[1]
-        peaks_of_stripes(wishes[i], peaks)
+        _peaks_of_stripes(wishes[i], n_cells[i], near[i], aside, peaks)
         for side in range(2):
             sign = wishes.dtype.type(1 - 2 * side)
             size = n_cells[i, side]
-            if size > MOST_INSERTED:
-                found = extremes_by_sorting(wishes[i], sign, size, near[i, side], value, taken)
-            else:
-                found = extremes(wishes[i], sign, size, peaks[side], near[i, side], value, taken)
+            found = _extremes(wishes[i], sign, size, peaks[side], near[i, side], value, taken)
             if forced:
                 _by_rank(found, size, rank)
             elif exact:
@@ -67,7 +67,7 @@ def route_rows(wishes, cells, cell_ids, n_cells, threshold, exact, near, wires):
 
 @inlined
 @no_type_check
-def extremes(row, sign, size, peaks, near, value, taken):
+def _extremes(row, sign, size, peaks, near, value, taken):
     """The `size` inputs of largest sign * row that are not taken: in `near`, falling, their wishes in `value`.
 
     Returns how many there are. What `near` holds on entry is tried first: after a small change of the row it sets a
@@ -78,7 +78,9 @@ def extremes(row, sign, size, peaks, near, value, taken):
         x = near[k]
         if x >= 0 and not taken[x]:
             found = _insert(x, sign * row[x], size, found, near, value)
-    for stripe in range(peaks.size if size > 0 else 0):
+    if size == 0 or (found == size and _none_above(peaks, sign, value[size - 1])):
+        return found
+    for stripe in range(peaks.size):
         if found < size or sign * peaks[stripe] > value[size - 1]:
             for x in range(stripe, row.size, peaks.size):
                 wish = sign * row[x]
@@ -112,35 +114,43 @@ def _listed(x, near, found):
     return at < found
 
 
-@compiled
+@inlined
 @no_type_check
-def extremes_by_sorting(row, sign, size, near, value, taken):
-    """The same as `extremes`, for many cells."""
-    found = 0
-    for x in np.argsort(-sign * row):
-        if found < size and not taken[x]:
-            near[found] = x
-            value[found] = sign * row[x]
-            found += 1
-    for k in range(found, size):
-        near[k] = -1
-    return found
+def _none_above(peaks, sign, bound):
+    highest = sign * peaks[0]
+    for j in range(1, peaks.size):
+        highest = max(highest, sign * peaks[j])
+    return highest <= bound
 
 
 @inlined
 @no_type_check
-def peaks_of_stripes(row, peaks):
-    """The largest and the smallest value of every stripe; side by side, as that fills vector registers."""
-    stripes = peaks.shape[1]
-    for j in range(stripes):
-        peaks[0, j] = row[j]
-        peaks[1, j] = row[j]
-    if stripes == 0:
-        return
-    for start in range(stripes, row.size, stripes):
-        for j in range(min(stripes, row.size - start)):
-            peaks[0, j] = max(peaks[0, j], row[start + j])
-            peaks[1, j] = min(peaks[1, j], row[start + j])
+def _peaks_of_stripes(row, n_cells, near, aside, peaks):
+    """The largest value of every stripe but for the inputs in near[0], and the smallest but for those in near[1].
+
+    Those are set to infinity meanwhile. Stripes run side by side, as that fills vector registers.
+    """
+    whole = row.size - row.size % STRIPES
+    for side in range(2):
+        nothing = row.dtype.type(-np.inf if side == 0 else np.inf)
+        for k in range(n_cells[side]):
+            if near[side, k] >= 0:
+                aside[k] = row[near[side, k]]
+                row[near[side, k]] = nothing
+        line = peaks[side]
+        for j in range(STRIPES):
+            line[j] = row[whole + j] if whole + j < row.size else nothing
+        if side == 0:
+            for start in range(0, whole, STRIPES):
+                for j in range(STRIPES):
+                    line[j] = max(line[j], row[start + j])
+        else:
+            for start in range(0, whole, STRIPES):
+                for j in range(STRIPES):
+                    line[j] = min(line[j], row[start + j])
+        for k in range(n_cells[side]):
+            if near[side, k] >= 0:
+                row[near[side, k]] = aside[k]
 
 
 @inlined

@@ -45,7 +45,7 @@ def run(
             return 0, False, pace, keeper
         rule: dict[str, float | bool] = {"threshold": options.threshold, "exact": options.projection == "exact"}
         shaken = [part.shaken(layer, rng) for part, layer in zip(bound, instance.layers, strict=True)]
-        keeper.trainee = Trainee(instance, samples, goal, shaken, biases, lanes, rule)
+        keeper.trainee = Trainee(instance, samples, goal, shaken, biases, lanes, rule, options.ignore)
         rates = (options.rate, options.bias_rate)
         begun, well = train(keeper.trainee, keeper, pace, epochs, lanes, rates, rng)
     return begun, well, pace, keeper

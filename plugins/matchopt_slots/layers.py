@@ -91,10 +91,22 @@ class Activity:
             if own is not None:
                 delta += own
 
-    def gradients(self, layers: Sequence[TrainedLayer], inputs: np.ndarray) -> None:
-        """Fill the gradients of all wishes, unwired ones too, and of the biases; `inputs` as for `forward`."""
+    def gradients(self, layers: Sequence[TrainedLayer], inputs: np.ndarray, kept: np.ndarray | None) -> None:
+        """Fill the gradients of all wishes, unwired ones too, and of the biases.
+
+        Parameters
+        ----------
+        layers : the layers.
+        inputs : as for `forward`.
+        kept : the lanes that count; None for all.
+        """
         for n, layer in enumerate(layers):
-            received = torch.from_numpy(inputs if n == 0 else self.received[n].T)
-            delta = torch.from_numpy(self.deltas[n])
-            torch.mm(delta, received, out=torch.from_numpy(layer.wishes.gradient))
-            torch.sum(delta, dim=1, out=torch.from_numpy(layer.biases.gradient))
+            delta, received = self.deltas[n], self.received[n]
+            if kept is not None:
+                delta = delta[:, kept]
+                received = received[:, kept] if n else inputs[kept].T
+            elif n == 0:
+                received = inputs.T
+            by_lane = torch.from_numpy(delta)
+            torch.mm(by_lane, torch.from_numpy(received.T), out=torch.from_numpy(layer.wishes.gradient))
+            torch.sum(by_lane, dim=1, out=torch.from_numpy(layer.biases.gradient))

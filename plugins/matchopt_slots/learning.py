@@ -11,6 +11,7 @@ from matchopt_slots.pace import Pace
 from matchopt_slots.samples import Samples
 from matchopt_slots.trainee import Trainee
 
+JUDGEMENTS = 20  # times over a course that a state is judged, about: judging one takes as long as some hundred steps
 MARGIN = 2e-6  # what an objective, summed in single precision, must fall to be better for sure
 
 
@@ -66,7 +67,7 @@ def train(
     rates : full learning rates of wishes and of biases.
     rng : shuffles the samples.
     """
-    limits, begun = keeper.limits, 0
+    limits, begun, judged = keeper.limits, 0, 0.0
     for _ in limits.steps(epochs):
         begun += 1
         for batch in keeper.samples.batches(lanes, rng):
@@ -76,10 +77,12 @@ def train(
             pace.step()
             if not math.isfinite(loss):
                 return begun, False
-        began = time.monotonic()
-        if not keeper.judge():
-            return begun, False
-        pace.judged(time.monotonic() - began)
-        if pace.over:
+        ended = pace.over or limits.reached() is not None or begun == epochs
+        if ended or pace.done - judged >= 1.0 / JUDGEMENTS:
+            began, judged = time.monotonic(), pace.done
+            if not keeper.judge():
+                return begun, False
+            pace.judged(time.monotonic() - began)
+        if ended:
             break
     return begun, True

@@ -58,19 +58,32 @@ class Samples:
         """Numbers of all samples."""
         return np.arange(len(self.values))
 
-    def room(self, lanes: int) -> np.ndarray:
-        """An array for `lanes` samples, the constant input filled in."""
-        return np.ones((lanes, len(self.live)), np.float32)
-
-    def load(self, which: np.ndarray, into: np.ndarray) -> None:
-        """Write what the network receives for the samples `which` into an array from `room`."""
-        np.multiply(self.values[which], self.scale, out=into[:, : self.values.shape[1]], dtype=np.float32)
-
     def batches(self, lanes: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """The training samples in random order, `lanes` at a time; an incomplete batch at the end is left out."""
         order = rng.permutation(self.training)
         for start in range(0, len(order) - lanes + 1, lanes):
             yield order[start : start + lanes]
+
+
+class Feed:
+    """What the network receives for a few samples, in memory that is made once: fresh memory is slow to touch.
+
+    Parameters
+    ----------
+    samples : where they are taken from.
+    lanes : how many at a time.
+    """
+
+    def __init__(self, samples: Samples, lanes: int) -> None:
+        self._samples = samples
+        self._raw = np.zeros((lanes, samples.values.shape[1]), samples.values.dtype)
+        self.inputs = np.ones((lanes, len(samples.live)), np.float32)  # the constant input stays 1
+
+    def load(self, which: np.ndarray) -> np.ndarray:
+        """The inputs of the samples `which`, shape (lanes, live inputs); the next call overwrites them."""
+        np.take(self._samples.values, which, axis=0, out=self._raw, mode="clip")
+        np.multiply(self._raw, self._samples.scale, out=self.inputs[:, : self._raw.shape[1]], dtype=np.float32)
+        return self.inputs
 
 
 def chunks(which: np.ndarray) -> Iterator[np.ndarray]:

@@ -38,6 +38,8 @@ class Slots(Solver):
         where there are inputs enough. >= 0.
     projection : "exact" maximises the total worth of the cells used; "greedy" takes them in turn, largest first.
     schedule : how rates fall to 0.
+    ignore : samples whose derivative is below this share of the batch's mean are left out of the gradient, which saves
+        time where most samples are learned already. >= 0.
     held_out : share of the samples, in 0 .. 0.5, that is not trained on and judges the epochs.
 
     References
@@ -60,10 +62,18 @@ class Slots(Solver):
     threshold: float = 0.5
     projection: Literal["exact", "greedy"] = "exact"
     schedule: Literal["linear", "cosine"] = "linear"
+    ignore: float = 0.2
     held_out: float = 0.1
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 0), ("rate", 0.0), ("bias_rate", 0.0), ("batch", 1), ("threshold", 0.0)):
+        for name, least in (
+            ("epochs", 0),
+            ("rate", 0.0),
+            ("bias_rate", 0.0),
+            ("batch", 1),
+            ("threshold", 0.0),
+            ("ignore", 0.0),
+        ):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be >= {least}, found {getattr(self, name)}")
         if not 0.0 <= self.held_out <= 0.5:

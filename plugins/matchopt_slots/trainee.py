@@ -8,7 +8,7 @@ from matchopt import LayerMapping, NetworkInstance, NetworkMapping
 from matchopt_slots.binding import Binding, scale_of
 from matchopt_slots.goals import Goal
 from matchopt_slots.layers import Activity, Moments, TrainedLayer
-from matchopt_slots.samples import Samples, chunks
+from matchopt_slots.samples import Feed, Samples, chunks
 
 
 class Trainee:
@@ -22,6 +22,7 @@ class Trainee:
     biases : digital biases to begin with; None where biases are hardware weights.
     lanes : samples of a training step.
     rule : threshold and exact of `FreeProjection`.
+    ignore : a sample whose derivative is below this share of the batch's mean is left out of the gradient.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class Trainee:
         biases: Sequence[np.ndarray] | None,
         lanes: int,
         rule: dict[str, float | bool],
+        ignore: float = 0.0,
     ) -> None:
         self._instance, self._samples, self._goal, self._bound = instance, samples, goal, bound
+        self._ignore = ignore
         rows = [layer.n_rows for layer in instance.layers]
         self._shape = (rows, len(samples.live), samples.constant)
-        self._activity, self._inputs = Activity(*self._shape, lanes), samples.room(lanes)
-        self._judged, self._judged_inputs = self._activity, self._inputs
+        self._activity, self._feed = Activity(*self._shape, lanes), Feed(samples, lanes)
+        self._judged, self._judged_feed = self._activity, self._feed
         self.layers: list[TrainedLayer] = []
         for n, (layer, part) in enumerate(zip(instance.layers, bound, strict=True)):
             live = samples.live if n == 0 else np.arange(layer.target.n_inputs)
@@ -58,12 +61,11 @@ class Trainee:
 
     def step(self, batch: np.ndarray, rate: float, bias_rate: float, steps: int) -> float:
         """Train on the samples `batch`; returns their mean loss before the step."""
-        self._samples.load(batch, self._inputs)
-        wires = [layer.wires for layer in self.layers]
-        self._activity.forward(wires, self.biases, self._inputs)
-        loss, direct = self._goal.derivative(batch, self._activity, self._inputs)
+        inputs, wires = self._feed.load(batch), [layer.wires for layer in self.layers]
+        self._activity.forward(wires, self.biases, inputs)
+        loss, direct = self._goal.derivative(batch, self._activity, inputs)
         self._activity.backward(wires, direct)
-        self._activity.gradients(self.layers, self._inputs)
+        self._activity.gradients(self.layers, inputs, self._kept(direct))
         for layer in self.layers:
             layer.wishes.step(rate, steps)
             if self._instance.adjustable:
@@ -76,12 +78,18 @@ class Trainee:
         wires, noises, total = [layer.wires for layer in self.layers], self._noises(), 0.0
         for part in chunks(which):
             if len(part) != self._judged.lanes:
-                self._judged, self._judged_inputs = Activity(*self._shape, len(part)), self._samples.room(len(part))
-            activity, inputs = self._judged, self._judged_inputs
-            self._samples.load(part, inputs)
+                self._judged, self._judged_feed = Activity(*self._shape, len(part)), Feed(self._samples, len(part))
+            activity, inputs = self._judged, self._judged_feed.load(part)
             activity.forward(wires, self.biases, inputs)
             total += self._goal.total(part, activity, inputs, noises)
         return total / len(which)
+
+    def _kept(self, direct: Sequence[np.ndarray | None]) -> np.ndarray | None:
+        """The lanes that count in the gradient; None for all."""
+        if self._ignore <= 0.0:
+            return None
+        size = sum(np.abs(own).sum(axis=0) for own in direct if own is not None)
+        return np.flatnonzero(size > self._ignore * np.mean(size))
 
     @property
     def biases(self) -> list[np.ndarray]:
