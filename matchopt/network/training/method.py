@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from matchopt.errors import InvalidOption
-from matchopt.instances.architecture import Architecture
+from matchopt.instances.architecture import Architecture, Recurrent
 from matchopt.instances.base import Json
 from matchopt.network.data import ImageData
 from matchopt.network.sparse_network import SparseNetwork
@@ -163,3 +163,9 @@ def check_fit(data: ImageData, architecture: Architecture) -> None:
         raise InvalidOption(
             f"widths must begin with {wanted[0]} and end with {wanted[1]} for {data.reference.name}, found {shown}"
         )
+    per_frame = data.train_labels.ndim > 1
+    if per_frame != (isinstance(architecture, Recurrent) and architecture.readout == "every"):
+        labels, advice = ("a label per frame", "one that ends in -every, such as lstm:128-every")
+        if not per_frame:
+            labels, advice = ("one label per sample", "one that does not end in -every")
+        raise InvalidOption(f"{data.reference.name} has {labels}; it needs an architecture to match, {advice}")
