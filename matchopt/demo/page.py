@@ -30,6 +30,10 @@ of that neuron's fixed weights is chosen to listen to the right input; all its o
 <em>weight error</em> is the sum of squared differences between the trained weights and those the chip realises. K/n
 says how many weights a hardware neuron offers for each connection it must serve, and here there are exactly as many
 hardware neurons as the network needs: with K/n = 1.25 the choice is tight, with 4 it is roomy.</p>
+<p>Rows marked <em>outputs</em> minimise another error, that of what the neurons compute on sample images, without
+labels; rows marked <em>labels</em> learn from labelled images which weight listens to which input. Both may set the
+digital biases and wire inputs that the trained network does not use. Their weight errors are large, and their
+accuracies good: near the trained weights is not where the best mapping is.</p>
 <p>Read the table from <em>random</em>, which takes hardware neurons by chance and wires each as well as possible,
 through <em>greedy</em>, where the strongest neurons choose first, to <em>hungarian</em>, which finds the best choice
 of all and proves it: its gap is zero, and nobody can do better by this measure on this hardware. On tight hardware
@@ -83,7 +87,7 @@ def write_page(
 
 def _figures(rows: Sequence[Row], target: Mapping[str, float], weights: Weights) -> list[str]:
     parts = ["<h2>Accuracy against weight error</h2>"]
-    parts.append(_image(accuracy_figure(rows, target), "Filled: the first regime; hollow: the others. Left is better."))
+    parts.append(_image(accuracy_figure(rows, target), "Filled: the first regime; hollow: the others."))
     if weights:
         regime = html.escape(rows[0].regime)
         parts.append("<h2>How far the realised weights are off</h2>")

@@ -32,7 +32,7 @@ def accuracy_figure(rows: Sequence[Row], target: Mapping[str, float]) -> str:
     for row in sorted(rows, key=lambda row: styles[row.solver]):
         n, hollow = styles[row.solver], regimes.index(row.regime) > 0
         axis.scatter(
-            row.figures("objective"),
+            row.figures("weight_error"),
             [100 * accuracy for accuracy in row.figures("test_accuracy")],
             s=90 / (1 + 0.6 * n),  # solvers that find the same mapping stay visible as rings
             marker=MARKERS[n % len(MARKERS)],

@@ -12,7 +12,7 @@ from matchopt.formats.atomic import write_bytes
 
 COLUMNS = (
     "regime", "draw", "instance", "digest", "solver", "version", "status", "limit", "proof", "refused", "objective",
-    "bound", "gap", "seconds", "validation_accuracy", "test_accuracy", "solution", "message",
+    "weight_error", "bound", "gap", "seconds", "validation_accuracy", "test_accuracy", "solution", "message",
 )  # fmt: skip
 TARGET = "target (unmapped)"
 HEADINGS = (
@@ -52,7 +52,7 @@ class Row:
             self.regime,
             self.solver,
             str(len(self.records)),
-            spread(self.figures("objective"), digits=None),
+            spread(self.figures("weight_error"), digits=None),
             spread(self.figures("bound"), digits=None),
             spread(self.figures("gap"), 100.0, 2),
             proof,
@@ -63,7 +63,7 @@ class Row:
 
 
 def rows_of(records: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """The rows of the table, regime by regime, the worst weight error first."""
+    """The rows of the table, regime by regime, the worst objective first."""
     rows = []
     for regime in dict.fromkeys(record["regime"] for record in records):
         solved = [r for r in records if r["regime"] == regime and r["objective"] is not None]

@@ -65,7 +65,7 @@ def run_demo(plan: Plan, folder: Path, say: Say, plugin_files: Sequence[Path] = 
         _about(network, target)
         + (", from an earlier run" if kept else f", trained in {time.monotonic() - began:.0f} s")
     )
-    cases = make_cases(plan, network, folder / "instances")
+    cases = make_cases(plan, network, data, folder / "instances")
     campaign = Campaign(plan, data, folder, plugin_files, jobs)
     records = campaign.run(cases)
     again = f", {campaign.reused} of them in an earlier run" if campaign.reused else ""
@@ -108,7 +108,7 @@ def _settings(plan: Plan, network: SparseNetwork) -> str:
     return (
         f"{_about(network, _target_figures(network))}. Trained on {data} by {plan.trainer.name}, seed {plan.seed}; "
         f"{plan.law} hardware weights, scaled to each layer's root mean square; biases digital and exact; "
-        f"at most {plan.seconds:g} s for a solve, one thread each."
+        f"one thread for each solve, at most {max(regime.seconds for regime in plan.regimes):g} s."
     )
 
 

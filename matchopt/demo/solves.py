@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from matchopt.bench.progress import Progress
-from matchopt.bench.records import ResultLog, content_key
+from matchopt.bench.records import ResultLog, content_key, task_key
 from matchopt.demo.cases import Case
-from matchopt.demo.plan import Plan
+from matchopt.demo.plan import Plan, Regime
 from matchopt.errors import MatchoptError
 from matchopt.formats import SolutionFile, read_solution, write
-from matchopt.instances import NetworkMapping, ProgramInstance
+from matchopt.instances import NetworkInstance, NetworkMapping, ProgramInstance
 from matchopt.network import ImageData, measure, realise
-from matchopt.options import options_of
 from matchopt.plugins import Registry, load_plugins
 from matchopt.run import Run, Task, solve_all
 from matchopt.solver import Limit, Status
@@ -46,27 +45,32 @@ class Campaign:
         is not asked about the other draws.
         """
         firsts = [case for case in cases if case.draw == self._plan.seed]
-        records = self._solve([(case, solver) for case in firsts for solver in self._registry.solvers])
+        records = self._solve([(case, solver) for case in firsts for solver in self._solvers(case.regime)])
         quick = {
             (record["regime"], record["solver"])
             for record in records
             if record["objective"] is not None and record["limit"] is None
         }
         others = [case for case in cases if case.draw != self._plan.seed]
-        pairs = [(case, s) for case in others for s in self._registry.solvers if (case.regime.name, s) in quick]
+        pairs = [(case, s) for case in others for s in self._solvers(case.regime) if (case.regime.name, s) in quick]
         return records + self._solve(pairs)
+
+    def _solvers(self, regime: Regime) -> list[str]:
+        """Solvers of whole networks where outputs or labels are asked about, all others where weights are."""
+        whole = regime.question != "weights"
+        found = [
+            name for name, entry in self._registry.solvers.items() if (entry.cls.solves is NetworkInstance) == whole
+        ]
+        here = self._registry.solvers
+        known = [names for names in regime.pipelines if all(name in here for name in names.split("+"))]
+        return found + known
 
     def _solve(self, pairs: Sequence[tuple[Case, str]]) -> list[dict[str, Any]]:
         keys = [self._key(case, solver) for case, solver in pairs]
         missing = [n for n, key in enumerate(keys) if not self._is_done(key)]
         self.reused += len(pairs) - len(missing)
-        missing.sort(
-            key=lambda n: self._registry.solvers[pairs[n][1]].cls.solves is not ProgramInstance
-        )  # longest first
-        tasks = [
-            Task(pairs[n][0].instance, pairs[n][1], time_limit=self._plan.seconds, plugin_files=self._files)
-            for n in missing
-        ]
+        missing.sort(key=lambda n: self._is_quick(pairs[n][1]))  # longest first
+        tasks = [self._task(*pairs[n]) for n in missing]
         with Progress(f"solving, {self._jobs} at a time", len(tasks)) as bar:
             done = 0
 
@@ -80,21 +84,16 @@ class Campaign:
             solve_all(tasks, jobs=self._jobs, on_run=finished)
         return [record for key in keys if (record := self._log.get(key)) is not None]
 
+    def _is_quick(self, solver: str) -> bool:
+        """Whether a solver is one of those that are done in a second or two."""
+        kinds = [self._registry.solvers[name].cls.solves for name in solver.split("+")]
+        return ProgramInstance not in kinds and NetworkInstance not in kinds
+
+    def _task(self, case: Case, solver: str) -> Task:
+        return Task(case.instance, solver, time_limit=case.regime.seconds, plugin_files=self._files)
+
     def _key(self, case: Case, solver: str) -> str:
-        entry = self._registry.entry(solver)
-        options = {option.name: option.default for option in options_of(entry.cls)}
-        return content_key(
-            {
-                "instance": case.instance.digest,
-                "regime": case.regime.name,
-                "solver": solver,
-                "options": options,
-                "distribution": entry.distribution,
-                "version": entry.version,
-                "seed": 0,
-                "time_limit": self._plan.seconds,
-            }
-        )
+        return content_key({"regime": case.regime.name, "task": task_key(self._task(case, solver))})
 
     def _is_done(self, key: str) -> bool:
         record = self._log.get(key)
@@ -104,7 +103,7 @@ class Campaign:
 
     def _record(self, case: Case, run: Run) -> dict[str, Any]:
         """The record of a run, its solution written and its accuracies measured."""
-        accuracies: dict[str, float | None] = {"validation_accuracy": None, "test_accuracy": None}
+        accuracies: dict[str, float | None] = dict.fromkeys(("validation_accuracy", "test_accuracy", "weight_error"))
         place = None
         if isinstance(run.solution, NetworkMapping):
             place = f"solutions/{case.instance.name}-{run.solver}.matchopt"
@@ -112,6 +111,8 @@ class Campaign:
             file = SolutionFile(run.solution, case.instance.digest, run.solver, run.seed)
             write(file, self._folder / place)
             network, data = realise(case.instance, run.solution), self._data
+            layers = zip(case.instance.layers, run.solution.layers, strict=True)
+            accuracies["weight_error"] = float(sum(layer.value(part) for layer, part in layers))
             accuracies["validation_accuracy"] = measure(
                 network, data.validation_images, data.validation_labels
             ).accuracy

@@ -15,6 +15,7 @@ from matchopt.instances import Gains, Hardware, Imperfections, NetworkInstance, 
 from matchopt.library import library_folder
 from matchopt.network import ImageData, SparseNetwork, draw_hardware, export_network, measure, realise
 from matchopt.network.export import layer_targets
+from matchopt.network.objectives import compact_images
 from matchopt.run import Run, solve
 from matchopt.study.place import Place
 from matchopt.study.targets import SHIPPED, TargetFiles
@@ -165,9 +166,7 @@ def _instance(run: MappingRun, network: SparseNetwork, chip: list[Hardware], dat
     count = round(run.tunable * network.n_connections)
     rules = Rules(drop=run.drop, extra_inputs=run.extra_inputs, gains=gains, tunable=count)
     needs_samples = run.objective != "weight-error"
-    pixels = (
-        np.rint(inputs * 255).astype(np.uint8) if needs_samples and data.reference.name.startswith("mnist") else None
-    )
+    samples, scale = compact_images(inputs) if needs_samples else (None, 1.0)
     return export_network(
         network,
         chip,
@@ -175,9 +174,9 @@ def _instance(run: MappingRun, network: SparseNetwork, chip: list[Hardware], dat
         objective=run.objective,  # type: ignore[arg-type]  # export_network names what it takes
         biases=run.biases,  # type: ignore[arg-type]
         tunable=count or None,
-        sample_inputs=None if not needs_samples else inputs if pixels is None else pixels,
+        sample_inputs=samples,
         sample_labels=labels if run.objective == "task-loss" else None,
-        sample_scale=1.0 if pixels is None else 1 / 255,
+        sample_scale=scale,
     )
 
 

@@ -22,7 +22,7 @@ def test_the_quick_demo_does_every_step_and_resumes(tmp_path: Path, monkeypatch:
     done = CliRunner().invoke(main, ["demo", "--quick", "--output", str(folder)])
     assert done.exit_code == 0, done.output
     records = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
-    assert {record["solver"] for record in records} == set(load_plugins().solvers)
+    assert {record["solver"] for record in records} >= set(load_plugins().solvers)
     solved = [record for record in records if record["objective"] is not None]
     assert {"random", "greedy", "hungarian"} <= {record["solver"] for record in solved}
     page = (folder / "index.html").read_text()
@@ -30,7 +30,7 @@ def test_the_quick_demo_does_every_step_and_resumes(tmp_path: Path, monkeypatch:
         assert f"<td>{solver}</td>" in page and f" {solver} " in done.output
     assert "target (unmapped)" in done.output
     instances = {path.stem: read_instance(path) for path in (folder / "instances").glob("*.matchopt")}
-    assert len(instances) == 2
+    assert len(instances) == 4
     for record in solved:
         file = read(folder / record["solution"])
         assert file.instance == record["digest"] == instances[record["instance"]].digest  # type: ignore[union-attr]
