@@ -170,11 +170,14 @@ def test_an_archive_and_a_folder_are_the_same_data(pictures):
     assert packed.reference.name == "cifar10-jpeg75"
     assert np.array_equal(packed.test_images, unpacked.test_images)
     assert np.bincount(packed.test_labels).tolist() == [2] * 10
-    names = sorted(name for name in made if name.startswith("test"))
-    for image, label, name in zip(packed.test_images, packed.test_labels, names, strict=True):
+    names = {}
+    for name in (name for name in made if name.startswith("test")):
         picture = np.asarray(Image.open(io.BytesIO(made[name])))
-        assert np.array_equal(np.rint(image.reshape(3, 32, 32) * 255), picture.transpose(2, 0, 1))
-        assert name.split("/")[1] == CLASSES[label]
+        names[picture.transpose(2, 0, 1).tobytes()] = name
+    found = [names[np.rint(image * 255).astype(np.uint8).tobytes()] for image in packed.test_images]
+    assert sorted(found) == sorted(names.values())  # each once, in an order that is not that of the classes
+    assert [name.split("/")[1] for name in found] == [CLASSES[label] for label in packed.test_labels]
+    assert (np.diff(packed.test_labels) < 0).any()
 
 
 def test_altered_pictures_are_refused(pictures):
@@ -243,6 +246,9 @@ def test_the_lossy_copy_is_complete(monkeypatch, tmp_path):
     assert np.bincount(data.test_labels).tolist() == [1_000] * 10
     assert (np.bincount(data.train_labels) + np.bincount(data.validation_labels)).tolist() == [5_000] * 10
     assert data.reference.name == "cifar10-jpeg75[size=8]"
+    few = data.first(1_000, 1_000, 1_000)  # a fair sample: 100 of each class, give or take 3.5 standard deviations
+    for labels in (few.train_labels, few.validation_labels, few.test_labels):
+        assert (np.abs(np.bincount(labels, minlength=10) - 100) < 3.5 * 9.5).all()
     assert data.test_images.max() > 0.99
     # photographs of one class resemble each other: the nearest class mean is right more often than one time in ten
     means = np.stack([data.train_images[data.train_labels == c].mean(axis=0) for c in range(10)])

@@ -42,6 +42,15 @@ def test_no_recording_is_in_two_parts():
     assert all(np.array_equal(one, two) for one, two in zip(parts, again, strict=True))
 
 
+def test_the_first_recordings_of_a_part_are_a_fair_sample():
+    """File names are sorted by digit and speaker, parts are not: a fifth of each holds them all."""
+    names = sorted(f"{d}_{s}_{n}.wav" for d in range(10) for s in fsdd.SPEAKERS for n in range(50))
+    for part in split(names):
+        first = [names[n].split("_") for n in part[: len(part) // 5]]
+        assert len({digit for digit, _, _ in first}) == 10
+        assert {speaker for _, speaker, _ in first} == set(fsdd.SPEAKERS)
+
+
 @pytest.mark.slow
 @needs_recordings
 def test_every_speaker_is_in_every_part():

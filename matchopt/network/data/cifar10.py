@@ -115,8 +115,9 @@ def load_cifar10(folder: Path | None = None, size: int = SIDE, standardise: Stan
 def load_cifar10_jpeg(folder: Path | None = None, size: int = SIDE, standardise: Standardise = "none") -> ImageData:
     """The lossy copy of CIFAR-10, named cifar10-jpeg75; options and split sizes as of `load_cifar10`.
 
-    Images are in the order of class and number, so the split is not that of the published archive. They are decoded
-    once and kept in the cache.
+    The files are sorted by class, which is no order of the published archive: the split is another one, and a fixed
+    permutation mixes the test images, so that the first ones are of all classes. They are decoded once and kept in the
+    cache.
 
     Parameters
     ----------
@@ -142,6 +143,8 @@ def load_cifar10_jpeg(folder: Path | None = None, size: int = SIDE, standardise:
     else:  # a hash of the archive tells whether it is the one that was decoded before
         key = f"cifar10-jpeg75-{_digest(place)[:16]}"
         arrays = cached(key, _SHAPES, lambda: _from_jpegs(place, _published(place)))
+    mixed = np.random.default_rng(SPLIT_SEED).permutation(N_TEST)
+    arrays |= {name: arrays[name][mixed] for name in ("test_images", "test_labels")}
     return _data(JPEG, _JPEG_CONTENT, arrays, size, standardise)
 
 

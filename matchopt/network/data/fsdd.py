@@ -108,9 +108,13 @@ def load_fsdd(
 def split(
     names: list[str],
 ) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " validation"], Int64[np.ndarray, " test"]]:
-    """Which of the file names, such as 7_theo_12.wav, are for training, validation and test."""
+    """Which of the file names, such as 7_theo_12.wav, are for training, validation and test.
+
+    Every part is in a random order, always the same, so that its first recordings are of all digits and speakers.
+    """
     index = np.array([int(name.removesuffix(".wav").split("_")[2]) for name in names])
     test, others = np.flatnonzero(index < N_TEST), np.flatnonzero(index >= N_TEST)
-    order = np.random.default_rng(SPLIT_SEED).permutation(others)
+    rng = np.random.default_rng(SPLIT_SEED)
+    order = rng.permutation(others)
     chosen = round(VALIDATION * len(others))
-    return np.sort(order[chosen:]), np.sort(order[:chosen]), test
+    return order[chosen:], order[:chosen], rng.permutation(test)
