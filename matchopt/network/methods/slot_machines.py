@@ -1,0 +1,132 @@
+"""Slot machines: every connection chooses one of a few fixed random values."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from matchopt.errors import InvalidOption
+from matchopt.network.training.method import Method, Setting
+from matchopt.network.training.model import Shapes
+from matchopt.network.training.optimisers import Adam, Rule, Sgd
+from matchopt.network.training.options import OptimiserName, at_least, one_of
+from matchopt.network.training.schedules import SCHEDULES, Schedule
+from matchopt.network.training.trainer import Trainer
+
+BOUNDS = ("glorot-deviation", "glorot", "he")
+
+
+@dataclass(frozen=True)
+class SlotMachines(Trainer):
+    """Every connection takes one of `values` fixed random values; training chooses which. All connections, no biases.
+
+    Each value has a score; the gradient of the score of value W is g W, where g is the derivative of the loss by the
+    connection's weight, whichever value it takes (straight through). Values never change. With `finetune_epochs` the
+    weights chosen are then trained on as in any network; with `epochs` 0 that is ordinary training.
+
+    Parameters
+    ----------
+    values : fixed values per connection, >= 1.
+    selection : "greedy" takes the value of the highest score; "probabilistic" draws one with the probabilities
+        softmax(scores) for every batch, and takes that of the highest score in every evaluation and at the end.
+    form : "latent" (greedy only) keeps one number per connection in place of a score per value: the same choices under
+        "sgd", at a fraction of the cost; Adam then acts on that number. "scores" keeps the scores. "fitting" is
+        "latent" for greedy selection and "scores" otherwise.
+    start : of the scores: "nearest" makes the value nearest to the latent win, which starts at N(0, 2 / inputs) times
+        `spread`; "random" draws scores from U(0, scale * bound), and some values can never win.
+    spread : of the latents at the start, see there; 0 starts with each connection's smallest value.
+    score_scale : scale of random scores, fully connected matrices.
+    convolution_score_scale : the same of convolutions and gates.
+    law : of the fixed values: "uniform" within the bound, or "normal" of the same variance.
+    bound : "glorot-deviation", sqrt(2 / (inputs + outputs)), as published; "glorot", sqrt(6 / (inputs + outputs)), as
+        in the authors' code; "he", sqrt(6 / inputs). Inputs and outputs of a convolution count its filter's area.
+    bound_scale : multiplies every bound.
+    share : "connection" draws values for each connection; with "layer" all connections of a matrix have the same
+        values, with "network" all of the network (the bound is then the mean).
+    epochs, batch_size : passes over the training samples, and samples per step.
+    optimiser : "sgd" or "adam", of latents or scores.
+    learning_rate : at the start.
+    momentum, decay : of "sgd"; the decay is an l2 penalty on the scores, added to the gradient as decay * score.
+    schedule : how the rate falls: "linear" or "cosine" to 0, "constant", or "restarts": as a cosine that begins again.
+    restarts : epochs after which "restarts" begins again, ascending.
+    finetune_epochs : passes for training all weights after the choice.
+    finetune_optimiser, finetune_rate : of that; the rate falls by the same schedule.
+    threads : threads of matrix products, >= 1.
+
+    References
+    ----------
+    Aladago and Torresani 2021, Slot Machines, ICML, PMLR 139, arXiv 2101.06475; code maxwell-aladago/slot-machines.
+    """
+
+    name = "slot-machines"
+    promise = "exact"
+
+    values: int = 8
+    selection: Literal["greedy", "probabilistic"] = "greedy"
+    form: Literal["fitting", "latent", "scores"] = "fitting"
+    start: Literal["nearest", "random"] = "nearest"
+    spread: float = 1.0
+    score_scale: float = 0.1
+    convolution_score_scale: float = 1.0
+    law: Literal["uniform", "normal"] = "uniform"
+    bound: Literal["glorot-deviation", "glorot", "he"] = "he"
+    bound_scale: float = 1.0
+    share: Literal["connection", "layer", "network"] = "connection"
+    epochs: int = 25
+    batch_size: int = 100
+    optimiser: OptimiserName = "adam"
+    learning_rate: float = 2e-3
+    momentum: float = 0.9
+    decay: float = 0.0
+    schedule: Schedule = "cosine"
+    restarts: tuple[int, ...] = (25, 75)
+    finetune_epochs: int = 0
+    finetune_optimiser: OptimiserName = "sgd"
+    finetune_rate: float = 0.01
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        at_least(self, values=1, epochs=0, batch_size=1, finetune_epochs=0, threads=1)
+        at_least(self, spread=0, score_scale=0, convolution_score_scale=0, bound_scale=0)
+        at_least(self, learning_rate=0, momentum=0, decay=0, finetune_rate=0)
+        one_of(self, selection=("greedy", "probabilistic"), form=("fitting", "latent", "scores"))
+        one_of(self, start=("nearest", "random"), law=("uniform", "normal"), bound=BOUNDS, schedule=SCHEDULES)
+        one_of(self, share=("connection", "layer", "network"))
+        one_of(self, optimiser=("sgd", "adam"), finetune_optimiser=("sgd", "adam"))
+        if self.epochs + self.finetune_epochs < 1:
+            raise InvalidOption("epochs and finetune_epochs must make at least one epoch, found 0 and 0")
+        if self.form == "latent" and self.selection != "greedy":
+            raise InvalidOption("form latent goes with greedy selection; use form scores")
+        if self.decay and self.optimiser == "adam":
+            raise InvalidOption(f"decay goes with optimiser sgd, found decay {self.decay} and adam")
+        if not self.momentum < 1.0:
+            raise InvalidOption(f"momentum must be below 1, found {self.momentum}")
+        # Beyond this the scores' starts would not fade but swing, and there would be nothing to compare latents with.
+        if self.in_latents and self.learning_rate * self.decay > (1.0 - self.momentum**0.5) ** 2:
+            raise InvalidOption(
+                f"learning_rate * decay must be at most (1 - sqrt(momentum))^2 in form latent, found "
+                f"{self.learning_rate * self.decay:g}; use form scores"
+            )
+
+    @property
+    def in_latents(self) -> bool:
+        """Whether there is one number per connection."""
+        return self.form == "latent" or (self.form == "fitting" and self.selection == "greedy")
+
+    @property
+    def rule(self) -> Rule:
+        """The optimiser of latents or scores."""
+        return Adam() if self.optimiser == "adam" else Sgd(self.momentum, False, self.decay)
+
+    def bounds(self, shapes: Shapes, areas: tuple[int, ...]) -> list[float]:
+        """Largest magnitude of uniform values, per matrix; `areas` are those of the filters, 1 elsewhere."""
+        found = []
+        for (rows, cols), area in zip(shapes, areas, strict=True):
+            inputs, both = cols, cols + rows * area
+            square = {"glorot-deviation": 2.0 / both, "glorot": 6.0 / both, "he": 6.0 / inputs}[self.bound]
+            found.append(self.bound_scale * square**0.5)
+        return found
+
+    def new_run(self, setting: Setting) -> Method:
+        """See `Trainer.new_run`."""
+        from matchopt.network.methods.slots import SlotRun
+
+        return SlotRun(self, setting)

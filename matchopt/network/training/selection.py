@@ -1,0 +1,221 @@
+"""Networks whose weights are chosen among values that never change: what is trained is the choice."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from matchopt.instances.architecture import Architecture, FullyConnected
+from matchopt.network.accuracy import Classifier
+from matchopt.network.sparse_network import SparseNetwork
+from matchopt.network.training.autograd import TorchModel
+from matchopt.network.training.method import Setting
+from matchopt.network.training.model import Model, Shapes, State, sparse_network
+from matchopt.network.training.models import DenseModel
+from matchopt.network.training.optimisers import Optimiser, Rule
+
+
+class Selection(ABC):
+    """Says what every weight of a network is, and learns from the weights' gradient.
+
+    All arrays are flat, matrix by matrix: numpy in single precision on a CPU, torch tensors on other devices.
+
+    Parameters
+    ----------
+    values : what is trained, such as scores.
+    """
+
+    values: Any
+
+    @abstractmethod
+    def fill(self, weights: Any, training: bool) -> None:
+        """Write all weights into `weights`, which is the same array in every call.
+
+        Parameters
+        ----------
+        weights : what was written last, by this object or another.
+        training : False asks for the weights of the trained network, which no chance decides.
+        """
+
+    @abstractmethod
+    def step(self, gradient: Any, rate: float) -> None:
+        """Take one step, given the derivative of the loss by the weights last filled in."""
+
+    def mask(self) -> np.ndarray | None:
+        """Which weights the trained network has, on the CPU; None for all."""
+        return None
+
+    @property
+    def counts(self) -> tuple[int, ...] | None:
+        """Number of weights that training uses, per matrix; None for all."""
+        return None
+
+    @abstractmethod
+    def state(self) -> State:
+        """All that `restore` needs; may share memory with this object."""
+
+    @abstractmethod
+    def restore(self, state: State) -> None:
+        """Go back to `state`, which an object made in the same way gave."""
+
+
+class Moved(Selection):
+    """A selection that an optimiser moves `values` for.
+
+    Parameters
+    ----------
+    values : what it moves.
+    rule : how.
+    """
+
+    def __init__(self, values: Any, rule: Rule) -> None:
+        self.values, self.optimiser = values, Optimiser(rule, values)
+
+    def state(self) -> State:
+        """See `Selection.state`."""
+        arrays = {"values": on_cpu(self.values), "moments": on_cpu(self.optimiser.moments)}
+        return State(arrays, self.optimiser.facts())
+
+    def restore(self, state: State) -> None:
+        """See `Selection.restore`."""
+        put(self.values, state.arrays["values"])
+        put(self.optimiser.moments, state.arrays["moments"])
+        self.optimiser.steps = int(state.facts["steps"])
+
+
+class FreeWeights(Moved):
+    """No choice: the weights themselves are trained."""
+
+    def fill(self, weights: Any, training: bool) -> None:
+        """See `Selection.fill`."""
+        del training
+        weights[:] = self.values
+
+    def step(self, gradient: Any, rate: float) -> None:
+        """See `Selection.step`."""
+        self.optimiser.step(self.values, gradient, rate)
+
+
+class SelectedModel(Model):
+    """A network whose weights a selection fills in; it has no biases.
+
+    Parameters
+    ----------
+    setting : gives architecture, device, and the randomness of the architecture.
+    selection : what fills the weights in; may be exchanged between two steps.
+    """
+
+    def __init__(self, setting: Setting, selection: Selection) -> None:
+        self.architecture: Architecture = setting.architecture
+        self.shapes: Shapes = setting.shapes
+        self.selection = selection
+        self.n_weights = sum(m * n for m, n in self.shapes)
+        start = np.zeros(self.n_weights + sum(m for m, _ in self.shapes), np.float32)
+        self._engine: DenseModel | TorchModel
+        if isinstance(self.architecture, FullyConnected) and setting.device == "cpu":
+            self._engine = DenseModel(self.architecture.widths, start)
+        else:
+            self._engine = TorchModel(self.architecture, start, setting.device, setting.noise)
+        self._sizes = tuple(m * n for m, n in self.shapes)
+
+    @property
+    def values(self) -> Any:
+        """What is trained."""
+        return self.selection.values
+
+    @property
+    def gradient(self) -> Any:
+        """Derivative of the last batch's loss by the weights, whichever were filled in."""
+        return self._engine.gradient[: self.n_weights]
+
+    def step(self, rate: float) -> None:
+        """Let the selection take a step on the last gradient."""
+        self.selection.step(self.gradient, rate)
+
+    def weights(self) -> Float32[np.ndarray, " weights"]:
+        """A copy of the weights of the trained network, on the CPU."""
+        return np.array(on_cpu(self._filled(training=False)))
+
+    def loss(
+        self,
+        images: Float32[np.ndarray, "images values"],
+        labels: Int64[np.ndarray, " images *frames"],
+        batch: Int64[np.ndarray, " lanes"],
+    ) -> Any:
+        """See `Model.loss`."""
+        self._filled(training=True)
+        return self._engine.loss(images, labels, batch)
+
+    def network(self) -> SparseNetwork:
+        """See `Model.network`."""
+        self._filled(training=False)
+        mask = self.selection.mask()
+        used = np.ones(self.n_weights, bool) if mask is None else mask
+        return sparse_network(self.architecture, on_cpu(self._engine.values), used, self._buffers())
+
+    def classifier(self) -> Classifier:
+        """See `Model.classifier`."""
+        if isinstance(self._engine, DenseModel):
+            return self.network()
+        self._filled(training=False)
+        return self._engine.classifier()
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """See `Model.counts`."""
+        return self.selection.counts or self._sizes
+
+    def state(self) -> State:
+        """See `Model.state`."""
+        inner = self.selection.state()
+        outer = {name: array for name, array in self._engine.state().arrays.items() if name != "values"}
+        return State({**{f"selection.{name}": array for name, array in inner.arrays.items()}, **outer}, inner.facts)
+
+    def restore(self, state: State) -> None:
+        """See `Model.restore`."""
+        inner = {name[10:]: array for name, array in state.arrays.items() if name.startswith("selection.")}
+        outer = {name: array for name, array in state.arrays.items() if not name.startswith("selection.")}
+        self._engine.restore(State({**outer, "values": on_cpu(self._engine.values)}))
+        self.selection.restore(State(inner, state.facts))
+
+    def _filled(self, training: bool) -> Any:
+        weights = self._engine.values[: self.n_weights]
+        self.selection.fill(weights, training)
+        return weights
+
+    def _buffers(self) -> Mapping[str, np.ndarray] | None:
+        return self._engine.state_of_buffers() if isinstance(self._engine, TorchModel) else None
+
+
+def parts(shapes: Shapes) -> tuple[slice, ...]:
+    """Where each matrix is in the flat vector of all weights."""
+    ends = np.cumsum([0, *(m * n for m, n in shapes)]).tolist()
+    return tuple(slice(a, b) for a, b in pairwise(ends))
+
+
+def is_cpu(device: str) -> bool:
+    """Whether a device of torch is a CPU, where arrays are numpy's."""
+    return device.partition(":")[0] == "cpu"
+
+
+def on_device(array: np.ndarray, device: str) -> Any:
+    """The array as it is for a CPU, as a tensor for another device."""
+    if is_cpu(device):
+        return array
+    import torch
+
+    return torch.from_numpy(array).to(device)
+
+
+def on_cpu(values: Any) -> np.ndarray:
+    """The same as a numpy array."""
+    found: np.ndarray = values if isinstance(values, np.ndarray) else values.cpu().numpy()
+    return found
+
+
+def put(values: Any, found: np.ndarray) -> None:
+    """Overwrite `values`, numpy or tensor."""
+    values[:] = found if isinstance(values, np.ndarray) else values.new_tensor(found)
