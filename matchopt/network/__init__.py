@@ -12,12 +12,15 @@ from matchopt.network.export import export_network as export_network
 from matchopt.network.foreign import read_network as read_network
 from matchopt.network.methods.deep_rewiring import DeepRewiring as DeepRewiring
 from matchopt.network.methods.dense import DenseTraining as DenseTraining
+from matchopt.network.methods.edge_popup import EdgePopup as EdgePopup
 from matchopt.network.methods.fixed_random import FixedRandom as FixedRandom
 from matchopt.network.methods.gradual_pruning import GradualPruning as GradualPruning
 from matchopt.network.methods.l1_shrinkage import L1Shrinkage as L1Shrinkage
+from matchopt.network.methods.laperm import LaPerm as LaPerm
 from matchopt.network.methods.lottery_ticket import LotteryTicket as LotteryTicket
 from matchopt.network.methods.magnitude_pruning import MagnitudePruning as MagnitudePruning
 from matchopt.network.methods.rigl import RigL as RigL
+from matchopt.network.methods.slot_machines import SlotMachines as SlotMachines
 from matchopt.network.methods.soft_deep_rewiring import SoftDeepRewiring as SoftDeepRewiring
 from matchopt.network.methods.sparse_evolution import SparseEvolution as SparseEvolution
 from matchopt.network.network_file import write_network as write_network

@@ -6,12 +6,15 @@ from matchopt import hookimpl
 from matchopt.network import (
     DeepRewiring,
     DenseTraining,
+    EdgePopup,
     FixedRandom,
     GradualPruning,
     L1Shrinkage,
+    LaPerm,
     LotteryTicket,
     MagnitudePruning,
     RigL,
+    SlotMachines,
     SoftDeepRewiring,
     SparseEvolution,
     Trainer,
@@ -28,6 +31,9 @@ METHODS: tuple[type[Trainer], ...] = (
     GradualPruning,
     SparseEvolution,
     RigL,
+    SlotMachines,
+    EdgePopup,
+    LaPerm,
 )
 
 

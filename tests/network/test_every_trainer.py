@@ -26,10 +26,18 @@ TINY: dict[str, list[dict[str, object]]] = {
         {**PRUNING, "mode": "layer", "connectivity": 0.1, "prune_epochs": 3, "refresh": 2},
         {**PRUNING, "mode": "global", "connectivity": 0.5, "prune_epochs": 2, "refresh": 3},
     ],
+    "edge-popup": [
+        {"epochs": 3, "batch_size": 8, "kept": 0.4},
+        {"epochs": 2, "batch_size": 8, "kept": 0.01, "weights": "normal", "scaled": False, "optimiser": "adam"},
+    ],
     "fixed-random": [{"epochs": 3, "batch_size": 8, "connectivity": 0.3, "optimiser": "sgd", "learning_rate": 0.1}],
     "l1-shrinkage": [
         {"epochs": 3, "retrain_epochs": 2, "batch_size": 8, "strength": 0.05},
         {"epochs": 1, "retrain_epochs": 2, "batch_size": 8, "strength": 5.0, "optimiser": "adam", "threads": 1},
+    ],
+    "laperm": [
+        {"epochs": 3, "batch_size": 8, "interval": 2},
+        {"epochs": 2, "batch_size": 8, "interval": 20, "zeros": 0.5, "weights": "signed-constant"},
     ],
     "lottery-ticket": [
         {"rounds": 2, "epochs": 2, "batch_size": 8, "pruned": 0.6, "rewind_step": 7},
@@ -41,6 +49,24 @@ TINY: dict[str, list[dict[str, object]]] = {
     ],
     "rigl": [{"epochs": 3, "batch_size": 8, "connectivity": 0.3, "interval": 3}],
     "set": [{"epochs": 3, "batch_size": 8, "connectivity": 0.1, "interval": 2, "replaced": 0.8}],
+    "slot-machines": [
+        {"values": 3, "epochs": 2, "batch_size": 8, "finetune_epochs": 2},
+        {"values": 3, "epochs": 2, "batch_size": 8, "selection": "probabilistic", "learning_rate": 1.0},
+        {
+            "values": 4,
+            "epochs": 3,
+            "batch_size": 8,
+            "start": "random",
+            "optimiser": "sgd",
+            "learning_rate": 0.2,
+            "decay": 0.01,
+            "schedule": "restarts",
+            "restarts": (1,),
+            "share": "layer",
+        },
+        {"values": 5, "epochs": 2, "batch_size": 8, "form": "scores", "share": "network", "finetune_epochs": 1},
+        {"epochs": 0, "finetune_epochs": 2, "batch_size": 8, "values": 1, "finetune_optimiser": "adam"},
+    ],
     "soft-deep-rewiring": [
         {"epochs": 3, "batch_size": 4, "connectivity": 0.3, "alpha": 0.01, "noise_std": 0.01, "dormant_every": 3}
     ],
