@@ -12,7 +12,12 @@ from matchopt.solver import Limit, Status
 
 
 def conclude(
-    task: Task, runs: Sequence[Run], best: Solution | None, objective: Number | None, interrupted: bool
+    task: Task,
+    runs: Sequence[Run],
+    best: Solution | None,
+    objective: Number | None,
+    interrupted: bool = False,
+    prove: bool = True,
 ) -> Verdict:
     """The verdict on a pipeline.
 
@@ -25,6 +30,7 @@ def conclude(
     runs : the records of the stages that were started, in order.
     best, objective : best solution of all stages and the start, and its objective; None without one.
     interrupted : whether the pipeline was stopped between two stages.
+    prove : whether to look for a proof, where the task wants one.
     """
     own = [run for run in runs if not run.surrogate]
     limits = [run.limit for run in runs if run.limit is not None]
@@ -33,10 +39,12 @@ def conclude(
         verdict = _empty_handed(runs, own, limit)
     else:
         verdict = _judged(own, limit, best, objective)
-    verdict = replace(verdict, message="; ".join([*_notes(task, runs, objective), *filter(None, [verdict.message])]))
+    stopped = ["the proof was interrupted"] if task.certify and not prove else []
+    notes = [*stopped, *_notes(task, runs, objective), *filter(None, [verdict.message])]
+    verdict = replace(verdict, message="; ".join(notes))
     if limit is Limit.INTERRUPTED:
         return verdict
-    if task.certify:
+    if task.certify and prove:
         verdict = certified(task.instance, verdict)
     return replace(verdict, limit=None) if verdict.status is Status.OPTIMAL or verdict.proof == "proven" else verdict
 

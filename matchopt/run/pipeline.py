@@ -16,6 +16,8 @@ from matchopt.run.record import Incumbent, Number, Run
 from matchopt.run.task import SolverReference, Task, joined, refer_stages, stage_limits
 from matchopt.solver import Limit, Solver, Status
 
+SHORTEST = 0.01  # seconds for which a stage is started
+
 
 def perform_stages(
     task: Task,
@@ -42,7 +44,12 @@ def perform_stages(
         if not keep_on_interrupt:
             raise
         interrupted = True
-    return pipeline.record(interrupted)
+    try:
+        return pipeline.record(interrupted)
+    except KeyboardInterrupt:  # in the proof
+        if not keep_on_interrupt:
+            raise
+        return pipeline.record(interrupted, prove=False)
 
 
 def perform_guarded(task: Task, slots: int, cancel: threading.Event | None) -> Run:
@@ -104,7 +111,7 @@ class Pipeline:
         for number, reference in enumerate(self._references):
             left = math.inf if self._task.time_limit is None else self._task.time_limit - self._clock
             seconds = stage_seconds(left, number, self._limits)
-            if seconds <= 0:
+            if seconds < SHORTEST:
                 text = "not started: the stages before it took all the time"
                 self._keep(record(self._stage(number, None), reference, _nothing(text)))
                 continue
@@ -120,14 +127,15 @@ class Pipeline:
             if run.limit is Limit.INTERRUPTED:
                 return
 
-    def record(self, interrupted: bool) -> Run:
+    def record(self, interrupted: bool, *, prove: bool = True) -> Run:
         """The record of the whole: the best solution by the checker's objective, proved if it can be.
 
         Parameters
         ----------
         interrupted : whether Ctrl-C came between two stages.
+        prove : look for a proof, if the task wants one; False after Ctrl-C stopped that.
         """
-        verdict = conclude(self._task, self._runs, self._best, self._objective, interrupted)
+        verdict = conclude(self._task, self._runs, self._best, self._objective, interrupted, prove)
         return record(
             self._task,
             joined(self._references),

@@ -298,6 +298,20 @@ def test_a_stopped_pipeline_keeps_its_best(instance):
     assert run.message.endswith("stopped before stage 3, good")
 
 
+def test_an_interrupted_proof_keeps_the_solution_of_a_pipeline(instance, monkeypatch):
+    """Ctrl-C during the certificate costs the certificate only, where the caller wants to keep what there is."""
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("matchopt.certify.certify", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        solve(instance, "modest+good", plugin_files=FILES)
+    run = solve(instance, "modest+good", plugin_files=FILES, keep_on_interrupt=True)
+    assert (run.status, run.objective, run.proof, run.limit) == (Status.OPTIMAL, 9, "claimed", None)
+    assert run.message == "the proof was interrupted"
+
+
 HOST = """
 import sys
 import numpy as np
