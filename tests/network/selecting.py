@@ -3,6 +3,8 @@
 import numpy as np
 
 from matchopt.instances.architecture import FullyConnected
+from matchopt.instances.network import DataReference
+from matchopt.network import ImageData
 from matchopt.network.forward import logits
 from matchopt.network.training.method import Setting
 
@@ -14,6 +16,14 @@ def setting_of(architecture, data=None, seed=0, device="cpu"):
     if isinstance(architecture, tuple):
         architecture, data = FullyConnected(architecture), data or toy_data(architecture[0], architecture[-1])
     return Setting(data, architecture, device, *np.random.default_rng(seed).spawn(3))
+
+
+def image_data(shape, classes=3, train=12, seed=0):
+    """A toy data set of samples of some shape."""
+    rng = np.random.default_rng(seed)
+    size = int(np.prod(shape))
+    parts = [(rng.random((n, size), np.float32), rng.integers(0, classes, n)) for n in (train, 4, 4)]
+    return ImageData(*parts[0], *parts[1], *parts[2], classes, DataReference("toy", "0" * 64), shape)
 
 
 def flat_weights(network):

@@ -12,9 +12,8 @@ from matchopt.network.methods.edge_popup import EdgePopup
 from matchopt.network.methods.top_share import TopShareRun, frozen_weights, largest, largest_by_torch
 
 from .conftest import toy_data
-from .selecting import AsOnAnotherDevice, flat_weights, gradient_by_autograd, setting_of
+from .selecting import AsOnAnotherDevice, flat_weights, gradient_by_autograd, image_data, setting_of
 from .stepping import SEEDS, WIDTHS_AND_DATA, network_and_data, train_watched
-from .test_slot_machines import image_data
 
 TINY = EdgePopup(epochs=2, batch_size=7)
 

@@ -11,9 +11,8 @@ from matchopt.network.methods.permuting import initial_values
 from matchopt.network.training.connection_kernels import adam_step
 
 from .conftest import toy_data
-from .selecting import AsOnAnotherDevice, flat_weights
+from .selecting import AsOnAnotherDevice, flat_weights, image_data
 from .stepping import SEEDS, WIDTHS_AND_DATA, network_and_data, train_watched
-from .test_slot_machines import image_data
 
 TINY = LaPerm(interval=3, epochs=2, batch_size=7, learning_rate=0.02)
 

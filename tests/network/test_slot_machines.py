@@ -7,14 +7,12 @@ from hypothesis import strategies as st
 
 from matchopt.instances.architecture import FullyConnected
 from matchopt.instances.architecture_names import architecture_named
-from matchopt.instances.network import DataReference
-from matchopt.network import ImageData
 from matchopt.network.methods.slot_machines import SlotMachines
 from matchopt.network.methods.slots import SlotRun, filter_areas
 from matchopt.network.training.slots import LatentSlots, ScoreSlots
 
 from .conftest import toy_data
-from .selecting import AsOnAnotherDevice, flat_weights, gradient_by_autograd, setting_of
+from .selecting import AsOnAnotherDevice, flat_weights, gradient_by_autograd, image_data, setting_of
 from .stepping import SEEDS, WIDTHS_AND_DATA, network_and_data, train_watched
 
 TINY = SlotMachines(values=4, epochs=3, batch_size=7, learning_rate=0.05)
@@ -41,13 +39,6 @@ def among(weights, tables, shapes):
             return False
         begin += m * n
     return begin == len(weights)
-
-
-def image_data(shape, classes=3, train=12, seed=0):
-    rng = np.random.default_rng(seed)
-    size = int(np.prod(shape))
-    parts = [(rng.random((n, size), np.float32), rng.integers(0, classes, n)) for n in (train, 4, 4)]
-    return ImageData(*parts[0], *parts[1], *parts[2], classes, DataReference("toy", "0" * 64), shape)
 
 
 @settings(max_examples=12, deadline=None)
@@ -94,17 +85,21 @@ def test_latents_and_scores_choose_the_same_values(start, momentum, decay):
     assert len(moved) > 10  # and they do choose anew
 
 
-def test_score_gradient_is_straight_through():
-    """A step on a real batch: score k of a connection falls by rate * dL/dw * W_k, dL/dw from automatic derivatives."""
+@pytest.mark.parametrize("penalty", [0.0, 0.3])
+def test_score_gradient_is_straight_through(penalty):
+    """A step on a real batch: score k of a connection falls by rate * g * W_k.
+
+    g is dL/dw from automatic derivatives, and of the penalty penalty / 2 * w^2.
+    """
     widths = (9, 8, 3)
     data, architecture = toy_data(9, 3), FullyConnected(widths)
-    options = replace(TINY, form="scores", optimiser="sgd", momentum=0.0)
+    options = replace(TINY, form="scores", optimiser="sgd", momentum=0.0, penalty=penalty)
     run = SlotRun(options, setting_of(widths, data))
     batch = np.arange(5, 17)
     before = run.net.selection.scores.numpy().T.copy()
     run.net.loss(data.train_images, data.train_labels, batch)
-    slope = gradient_by_autograd(architecture, run.net.weights(), data, batch)
-    run.net.step(0.5)
+    slope = gradient_by_autograd(architecture, run.net.weights(), data, batch) + penalty * run.net.weights()
+    run.net.step(0.5, penalty)
     wanted = 0.5 * slope[:, None] * np.concatenate(run.tables)
     np.testing.assert_allclose(before - run.net.selection.scores.numpy().T, wanted, atol=1e-6)
 

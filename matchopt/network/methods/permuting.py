@@ -11,7 +11,7 @@ from matchopt.network.training.method import Method, Phase, Setting, Step
 from matchopt.network.training.model import Shapes
 from matchopt.network.training.optimisers import Adam
 from matchopt.network.training.schedules import rate_factor
-from matchopt.network.training.selection import FreeWeights, SelectedModel, on_device, parts
+from matchopt.network.training.selection import FreeWeights, SelectedModel, as_tensor, on_device, parts
 
 
 class PermutingRun(Method):
@@ -53,7 +53,7 @@ class PermutedWeights(FreeWeights):
     def __init__(self, shapes: Shapes, fixed: Float32[np.ndarray, " weights"], device: str) -> None:
         super().__init__(on_device(fixed.copy(), device), Adam())
         self._shapes, self._parts = shapes, parts(shapes)
-        ranked = [_tensor(fixed)[part].view(shape).sort(1).values for part, shape in self._by_matrix()]
+        ranked = [as_tensor(fixed)[part].view(shape).sort(1).values for part, shape in self._by_matrix()]
         self._ranked = [matrix.to(device) for matrix in ranked]
 
     def fill(self, weights: Any, training: bool) -> None:
@@ -61,21 +61,21 @@ class PermutedWeights(FreeWeights):
         if training:
             weights[:] = self.values
         else:
-            self._permute(_tensor(weights))
+            self._permute(as_tensor(weights))
 
     def synchronise(self) -> None:
         """Give every row its initial values, in the order of the free ones."""
-        self._permute(_tensor(self.values))
+        self._permute(as_tensor(self.values))
 
     def mask(self) -> Bool[np.ndarray, " weights"]:
         """See `Selection.mask`: zeros go with the smallest initial values, wherever these are now."""
-        found = torch.empty(len(self.values), device=_tensor(self.values).device)
+        found = torch.empty(len(self.values), device=as_tensor(self.values).device)
         self._permute(found)
         mask: Bool[np.ndarray, " weights"] = (found != 0).cpu().numpy()
         return mask
 
     def _permute(self, target: torch.Tensor) -> None:
-        free = _tensor(self.values)
+        free = as_tensor(self.values)
         for (part, shape), ranked in zip(self._by_matrix(), self._ranked, strict=True):
             order = free[part].view(shape).argsort(dim=1, stable=True)  # of equal ones the first is the smaller
             target[part].view(shape).scatter_(1, order, ranked)
@@ -99,7 +99,3 @@ def initial_values(options: LaPerm, shapes: Shapes, rng: np.random.Generator) ->
         values[rng.choice(m * n, round(options.zeros * m * n), replace=False)] = 0.0
         drawn.append(values)
     return np.concatenate(drawn)
-
-
-def _tensor(array: Any) -> torch.Tensor:
-    return array if torch.is_tensor(array) else torch.from_numpy(array)

@@ -44,7 +44,9 @@ class SlotMachines(Trainer):
     epochs, batch_size : passes over the training samples, and samples per step.
     optimiser : "sgd" or "adam", of latents or scores.
     learning_rate : at the start.
-    momentum, decay : of "sgd"; the decay is an l2 penalty on the scores, added to the gradient as decay * score.
+    momentum : of "sgd".
+    decay : of "sgd", an l2 penalty on the scores, added to their gradient as decay * score.
+    penalty : l2 penalty on the weights in use, added to their gradient as penalty * weight, straight through as that.
     schedule : how the rate falls: "linear" or "cosine" to 0, "constant", or "restarts": as a cosine that begins again.
     restarts : epochs after which "restarts" begins again, ascending.
     finetune_epochs : passes for training all weights after the choice.
@@ -76,6 +78,7 @@ class SlotMachines(Trainer):
     learning_rate: float = 2e-3
     momentum: float = 0.9
     decay: float = 0.0
+    penalty: float = 0.0
     schedule: Schedule = "cosine"
     restarts: tuple[int, ...] = (25, 75)
     finetune_epochs: int = 0
@@ -86,7 +89,7 @@ class SlotMachines(Trainer):
     def __post_init__(self) -> None:
         at_least(self, values=1, epochs=0, batch_size=1, finetune_epochs=0, threads=1)
         at_least(self, spread=0, score_scale=0, convolution_score_scale=0, bound_scale=0)
-        at_least(self, learning_rate=0, momentum=0, decay=0, finetune_rate=0)
+        at_least(self, learning_rate=0, momentum=0, decay=0, penalty=0, finetune_rate=0)
         one_of(self, selection=("greedy", "probabilistic"), form=("fitting", "latent", "scores"))
         one_of(self, start=("nearest", "random"), law=("uniform", "normal"), bound=BOUNDS, schedule=SCHEDULES)
         one_of(self, share=("connection", "layer", "network"))

@@ -47,7 +47,7 @@ class SlotRun(Method):
         options = self._options
         rate = options.finetune_rate if at.phase else options.learning_rate
         epochs = self.phases[at.phase].epochs
-        self.net.step(rate * rate_factor(options.schedule, at.done, epochs, options.restarts))
+        self.net.step(rate * rate_factor(options.schedule, at.done, epochs, options.restarts), options.penalty)
 
     def restore(self, state: State) -> None:
         """See `Method.restore`."""

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Int64
 
 from matchopt.instances.architecture import Architecture, FullyConnected
@@ -131,9 +132,18 @@ class SelectedModel(Model):
         """Derivative of the last batch's loss by the weights, whichever were filled in."""
         return self._engine.gradient[: self.n_weights]
 
-    def step(self, rate: float) -> None:
-        """Let the selection take a step on the last gradient."""
-        self.selection.step(self.gradient, rate)
+    def step(self, rate: float, penalty: float = 0.0) -> None:
+        """Let the selection take a step on the last gradient.
+
+        Parameters
+        ----------
+        rate : learning rate.
+        penalty : l2 penalty on the weights last filled in, whose derivative penalty * weight joins the gradient.
+        """
+        gradient = self.gradient
+        if penalty:
+            as_tensor(gradient).add_(as_tensor(self._engine.values[: self.n_weights]), alpha=penalty)
+        self.selection.step(gradient, rate)
 
     def weights(self) -> Float32[np.ndarray, " weights"]:
         """A copy of the weights of the trained network, on the CPU."""
@@ -205,8 +215,6 @@ def on_device(array: np.ndarray, device: str) -> Any:
     """The array as it is for a CPU, as a tensor for another device."""
     if is_cpu(device):
         return array
-    import torch
-
     return torch.from_numpy(array).to(device)
 
 
@@ -214,6 +222,11 @@ def on_cpu(values: Any) -> np.ndarray:
     """The same as a numpy array."""
     found: np.ndarray = values if isinstance(values, np.ndarray) else values.cpu().numpy()
     return found
+
+
+def as_tensor(values: Any) -> torch.Tensor:
+    """A tensor in the memory of `values`, numpy or tensor."""
+    return torch.from_numpy(values) if isinstance(values, np.ndarray) else values
 
 
 def put(values: Any, found: np.ndarray) -> None:

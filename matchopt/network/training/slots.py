@@ -9,7 +9,7 @@ from jaxtyping import Float32
 
 from matchopt.network.training.model import Shapes, State
 from matchopt.network.training.optimisers import Optimiser, Rule, Sgd
-from matchopt.network.training.selection import Moved, is_cpu, on_device, parts
+from matchopt.network.training.selection import Moved, as_tensor, is_cpu, on_device, parts
 from matchopt.network.training.slot_kernels import envelope, nearest_breaks, take, take_drawn, take_highest
 
 Law = Literal["uniform", "normal"]
@@ -142,8 +142,7 @@ class ScoreSlots(Moved):
         super().__init__(on_device(flat.reshape(-1), device), rule)
         self._parts, self._sampling = parts(shapes), sampling
         self._tables = [torch.from_numpy(np.ascontiguousarray(table.T)).to(device) for table in tables]
-        held = self.values if torch.is_tensor(self.values) else torch.from_numpy(self.values)
-        self.scores: torch.Tensor = held.view(flat.shape)
+        self.scores: torch.Tensor = as_tensor(self.values).view(flat.shape)
         self._slopes, self._generator = torch.empty_like(self.scores), torch.Generator(device)
         self._room = np.empty(flat.shape[1], np.float32)
 
@@ -170,7 +169,7 @@ class ScoreSlots(Moved):
 
     def step(self, gradient: Any, rate: float) -> None:
         """See `Selection.step`: the score of value W gets the gradient g W."""
-        slope = gradient if torch.is_tensor(gradient) else torch.from_numpy(gradient)
+        slope = as_tensor(gradient)
         for part, table in zip(self._parts, self._tables, strict=True):
             torch.mul(slope[part], table, out=self._slopes[:, part])
         flat = self._slopes.view(-1)
