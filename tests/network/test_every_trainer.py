@@ -68,7 +68,7 @@ TINY: dict[str, list[dict[str, object]]] = {
         {"epochs": 0, "finetune_epochs": 2, "batch_size": 8, "values": 1, "finetune_optimiser": "adam"},
     ],
     "soft-deep-rewiring": [
-        {"epochs": 3, "batch_size": 4, "connectivity": 0.3, "alpha": 0.01, "noise_std": 0.01, "dormant_every": 3}
+        {"epochs": 3, "batch_size": 4, "connectivity": 0.3, "alpha": 0.01, "noise_std": 0.01, "resting": 0.9}
     ],
 }
 SHAPES = {  # architecture and shape of a sample

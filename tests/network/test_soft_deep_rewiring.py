@@ -16,7 +16,9 @@ from matchopt.network.training.soft_rewiring import SoftRewiring
 from .conftest import toy_data
 from .stepping import SEEDS, WIDTHS_AND_DATA, network_and_data, train_watched
 
-TINY = SoftDeepRewiring(0.3, epochs=2, batch_size=5, learning_rate=0.1, alpha=0.01, noise_std=0.01, dormant_every=1)
+TINY = SoftDeepRewiring(
+    0.3, epochs=2, batch_size=5, learning_rate=0.1, alpha=0.01, noise_std=0.01, resting=1.0, dormant_every=1
+)
 
 
 def setting_of(widths, data, seed=0):
@@ -85,7 +87,9 @@ def test_both_ways_take_the_same_steps():
 def test_matrices_have_the_stationary_share_of_active_sites():
     """As the compiled loops: T = 1, alpha = 10, p = .2 with a step of 1e-2 leaves .18 active without gradient."""
     data = toy_data(40, 50)
-    trainer = SoftDeepRewiring(0.2, batch_size=1, learning_rate=1e-2, alpha=10.0, noise_std=0.02**0.5, dormant_every=1)
+    trainer = SoftDeepRewiring(
+        0.2, batch_size=1, learning_rate=1e-2, alpha=10.0, noise_std=0.02**0.5, resting=1.0, dormant_every=1
+    )
     run = TorchRun(trainer, setting_of((40, 50), data))
     active = []
     for number in range(1, 4_001):

@@ -20,14 +20,16 @@ class SoftDeepRewiring(Trainer):
 
     Parameters
     ----------
-    connectivity : gives every matrix its p, and the number of connections it begins with, as `matrix_budgets` says;
-        below 1.
+    connectivity : connections at the start as a share of all possible ones; `matrix_budgets` shares them out.
     epochs : passes over the training samples, >= 1.
     batch_size : samples per step.
     learning_rate : eta.
-    alpha : strength of the l1 prior, above 0.
-    noise_std : standard deviation of the noise per step, above 0; temperature T = noise_std^2 / (2 eta). For p to hold
-        noise_std must be well below T / alpha, that is, noise_std well above 2 eta alpha.
+    alpha : strength of the l1 prior, above 0. A weaker one leaves more connections.
+    noise_std : standard deviation of the noise per step, above 0; temperature T = noise_std^2 / (2 eta). For p to be
+        exact, noise_std has to be well below T / alpha, that is, well above 2 eta alpha; less noise makes dormant sites
+        try more often.
+    resting : p of every matrix as a share of the density that it begins with, above 0, at most 1. What rests without a
+        gradient counts as connections too, so that a larger share costs connectivity and learns faster.
     dormant_every : steps between two of the dormant parameters, which are then longer by its root; 1 is the paper's.
         Walks stay the same, but for what happens in between; it saves drawing a number per dormant site and step.
     threads : threads of matrix products, >= 1; where matrices are used, for other than fully connected networks.
@@ -44,13 +46,14 @@ class SoftDeepRewiring(Trainer):
     epochs: int = 10
     batch_size: int = 10
     learning_rate: float = 0.05
-    alpha: float = 1e-4
-    noise_std: float = 5e-5
-    dormant_every: int = 20
+    alpha: float = 2e-5
+    noise_std: float = 1e-6
+    resting: float = 0.1
+    dormant_every: int = 10
     threads: int = 1
 
     def __post_init__(self) -> None:
-        a_share(self, "connectivity")
+        a_share(self, "connectivity", "resting")
         at_least(self, epochs=1, batch_size=1, dormant_every=1, threads=1)
         at_least(self, connectivity=1e-6, learning_rate=1e-9, alpha=1e-9, noise_std=1e-9)
 
@@ -69,6 +72,6 @@ class SoftDeepRewiring(Trainer):
         temperature = self.noise_std**2 / (2.0 * self.learning_rate)
         floors = []
         for (m, n), count in zip(shapes, matrix_budgets(shapes, self.connectivity), strict=True):
-            p = min(max(count, 1) / (m * n), 0.999)  # a full matrix keeps a floor to walk on
+            p = min(self.resting * max(count, 1) / (m * n), 0.999)  # a full matrix keeps a floor to walk on
             floors.append(-temperature * (1.0 - p) / (self.alpha * p))
         return floors
