@@ -48,7 +48,8 @@ def test_zeros_are_no_connections_and_the_retrain_adds_none(found, strength, opt
 
 def test_without_strength_it_is_dense_training(few_images):
     """Strength 0 gives the network of dense training bit by bit."""
-    ours = L1Shrinkage(0.0, epochs=1, retrain_epochs=0, optimiser="adam", learning_rate=1e-3).train(few_images, (784, 20, 10), 5).network
+    trainer = L1Shrinkage(0.0, epochs=1, retrain_epochs=0, optimiser="adam", learning_rate=1e-3)
+    ours = trainer.train(few_images, (784, 20, 10), 5).network
     dense = DenseTraining(epochs=1).train(few_images, (784, 20, 10), 5).network
     for left, right in zip(ours.layers, dense.layers, strict=True):
         assert left.weights.tobytes() == right.weights.tobytes()
