@@ -5,9 +5,9 @@
 The fan-in 8/8/30 MNIST network on gaussian hardware, K/n 1, 1.25 and 1.5, as many hardware neurons as units, hardware
 seeds 0 to 4. Each start is mapped once and then corrected in several ways: biases by sample means, biases by gradient,
 a few fully tunable weights besides, which begin at the target's values (so with all of them tunable nothing is left of
-the hardware). Biases alone are trained for five epochs, weights for two. Corrections see training images only; validation and test accuracy are read once,
-at the end. Writes `tunable-ladder.csv` beside this file and `docs/figures/tunable-ladder.svg`; what an earlier run left
-in `build/tunable-ladder.jsonl` is not done again.
+the hardware). Biases alone are trained for five epochs, weights for two. Corrections see training images only;
+validation and test accuracy are read once, at the end. Writes `tunable-ladder.csv` beside this file and
+`docs/figures/tunable-ladder.svg`; what an earlier run left in `build/tunable-ladder.jsonl` is not done again.
 """
 
 import argparse
