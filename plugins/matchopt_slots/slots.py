@@ -51,17 +51,17 @@ class Slots(Solver):
 
     name = "slots"
     solves = NetworkInstance
-    needs = ("torch", "numba", "scipy")
+    needs = ("torch", "numba", "scipy", "matchopt_slots.ready")
     extra = "torch"
 
     epochs: int = 60
-    rate: float = 0.015
-    bias_rate: float = 0.015
+    rate: float = 0.01
+    bias_rate: float = 0.03
     batch: int = 100
     start: Literal["assignment", "scratch"] = "assignment"
     threshold: float = 0.5
     projection: Literal["exact", "greedy"] = "exact"
-    schedule: Literal["linear", "cosine"] = "linear"
+    schedule: Literal["linear", "cosine"] = "cosine"
     ignore: float = 0.2
     held_out: float = 0.1
 

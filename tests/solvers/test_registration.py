@@ -13,6 +13,7 @@ PACKAGES = {
     "matchopt_cpsat": ["cpsat"],
     "matchopt_milp": ["milp"],
     "matchopt_corrections": ["recalibrate", "gains", "train-biases", "tune"],
+    "matchopt_slots": ["slots"],
 }
 
 
