@@ -6,6 +6,7 @@ from matchopt.plugins import load_plugins
 from matchopt.testing import run_checks
 
 REGISTRY = load_plugins()
+LEAST = {"network": 30}  # checks a solver must pass: few of the tiny networks bring what one of networks asks for
 
 
 def test_no_plugin_of_the_project_failed_to_load() -> None:
@@ -18,7 +19,8 @@ def test_no_plugin_of_the_project_failed_to_load() -> None:
 @pytest.mark.parametrize("name", sorted(REGISTRY.solvers))
 def test_solver_passes_the_kit(name: str) -> None:
     """A registered solver, with its default options, breaks no law."""
-    report = run_checks(REGISTRY.make(name, {}))
+    solver = REGISTRY.make(name, {})
+    report = run_checks(solver)
     print(report.summary())
     assert report.passed, report.summary()
-    assert report.counts["passed"] > 100
+    assert report.counts["passed"] > LEAST.get(solver.solves.kind, 100)
