@@ -39,7 +39,7 @@ def step(method, data, number=1, total=10):
 )  # fmt: skip
 def test_exactly_k_connections_after_every_step(widths, share, alpha, noise, redraw, optimiser, seed):
     """Full layers included, with both optimisers: K sites per matrix, theta >= 0, zeros elsewhere, lists in order."""
-    options = DeepRewiring(share, 1, 7, 0.5, 1.0, alpha, noise, redraw, optimiser)
+    options = DeepRewiring(share, 1, 7, 0.5, alpha=alpha, noise_std=noise, redraw_signs=redraw, optimiser=optimiser)
     method, data = run(options, widths, seed), toy_data(widths[0], widths[-1], seed=seed)
     sizes = [m * n for n, m in pairwise(widths)]
     starts = np.cumsum([0, *sizes])
