@@ -13,6 +13,7 @@ from matchopt.instances.architecture import FullyConnected
 from matchopt.network import DeepRewiring, Setting, Step
 from matchopt.network.methods.rewiring import ConnectionRun
 from matchopt.network.methods.rewiring_by_torch import TorchRun
+from matchopt.network.training.budgets import matrix_budgets
 
 from .conftest import toy_data
 
@@ -41,6 +42,7 @@ def test_exactly_k_connections_after_every_step(widths, share, alpha, noise, red
     """Full layers included, with both optimisers: K sites per matrix, theta >= 0, zeros elsewhere, lists in order."""
     options = DeepRewiring(share, 1, 7, 0.5, alpha=alpha, noise_std=noise, redraw_signs=redraw, optimiser=optimiser)
     method, data = run(options, widths, seed), toy_data(widths[0], widths[-1], seed=seed)
+    budgets = matrix_budgets(tuple((m, n) for n, m in pairwise(widths)), share)
     sizes = [m * n for n, m in pairwise(widths)]
     starts = np.cumsum([0, *sizes])
     for number in range(1, 11):
@@ -48,11 +50,11 @@ def test_exactly_k_connections_after_every_step(widths, share, alpha, noise, red
         active, weights = method.active.numpy(), method.net.values[: sum(sizes)]
         assert not weights[~active].any()
         assert (weights * method.sign.numpy() >= 0).all()
-        for first, after, budget in zip(starts, starts[1:], method.budgets, strict=False):
+        for first, after, budget in zip(starts, starts[1:], budgets, strict=False):
             assert active[first:after].sum() == budget
             dormant = np.sort(method.free[first:after][: after - first - budget])
             assert np.array_equal(dormant, np.flatnonzero(~active[first:after]))
-    assert [layer.n_connections for layer in method.network().layers] == list(method.budgets)
+    assert [layer.n_connections for layer in method.network().layers] == list(budgets)
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adam"])
