@@ -51,8 +51,12 @@ if TYPE_CHECKING:
     from matchopt.instances import WeightError as WeightError
     from matchopt.instances import architecture_named as architecture_named
     from matchopt.kernels import BoundProjection as BoundProjection
+    from matchopt.kernels import CellPlacement as CellPlacement
     from matchopt.kernels import FreeProjection as FreeProjection
+    from matchopt.kernels import Places as Places
     from matchopt.kernels import Projection as Projection
+    from matchopt.kernels import RowErrors as RowErrors
+    from matchopt.kernels import Scales as Scales
     from matchopt.kernels import Wires as Wires
     from matchopt.kernels import adam_step as adam_step
     from matchopt.kernels import match_rows as match_rows
@@ -119,8 +123,12 @@ _DOOR = {
     ),
     "matchopt.kernels": (
         "BoundProjection",
+        "CellPlacement",
         "FreeProjection",
+        "Places",
         "Projection",
+        "RowErrors",
+        "Scales",
         "Wires",
         "adam_step",
         "match_rows",

@@ -5,6 +5,10 @@ from matchopt.kernels.matching import match_rows as match_rows
 from matchopt.kernels.pairs import cheapest_neurons as cheapest_neurons
 from matchopt.kernels.pairs import nearest_cell_costs as nearest_cell_costs
 from matchopt.kernels.pairs import pair_costs as pair_costs
+from matchopt.kernels.placing import CellPlacement as CellPlacement
+from matchopt.kernels.placing import Places as Places
+from matchopt.kernels.placing import RowErrors as RowErrors
+from matchopt.kernels.placing import Scales as Scales
 from matchopt.kernels.projection import BoundProjection as BoundProjection
 from matchopt.kernels.projection import FreeProjection as FreeProjection
 from matchopt.kernels.projection import Projection as Projection

@@ -4,6 +4,7 @@ import numpy as np
 
 from matchopt.instances import Gains, Hardware, Target
 from matchopt.kernels import cheapest_neurons, match_rows, nearest_cell_costs, pair_costs
+from matchopt.kernels.placing import CellPlacement, RowErrors
 from matchopt.kernels.projection import BoundProjection, FreeProjection
 from matchopt.kernels.wired import adam_step, wired_backward, wired_forward
 
@@ -17,7 +18,16 @@ def compile_all() -> None:
         nearest_cell_costs(target, hardware, gains=gains, drop=False)
         cheapest_neurons(target, hardware, gains=gains, drop=False, keep=1)
         match_rows(target, hardware, np.zeros(1, int), gains=gains, drop=False)
+    _compile_placement(hardware)
     _compile_training()
+
+
+def _compile_placement(hardware: Hardware) -> None:
+    for single in (True, False):
+        one = np.ones((1, 1), np.float32 if single else np.float64)
+        errors, search = RowErrors(one, one, one[0]), CellPlacement(hardware, single=single)
+        search.costs(errors)
+        search.improve(errors, np.zeros(1, int))
 
 
 def _compile_training() -> None:

@@ -48,3 +48,6 @@ inlined_sum = _cached(_nrt=False, forceinline=True, fastmath={"reassoc", "contra
 
 # The same for a whole function: long sums and sweeps over arrays.
 sums = _cached(_nrt=False, fastmath={"reassoc", "contract", "nsz"})
+
+# For scans over finite numbers that keep the largest: comparisons may be reordered too.
+quick = _cached(_nrt=False, fastmath=True)

@@ -1,0 +1,235 @@
+"""Rows of cells that may listen to any input, under quadratic errors: costs of pairs, and places improved."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from matchopt.errors import InvalidInstance
+from matchopt.instances import Hardware
+from matchopt.kernels.placement import place_all, place_rows
+from matchopt.kernels.rows import CellSorter
+
+CHUNK = 16  # rows a thread takes at a time, between two looks at the clock
+LEAST = {4: 1e-6, 8: 1e-13}  # least gain of a move relative to the row's constant, by bytes of a float
+
+Never: Callable[[], bool] = lambda: False  # noqa: E731
+
+
+@dataclass(frozen=True, eq=False)
+class RowErrors:
+    """The error of every row as a quadratic function of its weights w on the inputs, at an output scale u.
+
+    error_i(w, u) = constant_i - 2 u linear_i . w + u^2 (w^T moments w + sum over inputs of power_x * noise on x)
+
+    Parameters
+    ----------
+    moments : the inputs' second moments or covariances, symmetric, positive semidefinite; its type of float is used
+        throughout.
+    linear : moments of every row's wanted signal with the inputs.
+    constant : second moment of every row's wanted signal, >= 0.
+    power : what multiplies the read noise on each input, mostly E[x^2]; None for the diagonal of `moments`.
+    required : inputs that a row must listen to; None for none.
+    wanted : weights in whose order the required inputs are first placed; needed with `required`.
+    """
+
+    moments: Float[np.ndarray, "inputs inputs"]
+    linear: Float[np.ndarray, "rows inputs"]
+    constant: Float[np.ndarray, " rows"]
+    power: Float[np.ndarray, " inputs"] | None = None
+    required: Bool[np.ndarray, "rows inputs"] | None = None
+    wanted: Float[np.ndarray, "rows inputs"] | None = None
+    compiled: tuple[Any, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        kind = self.moments.dtype
+        m, n = self.linear.shape
+        if self.required is not None and self.wanted is None:
+            raise InvalidInstance("wanted: needed with required inputs, found None")
+        ranked, falling = np.full((m, 0), -1, np.int32), np.zeros(m, np.int64)
+        if self.required is not None and self.wanted is not None:
+            falling = (self.required & (self.wanted < 0)).sum(axis=1)
+            order = np.argsort(np.where(self.required, self.wanted, np.inf), axis=1, kind="stable").astype(np.int32)
+            number = self.required.sum(axis=1)
+            ranked = np.where(np.arange(n) < number[:, None], order, -1)[:, : int(number.max(initial=0))]
+        diagonal = self.moments.diagonal()
+        arrays = (self.moments, diagonal, diagonal if self.power is None else self.power, self.linear, self.constant)
+        required = np.zeros((0, 0), bool) if self.required is None else self.required
+        packed = tuple(_own(array, kind) for array in arrays)
+        packed += (_own(required, bool), _own(ranked, np.int32), _own(falling, np.int64))
+        object.__setattr__(self, "compiled", packed)
+
+    def rows(self, which: Int[np.ndarray, " some"]) -> "RowErrors":
+        """The errors of some rows."""
+        required, wanted = (None if array is None else array[which] for array in (self.required, self.wanted))
+        return RowErrors(self.moments, self.linear[which], self.constant[which], self.power, required, wanted)
+
+
+@dataclass(frozen=True)
+class Scales:
+    """The output scales u that a search may choose from.
+
+    Parameters
+    ----------
+    low, high : ends of the interval; equal for a fixed scale.
+    pull : penalty on scales away from `around`: pull * constant_i * (u - around)^2 is added to the error; >= 0.
+    around : see `pull`.
+    """
+
+    low: float = 1.0
+    high: float = 1.0
+    pull: float = 0.0
+    around: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """What every cell of a row's hardware neuron listens to.
+
+    Parameters
+    ----------
+    input_of : input of every cell, -1 for none.
+    scale : output scale u of the row.
+    cost : error of the row, with the penalty on its scale; inf where its required inputs do not fit its neuron.
+    """
+
+    input_of: Int[np.ndarray, "rows cells"]
+    scale: Float[np.ndarray, " rows"]
+    cost: Float[np.ndarray, " rows"]
+
+
+class CellPlacement:
+    """Local search for the places of the cells of hardware neurons, rows in parallel; see `matchopt.kernels.placement`.
+
+    Parameters
+    ----------
+    hardware : the chip's layer; unusable cells stay unused, buses and off values play no part.
+    factor : multiplies all its weights (and, squared, its noise), such as a fixed gain.
+    single : whether to count in single precision.
+    threads : most threads.
+    """
+
+    def __init__(self, hardware: Hardware, *, factor: float = 1.0, single: bool = False, threads: int = 1) -> None:
+        kind = np.float32 if single else np.float64
+        found = CellSorter.of(hardware).sort(slice(None), with_order=True)
+        assert found.order is not None
+        self._order = found.order
+        cells = np.where(np.isfinite(found.cells), found.cells, 0.0) * factor
+        noise = found.variance * factor**2 if found.variance.size else np.zeros_like(cells)
+        self._chip = (cells.astype(kind), noise.astype(kind), found.n_usable.astype(np.int64))
+        self._kind, self._threads = kind, max(1, threads)
+
+    def costs(
+        self,
+        errors: RowErrors,
+        scales: Scales | None = None,
+        *,
+        inputs: Int[np.ndarray, "rows some"] | None = None,
+        neurons: Int[np.ndarray, "rows few"] | None = None,
+        stop: Callable[[], bool] = Never,
+    ) -> Float[np.ndarray, "rows neurons"]:
+        """Cost found by one descent for every pair: from empty neurons, or from the required inputs in order.
+
+        Parameters
+        ----------
+        errors : the rows.
+        scales : allowed output scales; None for 1.
+        inputs : the inputs each row may use, rising, -1 fills up; None for all. Must contain the required ones.
+        neurons : the hardware neurons to try for each row, -1 fills up; None for all. Others cost inf.
+        stop : asked now and then; once it is true the rows left over keep cost inf.
+        """
+        m, n_neurons = len(errors.constant), len(self._chip[0])
+        cost = np.full((m, n_neurons), np.inf, self._kind)
+        every = np.broadcast_to(np.arange(n_neurons), (m, n_neurons)) if neurons is None else neurons
+        every = _own(every, np.int64)
+        packed, heard, ranges = self._problem(errors, inputs, scales)
+
+        def work(rows: Int[np.ndarray, " chunk"]) -> None:
+            place_all(rows, every, self._chip, packed, heard, ranges, self._least, cost)
+
+        self._run(np.arange(m), work, stop)
+        return cost.astype(np.float64)
+
+    def improve(
+        self,
+        errors: RowErrors,
+        neuron_of: Int[np.ndarray, " rows"],
+        scales: Scales | None = None,
+        *,
+        start: Int[np.ndarray, "rows cells"] | None = None,
+        inputs: Int[np.ndarray, "rows some"] | None = None,
+        kicks: int = 0,
+        seed: int = 0,
+        stop: Callable[[], bool] = Never,
+    ) -> Places:
+        """Places of every row's cells on its hardware neuron, after a descent and `kicks` further ones.
+
+        Parameters
+        ----------
+        errors, scales, inputs, stop : as in `costs`; rows left over when stopped cost inf.
+        neuron_of : hardware neuron of every row.
+        start : places to begin from, which use no unusable cell and hear all required inputs; None begins as `costs`.
+        kicks : random disturbances per row, each followed by a descent that is kept if it is better.
+        seed : seed of the disturbances, 0 .. 2^31 - 1.
+        """
+        m, n_cells = len(errors.constant), self._order.shape[1]
+        order = self._order[neuron_of]
+        places = np.full((m, n_cells), -1, np.int32)
+        if start is not None:
+            places[:] = np.take_along_axis(start, order, axis=1)
+        scale, cost = np.ones(m, self._kind), np.full(m, np.inf, self._kind)
+        packed, heard, ranges = self._problem(errors, inputs, scales)
+        fresh, on = start is None, _own(neuron_of, np.int64)
+
+        def work(rows: Int[np.ndarray, " chunk"]) -> None:
+            place_rows(
+                rows, on, self._chip, packed, heard, ranges, self._least, kicks, seed, fresh, places, scale, cost
+            )
+
+        self._run(np.arange(m), work, stop)
+        input_of = np.full((m, n_cells), -1, np.int64)
+        np.put_along_axis(input_of, order, places.astype(np.int64), axis=1)
+        return Places(input_of, scale.astype(np.float64), cost.astype(np.float64))
+
+    @property
+    def _least(self) -> Any:
+        return self._kind(LEAST[np.dtype(self._kind).itemsize])
+
+    def _problem(
+        self, errors: RowErrors, inputs: Int[np.ndarray, "rows some"] | None, scales: Scales | None
+    ) -> tuple[Any, Any, Any]:
+        if errors.moments.dtype != self._kind:
+            raise InvalidInstance(f"errors must be of type {np.dtype(self._kind)}, found {errors.moments.dtype}")
+        given = scales or Scales()
+        ranges = tuple(self._kind(value) for value in (given.low, given.high, given.pull, given.around))
+        none = np.zeros((len(errors.constant), 0), np.int32)
+        return errors.compiled, none if inputs is None else _own(inputs, np.int32), ranges
+
+    def _run(
+        self,
+        rows: Int[np.ndarray, " rows"],
+        work: Callable[[Int[np.ndarray, " chunk"]], None],
+        stop: Callable[[], bool],
+    ) -> None:
+        chunks = iter([rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)])
+
+        def serve() -> None:
+            for chunk in chunks:  # next() on a shared iterator is atomic
+                if stop():
+                    return
+                work(chunk)
+
+        if self._threads == 1 or len(rows) <= CHUNK:
+            serve()
+            return
+        with ThreadPoolExecutor(self._threads) as pool:
+            for job in [pool.submit(serve) for _ in range(self._threads)]:
+                job.result()
+
+
+def _own(array: Any, kind: Any) -> Any:
+    """Contiguous and writable, as compiled code is made for one form only; a copy where it is not."""
+    return np.require(array, kind, ["C", "W"])
