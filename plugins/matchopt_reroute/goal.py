@@ -1,0 +1,112 @@
+"""What is descended on: the error of the signals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from matchopt_reroute.state import State
+from matchopt_reroute.tasks import SINGLE
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """A new signal for row i of layer n, and what its read noise adds to the error."""
+
+    n: int
+    i: int
+    signal: np.ndarray
+    noise: float
+
+
+class Goal:
+    """The error of a complete state, summed over samples.
+
+    Parameters
+    ----------
+    state : the network.
+    outputs_only : count the outputs only, up to one common factor and what all of them share on a sample: no decision
+        changes with either. Else every layer's signals count as in the functional error.
+
+    Attributes
+    ----------
+    weights : weight of each layer's squared error; the outputs' is 1.
+    residual : the outputs' errors, (outputs, samples), as of the last `refresh` or accepted change.
+    """
+
+    def __init__(self, state: State, outputs_only: bool) -> None:
+        self.state, self._outputs_only = state, outputs_only
+        tasks = state.tasks
+        spread = [float(np.var(task.signals, axis=1, dtype=np.float64).sum()) or 1.0 for task in tasks]
+        self.weights = [0.0] * len(tasks) if outputs_only else [spread[-1] / value for value in spread]
+        self.weights[-1] = 1.0
+        self._spread = spread[-1]
+        self._shared = outputs_only and len(tasks[-1].signals) > 1
+        self.refresh()
+
+    def common(self, outputs: np.ndarray) -> np.ndarray:
+        """Without what all outputs share, where that does not count; for one column of each output's values too."""
+        return outputs - outputs.mean(axis=0) if self._shared else outputs
+
+    def value(self) -> float:
+        """The error relative to the spread of the target's outputs; inf where the outputs say nothing."""
+        self.refresh()
+        factor = self._factor**2 * self._spread * self.residual.shape[1]
+        return self._total / factor if factor > 0 else np.inf
+
+    def refresh(self) -> None:
+        """Compute the error from the state as it is."""
+        state, last = self.state, len(self.state.tasks) - 1
+        wished, outputs = self.common(state.tasks[-1].signals), self.common(state.layers[-1].signals)
+        self._factor = 1.0
+        if self._outputs_only:
+            axis = wished - wished.mean(axis=1, keepdims=True) if state.tasks[-1].centred else wished
+            square = float(np.vdot(axis, wished))
+            self._factor = max(float(np.vdot(axis, outputs)) / square, 0.0) if square > 0 else 1.0
+        self.residual = outputs - SINGLE(self._factor) * wished
+        self._total = float(np.vdot(self.residual, self.residual))
+        for n, (weight, task, mapped) in enumerate(zip(self.weights, state.tasks, state.layers, strict=True)):
+            if weight and n < last:
+                error = mapped.signals - task.signals
+                self._total += weight * float(np.vdot(error, error))
+            if weight and mapped.noise.size:
+                power = np.einsum("xs,xs->x", state.activity[n], state.activity[n])
+                self._total += weight * float((mapped.noise @ power).sum())
+
+    def output(self, i: int) -> tuple[np.ndarray, float]:
+        """The signal wanted of output row i, and the weight of its error, when all other outputs stay."""
+        signal, count = self.state.layers[-1].signals[i], len(self.residual)
+        if not self._shared:
+            return signal - self.residual[i], 1.0
+        return signal - self.residual[i] * SINGLE(count / (count - 1)), (count - 1) / count
+
+    def accept(self, change: Change, least: float) -> bool:
+        """Make the change in the signals of the state if the error falls by more than the share `least`."""
+        total, residual, made = self._after(change)
+        if not total < self._total * (1.0 - least):
+            return False
+        self._total, self.residual = total, residual
+        for n, (rows, signals) in enumerate(made, start=change.n):
+            self.state.layers[n].signals[rows] = signals
+            if n + 1 < len(self.state.layers):
+                self.state.activity[n + 1][rows] = np.maximum(signals, 0)
+        return True
+
+    def _after(self, change: Change) -> tuple[float, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+        """The error after a change, the outputs' residual, and by layer the rows it reaches with their signals."""
+        layers, tasks = self.state.layers, self.state.tasks
+        total, rows, signals = self._total + change.noise, np.array([change.i]), change.signal[None]
+        made = [(rows, signals)]
+        for n in range(change.n, len(layers) - 1):
+            if weight := self.weights[n]:
+                before, wished = layers[n].signals[rows], tasks[n].signals[rows]
+                total += weight * float(np.vdot(signals - before, signals + before - 2 * wished))
+            step = np.maximum(signals, 0) - self.state.activity[n + 1][rows]
+            onward = layers[n + 1].weights[:, rows]
+            rows = np.flatnonzero(onward.any(axis=1))
+            signals = layers[n + 1].signals[rows] + onward[rows] @ step
+            made.append((rows, signals))
+        jump = np.zeros_like(self.residual)
+        jump[rows] = signals - layers[-1].signals[rows]
+        jump = self.common(jump)
+        residual = self.residual + jump
+        return total + float(np.vdot(jump, residual + self.residual)), residual, made

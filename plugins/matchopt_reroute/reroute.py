@@ -1,0 +1,137 @@
+"""The label-free solver of whole networks."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from matchopt import (
+    FunctionalError,
+    Limits,
+    NetworkInstance,
+    NetworkMapping,
+    Result,
+    Solver,
+    Status,
+    TaskLoss,
+    is_feasible,
+)
+from matchopt_reroute.course import Course, Keeper
+from matchopt_reroute.forward import Pass, Unplaceable
+from matchopt_reroute.tasks import layer_tasks, sample_rows
+
+
+@dataclass(frozen=True)
+class Reroute(Solver):
+    """Maps a network so that its signals on sample inputs come out right; reads no labels.
+
+    Layer by layer, on the activity that the mapped layers before give: for every pair of neurons a local search places
+    the cells on whatever inputs the rules allow, for the least error of the pre-activations on the samples; an
+    assignment chooses the hardware neurons. Then rows are wired anew, one by one and last layers first, for the signal
+    that serves the layers after them best; a new wiring is kept only if the error falls when it is recomputed.
+    Adjustable biases are set along.
+
+    ReLU does not mind if a hidden row is realised at another positive scale as long as the next layer reckons with it,
+    and no decision changes when all outputs shrink by one factor. Where weights are scarce this freedom decides. It is
+    not part of the functional error, which counts every other scale as an error: with aim=outputs the solver minimises
+    the error of the outputs up to their scale and not the instance's objective; with aim=signals it minimises the
+    functional error as it stands. Either way the answer is no worse than the start by the instance's own objective,
+    unless that is a sum over layers; then samples are judged by, as without a start.
+
+    Parameters
+    ----------
+    aim : "outputs" up to a common factor, hidden rows at any scale; "signals" of every layer as they are.
+    samples : most samples used, >= 2; drawn by the seed where there are more.
+    candidates : inputs per row that pairs of neurons are judged on, >= 1; the wiring itself uses all.
+    rounds : most rounds of sweeps over the layers after the first pass, >= 0.
+    ridge : added to the covariances' diagonal, relative to its mean, >= 0.
+    pull : penalty on scales away from 1 in the first pass, > 0; small values leave hidden rows free.
+
+    References
+    ----------
+    E. Frantar, S. P. Singh, D. Alistarh, "Optimal brain compression", NeurIPS 2022, arXiv 2208.11580 (moments of a
+    layer's inputs as the measure of its weights). M. Carreira-Perpinan, W. Wang, "Distributed optimization of deeply
+    nested systems", AISTATS 2014, arXiv 1212.5921 (wanted activities of hidden layers, one layer fitted at a time).
+    """
+
+    name = "reroute"
+    solves = NetworkInstance
+    needs = ("numba", "scipy")
+
+    aim: Literal["outputs", "signals"] = "outputs"
+    samples: int = 4000
+    candidates: int = 64
+    rounds: int = 3
+    ridge: float = 1e-3
+    pull: float = 0.003
+
+    def __post_init__(self) -> None:
+        if self.aim not in ("outputs", "signals"):
+            raise ValueError(f"aim must be outputs or signals, found {self.aim!r}")
+        for name, least in (("samples", 2), ("candidates", 1), ("rounds", 0), ("ridge", 0.0)):
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} must be >= {least}, found {getattr(self, name)}")
+        if not self.pull > 0.0:
+            raise ValueError(f"pull must be above 0, found {self.pull}")
+
+    def refuses(self, instance: NetworkInstance) -> str | None:
+        """Networks without samples or other than fully connected, and layers it cannot wire; see `Solver.refuses`."""
+        if instance.architecture is not None:
+            return f"reroute maps fully connected networks, this one is {instance.architecture.kind}"
+        if instance.objective is None and (instance.samples is None or len(instance.samples) == 0):
+            return "reroute needs sample inputs: export with a functional error, or embed samples"
+        for n, layer in enumerate(instance.layers):
+            if not layer.hardware.free_routing:
+                return f"reroute routes every hardware neuron freely, but those of layer {n} share buses"
+            if layer.rules.cells_per_weight > 1:
+                return f"reroute puts one cell on an input, but layer {n} allows {layer.rules.cells_per_weight}"
+        return None
+
+    def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
+        """See `Solver.solve`; budgets of tunable connections are left unspent."""
+        start = limits.start
+        if not isinstance(start, NetworkMapping) or not is_feasible(instance, start):
+            start = None
+        judged = self.aim == "signals" or isinstance(instance.objective, TaskLoss)
+        try:
+            found = self._found(instance, limits, rng, start, judged and instance.objective is not None)
+        except Unplaceable:
+            message = "in some layer no choice of hardware neurons gives every row cells enough for its connections"
+            return Result(None, Status.INFEASIBLE, message=message)
+        late = limits.reached()
+        if found is None:
+            return Result(start, limit=late, message="time was up before the first mapping was complete")
+        return Result(found, limit=late)
+
+    def _found(
+        self,
+        instance: NetworkInstance,
+        limits: Limits,
+        rng: np.random.Generator,
+        start: NetworkMapping | None,
+        judged: bool,
+    ) -> NetworkMapping | None:
+        """The best mapping found; `judged` says whether states on the way are compared by the instance's objective."""
+        keeper = Keeper(instance, limits)
+        if start is not None and instance.objective is not None:
+            keeper.best, keeper.value = start, instance.value(start)
+        inputs = sample_rows(instance, self.samples, rng)
+        tasks = layer_tasks(instance, inputs, limits.threads)
+        seed = int(rng.integers(2**31 - 1))
+
+        def run(outputs_only: bool, offers: bool) -> NetworkMapping | None:
+            free = outputs_only and (instance.adjustable or instance.biases is None)
+            step = Pass(free, self.candidates, self.pull, self.ridge, seed, lambda: limits.reached() is not None)
+            course = Course(instance, tasks, inputs, step, self.rounds, outputs_only)
+            state = course.run(start, keeper if offers else None, rng)
+            return None if state is None else state.mapping()
+
+        found = run(self.aim == "outputs", judged)
+        if judged:
+            return keeper.best
+        if found is None or instance.objective is None:
+            return found
+        keeper.offer(found)
+        if keeper.best is start and isinstance(instance.objective, FunctionalError) and not limits.reached():
+            run(False, True)  # the outputs are right at scales that this objective does not forgive
+        return keeper.best
