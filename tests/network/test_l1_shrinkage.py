@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from matchopt.network.methods.dense import DenseTraining
 from matchopt.network.methods.l1_shrinkage import L1Shrinkage, shrink
 
+from .conftest import toy_data
 from .stepping import SEEDS, WIDTHS_AND_DATA, network_and_data, train_watched
 
 
@@ -59,11 +62,30 @@ def test_without_strength_it_is_dense_training(few_images):
 def test_more_strength_leaves_fewer_connections(few_images):
     """Connectivity falls with the strength; the network still learns."""
     trained = [
-        L1Shrinkage(strength, epochs=3, retrain_epochs=2, batch_size=20).train(few_images, (784, 30, 10), 0).network
+        L1Shrinkage(strength, ramp=0.0, epochs=3, retrain_epochs=2, batch_size=20)
+        .train(few_images, (784, 30, 10), 0)
+        .network
         for strength in (1e-4, 1e-3, 1e-2)
     ]
     assert trained[0].connectivity > trained[1].connectivity > trained[2].connectivity
     assert trained[1].record.validation_accuracy > 0.7
+
+
+def test_penalty_rises_over_the_ramp():
+    """Without gradient a weight falls by rate * strength * share of the ramp, step by step."""
+    trainer = L1Shrinkage(0.5, ramp=0.5, epochs=1, batch_size=10, learning_rate=0.1, momentum=0.0)
+    data, fallen = toy_data(6, 3), []
+
+    def look(run, at):
+        fallen.append(np.abs(run.net.weights).max())
+
+    def heavy_and_still(run, phase):
+        run.net.load(np.full(21, 5.0, np.float32))
+        run.net.loss = lambda *batch: run.net.gradient.fill(0.0) or 0.0
+
+    train_watched(replace(trainer, retrain_epochs=0), data, (6, 3), 0, look, heavy_and_still)
+    rates, rises = 0.1 * (1 - np.arange(4) / 4), np.array([0.0, 0.5, 1.0, 1.0])
+    np.testing.assert_allclose(fallen, 5.0 - np.cumsum(rates * 0.5 * rises), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

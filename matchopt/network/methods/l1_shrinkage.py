@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from matchopt.errors import InvalidOption
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
+from matchopt.network.training.optimisers import Adam
 from matchopt.network.training.options import OptimiserName, at_least, one_of, rule
 from matchopt.network.training.tensors import Tensor
 from matchopt.network.training.trainer import Trainer
@@ -20,13 +21,16 @@ class L1Shrinkage(Trainer):
     Parameters
     ----------
     strength : of the penalty, >= 0.
+    ramp : share of the first part over which the penalty rises from 0 to its strength, 0 .. 1. A strong one from the
+        start disconnects units before they have learnt anything.
     epochs : passes over the training samples with the penalty, >= 1.
     retrain_epochs : passes without it on the connections that are left, >= 0.
     batch_size : samples per step.
     optimiser : "sgd" with Nesterov momentum, or "adam". The penalty acts outside of it: with learning rate / (1 -
         momentum), which is what a constant gradient moves a weight by, or with Adam the plain learning rate. Adam moves
         all weights equally fast, so that the penalty has to be some hundred times as strong there.
-    learning_rate, retrain_rate : at the start of the two parts, each falling linearly to 0.
+    learning_rate : at the start of the first part, falling linearly to 0.
+    retrain_rate : of Adam in the second part, at its start; likewise.
     momentum : of "sgd".
     threads : threads of matrix products, >= 1.
 
@@ -39,21 +43,22 @@ class L1Shrinkage(Trainer):
     name = "l1-shrinkage"
     promise = "reported"
 
-    strength: float = 1e-4
-    epochs: int = 15
+    strength: float = 4e-3
+    ramp: float = 0.8
+    epochs: int = 10
     retrain_epochs: int = 20
     batch_size: int = 100
     optimiser: OptimiserName = "sgd"
     learning_rate: float = 0.05
-    retrain_rate: float = 0.05
+    retrain_rate: float = 2e-3
     momentum: float = 0.9
     threads: int = 1
 
     def __post_init__(self) -> None:
         at_least(self, strength=0, epochs=1, retrain_epochs=0, batch_size=1, learning_rate=0, retrain_rate=0)
-        at_least(self, momentum=0, threads=1)
-        if not self.momentum < 1.0:
-            raise InvalidOption(f"momentum must be below 1, found {self.momentum}")
+        at_least(self, momentum=0, threads=1, ramp=0)
+        if not self.momentum < 1.0 or not self.ramp <= 1.0:
+            raise InvalidOption(f"momentum must be below 1 and ramp at most 1, found {self.momentum} and {self.ramp}")
         one_of(self, optimiser=("adam", "sgd"))
 
     def new_run(self, setting: Setting) -> "ShrinkageRun":
@@ -67,8 +72,8 @@ class ShrinkageRun(Method):
     net: MaskedModel
 
     def __init__(self, options: L1Shrinkage, setting: Setting) -> None:
-        self._options, self._rule = options, rule(options.optimiser, options.momentum)
-        self.net = setting.model(self._rule, zeros_unused=True)
+        self._options = options
+        self.net = setting.model(rule(options.optimiser, options.momentum), zeros_unused=True)
         self.phases = (
             Phase("shrink", options.epochs, options.batch_size),
             Phase("retrain", options.retrain_epochs, options.batch_size),
@@ -79,7 +84,7 @@ class ShrinkageRun(Method):
         if phase == 1:
             self.net.use(self.net.weights != 0)
             self.net.zeros_unused = False
-            self.net.optimise(self._rule)
+            self.net.optimise(Adam())
 
     def step(self, at: Step) -> None:
         """See `Method.step`."""
@@ -90,7 +95,7 @@ class ShrinkageRun(Method):
         rate = options.learning_rate * (1.0 - at.done)
         self.net.step(rate)
         reach = rate if options.optimiser == "adam" else rate / (1.0 - options.momentum)
-        shrink(self.net.held, reach * options.strength)
+        shrink(self.net.held, reach * options.strength * min(1.0, at.done / options.ramp if options.ramp else 1.0))
 
 
 def shrink(weights: Tensor, amount: float) -> None:
