@@ -38,7 +38,7 @@ class FixedRandom(Trainer):
     optimiser: OptimiserName = "adam"
     learning_rate: float = 3e-3
     momentum: float = 0.9
-    decay: float = 0.0
+    decay: float = 1e-4
 
     def __post_init__(self) -> None:
         a_share(self, "connectivity")

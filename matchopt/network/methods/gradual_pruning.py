@@ -36,6 +36,7 @@ class GradualPruning(Trainer):
         active; without a penalty, weights of pixels that matter in a few images only grow large and survive. On MNIST
         with fan-in 8, 8 and 30 the default is worth 0.8 points of validation accuracy.
     retrain_rate : learning rate of a fresh Adam in the retrain, falling linearly to 0.
+    retrain_decay : l2 penalty in the retrain, >= 0.
     begin, end : see above, 0 <= begin < end <= 1.
     refresh : steps between two removals, >= 1.
     threads : threads of the matrix products, >= 1. A second one saves a fifth on idle cores, and costs several times
@@ -60,6 +61,7 @@ class GradualPruning(Trainer):
     prune_rate_end: float = 1e-3
     prune_decay: float = 1e-4
     retrain_rate: float = 2e-3
+    retrain_decay: float = 0.0
     begin: float = 0.15
     end: float = 0.85
     refresh: int = 100
@@ -75,6 +77,7 @@ class GradualPruning(Trainer):
             raise ValueError(f"need 0 <= begin < end <= 1, found {self.begin} and {self.end}")
         for name, least in (
             ("prune_decay", 0),
+            ("retrain_decay", 0),
             ("prune_epochs", 1),
             ("retrain_epochs", 0),
             ("batch_size", 1),
@@ -121,7 +124,7 @@ class PruningRun(Method):
     def enter(self, phase: int) -> None:
         """See `Method.enter`: the retrain has a fresh optimiser."""
         if phase == 1:
-            self.net.optimise(Adam())
+            self.net.optimise(Adam(decay=self._options.retrain_decay))
 
     def step(self, at: Step) -> None:
         """See `Method.step`."""

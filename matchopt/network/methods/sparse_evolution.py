@@ -45,7 +45,7 @@ class SparseEvolution(Trainer):
     optimiser: OptimiserName = "adam"
     learning_rate: float = 3e-3
     momentum: float = 0.9
-    decay: float = 0.0
+    decay: float = 1e-4
     interval: int = 100
     replaced: float = 0.3
     replaced_until: float = 0.75
