@@ -35,7 +35,7 @@ def draw(study: Study, plot: Plot, records: Sequence[Record]) -> str:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
         raise MissingExtra("drawing plots", "matplotlib", "reports") from None
-    good = [record for record in records if ERROR not in record]
+    good = [record for record in records if ERROR not in record and _chosen(plot, record)]
     panels = list(dict.fromkeys(record.get(plot.panels) for record in good)) if plot.panels else [None]
     with mpl.rc_context({"svg.hashsalt": "matchopt", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(1.6 + 4.6 * len(panels), 4.0), layout="constrained")
@@ -70,6 +70,10 @@ def curves(plot: Plot, records: Sequence[Record]) -> dict[str, Points]:
             if math.isfinite(x) and math.isfinite(y):
                 line.setdefault(x, []).append(y)
     return {name: dict(sorted(points.items())) for name, points in found.items() if points}
+
+
+def _chosen(plot: Plot, record: Record) -> bool:
+    return all(record.get(name) == value for name, value in plot.where.items())
 
 
 def _points(plot: Plot, column: str, record: Record) -> list[tuple[float, float]]:

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ class Plot:
         name of another series draws it over that.
     lines : column whose values are drawn apart; where `y` names several columns (with spaces between), those are.
     panels : column whose values get a panel each; empty for one panel.
+    where : only runs with these settings are drawn.
     form : "lines" joins means over repetitions, with their range as a band; "points" draws every run.
     x_scale, y_scale : "linear" or "log".
     x_label, y_label : text on the axes; empty for the column's name.
@@ -57,6 +58,7 @@ class Plot:
     y: str
     lines: str = LABEL
     panels: str = ""
+    where: Mapping[str, Any] = field(default_factory=dict)
     form: str = "lines"
     x_scale: str = "linear"
     y_scale: str = "linear"
