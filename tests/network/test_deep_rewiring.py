@@ -210,6 +210,15 @@ def test_nothing_moves_without_rate_prior_and_noise():
     assert np.array_equal(model.target, target)
 
 
+def test_rates_fall_as_the_schedule_says():
+    """Constant but for the decay after epochs, or down to 0 by a line; the prior falls with the rate."""
+    steps = replace(TINY, learning_rate=0.4, rate_decay=0.5)
+    assert [steps.rate(done) for done in (0.0, 0.2, 0.25, 0.8)] == [0.4, 0.4, 0.2, 0.05]
+    line = replace(TINY, learning_rate=0.4, schedule="linear")
+    assert [line.rate(done) for done in (0.0, 0.25, 0.5)] == pytest.approx([0.4, 0.3, 0.2])
+    assert replace(line, rate_decay=0.5).rate(0.5) == pytest.approx(0.05)
+
+
 def test_reactivated_sites_are_uniform():
     """Sites drawn for one ended connection are uniform over the dormant ones and the one just ended (chi-square)."""
     model, rewiring = make((10, 10), [60], seed=3)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from matchopt.instances.architecture import FullyConnected
 from matchopt.network.training.method import Method, Setting
+from matchopt.network.training.schedules import rate_factor
 from matchopt.network.training.trainer import Trainer
 
 PAPER_CONNECTIVITY = 3552 / 266_200  # densities .01, .03 and .3 of LeNet-300-100: 2352 + 900 + 300 connections
@@ -23,8 +24,9 @@ class DeepRewiring(Trainer):
     connectivity : connections as a share of all possible ones; `matrix_budgets` shares them out.
     epochs : passes over the training images, >= 1.
     batch_size : images per step.
-    learning_rate : eta, constant within an epoch.
-    rate_decay : factor on eta after every epoch.
+    learning_rate : eta at the start.
+    schedule : "constant", as in the paper; with "linear" or "cosine" eta falls to 0, as in other methods.
+    rate_decay : factor on eta after every epoch, besides.
     alpha : strength of the l1 prior, >= 0.
     noise_std : standard deviation of the noise per step at `learning_rate`, >= 0, that is, temperature
         T = noise_std^2 / (2 eta); proportional to eta when that decays.
@@ -47,6 +49,7 @@ class DeepRewiring(Trainer):
     epochs: int = 10
     batch_size: int = 10
     learning_rate: float = 0.05
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
     rate_decay: float = 1.0
     alpha: float = 1e-4
     noise_std: float = 5e-8
@@ -62,6 +65,8 @@ class DeepRewiring(Trainer):
             raise ValueError(f"epochs and batch_size must be >= 1, found {self.epochs} and {self.batch_size}")
         if self.optimiser not in ("sgd", "adam") or self.threads < 1:
             raise ValueError(f"optimiser must be sgd or adam and threads >= 1, found {self.optimiser}, {self.threads}")
+        if self.schedule not in ("constant", "linear", "cosine"):
+            raise ValueError(f"schedule must be constant, linear or cosine, found {self.schedule!r}")
         if self.budget not in ("layer", "network"):
             raise ValueError(f"budget must be layer or network, found {self.budget!r}")
         for name in ("learning_rate", "rate_decay", "alpha", "noise_std"):
@@ -85,4 +90,5 @@ class DeepRewiring(Trainer):
 
     def rate(self, done: float) -> float:
         """Learning rate when this share of training is over."""
-        return self.learning_rate * self.rate_decay ** int(done * self.epochs)
+        falls = rate_factor(self.schedule, done, self.epochs)
+        return self.learning_rate * falls * self.rate_decay ** int(done * self.epochs)
