@@ -16,6 +16,8 @@ from matchopt.network.network_file import load_network
 
 from .test_networks import run
 
+pytestmark = pytest.mark.slow  # every command is a process that loads torch
+
 FORMS = {"cnn": "cnn:1x28x28-4c5-m3-8c3-m2-10", "lstm": "lstm:28x28-16-10"}
 FAN_IN = 8
 

@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from matchopt import AssignmentInstance, Hardware, LayerInstance, Target, write
 from matchopt.cli import main
 
+pytestmark = pytest.mark.slow  # every command is a process with a process for each stage
+
 HERE = Path(__file__).parent
 PLUGINS = ["--plugin", HERE / "hostile.py", "--plugin", HERE / "stages.py"]
 
