@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float32, Int, Int32
 
 from matchopt.errors import InvalidInstance
 from matchopt.kernels.aligning import align_rows
-from matchopt.kernels.routing import route_rows, workspace
+from matchopt.kernels.routing import route_rows, route_worths, workspace
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +102,14 @@ class FreeProjection(Projection):
         cells = (self._cells, self._ids, self._n_cells)
         route_rows(wishes, *cells, *self._rule, self._near, self.wires.compiled, self._work)
         return self.wires
+
+    def worths(self, wishes: Float32[np.ndarray, "wishing inputs"]) -> Float[np.ndarray, "wishing rows"]:
+        """What each of these rows of wishes is worth on the hardware neuron of each row, shape (wishing, rows)."""
+        _check_wishes(wishes, (len(wishes), self._n_inputs))
+        found = np.empty((len(wishes), len(self._cells)))
+        near = np.empty(self._near.shape[1:], np.int32)
+        route_worths(wishes, self._cells, self._n_cells, *self._rule, near, self._work, found)
+        return found
 
 
 class BoundProjection(Projection):

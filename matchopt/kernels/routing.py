@@ -65,6 +65,38 @@ def route_rows(wishes, cells, cell_ids, n_cells, threshold, exact, near, wires, 
         count[i] = made
 
 
+@leaf
+@no_type_check
+def route_worths(wishes, cells, n_cells, threshold, exact, near, work, worths):
+    """Fill worths[row, neuron] with the total worth of routing the row on the neuron; arguments as for `route_rows`.
+
+    `cells` and `n_cells` have one line per neuron; `near` is scratch for one row, (2, most).
+    """
+    value, taken, best, chosen, rank, peaks, aside = work
+    most = cells.shape[2]
+    for i in range(wishes.shape[0]):
+        for side in range(2):
+            for k in range(most):
+                near[side, k] = -1
+        _peaks_of_stripes(wishes[i], (most, most), near, aside, peaks)
+        for side in range(2):
+            sign = wishes.dtype.type(1 - 2 * side)
+            found = _extremes(wishes[i], sign, most, peaks[side], near[side], value, taken)
+            for j in range(cells.shape[0]):
+                size, line = n_cells[j, side], cells[j, side]
+                if threshold == 0.0 and n_cells[j, 0] + n_cells[j, 1] <= wishes.shape[1]:
+                    _by_rank(found, size, rank)
+                elif exact:
+                    _most_worth(value, found, line, size, threshold, best, chosen, rank)
+                else:
+                    _in_turn(value, found, line, size, threshold, rank)
+                worth = 0.0
+                for k in range(size):
+                    if rank[k] >= 0:
+                        worth += line[k] * (value[rank[k]] - threshold * line[k])
+                worths[i, j] = worth if side == 0 else worths[i, j] + worth
+
+
 @inlined
 @no_type_check
 def _extremes(row, sign, size, peaks, near, value, taken):

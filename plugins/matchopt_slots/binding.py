@@ -15,6 +15,7 @@ from matchopt import (
     NetworkInstance,
     NetworkMapping,
     Projection,
+    Target,
     match_rows,
     pair_costs,
 )
@@ -58,6 +59,22 @@ class Binding:
             cells, usable, len(live), target.indptr, own, drop=rules.drop, extra=rules.extra_inputs,
             threshold=rule["threshold"],
         )  # fmt: skip
+
+    def renewed(self, layer: LayerInstance, live: np.ndarray, wishes: np.ndarray, **rule: Any) -> "Binding":
+        """Rows on the hardware neurons that suit their present wishes (for the inputs `live`) best, all told.
+
+        The same binding where gains differ, as they were chosen for it.
+        """
+        rules, target, hardware = layer.rules, layer.target, layer.hardware
+        if not (rules.gains.fixed and np.isfinite(wishes).all()):
+            return self
+        if rules.extra_inputs and rules.drop:
+            costs = -FreeProjection(hardware.weights, hardware.usable, len(live), **rule).worths(wishes)
+        else:
+            own = wishes[target.row_of, np.searchsorted(live, target.indices)].astype(float)
+            wished = Target(target.indptr, target.indices, own, target.n_inputs)
+            costs = pair_costs(wished, hardware, gains=rules.gains, drop=rules.drop)
+        return Binding(linear_sum_assignment(costs)[1], self.gain, self.wishes)
 
 
 def scale_of(layer: LayerInstance) -> float:

@@ -47,7 +47,7 @@ def run(
         shaken = [part.shaken(layer, rng) for part, layer in zip(bound, instance.layers, strict=True)]
         keeper.trainee = Trainee(instance, samples, goal, shaken, biases, lanes, rule, options.ignore)
         rates = (options.rate, options.bias_rate)
-        begun, well = train(keeper.trainee, keeper, pace, epochs, lanes, rates, rng)
+        begun, well = train(keeper.trainee, keeper, pace, epochs, lanes, rates, options.rebind, rng)
     return begun, well, pace, keeper
 
 

@@ -12,6 +12,7 @@ from matchopt_slots.samples import Samples
 from matchopt_slots.trainee import Trainee
 
 JUDGEMENTS = 20  # times over a course that a state is judged, about: judging one takes as long as some hundred steps
+REBOUND = 0.4  # share of the course in which rows change neurons; later there would be too little time to recover
 MARGIN = 2e-6  # what an objective, summed in single precision, must fall to be better for sure
 
 
@@ -55,6 +56,7 @@ def train(
     epochs: int,
     lanes: int,
     rates: tuple[float, float],
+    rebind: int,
     rng: np.random.Generator,
 ) -> tuple[int, bool]:
     """Train until the pace or the time is over; returns the number of epochs begun and whether all went well.
@@ -65,8 +67,10 @@ def train(
     epochs : most epochs.
     lanes : samples of a step.
     rates : full learning rates of wishes and of biases.
+    rebind : times that rows are given other hardware neurons.
     rng : shuffles the samples.
     """
+    moments = [REBOUND * (k + 1) / rebind for k in range(rebind)]
     limits, begun, judged = keeper.limits, 0, 0.0
     for _ in limits.steps(epochs):
         begun += 1
@@ -77,6 +81,9 @@ def train(
             pace.step()
             if not math.isfinite(loss):
                 return begun, False
+            if moments and pace.done >= moments[0] and not pace.over:
+                moments.pop(0)
+                trainee.rebind()
         ended = pace.over or limits.reached() is not None or begun == epochs
         if ended or pace.done - judged >= 1.0 / JUDGEMENTS:
             began, judged = time.monotonic(), pace.done

@@ -15,9 +15,10 @@ class Slots(Solver):
     Every row has a wished weight for every input. At each step the wishes are projected on what the row's hardware
     neuron can realise with each cell used at most once; the network runs forward and backward with those weights, and
     the derivative by every weight, used or not, moves its wish. With `extra_inputs` and `drop` any cell may listen to
-    any input; otherwise rows keep their target's inputs (all of them unless `drop`), matched exactly and in order. The
-    hardware neuron of a row never changes. Digital biases are trained where they are adjustable; hardware biases are
-    weights like all others. A row keeps the gain it begins with.
+    any input; otherwise rows keep their target's inputs (all of them unless `drop`), matched exactly and in order. A
+    few times early on rows are assigned to hardware neurons anew, by what their wishes are worth on each. Digital
+    biases are trained where they are adjustable; hardware biases are weights like all others. A row keeps the gain it
+    begins with.
 
     The task loss uses labels; the functional error does not: then every layer learns to give the target network's
     signals. Read noise counts in what is reported, not in the derivative.
@@ -38,6 +39,8 @@ class Slots(Solver):
         where there are inputs enough. >= 0.
     projection : "exact" maximises the total worth of the cells used; "greedy" takes them in turn, largest first.
     schedule : how rates fall to 0.
+    rebind : times that rows are assigned to hardware neurons anew, evenly over the first 40 % of training; >= 0. It
+        costs accuracy at first and pays where cells are few or their weights odd. Only where gains are fixed.
     ignore : samples whose derivative is below this share of the batch's mean are left out of the gradient, which saves
         time where most samples are learned already. >= 0.
     held_out : share of the samples, in 0 .. 0.5, that is not trained on and judges the epochs.
@@ -62,6 +65,7 @@ class Slots(Solver):
     threshold: float = 0.5
     projection: Literal["exact", "greedy"] = "exact"
     schedule: Literal["linear", "cosine"] = "cosine"
+    rebind: int = 4
     ignore: float = 0.2
     held_out: float = 0.1
 
@@ -73,6 +77,7 @@ class Slots(Solver):
             ("batch", 1),
             ("threshold", 0.0),
             ("ignore", 0.0),
+            ("rebind", 0),
         ):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be >= {least}, found {getattr(self, name)}")

@@ -36,15 +36,15 @@ class Trainee:
         rule: dict[str, float | bool],
         ignore: float = 0.0,
     ) -> None:
-        self._instance, self._samples, self._goal, self._bound = instance, samples, goal, bound
-        self._ignore = ignore
+        self._instance, self._samples, self._goal, self._bound = instance, samples, goal, list(bound)
+        self._ignore, self._rule = ignore, rule
         rows = [layer.n_rows for layer in instance.layers]
         self._shape = (rows, len(samples.live), samples.constant)
         self._activity, self._feed = Activity(*self._shape, lanes), Feed(samples, lanes)
         self._judged, self._judged_feed = self._activity, self._feed
         self.layers: list[TrainedLayer] = []
         for n, (layer, part) in enumerate(zip(instance.layers, bound, strict=True)):
-            live = samples.live if n == 0 else np.arange(layer.target.n_inputs)
+            live = self._live(n)
             size = scale_of(layer)
             wishes = np.ascontiguousarray(part.wishes[:, live], np.float32)
             bias = np.zeros(layer.n_rows) if biases is None else biases[n]
@@ -52,6 +52,17 @@ class Trainee:
             self.layers.append(
                 TrainedLayer(Moments(wishes, size), Moments(np.array(bias, np.float32), size), projection)
             )
+        self.project()
+
+    def _live(self, n: int) -> np.ndarray:
+        """Numbers of the inputs of layer `n` that wishes are for."""
+        return self._samples.live if n == 0 else np.arange(self._instance.layers[n].target.n_inputs)
+
+    def rebind(self) -> None:
+        """Give every row the hardware neuron that suits its wishes, and project."""
+        for n, (layer, own) in enumerate(zip(self._instance.layers, self.layers, strict=True)):
+            self._bound[n] = self._bound[n].renewed(layer, self._live(n), own.wishes.values, **self._rule)
+            own.projection = self._bound[n].projection(layer, self._live(n), **self._rule)
         self.project()
 
     def project(self) -> None:

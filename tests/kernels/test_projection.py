@@ -86,6 +86,22 @@ def test_greedy_is_never_nearer(seed: int) -> None:
     assert (worth[0] <= worth[1] + 1e-5).all()
 
 
+@given(SEEDS, st.sampled_from([0.0, 0.3, 0.5]), st.booleans())
+def test_worths_are_those_of_projecting(seed: int, threshold: float, exact: bool) -> None:
+    """The worth of every row on every neuron is that of projecting it there."""
+    rng = np.random.default_rng(seed)
+    wishes, weights, usable = drawn(rng, 4, int(rng.integers(1, 90)), int(rng.integers(0, 7)))
+    rule = {"threshold": threshold, "exact": exact}
+    found = FreeProjection(weights[:3], usable[:3], wishes.shape[1], **rule).worths(wishes)
+    assert found.shape == (4, 3)
+    for j in range(3):
+        one = FreeProjection(np.repeat(weights[j : j + 1], 4, axis=0), np.repeat(usable[j : j + 1], 4, axis=0),
+                             wishes.shape[1], **rule)  # fmt: skip
+        one.project(wishes)
+        used = full(one, wishes.shape)
+        assert found[:, j] == pytest.approx((used * wishes - threshold * used**2).sum(axis=1), abs=1e-4)
+
+
 def test_greedy_takes_what_the_exact_one_leaves() -> None:
     """The known case: cells 10 and 5, one wish of 5.1; taking them in turn uses 10."""
     wishes, weights = np.array([[5.1, 0.0]], np.float32), np.array([[10.0, 5.0]])
