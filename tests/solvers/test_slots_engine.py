@@ -93,6 +93,35 @@ def test_each_cell_once_after_every_step(cells: int, rule: dict[str, Any]) -> No
                 assert (used.count == instance.layers[n].hardware.n_cells).all()
 
 
+@pytest.mark.parametrize(
+    "rules", [{}, FREE, FREE | {"cells": -2}, {"cells": 2}, FREE | {"hardware_biases": True}], ids=str
+)
+def test_rebinding_brings_wires_nearer_to_the_wishes(rules: dict[str, Any]) -> None:
+    """Rows move to other neurons, no two to one, and the realised weights are nearer to the wishes than before."""
+    instance = network(5, True, **rules)
+    one, samples = trainee(instance)
+    for step in range(1, 9):
+        one.step(samples.training[:50], 0.3, 0.1, step)
+
+    def distance() -> float:
+        """Between wishes and what is realised, over all layers."""
+        found = 0.0
+        for n, (layer, made) in enumerate(zip(instance.layers, one.mapping.layers, strict=True)):
+            live = samples.live if n == 0 else slice(None)
+            away = one.layers[n].wishes.values - layer.realised(made)[:, live]
+            if not layer.rules.drop:  # wishes for other inputs cannot come true
+                away = away[(layer.target.dense() != 0)[:, live]]
+            found += float((away**2).sum())
+        return found
+
+    before, neurons = distance(), [part.neuron_of for part in one.mapping.layers]
+    one.rebind()
+    after = [part.neuron_of for part in one.mapping.layers]
+    assert distance() < before - 1e-3
+    assert all(len(np.unique(part)) == len(part) for part in after)
+    assert any((old != new).any() for old, new in zip(neurons, after, strict=True))
+
+
 def test_pace_falls_to_zero() -> None:
     """Without a time limit the rate falls in a straight line or a cosine, and steps end as planned."""
     for schedule, middle in (("linear", 0.75), ("cosine", 0.5 + 0.25 * 2**0.5)):
