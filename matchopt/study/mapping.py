@@ -13,7 +13,7 @@ from matchopt.bench.evaluation import data_of
 from matchopt.errors import DataError, InvalidOption
 from matchopt.instances import Gains, Hardware, Imperfections, NetworkInstance, NetworkMapping, Rules
 from matchopt.library import library_folder
-from matchopt.network import ImageData, SparseNetwork, draw_hardware, export_network, measure, realise
+from matchopt.network import ImageData, SparseNetwork, draw_hardware, export_network, measure, realise, unmapped
 from matchopt.network.export import layer_targets
 from matchopt.network.objectives import compact_images
 from matchopt.run import Run, solve
@@ -84,8 +84,8 @@ def run_mapping(run: MappingRun, recipes: Mapping[str, Mapping[str, Any]], place
     Returns
     -------
     dict
-        status, proof, objective and gap of the run; relative weight error and relative functional error, both summed
-        over layers; validation and test accuracy of the mapped network and of the target; numbers of digital values
+        status, proof, objective and gap of the run; relative weight error and relative functional error, both means
+        over layers; error of the outputs up to a common factor; validation and test accuracy of the mapped network and of the target; numbers of digital values
         that were changed; seconds in all and of the solver's clock. Accuracies are shares, 0 .. 1.
     """
     network = TargetFiles(recipes, place).load(run.target)
@@ -135,11 +135,25 @@ def _quality(run: MappingRun, instance: NetworkInstance, mapping: NetworkMapping
     return {
         "weight_error": wrong / right,
         "functional_error": _functional_error(instance, mapping, data),
+        "output_error": _output_error(instance, mapping, data),
         "validation": math.fsum(parts["validation"]) / draws,
         "test": math.fsum(parts["test"]) / draws,
         "adjusted_biases": 0 if mapping.biases is None else sum(len(bias) for bias in mapping.biases),
         "tuned": sum(len(layer.tunable) for layer in mapping.layers),
     }
+
+
+def _output_error(instance: NetworkInstance, mapping: NetworkMapping, data: ImageData) -> float:
+    """How far the outputs are off on the first 2,000 validation images, up to what no decision depends on, 0 .. 1.
+
+    Outputs are taken relative to their mean over the classes of a sample, and up to one common factor: 1 - cos^2 of
+    the angle between all outputs of the mapped network and all of the target. Without noise.
+    """
+    inputs = data.validation_images[:2_000]
+    wanted, found = unmapped(instance).logits(inputs), realise(instance, mapping).logits(inputs)
+    wanted, found = (outputs - outputs.mean(axis=1, keepdims=True) for outputs in (wanted, found))
+    size = float((wanted**2).sum() * (found**2).sum())
+    return 1.0 - float((wanted * found).sum()) ** 2 / size if size > 0 else 1.0
 
 
 def _functional_error(instance: NetworkInstance, mapping: NetworkMapping, data: ImageData) -> float:
