@@ -3,10 +3,13 @@
 from collections.abc import Callable
 
 from matchopt import Solver, hookimpl
+from matchopt_reroute.exact import OutputExact as OutputExact
 from matchopt_reroute.reroute import Reroute as Reroute
+from matchopt_reroute.search import OutputSearch as OutputSearch
 
 
 @hookimpl
 def register_solvers(register: Callable[[type[Solver]], None]) -> None:
-    """Register reroute."""
-    register(Reroute)
+    """Register output-search, output-exact and reroute."""
+    for solver in (OutputSearch, OutputExact, Reroute):
+        register(solver)

@@ -13,7 +13,6 @@ from matchopt import (
     Result,
     Solver,
     Status,
-    TaskLoss,
     is_feasible,
 )
 from matchopt_reroute.course import Course, Keeper
@@ -36,7 +35,7 @@ class Reroute(Solver):
     not part of the functional error, which counts every other scale as an error: with aim=outputs the solver minimises
     the error of the outputs up to their scale and not the instance's objective; with aim=signals it minimises the
     functional error as it stands. Either way the answer is no worse than the start by the instance's own objective,
-    unless that is a sum over layers; then samples are judged by, as without a start.
+    unless that is a sum over layers, which plays no part. Labels of a task loss are read for that comparison only.
 
     Parameters
     ----------
@@ -92,9 +91,9 @@ class Reroute(Solver):
         start = limits.start
         if not isinstance(start, NetworkMapping) or not is_feasible(instance, start):
             start = None
-        judged = self.aim == "signals" or isinstance(instance.objective, TaskLoss)
+        judged = self.aim == "signals" and isinstance(instance.objective, FunctionalError)
         try:
-            found = self._found(instance, limits, rng, start, judged and instance.objective is not None)
+            found = self._found(instance, limits, rng, start, judged)
         except Unplaceable:
             message = "in some layer no choice of hardware neurons gives every row cells enough for its connections"
             return Result(None, Status.INFEASIBLE, message=message)

@@ -1,0 +1,88 @@
+"""Exact solution of layers that minimise the error of their outputs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from matchopt import LayerInstance, Limit, Limits, Result, Solver, Status
+from matchopt_reroute.bounds import assignment_bound, not_moments, pair_bounds
+from matchopt_reroute.forward import Unplaceable, assign
+from matchopt_reroute.pairs import Pairs
+from matchopt_reroute.proof import Proof
+from matchopt_reroute.rounds import Incumbent, search_rounds
+from matchopt_reroute.table import PairTable
+from matchopt_reroute.wiring import refuses_wiring
+
+MOST_FAN_IN = 64
+ROUNDS, KICKS, OTHERS = 10, 50, 4  # of the search that precedes the proof
+
+
+@dataclass(frozen=True)
+class OutputExact(Solver):
+    """The least output error with a proof, for layers that keep to their target's inputs.
+
+    The cost of a pair of neurons is an integer least-squares problem over distinct cells, which enumeration with
+    pruning solves; fast up to a fan-in of about 10. A search finds a good assignment and enumeration its exact costs.
+    Potentials of that assignment say how cheap any other pair would have to be to improve it, and enumeration below
+    that cost shows that it is not, or finds a better assignment. Pairs that need more than `nodes` nodes keep the
+    bound that their nodes proved; then the answer is the best found, with a bound.
+
+    Parameters
+    ----------
+    nodes : most nodes of one enumeration at first, >= 1; while time is left, open pairs are tried again with ten times
+        as many, unless there is no time limit.
+    """
+
+    name = "output-exact"
+    solves = LayerInstance
+    needs = ("numba", "scipy")
+    role = "exact"
+
+    nodes: int = 100_000
+
+    def __post_init__(self) -> None:
+        if self.nodes < 1:
+            raise ValueError(f"nodes must be >= 1, found {self.nodes}")
+
+    def refuses(self, instance: LayerInstance) -> str | None:
+        """What `output-search` refuses, extra inputs, gains in an interval, large fan-in; see `Solver.refuses`."""
+        reason = refuses_wiring(instance, self.name)
+        if reason is not None:
+            return reason
+        if instance.rules.extra_inputs:
+            return "output-exact keeps to the target's inputs, but extra inputs are allowed"
+        if instance.rules.gains.values is None:
+            return "output-exact takes a finite set of gains, but these are an interval"
+        most = int(instance.target.fan_in.max(initial=0))
+        if most > MOST_FAN_IN:
+            return f"a fan-in of {most} is too large to enumerate (at most {MOST_FAN_IN})"
+        return not_moments(instance)
+
+    def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
+        """See `Solver.solve`."""
+        incumbent = Incumbent(instance, limits)
+        incumbent.begin()
+        bounds = pair_bounds(instance, limits.threads)
+        incumbent.bound = assignment_bound(bounds)
+        pairs = Pairs(instance, limits.threads, lambda: limits.reached() is not None)
+        try:
+            assign(bounds)
+        except Unplaceable:
+            message = "no choice of hardware neurons gives every row cells enough for its connections"
+            return Result(None, Status.INFEASIBLE, message=message)
+        if limits.reached() or not pairs.begin(None):
+            bound = min(incumbent.bound, incumbent.value)
+            return Result(incumbent.best, limit=Limit.TIME, bound=bound)
+        search_rounds(pairs, incumbent, ROUNDS, KICKS, OTHERS, int(rng.integers(2**30)))
+        proof = Proof(PairTable(instance, bounds, limits.threads), pairs, incumbent)
+        budget, limit = self.nodes, None
+        while not proof.run(budget):
+            limit = limits.reached()
+            if limit is not None or limits.seconds is None:
+                break
+            budget *= 10
+        bound = min(incumbent.bound, incumbent.value)
+        stats = {"nodes": proof.table.nodes, "exact pairs": int(proof.table.exact.sum())}
+        if proof.complete:
+            return Result(incumbent.best, Status.OPTIMAL, None, bound, stats)
+        return Result(incumbent.best, Status.FEASIBLE, limit or Limit.NODE, bound, stats)

@@ -1,0 +1,136 @@
+"""Costs and places of pairs of target rows and hardware neurons, found by search and improved while it lasts."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from matchopt import CellPlacement, LayerInstance, LayerMapping, Places, Scales
+from matchopt_reroute.tasks import listed
+from matchopt_reroute.wiring import output_errors
+
+LIKELY = 64  # inputs per row that pairs are judged on where any input may be heard; longer searches use all
+
+
+class Pairs:
+    """All pairs; `cost` holds what is known to be reachable, inf for pairs that do not fit or were not tried."""
+
+    def __init__(self, instance: LayerInstance, threads: int, stop: Callable[[], bool]) -> None:
+        self._instance, self._stop = instance, stop
+        gains = instance.rules.gains
+        finite = gains.values if gains.values is not None else (1.0,)
+        self._search = [CellPlacement(instance.hardware, factor=gain, threads=threads) for gain in finite]
+        self._gains = np.array(finite)
+        self._scales = Scales() if gains.low is None or gains.high is None else Scales(gains.low, gains.high)
+        self.errors, support = output_errors(instance)
+        self._heard = None if instance.rules.extra_inputs else listed(support)
+        self._likely = self._heard
+        if self._heard is None and support.shape[1] > LIKELY:
+            worth = np.abs(self.errors.linear) / np.sqrt(np.maximum(self.errors.moments.diagonal(), 1e-300))
+            worth[support] = np.inf
+            kept = support.copy()
+            np.put_along_axis(kept, np.argsort(-worth, axis=1, kind="stable")[:, :LIKELY], True, axis=1)
+            self._likely = listed(kept)
+        self._known: dict[tuple[int, int], tuple[np.ndarray, float]] = {}
+        self.cost = np.full((instance.n_rows, instance.hardware.n_neurons), np.inf)
+        self.total = np.inf
+
+    def begin(self, neurons: np.ndarray | None) -> bool:
+        """One descent for every pair of a row and its `neurons`; False if the time was up before the last."""
+        by_gain = [
+            search.costs(self.errors, self._scales, inputs=self._likely, neurons=neurons, stop=self._stop)
+            for search in self._search
+        ]
+        self.cost = np.minimum.reduce(by_gain)
+        self._gain_of = np.stack(by_gain).argmin(axis=0)
+        return not self._stop()
+
+    def begin_with(self, mapping: LayerMapping) -> None:
+        """Take over the rows of a feasible mapping where they are better than what is known."""
+        input_of = np.full((mapping.n_rows, self._instance.hardware.n_cells), -1)
+        input_of[mapping.row_of, mapping.cell] = mapping.input
+        rows = np.arange(mapping.n_rows)
+        which = np.zeros(mapping.n_rows, np.int64)
+        if self._instance.rules.gains.values is not None:
+            which = np.argmax(self._gains == mapping.gain[:, None], axis=1)
+        self._longer(rows, mapping.neuron_of, which, 0, 0, input_of)
+
+    def search_longer(self, kicks: int, others: int, seed: int) -> None:
+        """Search the chosen pair of every row longer, and its next best ones."""
+        chosen = self._chosen
+        rows = np.arange(len(chosen))
+        self._longer(rows, chosen, self._gain_of[rows, chosen], kicks, seed)
+        near = np.argsort(self.cost, axis=1, kind="stable")[:, : others + 1]
+        for column in near.T:
+            some = np.flatnonzero((column != chosen) & np.isfinite(self.cost[rows, column]))
+            if not self._stop():
+                self._longer(some, column[some], self._gain_of[some, column[some]], kicks, seed)
+
+    def learn(self, row: int, neuron: int, cost: float, places: np.ndarray, gain: float) -> None:
+        """Take over better places of one pair."""
+        self._known[row, neuron] = places, gain
+        self.cost[row, neuron] = cost
+        self._gain_of[row, neuron] = int(np.flatnonzero(self._gains == gain)[0])
+
+    def mapping(self, neuron_of: np.ndarray) -> LayerMapping:
+        """The mapping of an assignment, its pairs searched where that has not been done."""
+        self._chosen = neuron_of
+        new = np.array([i for i, j in enumerate(neuron_of.tolist()) if (i, j) not in self._known], np.int64)
+        self._longer(new, neuron_of[new], self._gain_of[new, neuron_of[new]], 0, 0, forced=True)
+        rows = np.arange(len(neuron_of))
+        self.total = float(self.cost[rows, neuron_of].sum())
+        known = [self._known[i, j] for i, j in enumerate(neuron_of.tolist())]
+        n_cells = self._instance.hardware.n_cells
+        input_of = np.array([places for places, _ in known], np.int64).reshape(len(rows), n_cells)
+        at, cells = np.nonzero(input_of >= 0)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=len(rows)))])
+        return LayerMapping(neuron_of, starts, cells, input_of[at, cells], np.array([gain for _, gain in known]))
+
+    def _longer(
+        self,
+        rows: np.ndarray,
+        neuron_of: np.ndarray,
+        which: np.ndarray,
+        kicks: int,
+        seed: int,
+        start: np.ndarray | None = None,
+        forced: bool = False,
+    ) -> None:
+        """Improve pairs at the gains `which`, from their known places, from `start`, or anew; keep what is better.
+
+        `forced` pairs are searched even if the time is up.
+        """
+        known = np.zeros(len(rows), bool)
+        for at, pair in enumerate(zip(rows.tolist(), neuron_of.tolist(), strict=True)):
+            known[at] = pair in self._known
+        for number, search in enumerate(self._search):
+            groups = [known, ~known] if start is None else [np.ones(len(rows), bool)]
+            for fresh, group in enumerate(groups):
+                some = np.flatnonzero(group & (which == number))
+                if len(some) == 0:
+                    continue
+                i, j = rows[some], neuron_of[some]
+                begin = None if start is None else start[some]
+                if start is None and not fresh:
+                    begin = np.array([self._known[pair][0] for pair in zip(i.tolist(), j.tolist(), strict=True)])
+                found = search.improve(
+                    self.errors.rows(i),
+                    j,
+                    self._scales,
+                    start=begin,
+                    inputs=None if self._heard is None else self._heard[i],
+                    kicks=kicks,
+                    seed=seed,
+                    stop=(lambda: False) if forced else self._stop,
+                )
+                self._keep(i, j, number, found)
+
+    def _keep(self, rows: np.ndarray, neurons: np.ndarray, number: int, found: Places) -> None:
+        gains = self._instance.rules.gains
+        for at, (i, j) in enumerate(zip(rows.tolist(), neurons.tolist(), strict=True)):
+            cost = float(found.cost[at])
+            if np.isfinite(cost) and (cost <= self.cost[i, j] or (i, j) not in self._known):
+                gain = float(self._gains[number])
+                if gains.low is not None and gains.high is not None:
+                    gain = float(np.clip(found.scale[at], gains.low, gains.high))
+                self._known[i, j] = found.input_of[at], gain
+                self.cost[i, j], self._gain_of[i, j] = cost, number

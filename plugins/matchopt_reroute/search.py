@@ -1,0 +1,113 @@
+"""Local search for layers that minimise the error of their outputs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from matchopt import (
+    Assignment,
+    AssignmentInstance,
+    LayerInstance,
+    LayerMapping,
+    Limit,
+    Limits,
+    OutputError,
+    Result,
+    Solver,
+    Status,
+    reduction,
+)
+from matchopt_reroute.bounds import assignment_bound, not_moments, pair_bounds
+from matchopt_reroute.forward import Unplaceable, assign
+from matchopt_reroute.pairs import Pairs
+from matchopt_reroute.rounds import Incumbent, search_rounds
+from matchopt_reroute.wiring import refuses_wiring
+
+MOST_FAN_IN = 128  # beyond, eigenvalues for the bound would take longer than the search
+
+
+@dataclass(frozen=True)
+class OutputSearch(Solver):
+    """The least output error by local search: where a row's cells listen, and which hardware neurons rows take.
+
+    For every pair of neurons one descent over the places of the cells gives a cost, an assignment chooses pairs, and
+    the chosen ones and the next best are searched longer, until no better assignment is found. Where inputs are not
+    correlated the answer is the optimum. The bound replaces the second moments by a diagonal that they dominate; with
+    extra inputs and correlations there is none.
+
+    Parameters
+    ----------
+    rounds : most rounds of longer searches, >= 0.
+    kicks : random disturbances of each pair in a round, >= 0.
+    others : pairs of each row that are searched longer besides the chosen one, >= 0.
+    candidates : hardware neurons per row that are tried at all, those of the lowest bounds, >= 1.
+    """
+
+    name = "output-search"
+    solves = LayerInstance
+    needs = ("numba", "scipy")
+
+    rounds: int = 20
+    kicks: int = 50
+    others: int = 4
+    candidates: int = 400
+
+    def __post_init__(self) -> None:
+        for name, least in (("rounds", 0), ("kicks", 0), ("others", 0), ("candidates", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be >= {least}, found {getattr(self, name)}")
+
+    def refuses(self, instance: LayerInstance) -> str | None:
+        """Weight errors, shared buses, several cells per weight, tunable budgets; see `Solver.refuses`."""
+        return refuses_wiring(instance, self.name)
+
+    def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
+        """See `Solver.solve`."""
+        assert isinstance(instance.objective, OutputError)
+        seed = int(rng.integers(2**30))
+        try:
+            if instance.objective.is_diagonal:
+                return _separable(instance)
+            return self._search(instance, limits, seed)
+        except Unplaceable:
+            message = "no choice of hardware neurons gives every row cells enough for its connections"
+            return Result(None, Status.INFEASIBLE, message=message)
+
+    def _search(self, instance: LayerInstance, limits: Limits, seed: int) -> Result:
+        pairs = Pairs(instance, limits.threads, lambda: limits.reached() is not None)
+        incumbent = Incumbent(instance, limits)
+        incumbent.begin()
+        bounds = None
+        bounded = not instance.rules.extra_inputs and instance.target.fan_in.max(initial=0) <= MOST_FAN_IN
+        if bounded and not_moments(instance) is None:
+            bounds = pair_bounds(instance, limits.threads)
+            incumbent.bound = assignment_bound(bounds)
+        if limits.reached() or not pairs.begin(self._tried(instance, bounds)):
+            bound, message = min(incumbent.bound, incumbent.value), "time was up before every pair was tried"
+            return Result(incumbent.best, limit=Limit.TIME, bound=bound, message=message)
+        search_rounds(pairs, incumbent, self.rounds, self.kicks, self.others, seed)
+        limit = limits.reached()
+        if limit is None and limits.iterations is not None and limits.iterations <= self.rounds:
+            limit = Limit.ITERATION
+        return Result(incumbent.best, limit=limit, bound=min(incumbent.bound, incumbent.value))
+
+    def _tried(self, instance: LayerInstance, bounds: np.ndarray | None) -> np.ndarray | None:
+        """The neurons tried for each row, those of the best assignment of bounds among them; None for all."""
+        if instance.hardware.n_neurons <= self.candidates or bounds is None:
+            return None
+        chosen = assign(bounds)
+        order = np.argsort(bounds, axis=1, kind="stable")[:, : self.candidates]
+        left_out = (order != chosen[:, None]).all(axis=1)
+        order[left_out, -1] = chosen[left_out]
+        return order
+
+
+def _separable(instance: LayerInstance) -> Result:
+    """The optimum where inputs are not correlated."""
+    step = reduction(instance, AssignmentInstance)
+    (costs,) = step.parts
+    assert isinstance(costs, AssignmentInstance)
+    neuron_of = assign(costs.dense) if instance.n_rows else np.zeros(0, np.int64)
+    mapping = step.lift([Assignment(neuron_of)])
+    assert isinstance(mapping, LayerMapping)
+    return Result(mapping, Status.OPTIMAL, bound=min(assignment_bound(costs.dense), instance.value(mapping)))
