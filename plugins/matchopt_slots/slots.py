@@ -65,7 +65,7 @@ class Slots(Solver):
     threshold: float = 0.5
     projection: Literal["exact", "greedy"] = "exact"
     schedule: Literal["linear", "cosine"] = "cosine"
-    rebind: int = 4
+    rebind: int = 12
     ignore: float = 0.2
     held_out: float = 0.1
 

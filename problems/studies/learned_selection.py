@@ -38,7 +38,7 @@ def grid() -> Iterator[tuple[float, str, str, str, Options]]:
     """K/n, law, name of the method, pipeline, and its options."""
     for ratio, law in ((1.0, "gaussian"), *HARD):
         yield ratio, law, "weight error, biases trained", "hungarian+train-biases", {}
-    long, short = {"slots.epochs": 60}, {"slots.epochs": 25}
+    long, short = {"slots.epochs": 40}, {"slots.epochs": 12}
     yield 1.0, "gaussian", "slots", "slots", long
     yield 1.0, "gaussian", "slots from scratch", "slots", {"slots.start": "scratch", "slots.threshold": 0.0, **long}
     yield 1.0, "gaussian", "reroute, slots", "reroute+slots", long

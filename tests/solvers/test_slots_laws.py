@@ -9,7 +9,7 @@ from matchopt.library import problems_folder
 from matchopt.network import draw_hardware, export_network, load_mnist, measure, read_network, realise
 from matchopt.testing import run_checks
 
-SOLVERS = [Slots(), Slots(start="scratch", threshold=0.0), Slots(projection="greedy", held_out=0.0)]
+SOLVERS = [Slots(epochs=3), Slots(epochs=3, start="scratch", threshold=0.0, held_out=0.0)]
 
 
 @pytest.mark.slow
