@@ -69,7 +69,7 @@ def test_latents_and_scores_choose_the_same_values(start, momentum, decay):
     """One number per connection takes the place of K scores under gradient descent: the same choices for 100 steps."""
     widths = (20, 15, 10, 3)
     data = toy_data(20, 3, train=60)
-    options = replace(TINY, values=8, start=start, optimiser="sgd", momentum=momentum, decay=decay)
+    options = replace(TINY, values=8, start=start, momentum=momentum, decay=decay, penalty=0.0)
     runs = [SlotRun(replace(options, form=form), setting_of(widths, data)) for form in ("latent", "scores")]
     assert isinstance(runs[0].net.selection, LatentSlots)
     assert isinstance(runs[1].net.selection, ScoreSlots)
@@ -85,23 +85,31 @@ def test_latents_and_scores_choose_the_same_values(start, momentum, decay):
     assert len(moved) > 10  # and they do choose anew
 
 
-@pytest.mark.parametrize("penalty", [0.0, 0.3])
-def test_score_gradient_is_straight_through(penalty):
-    """A step on a real batch: score k of a connection falls by rate * g * W_k.
-
-    g is dL/dw from automatic derivatives, and of the penalty penalty / 2 * w^2.
-    """
+def test_score_gradient_is_straight_through():
+    """A step on a real batch: score k of a connection falls by rate * dL/dw * W_k, dL/dw from automatic derivatives."""
     widths = (9, 8, 3)
     data, architecture = toy_data(9, 3), FullyConnected(widths)
-    options = replace(TINY, form="scores", optimiser="sgd", momentum=0.0, penalty=penalty)
+    options = replace(TINY, form="scores", optimiser="sgd", momentum=0.0)
     run = SlotRun(options, setting_of(widths, data))
     batch = np.arange(5, 17)
     before = run.net.selection.scores.numpy().T.copy()
     run.net.loss(data.train_images, data.train_labels, batch)
-    slope = gradient_by_autograd(architecture, run.net.weights(), data, batch) + penalty * run.net.weights()
-    run.net.step(0.5, penalty)
+    slope = gradient_by_autograd(architecture, run.net.weights(), data, batch)
+    run.net.step(0.5)
     wanted = 0.5 * slope[:, None] * np.concatenate(run.tables)
     np.testing.assert_allclose(before - run.net.selection.scores.numpy().T, wanted, atol=1e-6)
+
+
+def test_a_penalty_pulls_latents_to_zero():
+    """Without gradient a latent falls by the factor 1 - rate * penalty per step, and ends with its smallest value."""
+    run = SlotRun(replace(TINY, optimiser="sgd", momentum=0.0, penalty=0.5), setting_of((6, 5, 3)))
+    start, nothing = run.net.values.copy(), np.zeros(45, np.float32)
+    for _ in range(10):
+        run.net.selection.step(nothing, 0.2)
+    np.testing.assert_allclose(run.net.values, start * 0.9**10, rtol=1e-5)
+    for _ in range(400):
+        run.net.selection.step(nothing, 0.2)
+    assert np.array_equal(abs(run.net.weights()), abs(np.concatenate(run.tables)).min(axis=1))
 
 
 @pytest.mark.parametrize("options", [{}, {"form": "scores"}, {"selection": "probabilistic"}, {"start": "random"}])
@@ -249,8 +257,9 @@ def test_with_random_scores_some_values_can_never_win():
         ({"values": 0}, "values must be >= 1, found 0"),
         ({"selection": "probabilistic", "form": "latent"}, "form latent goes with greedy selection"),
         ({"epochs": 0}, "at least one epoch"),
-        ({"decay": 0.1}, "decay goes with optimiser sgd"),
+        ({"optimiser": "adam", "decay": 0.1}, "decay goes with optimiser sgd"),
         ({"momentum": 1.0}, "momentum must be below 1"),
+        ({"form": "scores", "penalty": 0.1}, "penalty goes with form latent, found penalty 0.1 and scores"),
         ({"optimiser": "sgd", "learning_rate": 50.0, "decay": 1e-3}, "learning_rate \\* decay must be at most"),
     ],
 )

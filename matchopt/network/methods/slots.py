@@ -47,7 +47,7 @@ class SlotRun(Method):
         options = self._options
         rate = options.finetune_rate if at.phase else options.learning_rate
         epochs = self.phases[at.phase].epochs
-        self.net.step(rate * rate_factor(options.schedule, at.done, epochs, options.restarts), options.penalty)
+        self.net.step(rate * rate_factor(options.schedule, at.done, epochs, options.restarts))
 
     def restore(self, state: State) -> None:
         """See `Method.restore`."""
@@ -85,7 +85,7 @@ def _selection(
         latent = he_normal(shapes, setting.start)[: sum(sizes)] * np.float32(options.spread)
     if options.in_latents:
         scores = None if scales is None else starts_of(tables, sizes, scales, latent, setting.start)
-        return LatentSlots(shapes, tables, scores, latent, options.rule, device)
+        return LatentSlots(shapes, tables, scores, latent, options.rule, device, options.pull)
     scores = starts_of(tables, sizes, scales, latent, setting.start)
     sampling = setting.chance if options.selection == "probabilistic" else None
     return ScoreSlots(shapes, tables, scores, options.rule, device, sampling)

@@ -132,18 +132,9 @@ class SelectedModel(Model):
         """Derivative of the last batch's loss by the weights, whichever were filled in."""
         return self._engine.gradient[: self.n_weights]
 
-    def step(self, rate: float, penalty: float = 0.0) -> None:
-        """Let the selection take a step on the last gradient.
-
-        Parameters
-        ----------
-        rate : learning rate.
-        penalty : l2 penalty on the weights last filled in, whose derivative penalty * weight joins the gradient.
-        """
-        gradient = self.gradient
-        if penalty:
-            as_tensor(gradient).add_(as_tensor(self._engine.values[: self.n_weights]), alpha=penalty)
-        self.selection.step(gradient, rate)
+    def step(self, rate: float) -> None:
+        """Let the selection take a step on the last gradient."""
+        self.selection.step(self.gradient, rate)
 
     def weights(self) -> Float32[np.ndarray, " weights"]:
         """A copy of the weights of the trained network, on the CPU."""

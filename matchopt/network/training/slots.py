@@ -1,6 +1,7 @@
 """Connections that each choose one of a few fixed values: by one latent each, or by one score per value."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from jaxtyping import Float32
 
 from matchopt.network.training.model import Shapes, State
-from matchopt.network.training.optimisers import Optimiser, Rule, Sgd
+from matchopt.network.training.optimisers import Adam, Optimiser, Rule, Sgd
 from matchopt.network.training.selection import Moved, as_tensor, is_cpu, on_device, parts
 from matchopt.network.training.slot_kernels import envelope, nearest_breaks, take, take_drawn, take_highest
 
@@ -60,8 +61,9 @@ class LatentSlots(Moved):
     tables : fixed values, as `draw_values` gives them.
     scores : starts of the scores, one row per connection; None for -W^2 / 2.
     latent : where the latents start, all matrices flat.
-    rule : moves the latents.
+    rule : moves the latents; its decay is that of the scores.
     device : where.
+    penalty : l2 penalty on the latents, added to their gradient as penalty * latent.
     """
 
     def __init__(
@@ -70,13 +72,14 @@ class LatentSlots(Moved):
         tables: Tables,
         scores: Tables | None,
         latent: Float32[np.ndarray, " weights"],
-        rule: Rule,
+        rule: Adam | Sgd,
         device: str,
+        penalty: float = 0.0,
     ) -> None:
-        super().__init__(on_device(latent, device), rule)
+        super().__init__(on_device(latent, device), replace(rule, decay=rule.decay + penalty))
         self._parts, self._on_cpu = parts(shapes), is_cpu(device)
         self._factor = np.ones(1, np.float32)
-        self._fading = Optimiser(rule, self._factor)
+        self._fading, self._fades = Optimiser(rule, self._factor), rule.decay > 0.0
         lines = [_lines(table, None if scores is None else scores[n]) for n, table in enumerate(tables)]
         self._lines = [(on_device(slopes, device), on_device(breaks, device)) for slopes, breaks in lines]
         if self._on_cpu:
@@ -97,7 +100,7 @@ class LatentSlots(Moved):
     def step(self, gradient: Any, rate: float) -> None:
         """See `Selection.step`."""
         self.optimiser.step(self.values, gradient, rate)
-        if isinstance(self.optimiser.rule, Sgd) and self.optimiser.rule.decay:
+        if self._fades:
             self._fading.step(self._factor, np.zeros(1, np.float32), rate)
 
     def state(self) -> State:
