@@ -42,13 +42,13 @@ class SoftDeepRewiring(Trainer):
     name = "soft-deep-rewiring"
     promise = "reported"
 
-    connectivity: float = 0.01
+    connectivity: float = 0.007
     epochs: int = 10
     batch_size: int = 10
     learning_rate: float = 0.05
     alpha: float = 2e-5
     noise_std: float = 1e-6
-    resting: float = 0.1
+    resting: float = 0.3
     dormant_every: int = 10
     threads: int = 1
 
