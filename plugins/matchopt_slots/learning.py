@@ -72,6 +72,7 @@ def train(
     """
     moments = [REBOUND * (k + 1) / rebind for k in range(rebind)]
     limits, begun, judged = keeper.limits, 0, 0.0
+    pace.begin()
     for _ in limits.steps(epochs):
         begun += 1
         for batch in keeper.samples.batches(lanes, rng):

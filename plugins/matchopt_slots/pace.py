@@ -6,15 +6,17 @@ from typing import Literal
 
 from matchopt import Limits
 
-SHARE = 0.95  # of the time that is left is planned with
-FIRST_LOOK = 20  # steps after which the time that one takes is first known
+SHARE = 0.95  # of the time that is left when training begins is planned with
+FIRST_LOOK = 200  # steps, or share EARLY of the time, after which the time that a step takes is judged
+EARLY = 0.05
 Schedule = Literal["linear", "cosine"]
 
 
 class Pace:
-    """Counts steps towards a planned number of them, which falls where time is short.
+    """Counts steps towards a planned number of them, or time towards the limit where that comes first.
 
-    Where time is long enough nothing depends on the clock.
+    Where time is long enough for all steps nothing depends on the clock. Where it is not, progress is the share of the
+    time that has passed, so that a slow moment early on costs its own time and no more.
 
     Parameters
     ----------
@@ -24,14 +26,23 @@ class Pace:
     """
 
     def __init__(self, limits: Limits, steps: int, schedule: Schedule) -> None:
-        self._limits, self._left, self._schedule = limits, steps, schedule
-        self._began, self._judging = time.monotonic(), 0.0
-        self.steps, self.done, self.shortened = 0, 0.0, False
+        self._limits, self._planned, self._schedule = limits, steps, schedule
+        self._began, self._room, self._judging = 0.0, math.inf, 0.0
+        self.steps, self.done = 0, 0.0 if steps else 1.0
+
+    def begin(self) -> None:
+        """Start the clock of training."""
+        self._began, self._room = time.monotonic(), SHARE * self._limits.remaining()
 
     @property
     def over(self) -> bool:
         """Whether no step is left."""
-        return self._left <= 0
+        return self.done >= 1.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether all planned steps have been taken."""
+        return self.steps >= self._planned
 
     @property
     def factor(self) -> float:
@@ -40,22 +51,15 @@ class Pace:
 
     def step(self) -> None:
         """Count one step."""
-        self.done += (1.0 - self.done) / self._left
-        self._left -= 1
         self.steps += 1
-        if self.steps == FIRST_LOOK or self.steps % 500 == 0:
-            self._look()
+        self.done = max(self.done, self.steps / self._planned)
+        if math.isinf(self._room):
+            return
+        passed, room = time.monotonic() - self._began, max(self._room - self._judging, 1e-9)
+        known = self.steps >= FIRST_LOOK or passed >= EARLY * room
+        if known and passed / self.steps * self._planned > room:
+            self.done = min(1.0, max(self.done, passed / room))
 
     def judged(self, seconds: float) -> None:
-        """Take note of how long judging an epoch took; one more at the end must fit."""
+        """Take note of how long judging a state took; one more at the end must fit."""
         self._judging = max(self._judging, seconds)
-
-    def _look(self) -> None:
-        """Plan fewer steps if those left do not fit the time left."""
-        left = self._limits.remaining()
-        if math.isinf(left):
-            return
-        per_step = (time.monotonic() - self._began) / self.steps  # judging included
-        fit = int((SHARE * left - self._judging) / per_step)
-        if fit < self._left:
-            self._left, self.shortened = max(0, fit), True

@@ -108,7 +108,7 @@ class Slots(Solver):
         limit = None
         if limits.iterations is not None and limits.iterations < self.epochs:
             limit = Limit.ITERATION
-        if pace.shortened or not pace.over:
+        if well and not pace.complete:
             limit = Limit.TIME
         stats: dict[str, int | float | str] = {"epochs": begun, "steps": pace.steps, "held-out": keeper.held_out}
         if not well:

@@ -126,21 +126,37 @@ def test_pace_falls_to_zero() -> None:
     """Without a time limit the rate falls in a straight line or a cosine, and steps end as planned."""
     for schedule, middle in (("linear", 0.75), ("cosine", 0.5 + 0.25 * 2**0.5)):
         pace, factors = Pace(Limits(), 1000, schedule), []
+        pace.begin()
         while not pace.over:
             factors.append(pace.factor)
             pace.step()
-        assert len(factors) == pace.steps == 1000
+        assert len(factors) == pace.steps == 1000 and pace.complete
         assert factors[0] == 1.0 and factors[250] == pytest.approx(middle) and factors[-1] < 0.002
-        assert not pace.shortened
 
 
-def test_pace_is_cut_to_the_time_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At 10 ms a step, 3 s hold some 280 of 1000 steps, and the rate still ends at 0."""
+@pytest.mark.parametrize("stall", [0.0, 1.0])
+def test_pace_is_cut_to_the_time_there_is(monkeypatch: pytest.MonkeyPatch, stall: float) -> None:
+    """At 10 ms a step, 3 s hold some 280 of 1000 steps; a stall costs its own time only, and the rate ends at 0."""
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     pace = Pace(Limits(seconds=3.0, began=100.0), 1000, "linear")
+    pace.begin()
+    now[0] += stall
     while not pace.over:
         last = pace.factor
         now[0] += 0.01
         pace.step()
-    assert 250 < pace.steps < 300 and pace.shortened and last < 0.01
+    assert 270 < pace.steps + 100 * stall < 290 and not pace.complete and last < 0.01
+
+
+def test_pace_does_not_ask_the_clock_where_time_is_ample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan that fits is followed step for step, whatever single steps take."""
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    pace = Pace(Limits(seconds=60.0, began=0.0), 1000, "linear")
+    pace.begin()
+    for step in range(1000):
+        assert pace.factor == pytest.approx(1.0 - step / 1000, abs=1e-12)
+        now[0] += 0.5 if step == 3 else 0.01
+        pace.step()
+    assert pace.over and pace.complete
