@@ -79,7 +79,7 @@ def _chosen(plot: Plot, record: Record) -> bool:
 def _points(plot: Plot, column: str, record: Record) -> list[tuple[float, float]]:
     scale = _scale(column)
     series = record.get("series", {})
-    if plot.x == EPOCH or plot.x in series:
+    if plot.x == EPOCH or (plot.x in series and column in series):  # a name may be a figure and a series, too
         ys = series.get(column, [])
         xs = series.get(plot.x, range(1, len(ys) + 1))
         return [(_scale(plot.x) * x, scale * y) for x, y in zip(xs, ys, strict=True) if x is not None and y is not None]

@@ -66,6 +66,11 @@ def test_lines_join_means_and_shares_are_percent() -> None:
     assert curves(OVER_EPOCHS, RECORDS)["b"] == {1.0: [50.0], 2.0: [25.0]}
 
 
+def test_a_figure_is_drawn_over_a_figure_that_is_a_series_too() -> None:
+    records = [{"solver": "a", "connectivity": 0.5, "test": 0.9, "series": {"connectivity": [0.5, 0.25]}}]
+    assert curves(Plot("p", "t", "connectivity", "test", lines="solver"), records) == {"a": {50.0: [90.0]}}
+
+
 def test_plots_are_svg_and_the_same_every_time() -> None:
     first = draw(STUDY, PLOT, [*RECORDS, FAILED])
     assert first == draw(STUDY, PLOT, [*RECORDS, FAILED])
