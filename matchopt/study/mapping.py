@@ -85,8 +85,9 @@ def run_mapping(run: MappingRun, recipes: Mapping[str, Mapping[str, Any]], place
     -------
     dict
         status, proof, objective and gap of the run; relative weight error and relative functional error, both means
-        over layers; error of the outputs up to a common factor; validation and test accuracy of the mapped network and of the target; numbers of digital values
-        that were changed; seconds in all and of the solver's clock. Accuracies are shares, 0 .. 1.
+        over layers; error of the outputs up to a common factor; validation and test accuracy of the mapped network and
+        of the target; numbers of digital values that were changed; seconds in all and of the solver's clock.
+        Accuracies are shares, 0 .. 1.
     """
     network = TargetFiles(recipes, place).load(run.target)
     data = _data(network)

@@ -244,8 +244,8 @@ class _Reader:
 
     def record(self, cls: Any, table: dict[str, Any], where: str) -> Any:
         self.only(table, set(cls.__dataclass_fields__), where)
-        for name, field in cls.__dataclass_fields__.items():
-            wanted: Any = {str: str, float: (int, float)}.get(field.type, object)
+        for name, one in cls.__dataclass_fields__.items():
+            wanted: Any = {str: str, float: (int, float)}.get(one.type, object)
             if name in table and (not isinstance(table[name], wanted) or isinstance(table[name], bool)):
                 raise FormatError(f"{self.source}: {where}.{name} has the wrong type, found {table[name]!r}")
         try:

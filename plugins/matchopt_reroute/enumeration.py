@@ -50,6 +50,21 @@ def next_choice(level: Any, centre: Any, cells: Any, used: Any, low: Any, high: 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def open_level(
+    level: Any, factor: Any, target: Any, cells: Any, missing: Any, rest: Any, centre: Any, low: Any, high: Any
+) -> None:
+    """Set what the levels above leave for this one, and the weight that would undo it."""
+    rest[level] = 0.0
+    for m in range(level + 1, target.size):
+        rest[level] += factor[level, m] * missing[m]
+    centre[level] = target[level]
+    if factor[level, level] > 0.0:
+        centre[level] += rest[level] / factor[level, level]
+    high[level] = nearest(cells, centre[level])
+    low[level] = high[level] - 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def least_error(factor: Any, target: Any, power: Any, cells: Any, noise: Any, drop: Any, limit: Any, budget: Any,
                 at: Any) -> Any:  # fmt: skip
     """The least error below `limit`, or `limit` if there is none; the nodes visited; whether the search ended.
@@ -61,30 +76,20 @@ def least_error(factor: Any, target: Any, power: Any, cells: Any, noise: Any, dr
     low, high = np.empty(n, np.int64), np.empty(n, np.int64)
     droppable, chosen = np.zeros(n, np.bool_), np.full(n, NONE, np.int64)
     error, centre, rest, missing = np.zeros(n + 1), np.zeros(n), np.zeros(n), np.zeros(n)
-    best, nodes, level = limit, 0, n - 1
+    best, nodes, level, entering = limit, 0, n - 1, True
     if n == 0:
         return min(best, 0.0), 0, True
-    entering = True
     while level < n:
         if entering:
-            rest[level] = 0.0
-            for m in range(level + 1, n):
-                rest[level] += factor[level, m] * missing[m]
-            centre[level] = target[level]
-            if factor[level, level] > 0.0:
-                centre[level] += rest[level] / factor[level, level]
-            high[level] = nearest(cells, centre[level])
-            low[level] = high[level] - 1
-            droppable[level] = drop
-            chosen[level] = NONE
+            open_level(level, factor, target, cells, missing, rest, centre, low, high)
+            droppable[level], chosen[level] = drop, NONE
         elif chosen[level] >= 0:
             used[chosen[level]] = False
         k = next_choice(level, centre[level], cells, used, low, high, droppable)
         weight = cells[k] if k >= 0 else 0.0
         short = rest[level] + factor[level, level] * (target[level] - weight)
         reach = error[level + 1] + short * short
-        chosen[level] = k
-        entering = False
+        chosen[level], entering = k, False
         if k == NONE or reach >= best:
             chosen[level] = NONE
             level += 1

@@ -128,7 +128,7 @@ class Reroute(Solver):
         found = run(self.aim == "outputs", judged)
         if judged:
             return keeper.best
-        if found is None or instance.objective is None:
+        if found is None or start is None or instance.objective is None:
             return found
         keeper.offer(found)
         if keeper.best is start and isinstance(instance.objective, FunctionalError) and not limits.reached():
