@@ -109,7 +109,7 @@ def deep(seed: int) -> NetworkInstance:
     return NetworkInstance(tuple(layers), biases, objective=FunctionalError(rng.random((300, 8))), adjustable=True)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("aim", ["outputs", "signals"])
 def test_every_rule_is_kept_and_the_error_falls(case: dict[str, Any], aim: Any) -> None:
     """Feasible under all rules; with aim=signals the functional error is below that of the least weight error."""

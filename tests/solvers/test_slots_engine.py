@@ -31,7 +31,7 @@ def trainee(instance: NetworkInstance, lanes: int = 50, **rule: Any) -> tuple[Tr
 @pytest.mark.parametrize("rules", [
     {}, FREE, FREE | {"adjustable": True}, FREE | {"hardware_biases": True}, FREE | {"chip": NOISE, "cells": 2},
     FREE | {"gains": Gains.interval(0.5, 2.0), "chip": NOISE},
-], ids=str)  # fmt: skip
+])  # fmt: skip
 def test_value_is_the_objective(rules: dict[str, Any], labels: bool) -> None:
     """The value in training equals the instance's objective of the mapping, read noise included."""
     instance = network(1, labels, samples=1203, **rules)
