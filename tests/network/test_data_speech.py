@@ -68,6 +68,7 @@ def test_sphere_files_of_either_byte_order_are_read(order):
         (sound_file(np.zeros((9, 2))), "must have one channel, found 2"),
         (sound_file(np.array([0, np.nan]), kind="FLOAT"), "samples that are no numbers"),
     ],
+    ids=range(7),  # the bytes hold the time of day
 )
 def test_broken_recordings_give_one_sentence(content, message):
     """Each defect of a sound file is a DataError that names the file."""
