@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from matchopt import LayerInstance, OutputError, Target, pair_costs
+from matchopt import LayerInstance, OutputError, Target
 
 SAFE = 1.0 - 1e-9  # what rounding may take from a bound
 ROUNDING = 1e-13  # error of an eigenvalue relative to the largest, per row of the matrix
@@ -34,6 +34,8 @@ def pair_bounds(layer: LayerInstance, threads: int) -> np.ndarray:
     pair is a weighted matching, which is solved exactly. Two shapes of D are scaled up to where that still holds: the
     diagonal of S, and what of it the other inputs do not explain (1 over the diagonal of the inverse).
     """
+    from matchopt import pair_costs  # only here: it loads numba
+
     target, rules = layer.target, layer.rules
     bounds = []
     for explained in (False, True):

@@ -6,11 +6,6 @@ import numpy as np
 
 from matchopt import LayerInstance, Limit, Limits, Result, Solver, Status
 from matchopt_reroute.bounds import assignment_bound, not_moments, pair_bounds
-from matchopt_reroute.forward import Unplaceable, assign
-from matchopt_reroute.pairs import Pairs
-from matchopt_reroute.proof import Proof
-from matchopt_reroute.rounds import Incumbent, search_rounds
-from matchopt_reroute.table import PairTable
 from matchopt_reroute.wiring import refuses_wiring
 
 MOST_FAN_IN = 64
@@ -60,6 +55,13 @@ class OutputExact(Solver):
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
+        # Only here: they load numba.
+        from matchopt_reroute.forward import Unplaceable, assign
+        from matchopt_reroute.pairs import Pairs
+        from matchopt_reroute.proof import Proof
+        from matchopt_reroute.rounds import Incumbent, search_rounds
+        from matchopt_reroute.table import PairTable
+
         incumbent = Incumbent(instance, limits)
         incumbent.begin()
         bounds = pair_bounds(instance, limits.threads)

@@ -15,9 +15,6 @@ from matchopt import (
     Status,
     is_feasible,
 )
-from matchopt_reroute.course import Course, Keeper
-from matchopt_reroute.forward import Pass, Unplaceable
-from matchopt_reroute.tasks import layer_tasks, sample_rows
 
 
 @dataclass(frozen=True)
@@ -88,6 +85,8 @@ class Reroute(Solver):
 
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`; budgets of tunable connections are left unspent."""
+        from matchopt_reroute.forward import Unplaceable  # only here: it loads numba
+
         start = limits.start
         if not isinstance(start, NetworkMapping) or not is_feasible(instance, start):
             start = None
@@ -111,6 +110,10 @@ class Reroute(Solver):
         judged: bool,
     ) -> NetworkMapping | None:
         """The best mapping found; `judged` says whether states on the way are compared by the instance's objective."""
+        from matchopt_reroute.course import Course, Keeper
+        from matchopt_reroute.forward import Pass
+        from matchopt_reroute.tasks import layer_tasks, sample_rows
+
         keeper = Keeper(instance, limits)
         if start is not None and instance.objective is not None:
             keeper.best, keeper.value = start, instance.value(start)

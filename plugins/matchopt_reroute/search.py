@@ -18,9 +18,6 @@ from matchopt import (
     reduction,
 )
 from matchopt_reroute.bounds import assignment_bound, not_moments, pair_bounds
-from matchopt_reroute.forward import Unplaceable, assign
-from matchopt_reroute.pairs import Pairs
-from matchopt_reroute.rounds import Incumbent, search_rounds
 from matchopt_reroute.wiring import refuses_wiring
 
 MOST_FAN_IN = 128  # beyond, eigenvalues for the bound would take longer than the search
@@ -63,6 +60,8 @@ class OutputSearch(Solver):
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
+        from matchopt_reroute.forward import Unplaceable  # only here: it loads numba
+
         assert isinstance(instance.objective, OutputError)
         seed = int(rng.integers(2**30))
         try:
@@ -74,6 +73,9 @@ class OutputSearch(Solver):
             return Result(None, Status.INFEASIBLE, message=message)
 
     def _search(self, instance: LayerInstance, limits: Limits, seed: int) -> Result:
+        from matchopt_reroute.pairs import Pairs
+        from matchopt_reroute.rounds import Incumbent, search_rounds
+
         pairs = Pairs(instance, limits.threads, lambda: limits.reached() is not None)
         incumbent = Incumbent(instance, limits)
         incumbent.begin()
@@ -93,6 +95,8 @@ class OutputSearch(Solver):
 
     def _tried(self, instance: LayerInstance, bounds: np.ndarray | None) -> np.ndarray | None:
         """The neurons tried for each row, those of the best assignment of bounds among them; None for all."""
+        from matchopt_reroute.forward import assign
+
         if instance.hardware.n_neurons <= self.candidates or bounds is None:
             return None
         chosen = assign(bounds)
@@ -104,6 +108,8 @@ class OutputSearch(Solver):
 
 def _separable(instance: LayerInstance) -> Result:
     """The optimum where inputs are not correlated."""
+    from matchopt_reroute.forward import assign
+
     step = reduction(instance, AssignmentInstance)
     (costs,) = step.parts
     assert isinstance(costs, AssignmentInstance)

@@ -1,9 +1,14 @@
 """Layers that minimise an output error: which of them can be wired here, and their errors by weights."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from matchopt import LayerInstance, OutputError, RowErrors
+from matchopt import LayerInstance, OutputError
 from matchopt_reroute.bounds import moments_of
+
+if TYPE_CHECKING:
+    from matchopt import RowErrors
 
 
 def refuses_wiring(instance: LayerInstance, solver: str) -> str | None:
@@ -20,8 +25,10 @@ def refuses_wiring(instance: LayerInstance, solver: str) -> str | None:
     return None
 
 
-def output_errors(instance: LayerInstance) -> tuple[RowErrors, np.ndarray]:
+def output_errors(instance: LayerInstance) -> "tuple[RowErrors, np.ndarray]":
     """The rows' errors as functions of their weights, and the support as a mask."""
+    from matchopt import RowErrors  # only here: it loads numba
+
     target, moments = instance.target, moments_of(instance).copy()  # writable, so that it is not copied again
     wanted, support = target.dense(), np.zeros((target.n_rows, target.n_inputs), bool)
     support[target.row_of, target.indices] = True
