@@ -64,7 +64,7 @@ def run_training(run: TrainingRun, place: Place) -> dict[str, Any]:
     -------
     dict
         validation and test accuracy and the largest connectivity, shares 0 .. 1; connections left at the end; seconds
-        of training; epochs; and under "series" what was measured after every epoch (validation, connectivity, loss,
+        of training and of processor time for it; epochs; and under "series" what was measured after every epoch (validation, connectivity, loss,
         and correlations if asked for) and at the end of every phase (phase_validation, phase_connectivity).
     """
     began, correlations = time.perf_counter(), Correlations(_data(run)) if run.correlations else None
@@ -89,6 +89,7 @@ def run_training(run: TrainingRun, place: Place) -> dict[str, Any]:
         "epochs": len(history),
         "seconds": time.perf_counter() - began,
         "training_seconds": sum(record.seconds for record in history),
+        "cpu_seconds": sum(record.cpu_seconds for record in history),
         "series": series,
     }
 

@@ -104,7 +104,7 @@ class TrainingLoop:
 
     def _epoch(self, number: int, epoch: int) -> None:
         method, data, phase = self._method, self._data, self._method.phases[number]
-        began, size = time.perf_counter(), phase.batch_size
+        began, size = _clocks(), phase.batch_size
         steps = len(data.train_images) // size  # an incomplete batch is left out, every epoch another one
         labels = self._labels(data.train_labels, len(self._at.history))
         order = self._streams.order.permutation(len(data.train_images))
@@ -141,7 +141,7 @@ class TrainingLoop:
         found.flags.writeable = False
         return found
 
-    def _close(self, phase: int, loss: float, use: "_Use", last: bool, began: float) -> None:
+    def _close(self, phase: int, loss: float, use: "_Use", last: bool, began: tuple[float, float]) -> None:
         """Record an epoch and tell those who want to know."""
         number, conduct = len(self._at.history) + 1, self._conduct
         if not math.isfinite(loss) or not _finite(self._method.net.values):
@@ -152,8 +152,11 @@ class TrainingLoop:
             accuracy = self._validation(self._method.net.classifier())
             if conduct.patience is not None and phase == self._phases[-1][0]:
                 self._at.judge(accuracy, self._method.network())
-        name, seconds = self._method.phases[phase].name, time.perf_counter() - began
-        record = EpochRecord(name, number, self._epochs, loss, use.connectivity, accuracy, seconds, use.densities)
+        seconds, cpu = (now - then for now, then in zip(_clocks(), began, strict=True))
+        record = EpochRecord(
+            self._method.phases[phase].name, number, self._epochs, loss, use.connectivity, accuracy, seconds,
+            use.densities, cpu,
+        )  # fmt: skip
         self._at.history.append(record)
         if conduct.observer is not None:
             conduct.observer(record, self._method.network())
@@ -174,6 +177,11 @@ class TrainingLoop:
         test = measure(network, data.test_images, self._labels(data.test_labels, task)).accuracy
         done = TrainingRecord(record.method, record.config, record.seed, validation, test, data.reference)
         return TrainedResult(network.with_record(done), tuple(self._at.history))
+
+
+def _clocks() -> tuple[float, float]:
+    """Wall-clock and processor time, seconds."""
+    return time.perf_counter(), time.process_time()
 
 
 class _Use:

@@ -24,6 +24,7 @@ class EpochRecord:
     validation_accuracy : share of validation samples classified correctly; None where it was not measured.
     seconds : wall-clock time of the epoch.
     densities : the same share per weight matrix, each the largest of the epoch.
+    cpu_seconds : processor time of the epoch, of all threads of the process together.
     """
 
     phase: str
@@ -34,6 +35,7 @@ class EpochRecord:
     validation_accuracy: float | None
     seconds: float
     densities: tuple[float, ...] = ()
+    cpu_seconds: float = 0.0
 
 
 Progress = Callable[[EpochRecord], None]  # called once after every epoch
