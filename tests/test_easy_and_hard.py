@@ -64,6 +64,7 @@ def separable(seed: int, *, uniform: bool, noise: bool, drop: bool, gains: Gains
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("uniform", [True, False], ids=["uniform", "unequal"])
 @pytest.mark.parametrize("noise", [False, True], ids=["quiet", "noisy"])
 @pytest.mark.parametrize("drop", [False, True], ids=["all", "drop"])
@@ -107,6 +108,7 @@ def test_unequal_importance_breaks_the_order() -> None:
     assert worse >= 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gains", [Gains.interval(0.5, 2.0), Gains.interval(-1.0, 1.5)], ids=str)
 def test_gains_in_an_interval_stay_exact_per_pair(gains: Gains) -> None:
     """Gains in an interval: the pair costs from the envelope of matchings equal enumeration."""

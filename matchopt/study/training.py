@@ -64,8 +64,9 @@ def run_training(run: TrainingRun, place: Place) -> dict[str, Any]:
     -------
     dict
         validation and test accuracy and the largest connectivity, shares 0 .. 1; connections left at the end; seconds
-        of training and of processor time for it; epochs; and under "series" what was measured after every epoch (validation, connectivity, loss,
-        and correlations if asked for) and at the end of every phase (phase_validation, phase_connectivity).
+        of training, of the clock and of the processor; epochs; and under "series" what was measured after every epoch
+        (validation, connectivity, loss, and correlations if asked for) and at the end of every phase
+        (phase_validation, phase_connectivity).
     """
     began, correlations = time.perf_counter(), Correlations(_data(run)) if run.correlations else None
     result = train(run, place, correlations)

@@ -26,6 +26,7 @@ def test_assignments_are_decided(seed: int) -> None:
     assert certify_infeasible(sparse) is expected
 
 
+@pytest.mark.slow
 def test_no_tiny_instance_is_wrongly_called_infeasible() -> None:
     """True only where enumeration finds nothing; False only where it finds something; both occur."""
     verdicts = [(certify_infeasible(tiny.instance), tiny.optimum.feasible) for tiny in tiny_instances()]

@@ -195,6 +195,7 @@ def test_bad_input_of_export(network: Path, tmp_path: Path, arguments: list[str]
     assert not output.exists()
 
 
+@pytest.mark.slow
 def test_evaluate_without_data_gives_the_error_of_every_layer(network: Path, tmp_path: Path) -> None:
     """A network of unknown data has no accuracy; the squared errors of its layers add up to the objective."""
     exported(network)

@@ -118,6 +118,7 @@ def test_convolutions_train(name):
         assert layer.n_connections == round(layer.mask.size / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["signed-constant", "normal"])
 def test_learns_real_images(few_images, weights):
     """A tiny run on MNIST is far above chance without changing a weight."""

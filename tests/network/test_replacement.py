@@ -72,6 +72,7 @@ def test_rigl_grows_where_the_gradient_is_largest(few_images):
     assert set(layers[grown]) >= {0, 1}
 
 
+@pytest.mark.slow
 @METHODS
 def test_learns_real_images(few_images, method):
     """A tiny run on MNIST is above chance."""

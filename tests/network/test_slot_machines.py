@@ -184,6 +184,7 @@ def test_without_choice_all_weights_are_learnt(few_images):
     assert {record.phase for record in result.history} == {"tune"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "least"),
     [

@@ -35,6 +35,7 @@ from matchopt.testing.tiny import tiny_instances
 MAPPINGS = [tiny for tiny in tiny_instances() if tiny.instance.kind in ("network", "layer")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep_gains", [False, True])
 @pytest.mark.parametrize("tiny", MAPPINGS, ids=lambda tiny: tiny.name)
 @settings(max_examples=15, deadline=None)
@@ -97,6 +98,7 @@ def network_with_a_task():
     return tiny["network-task-loss"]
 
 
+@pytest.mark.slow
 def test_a_pipeline_gives_the_surrogate_to_solvers_that_refuse():
     """hungarian solves it; its bound and its claim stay behind, and the record says why."""
     instance = network_with_a_task()

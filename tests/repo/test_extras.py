@@ -47,6 +47,7 @@ def test_import_and_door_need_no_extra(bare: dict[str, str], tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["greedy", "hungarian"])
 def test_an_exported_layer_is_solved_without_extras(solver: str, bare: dict[str, str], tmp_path: Path) -> None:
     """Greedy and hungarian solve a layer file with the core alone, and the solution checks."""

@@ -23,6 +23,7 @@ from matchopt.solver import Limit, Status
 HOSTILE = Path(__file__).with_name("hostile.py")
 STAGES = Path(__file__).with_name("stages.py")
 FILES = (HOSTILE, STAGES)
+SLOW = pytest.mark.slow  # a process for each stage
 
 
 def test_every_stage_begins_from_the_best_so_far(instance):
@@ -44,6 +45,7 @@ def test_a_worse_stage_does_not_win_and_the_record_says_so(instance):
     assert run.message == "stage 2, modest ended at 27, worse than 9 of stage 1, good, which stands"
 
 
+@SLOW
 @pytest.mark.parametrize(
     ("middle", "status", "text"),
     [
@@ -68,6 +70,7 @@ def test_a_stage_that_dies_with_an_incumbent_leaves_it(instance):
     assert [stage.objective for stage in run.stages] == [27, 27] and run.stages[0].message.endswith("incumbent is kept")
 
 
+@SLOW
 @pytest.mark.parametrize(
     ("names", "status", "refused"),
     [
@@ -83,6 +86,7 @@ def test_without_any_solution_the_status_tells(instance, names, status, refused)
     assert run.message.startswith("stage 1, ") and "; stage 2, " in run.message
 
 
+@SLOW
 def test_infeasible_is_proved_where_the_instance_is():
     """Two rows with one allowed column; a false claim beside a solution is only mentioned."""
     nobody = AssignmentInstance(np.array([[1.0, np.inf], [2.0, np.inf]]))
@@ -90,6 +94,7 @@ def test_infeasible_is_proved_where_the_instance_is():
     assert (run.status, run.proof) == (Status.INFEASIBLE, "proven")
 
 
+@SLOW
 def test_a_false_claim_of_infeasibility_is_mentioned(instance):
     """The solution stands."""
     run = solve(instance, "modest+says-infeasible", plugin_files=FILES)
@@ -97,6 +102,7 @@ def test_a_false_claim_of_infeasibility_is_mentioned(instance):
     assert "says-infeasible claims infeasible beside a feasible solution" in run.message
 
 
+@SLOW
 def test_a_false_optimum_and_its_bound_do_not_count(instance):
     """lies-optimal claims 27; the next stage finds 22, which nothing proves."""
     run = solve(instance, "lies-optimal+improve", plugin_files=FILES, certify=False)
@@ -107,6 +113,7 @@ def test_a_false_optimum_and_its_bound_do_not_count(instance):
     assert certified.status is Status.FEASIBLE and certified.bound is not None and certified.bound <= 9
 
 
+@SLOW
 def test_a_claimed_optimum_outlives_later_stages(instance):
     """Without a certificate the claim of the first stage is what there is; a limit in another does not touch it."""
     run = solve(instance, "good+hangs", plugin_files=FILES, certify=False, stage_limits={"hangs": 0.3})
@@ -114,6 +121,7 @@ def test_a_claimed_optimum_outlives_later_stages(instance):
     assert run.stages[1].limit is Limit.TIME
 
 
+@SLOW
 def test_a_start_is_the_first_best(instance):
     """The first stage gets it, and where no stage improves it is the answer."""
     start = Assignment(np.array([1, 2, 4, 3]))  # 3 + 2 + 5 + 8 = 18
@@ -126,6 +134,7 @@ def test_a_start_is_the_first_best(instance):
         solve(instance, "modest+raises", start=Assignment(np.zeros(4)), plugin_files=FILES)
 
 
+@SLOW
 def test_options_go_to_their_stage(instance):
     """By name to every stage of that name, by place to one; a single solver may be named too."""
     options = {"shifted.shift": "1", "2.shift": 2}
@@ -206,6 +215,7 @@ def test_shares_of_time():
     assert stage_seconds(np.inf, 0, [None, 5]) == np.inf
 
 
+@SLOW
 def test_a_stage_passes_its_time_on(instance):
     """The first needs next to nothing of its half; the second is given the rest."""
     run = solve(instance, "modest+tell-seconds", time_limit=8, plugin_files=FILES, certify=False)
@@ -218,6 +228,7 @@ def test_a_stage_passes_its_time_on(instance):
     assert [stage.time_limit for stage in limited.stages] == [5, 3]
 
 
+@SLOW
 @pytest.mark.usefixtures("quick_kills")
 def test_a_stage_without_time_is_not_started(instance):
     """The first takes more than everything before it is killed."""
@@ -227,6 +238,7 @@ def test_a_stage_without_time_is_not_started(instance):
     assert (run.status, run.limit) == (Status.UNKNOWN, Limit.TIME)
 
 
+@SLOW
 def test_the_seconds_of_the_stages_add_up(instance):
     """The whole takes as long as its stages, and its clock is the sum of theirs; the trace runs on that clock."""
     run = solve(instance, "modest+sleeps+good", plugin_files=FILES)
@@ -237,6 +249,7 @@ def test_the_seconds_of_the_stages_add_up(instance):
     assert run.trace[0][0] <= run.stages[0].solver_seconds <= run.trace[1][0] <= run.solver_seconds
 
 
+@SLOW
 def test_incumbents_of_all_stages_are_better_each_time(instance):
     """A stage's incumbents that are worse than what there is are not handed on."""
     seen = []
@@ -257,6 +270,7 @@ def test_the_record_as_json(instance):
     assert "[stage 2, raises]" in run.log and "boom" in run.log
 
 
+@SLOW
 def test_many_tasks_may_be_pipelines(instance):
     """A pipeline that cannot start is a row of its own, as any task is."""
     names = ["modest+good", "modest+none-such", "good"]
@@ -265,6 +279,7 @@ def test_many_tasks_may_be_pipelines(instance):
     assert [run.solver for run in runs] == names and len(runs[0].stages) == 2
 
 
+@SLOW
 def test_a_study_resumes_with_pipelines(instance, tmp_path):
     """The key of a task says all that determines its result; a second pass finds everything done."""
     tasks = [
@@ -288,6 +303,7 @@ def test_a_study_resumes_with_pipelines(instance, tmp_path):
         task_key(Task(instance, "modest+none-such", plugin_files=FILES))
 
 
+@SLOW
 def test_a_stopped_pipeline_keeps_its_best(instance):
     """Stopped from outside in its second stage: the best of that, and no third stage."""
     stop = threading.Event()
@@ -298,6 +314,7 @@ def test_a_stopped_pipeline_keeps_its_best(instance):
     assert run.message.endswith("stopped before stage 3, good")
 
 
+@SLOW
 def test_an_interrupted_proof_keeps_the_solution_of_a_pipeline(instance, monkeypatch):
     """Ctrl-C during the certificate costs the certificate only, where the caller wants to keep what there is."""
 
@@ -325,6 +342,7 @@ print(run.status, run.limit, run.objective, len(run.stages))
 """
 
 
+@SLOW
 @pytest.mark.parametrize(
     ("mode", "code", "output"), [("keep", 0, "feasible interrupted 36 2"), ("raise", -signal.SIGINT, "")]
 )

@@ -190,6 +190,7 @@ print(run.status, run.limit, run.objective, run.message)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "number", "code", "output"),
     [

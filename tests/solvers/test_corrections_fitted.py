@@ -72,6 +72,7 @@ def test_what_is_better_by_the_objective_stays():
         assert result.solution is start and "as they were are better on samples set aside" in result.message
 
 
+@pytest.mark.slow
 def test_a_pipeline_keeps_biases_that_its_objective_does_not_see():
     """Under the weight error biases cost nothing; the later of two equal solutions is the answer."""
     instance = network(1, "weight-error")

@@ -64,6 +64,7 @@ def test_pairs_look_up_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert columns(solved(GreedyPairs(), instance)) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["norm", "fan-in", "regret"])
 @given(seed=seeds)
 @settings(deadline=None, max_examples=12)

@@ -289,6 +289,7 @@ def validation(instance: NetworkInstance, mapping: NetworkMapping | None) -> flo
     return 100 * measure(judged, data.validation_images, data.validation_labels).accuracy
 
 
+@pytest.mark.slow
 def test_tight_hardware_keeps_the_accuracy() -> None:
     """K/n = 1, M = m, hardware seed 0: above 95 % with 1,000 samples; least weight error with drops below 75 %."""
     instance = mnist(1.0, 1.0, 0, samples=800)

@@ -42,6 +42,7 @@ def solved(instance: LayerInstance, solver: OutputExact | None = None, **limits:
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", RULES, ids=str)
 @given(seed=seeds)
 @settings(deadline=None, max_examples=5)

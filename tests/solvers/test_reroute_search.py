@@ -57,6 +57,7 @@ def optimum_of_weight_error(instance: LayerInstance) -> LayerMapping:
     return mapping
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", RULES, ids=str)
 @given(seed=seeds)
 @settings(deadline=None, max_examples=5)

@@ -57,6 +57,7 @@ CASES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [True, False], ids=["labels", "functional"])
 @pytest.mark.parametrize("case", CASES)
 def test_feasible_and_never_worse_than_the_start(case: str, labels: bool) -> None:

@@ -17,6 +17,7 @@ from matchopt.testing.brute_layer import all_layers
 TINY = pytest.mark.parametrize("tiny", tiny_instances(), ids=lambda tiny: tiny.name)
 
 
+@pytest.mark.slow
 @TINY
 def test_the_witness_attains_the_optimum(tiny: TinyInstance) -> None:
     """The checker accepts the solution that enumeration found and gives it the same objective."""

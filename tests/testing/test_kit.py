@@ -47,6 +47,7 @@ def broken_laws(report: KitReport) -> set[str]:
     return {row.law for row in report.rows if row.outcome == "failed"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fewer")
 @pytest.mark.parametrize("law", MUTANTS)
 def test_a_liar_is_caught_by_the_law_it_breaks_and_by_no_other(law: str) -> None:

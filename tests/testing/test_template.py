@@ -29,6 +29,7 @@ def test_it_makes_these_files_and_a_short_solver(tmp_path: Path) -> None:
     assert not [p for p in made.rglob("*") if p.is_file() and "$" in p.read_text()]
 
 
+@pytest.mark.slow
 def test_the_solver_passes_the_kit_uninstalled(tmp_path: Path) -> None:
     """Loaded as a file, the new solver is registered and keeps every law."""
     made = make_plugin("my-solver", tmp_path)
