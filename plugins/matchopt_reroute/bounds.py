@@ -6,6 +6,7 @@ import numpy as np
 
 from matchopt import LayerInstance, OutputError, Target
 
+MOST_FAN_IN = 128  # beyond, eigenvalues for the bound would take longer than the search
 SAFE = 1.0 - 1e-9  # what rounding may take from a bound
 ROUNDING = 1e-13  # error of an eigenvalue relative to the largest, per row of the matrix
 

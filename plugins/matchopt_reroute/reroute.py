@@ -1,5 +1,6 @@
 """The label-free solver of whole networks."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +34,8 @@ class Reroute(Solver):
     the error of the outputs up to their scale and not the instance's objective; with aim=signals it minimises the
     functional error as it stands. Either way the answer is no worse than the start by the instance's own objective,
     unless that is a sum over layers, which plays no part. Labels of a task loss are read for that comparison only.
+
+    Under a functional error, without extra inputs, there is a lower bound: what the first layer costs at least.
 
     Parameters
     ----------
@@ -96,10 +99,16 @@ class Reroute(Solver):
         except Unplaceable:
             message = "in some layer no choice of hardware neurons gives every row cells enough for its connections"
             return Result(None, Status.INFEASIBLE, message=message)
-        late = limits.reached()
+        late, bound = limits.reached(), -math.inf
+        if late is None and isinstance(instance.objective, FunctionalError):
+            from matchopt_reroute.network_bound import functional_bound
+
+            bound = functional_bound(instance, limits.threads)
         if found is None:
             return Result(start, limit=late, message="time was up before the first mapping was complete")
-        return Result(found, limit=late)
+        if bound > -math.inf:
+            bound = min(bound, instance.value(found))
+        return Result(found, limit=late, bound=bound)
 
     def _found(
         self,

@@ -17,10 +17,8 @@ from matchopt import (
     Status,
     reduction,
 )
-from matchopt_reroute.bounds import assignment_bound, not_moments, pair_bounds
+from matchopt_reroute.bounds import MOST_FAN_IN, assignment_bound, not_moments, pair_bounds
 from matchopt_reroute.wiring import refuses_wiring
-
-MOST_FAN_IN = 128  # beyond, eigenvalues for the bound would take longer than the search
 
 
 @dataclass(frozen=True)
