@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 Record = Mapping[str, Any]
 Points = dict[float, list[float]]  # values of y over repetitions, for every x
 EPOCH = "epoch"
-COLOURS = ("#0b5fa5", "#d1495b", "#3a7d44", "#e08e00", "#6a4c93", "#17a2a2", "#7f5539", "#b5179e", "#555555", "#8ab17d")
-MARKERS = "os^Dv<>Pp*"
+COLOURS = (
+    "#0b5fa5", "#d1495b", "#3a7d44", "#e08e00", "#6a4c93", "#17a2a2", "#7f5539", "#b5179e", "#555555", "#8ab17d",
+    "#ff7f51", "#111111",
+)  # fmt: skip
+MARKERS = "os^Dv<>PpXh"  # one fewer than colours: 132 lines differ
 
 
 def draw(study: Study, plot: Plot, records: Sequence[Record]) -> str:
@@ -94,6 +97,12 @@ def _styles(plot: Plot, records: Sequence[Record]) -> dict[str, tuple[str, str]]
     return {name: (COLOURS[n % len(COLOURS)], MARKERS[n % len(MARKERS)]) for n, name in enumerate(names)}
 
 
+def _any_above(plot: Plot, records: Sequence[Record]) -> bool:
+    """Whether anything is left to see where the vertical axis begins."""
+    least = -math.inf if plot.y_from is None else plot.y_from
+    return any(y > least for line in curves(plot, records).values() for ys in line.values() for y in ys)
+
+
 def _panel(axis: "Axes", plot: Plot, records: Sequence[Record], styles: Mapping[str, tuple[str, str]]) -> None:
     for name, points in curves(plot, records).items():
         colour, marker = styles[name]
@@ -112,6 +121,12 @@ def _panel(axis: "Axes", plot: Plot, records: Sequence[Record], styles: Mapping[
             axis.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
     axis.set_xscale(plot.x_scale)
     axis.set_yscale(plot.y_scale)
+    for scale, side in ((plot.x_scale, axis.xaxis), (plot.y_scale, axis.yaxis)):
+        if scale == "log":
+            side.set_major_formatter("{x:g}")
+    if plot.y_from is not None and _any_above(plot, records):
+        axis.set_ylim(bottom=plot.y_from)
+        axis.annotate(f"below {plot.y_from:g} not shown", (0.01, 0.01), xycoords="axes fraction", fontsize=7)
     axis.set_xlabel(plot.x_label or _label(plot.x))
     axis.grid(color="#dddddd", linewidth=0.6)
     axis.set_axisbelow(True)

@@ -50,6 +50,7 @@ class Plot:
     form : "lines" joins means over repetitions, with their range as a band; "points" draws every run.
     x_scale, y_scale : "linear" or "log".
     x_label, y_label : text on the axes; empty for the column's name.
+    y_from : where the vertical axis begins, in the figure's units (percent for shares); None for all there is.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Plot:
     y_scale: str = "linear"
     x_label: str = ""
     y_label: str = ""
+    y_from: float | None = None
 
 
 @dataclass(frozen=True)

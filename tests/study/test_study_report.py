@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from matchopt.study import publish
-from matchopt.study.plots import curves, draw
+from matchopt.study.plots import COLOURS, MARKERS, curves, draw
 from matchopt.study.publish import series_csv
 from matchopt.study.report import mean_and_deviation, rank_correlation, runs_csv, table
 from matchopt.study.study_file import Plot, Published, Study
@@ -77,6 +78,17 @@ def test_plots_are_svg_and_the_same_every_time() -> None:
     root = ElementTree.fromstring(first)
     assert root.tag.endswith("svg")
     assert "published" in first
+
+
+def test_no_two_lines_look_the_same() -> None:
+    """A hundred lines: each has a colour and a marker that no other has together."""
+    assert len({(COLOURS[n % len(COLOURS)], MARKERS[n % len(MARKERS)]) for n in range(100)}) == 100
+
+
+def test_the_vertical_axis_begins_where_it_is_told_and_says_so() -> None:
+    """Unless nothing would be left to see."""
+    assert "below 90 not shown" in draw(STUDY, replace(PLOT, y_from=90.0), RECORDS)
+    assert "not shown" not in draw(STUDY, replace(PLOT, y_from=101.0), RECORDS)
 
 
 def test_series_have_one_line_per_run_and_epoch() -> None:
