@@ -115,6 +115,7 @@ _DOOR = {
         "Provenance",
         "Recurrent",
         "Rules",
+        "ScoreError",
         "Solution",
         "Target",
         "TaskLoss",

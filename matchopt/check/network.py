@@ -10,7 +10,7 @@ from jaxtyping import Float
 from matchopt.check.layer import layer_violations
 from matchopt.check.objective import layer_objective, realised_rows
 from matchopt.check.report import Violation, total
-from matchopt.instances import FunctionalError, NetworkInstance, NetworkMapping, TaskLoss
+from matchopt.instances import FunctionalError, NetworkInstance, NetworkMapping, ScoreError, TaskLoss
 
 SAMPLES = 2_000  # run through the network at a time: what a layer of some hundred rows does stays in the cache
 FULL = 0.1  # share of the inputs above which rows are multiplied together as a matrix
@@ -61,6 +61,8 @@ def network_objective(instance: NetworkInstance, mapping: NetworkMapping) -> flo
         return task_loss(instance, mapping, instance.objective)
     if isinstance(instance.objective, FunctionalError):
         return functional_error(instance, mapping, instance.objective)
+    if isinstance(instance.objective, ScoreError):
+        return score_error(instance, mapping, instance.objective)
     pairs = zip(instance.layers, mapping.layers, strict=True)
     return total(layer_objective(layer, part) for layer, part in pairs)
 
@@ -173,6 +175,33 @@ def functional_error(instance: NetworkInstance, mapping: NetworkMapping, samples
     return total(total(errors[n]) / count / spreads[n].variance() for n in range(layers))
 
 
+def score_error(instance: NetworkInstance, mapping: NetworkMapping, samples: ScoreError) -> float:
+    """What the best multiple of the realised scores leaves of the target's, read noise of the last layer included.
+
+    In two passes: the multiple, then what it leaves.
+    """
+    target, realised = target_network(instance), realised_network(instance, mapping)
+
+    def scores() -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
+        for inputs, _ in _batches(samples):
+            *_, (_, wanted) = run(target, inputs)
+            *_, (activity, found) = run(realised, inputs)
+            last, count = realised[-1], len(found)
+            noise = float(last.noise @ np.square(activity).sum(axis=1)) + last.constant_noise * inputs.shape[1]
+            if count > 1:
+                wanted, found = wanted - wanted.mean(axis=0), found - found.mean(axis=0)
+                noise -= noise / count
+            yield wanted, found, noise
+
+    sums = [(float((w * w).sum()), float((w * f).sum()), float((f * f).sum()) + n) for w, f, n in scores()]
+    wished, common, size = (total(column) for column in zip(*sums, strict=True))
+    if common <= 0.0 or wished <= 0.0 or size <= 0.0:
+        return 1.0
+    factor = common / size
+    left = total(float(np.square(w - factor * f).sum()) + factor**2 * n for w, f, n in scores())
+    return min(1.0, left / wished)
+
+
 class Spread:
     """Mean and variance of each row over batches of samples, combined as they come.
 
@@ -202,7 +231,9 @@ class Spread:
         return summed if summed > ROUNDING * size else 1.0
 
 
-def _batches(samples: TaskLoss | FunctionalError) -> Iterator[tuple[Float[np.ndarray, "inputs samples"], slice]]:
+def _batches(
+    samples: TaskLoss | FunctionalError | ScoreError,
+) -> Iterator[tuple[Float[np.ndarray, "inputs samples"], slice]]:
     """What the network receives, a few samples at a time as columns, and which samples they are."""
     for start in range(0, len(samples.inputs), SAMPLES):
         part = slice(start, start + SAMPLES)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matchopt.network import SparseNetwork
 
 LAWS = ("gaussian", "uniform", "lognormal", "bimodal", "binary")
-OBJECTIVES = ("weight-error", "output-error", "functional-error", "task-loss")
+OBJECTIVES = ("weight-error", "output-error", "functional-error", "score-error", "task-loss")
 SHARE = click.FloatRange(min=0, max=1)
 AT_LEAST_0 = click.FloatRange(min=0)
 
@@ -74,8 +74,10 @@ def _rule_options(command: Any) -> Any:
             click.option("--objective", type=click.Choice(OBJECTIVES), default="weight-error", show_default=True,
                          help="What is minimised. weight-error: squared distance of the weights. output-error: "
                          "squared error of each layer's sums on the inputs it gets. functional-error: how far all "
-                         "layers together stray from the target's signals; no labels. task-loss: cross-entropy of "
-                         "the answers. The last two need the whole network and solvers that take it."),
+                         "layers together stray from the target's signals; no labels. score-error: the angle between "
+                         "the outputs and the target's, which no common factor changes; no labels. task-loss: "
+                         "cross-entropy of the answers. The last three need the whole network and solvers that take "
+                         "it."),
             click.option("--samples", type=SampleSource(),
                          help="Inputs that the objective is measured on: so many training images of the network's "
                          "data set, or a file with one input a row.  [default: 5000; all for task-loss]"),
@@ -156,7 +158,7 @@ def export(
 def _check_layer(layer: int, count: int, objective: str, biases: str) -> None:
     if layer >= count:
         raise click.UsageError(f"--layer must be in 0 .. {count - 1}, found {layer}")
-    if objective in ("functional-error", "task-loss"):
+    if objective in ("functional-error", "score-error", "task-loss"):
         raise click.UsageError(f"--layer: {objective} judges the network as a whole; leave --layer out")
     if biases == "adjustable":
         raise click.UsageError("--layer: a single layer has no digital biases to adjust; leave --layer out")

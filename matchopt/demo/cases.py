@@ -47,7 +47,7 @@ def _instance(
         network,
         hardware,
         rules=Rules(drop=True, extra_inputs=True),
-        objective="functional-error" if regime.question == "outputs" else "task-loss",
+        objective="score-error" if regime.question == "outputs" else "task-loss",
         biases="adjustable",
         sample_inputs=images,
         sample_labels=data.train_labels[part] if regime.question == "labels" else None,

@@ -16,16 +16,18 @@ from matchopt.instances.base import Instance, Json, Parts, Provenance, Solution,
 from matchopt.instances.buffers import Buffers, frozen_buffers
 from matchopt.instances.layer import LayerInstance, LayerMapping
 from matchopt.instances.network_parts import (
+    OBJECTIVES,
     OPTIONAL,
     REQUIRED,
     check_facts,
     check_names,
     frozen_biases,
     listed,
+    objective_arrays,
     objective_facts,
     objective_of,
 )
-from matchopt.instances.objective import FunctionalError, Objective, TaskLoss
+from matchopt.instances.objective import FunctionalError, Objective, ScoreError, TaskLoss
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ class NetworkInstance(Instance):
         the last input of every layer is the constant 1 and its weights are mapped like all others.
     tunable : most fully tunable connections of the whole network, a limit besides each layer's own; None for no such
         limit.
-    objective : TaskLoss or FunctionalError, minimised in place of the layers' objectives; None for the sum of those.
+    objective : TaskLoss, FunctionalError or ScoreError, minimised in place of the layers' objectives; None for the sum
+        of those.
     data : the data set the network was trained on; None if unknown.
     samples : sample inputs of the network (without the constant 1), shape (samples, inputs); None for none.
     adjustable : whether a mapping may set the digital biases to other values; only with digital biases.
@@ -184,10 +187,10 @@ class NetworkInstance(Instance):
                 f"a {self.architecture.kind} network minimises the sum of its layers' objectives; {objective.name} "
                 "needs fully connected layers"
             )
-        if not isinstance(objective, TaskLoss | FunctionalError):
+        if not isinstance(objective, TaskLoss | FunctionalError | ScoreError):
             raise InvalidInstance(
-                f"a network minimises task-loss, functional-error or the sum of its layers' objectives (None), "
-                f"found {objective.name}"
+                f"a network minimises task-loss, functional-error, score-error or the sum of its layers' objectives "
+                f"(None), found {objective.name}"
             )
         if objective.inputs.shape[1] != self.n_inputs:
             raise InvalidInstance(
@@ -259,14 +262,11 @@ class NetworkInstance(Instance):
         biases = self.biases if mapping.biases is None else mapping.biases
         if isinstance(self.objective, TaskLoss):
             return signals.task_loss(weights, biases, self.objective)
+        target, noises = (self.target_weights, self.biases), [layer.noise(part) for layer, part in pairs]
+        if isinstance(self.objective, ScoreError):
+            return signals.score_error(target, (weights, biases), noises[-1], self.objective)
         assert isinstance(self.objective, FunctionalError)
-        return signals.functional_error(
-            (self.target_weights, self.biases),
-            (weights, biases),
-            [layer.noise(part) for layer, part in pairs],
-            self.signal_variances,
-            self.objective,
-        )
+        return signals.functional_error(target, (weights, biases), noises, self.signal_variances, self.objective)
 
     def parts(self) -> Parts:
         """See `Instance.parts`."""
@@ -286,10 +286,7 @@ class NetworkInstance(Instance):
             arrays[f"biases.{n}"] = bias
         if self.samples is not None:
             arrays["samples"] = self.samples
-        if isinstance(self.objective, TaskLoss):
-            arrays |= {"task_loss.inputs": self.objective.inputs, "task_loss.labels": self.objective.labels}
-        if isinstance(self.objective, FunctionalError):
-            arrays["functional_error.inputs"] = self.objective.inputs
+        arrays |= objective_arrays(self.objective)
         arrays |= {f"buffers.{name}": array for name, array in self.buffers.items()}
         return Parts(facts, arrays)
 
@@ -300,7 +297,7 @@ class NetworkInstance(Instance):
         exact_keys(facts, REQUIRED, OPTIONAL, "network", InvalidInstance)
         check_facts(facts)
         count = len(facts["layers"])
-        check_names(parts, count, InvalidInstance, {"biases", "samples", "task_loss", "functional_error", "buffers"})
+        check_names(parts, count, InvalidInstance, {"biases", "samples", *OBJECTIVES, "buffers"})
         layers = tuple(
             LayerInstance.from_parts(Parts(facts["layers"][n], parts.under(f"layers.{n}"))) for n in range(count)
         )

@@ -8,38 +8,55 @@ import numpy as np
 from matchopt.errors import InvalidInstance, MatchoptError
 from matchopt.instances.arrays import frozen
 from matchopt.instances.base import Json, Parts, exact_keys
-from matchopt.instances.objective import FunctionalError, Objective, TaskLoss
+from matchopt.instances.objective import FunctionalError, Objective, ScoreError, TaskLoss
 
 REQUIRED = {"tunable", "biases", "data", "task_loss", "layers"}
 # Left out at their defaults, so that digests of older instances stay.
-OPTIONAL = {"functional_error", "sample_scale", "adjustable", "architecture"}
+OPTIONAL = {"functional_error", "score_error", "sample_scale", "adjustable", "architecture"}
+# The fact that names an objective, which is also the group of its arrays.
+OBJECTIVES: dict[str, type[TaskLoss | FunctionalError | ScoreError]] = {
+    "task_loss": TaskLoss,
+    "functional_error": FunctionalError,
+    "score_error": ScoreError,
+}
 
 
 def objective_facts(objective: Objective | None) -> dict[str, Json]:
     """The facts of a network-level objective; `objective_of` reads them."""
     facts: dict[str, Json] = {"task_loss": isinstance(objective, TaskLoss)}
-    if isinstance(objective, FunctionalError):
-        facts["functional_error"] = True
-    if isinstance(objective, TaskLoss | FunctionalError) and objective.scale != 1.0:
-        facts["sample_scale"] = objective.scale
+    for name, kind in OBJECTIVES.items():
+        if isinstance(objective, kind):
+            facts[name] = True
+            if objective.scale != 1.0:
+                facts["sample_scale"] = objective.scale
     return facts
+
+
+def objective_arrays(objective: Objective | None) -> dict[str, np.ndarray]:
+    """The arrays of a network-level objective, by name; `objective_of` reads them."""
+    found: dict[str, np.ndarray] = {}
+    for name, kind in OBJECTIVES.items():
+        if isinstance(objective, kind):
+            found[f"{name}.inputs"] = objective.inputs
+            if isinstance(objective, TaskLoss):
+                found[f"{name}.labels"] = objective.labels
+    return found
 
 
 def objective_of(parts: Parts) -> Objective | None:
     """The network-level objective that the parts of an instance describe, or None."""
     facts = parts.facts
-    arrays = {name: parts.under(name) for name in ("task_loss", "functional_error")}
-    if facts["task_loss"] and facts.get("functional_error", False):
-        raise InvalidInstance("task_loss and functional_error are both true; a network minimises one of them")
-    for name, found in arrays.items():
-        required = {"task_loss": {"inputs", "labels"}, "functional_error": {"inputs"}}[name]
-        exact_keys(found, required if facts.get(name, False) else set(), set(), name, InvalidInstance)
-    if "sample_scale" in facts and not facts["task_loss"] and not facts.get("functional_error", False):
+    chosen = [name for name in OBJECTIVES if facts.get(name, False)]
+    if len(chosen) > 1:
+        raise InvalidInstance(f"{' and '.join(chosen)} are both true; a network minimises one of them")
+    for name in OBJECTIVES:
+        required = {"inputs", "labels"} if name == "task_loss" else {"inputs"}
+        exact_keys(parts.under(name), required if name in chosen else set(), set(), name, InvalidInstance)
+    if "sample_scale" in facts and not chosen:
         raise InvalidInstance("sample_scale is given, but the network has no objective with samples")
-    scale = facts.get("sample_scale", 1.0)
-    if facts["task_loss"]:
-        return TaskLoss(**arrays["task_loss"], scale=scale)
-    return FunctionalError(**arrays["functional_error"], scale=scale) if facts.get("functional_error", False) else None
+    if not chosen:
+        return None
+    return OBJECTIVES[chosen[0]](**parts.under(chosen[0]), scale=facts.get("sample_scale", 1.0))
 
 
 def listed(found: dict[str, np.ndarray], count: int, error: type[MatchoptError]) -> tuple[np.ndarray, ...]:
@@ -86,7 +103,7 @@ def check_facts(facts: Any) -> None:
         raise InvalidInstance(f"tunable must be a whole number or null, found {tunable!r}")
     if facts["biases"] not in ("free", "hardware"):
         raise InvalidInstance(f"biases must be free or hardware, found {facts['biases']!r}")
-    for name in ("task_loss", "functional_error", "adjustable"):
+    for name in (*OBJECTIVES, "adjustable"):
         if not isinstance(facts.get(name, False), bool):
             raise InvalidInstance(f"{name} must be true or false, found {facts[name]!r}")
     if not isinstance(facts["layers"], list) or not all(isinstance(layer, dict) for layer in facts["layers"]):

@@ -93,7 +93,23 @@ class TaskLoss(Objective):
 
 
 @dataclass(frozen=True, eq=False)
-class FunctionalError(Objective):
+class _OnSamples(Objective):
+    """What needs samples of the network's inputs and no labels."""
+
+    inputs: Num[np.ndarray, "samples inputs"]
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", compact(self.inputs, "objective.inputs"))
+        object.__setattr__(self, "scale", positive_scale(self.scale, "objective.scale"))
+
+    def rows(self, which: Any) -> Float[np.ndarray, "..."]:
+        """What the network receives for the samples `which` (index, slice or array of numbers), as float64."""
+        return scaled_rows(self.inputs, self.scale, which)
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionalError(_OnSamples):
     """How far the realised network strays from its target, layer by layer, on unlabelled inputs; networks only.
 
     With z' the pre-activations of a layer of the target network on its own activity and with the instance's biases,
@@ -110,14 +126,27 @@ class FunctionalError(Objective):
     scale : the network receives `inputs * scale`; 1/255 for images in bytes. > 0.
     """
 
-    inputs: Num[np.ndarray, "samples inputs"]
-    scale: float = 1.0
     name = "functional-error"
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "inputs", compact(self.inputs, "objective.inputs"))
-        object.__setattr__(self, "scale", positive_scale(self.scale, "objective.scale"))
 
-    def rows(self, which: Any) -> Float[np.ndarray, "..."]:
-        """What the network receives for the samples `which` (index, slice or array of numbers), as float64."""
-        return scaled_rows(self.inputs, self.scale, which)
+@dataclass(frozen=True, eq=False)
+class ScoreError(_OnSamples):
+    """How far the realised network's outputs stray from its target's in what decisions rest on; networks only.
+
+    The scores of a sample are the outputs less their mean over the outputs (one output alone is its own score): no
+    decision changes when all outputs of a sample move together, nor when all scores grow by one positive factor. With
+    s' the scores of the target network and s those of the realised one, over all samples and outputs,
+
+        1 - max(0, <s', s>)^2 / [ |s'|^2 * (|s|^2 + N) ]
+
+    in 0 .. 1: the squared sine of the angle between them, or the share of |s'|^2 that the best multiple of s leaves. N
+    is what the read noise of the last layer adds to |s|^2, the sum over samples and wires of g^2 * variance * x^2
+    times (1 - 1/outputs), or times 1 for one output. The value is 1 where |s'|^2 * (|s|^2 + N) is 0.
+
+    Parameters
+    ----------
+    inputs : sample inputs, shape (samples, n_inputs), finite; uint8, float32 and float64 keep their type.
+    scale : the network receives `inputs * scale`; 1/255 for images in bytes. > 0.
+    """
+
+    name = "score-error"

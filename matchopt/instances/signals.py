@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from matchopt.instances.objective import SILENT, FunctionalError, TaskLoss
+from matchopt.instances.objective import SILENT, FunctionalError, ScoreError, TaskLoss
 from matchopt.instances.samples import chunks
 
 Matrices = Sequence[Float[np.ndarray, "rows inputs"]]
@@ -114,3 +114,40 @@ def functional_error(
                 squared += float(by_input[n] @ np.einsum("sx,sx->x", received, received))
             total += squared / count / variances[n]
     return total
+
+
+def score_error(
+    target: tuple[Matrices, Biases],
+    realised: tuple[Matrices, Biases],
+    noise: Float[np.ndarray, "outputs inputs"],
+    samples: ScoreError,
+) -> float:
+    """The score error of a network, see `ScoreError`.
+
+    Parameters
+    ----------
+    target, realised : weights and biases of the two networks.
+    noise : read-noise variance of every realised weight of the last layer, see `LayerInstance.noise`.
+    samples : the sample inputs.
+    """
+    by_input, outputs = noise.sum(axis=0), len(noise)
+    # What scores differ by, instead of the realised scores: small errors keep their digits.
+    wished = away = across = added = 0.0
+    wanted, found = ([_packed(matrix) for matrix in weights] for weights, _ in (target, realised))
+    for part in chunks(len(samples.inputs)):
+        inputs = samples.rows(part)
+        *_, (_, ideal) = _run(wanted, target[1], inputs)
+        *_, (received, outcome) = _run(found, realised[1], inputs)
+        if outputs > 1:
+            ideal, outcome = (signal - signal.mean(axis=1, keepdims=True) for signal in (ideal, outcome))
+        apart = outcome - ideal
+        wished += float(np.vdot(ideal, ideal))
+        across += float(np.vdot(ideal, apart))
+        away += float(np.vdot(apart, apart))
+        if by_input.any():
+            added += float(by_input @ np.einsum("sx,sx->x", received, received))
+    added *= 1.0 - 1.0 / outputs if outputs > 1 else 1.0
+    size = wished * (wished + 2.0 * across + away + added)
+    if wished + across <= 0.0 or size <= 0.0:
+        return 1.0
+    return min(1.0, max(0.0, wished * (away + added) - across**2) / size)

@@ -7,12 +7,12 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 
 from matchopt.errors import InvalidInstance
-from matchopt.instances.objective import FunctionalError, Objective, OutputError, TaskLoss, WeightError
+from matchopt.instances.objective import FunctionalError, Objective, OutputError, ScoreError, TaskLoss, WeightError
 from matchopt.network.sparse_network import SparseNetwork, received_by
 
 Biases = Literal["free", "adjustable", "hardware"]
 LayerObjective = Literal["weight-error", "output-error"]
-NetworkObjective = Literal["weight-error", "output-error", "functional-error", "task-loss"]
+NetworkObjective = Literal["weight-error", "output-error", "functional-error", "score-error", "task-loss"]
 Samples = Num[np.ndarray, "samples inputs"]
 POSITIONS = 20_000  # rows of patches or frames per layer that second moments are measured on; bounds memory
 CHUNK = 5_000  # samples that run through a fully connected network at a time
@@ -30,7 +30,7 @@ def compact_images(images: Float[np.ndarray, "images pixels"]) -> tuple[Samples,
 
 def network_objective(
     name: NetworkObjective, inputs: Samples | None, labels: Int[np.ndarray, " samples"] | None, scale: float
-) -> FunctionalError | TaskLoss | None:
+) -> FunctionalError | ScoreError | TaskLoss | None:
     """The objective of the whole network that goes by `name`; None where the layers' objectives add up.
 
     Raises
@@ -38,7 +38,7 @@ def network_objective(
     InvalidInstance
         for a name that does not exist, and where samples or labels are missing.
     """
-    known = (WeightError.name, OutputError.name, FunctionalError.name, TaskLoss.name)
+    known = (WeightError.name, OutputError.name, FunctionalError.name, ScoreError.name, TaskLoss.name)
     if name not in known:
         raise InvalidInstance(f"objective must be one of {', '.join(known)}, found {name!r}")
     if name in (WeightError.name, OutputError.name):
@@ -47,6 +47,8 @@ def network_objective(
         raise InvalidInstance(f"sample_inputs: {name} needs at least one sample, found none")
     if name == FunctionalError.name:
         return FunctionalError(inputs, scale)
+    if name == ScoreError.name:
+        return ScoreError(inputs, scale)
     if labels is None:
         raise InvalidInstance("sample_labels: task-loss needs the class of every sample, found none")
     return TaskLoss(inputs, labels, scale)

@@ -87,7 +87,7 @@ def run_mapping(run: MappingRun, recipes: Mapping[str, Mapping[str, Any]], place
     Returns
     -------
     dict
-        first stage of the pipeline; status, proof, objective and gap of the run; relative weight error and relative
+        first stage of the pipeline; status, proof, value of the objective and gap; relative weight error and relative
         functional error, both means over layers; error of the outputs up to a common factor; validation and test
         accuracy of the mapped network and of the target; numbers of digital values that were changed; seconds in all
         and of the solver's clock. Accuracies are shares, 0 .. 1.
@@ -109,7 +109,7 @@ def run_mapping(run: MappingRun, recipes: Mapping[str, Mapping[str, Any]], place
         "first_stage": run.solver.partition("+")[0],
         "status": found.status.value,
         "proof": found.proof,
-        "objective": found.objective,
+        "value": found.objective,
         "gap": found.gap,
         "seconds": found.seconds,
         "solver_seconds": found.solver_seconds,

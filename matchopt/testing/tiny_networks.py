@@ -5,7 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from matchopt.instances import FunctionalError, Gains, Hardware, LayerInstance, NetworkInstance, Rules, Target, TaskLoss
+from matchopt.instances import (
+    FunctionalError,
+    Gains,
+    Hardware,
+    LayerInstance,
+    NetworkInstance,
+    Rules,
+    ScoreError,
+    Target,
+    TaskLoss,
+)
 from matchopt.instances.architecture import Convolution, Convolutional, Recurrent
 
 
@@ -39,6 +49,13 @@ def tiny_networks() -> Mapping[str, NetworkInstance]:
         ),
         "task-loss-tunable": NetworkInstance(_layers(101, neurons=2, tunable=1), free, tunable=1, objective=task),
         "functional-error-adjustable": NetworkInstance(plain, free, objective=functional, adjustable=True),
+        "score-error": NetworkInstance(plain, free, objective=ScoreError(rng.normal(size=(3, 2)))),
+        "score-error-drop": NetworkInstance(
+            _layers(96, neurons=2, drop=True, noise=0.1), free, objective=ScoreError(bytes_, 1 / 255)
+        ),
+        "score-error-hardware-biases": NetworkInstance(
+            _layers(97, neurons=2, constant=1), objective=ScoreError(rng.normal(size=(3, 2)))
+        ),
         "task-loss-adjustable": NetworkInstance(plain, free, objective=task, adjustable=True),
         "adjustable": NetworkInstance(_layers(99), free, adjustable=True),
         "infeasible-layer": NetworkInstance((plain[0], _layers(95, cells=1)[1]), free),

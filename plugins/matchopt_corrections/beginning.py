@@ -12,6 +12,7 @@ from matchopt import (
     NetworkInstance,
     NetworkMapping,
     Refused,
+    ScoreError,
     TaskLoss,
     is_feasible,
     reduction,
@@ -72,4 +73,5 @@ def restricted(instance: NetworkInstance, which: np.ndarray) -> NetworkInstance:
     inputs = samples.inputs[which]
     if isinstance(instance.objective, TaskLoss):
         return replace(instance, objective=TaskLoss(inputs, instance.objective.labels[which], samples.scale))
-    return replace(instance, objective=FunctionalError(inputs, samples.scale))
+    error = ScoreError if isinstance(instance.objective, ScoreError) else FunctionalError
+    return replace(instance, objective=error(inputs, samples.scale))

@@ -12,6 +12,7 @@ from matchopt import (
     NetworkInstance,
     NetworkMapping,
     Result,
+    ScoreError,
     Solver,
     Status,
     is_feasible,
@@ -29,11 +30,11 @@ class Reroute(Solver):
     Adjustable biases are set along.
 
     ReLU does not mind if a hidden row is realised at another positive scale as long as the next layer reckons with it,
-    and no decision changes when all outputs shrink by one factor. Where weights are scarce this freedom decides. It is
-    not part of the functional error, which counts every other scale as an error: with aim=outputs the solver minimises
-    the error of the outputs up to their scale and not the instance's objective; with aim=signals it minimises the
-    functional error as it stands. Either way the answer is no worse than the start by the instance's own objective,
-    unless that is a sum over layers, which plays no part. Labels of a task loss are read for that comparison only.
+    and no decision changes when all outputs shrink by one factor. Where weights are scarce this freedom decides. The
+    score error leaves it, the functional error does not: with aim=outputs the solver minimises the error of the outputs
+    up to their scale, whatever the instance's objective is; with aim=signals it minimises the functional error as it
+    stands. Either way the answer is no worse than the start by the instance's own objective, unless that is a sum over
+    layers, which plays no part. Labels of a task loss are read for that comparison only.
 
     Under a functional error, without extra inputs, there is a lower bound: what the first layer costs at least.
 
@@ -93,7 +94,8 @@ class Reroute(Solver):
         start = limits.start
         if not isinstance(start, NetworkMapping) or not is_feasible(instance, start):
             start = None
-        judged = self.aim == "signals" and isinstance(instance.objective, FunctionalError)
+        aimed = ScoreError if self.aim == "outputs" else FunctionalError
+        judged = isinstance(instance.objective, aimed)
         try:
             found = self._found(instance, limits, rng, start, judged)
         except Unplaceable:

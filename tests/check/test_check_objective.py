@@ -27,9 +27,11 @@ from matchopt.instances import (
     ProgramInstance,
     ProgramPoint,
     Rules,
+    ScoreError,
     Target,
     TaskLoss,
     WeightError,
+    signals,
 )
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -108,6 +110,8 @@ def random_objective(rng: np.random.Generator, name: str, n_inputs: int, outputs
     inputs = rng.integers(0, 256, (count, n_inputs)).astype(rng.choice(["uint8", "float32", "float64"]))
     if name == "functional-error":
         return FunctionalError(inputs, scale)
+    if name == "score-error":
+        return ScoreError(inputs, scale)
     return TaskLoss(inputs, rng.integers(0, outputs, count), scale)
 
 
@@ -124,7 +128,7 @@ def random_network(seed: int, digital: bool, name: str) -> tuple[NetworkInstance
     return network, NetworkMapping(tuple(random_mapping(rng, layer) for layer in layers), own)
 
 
-OBJECTIVES = st.sampled_from(["sum", "task-loss", "functional-error"])
+OBJECTIVES = st.sampled_from(["sum", "task-loss", "functional-error", "score-error"])
 
 
 @given(SEEDS, st.booleans(), OBJECTIVES)
@@ -191,6 +195,78 @@ def test_functional_error_by_hand() -> None:
     assert check(network, mapping).objective == pytest.approx(((1 + 9) / 2 + noise) / variance, rel=1e-15)
     network, mapping = single(3.0, [[1.0], [3.0]], biases=(np.array([-1.5]),))  # 2 less than the target's
     assert check(network, mapping).objective == pytest.approx(((1 + 1) / 2 + noise) / variance, rel=1e-15)
+
+
+@given(SEEDS)
+@settings(max_examples=30, deadline=None)
+def test_score_error_is_written_down_twice(seed: int) -> None:
+    """A third way: the least of |s' - c s|^2 + c^2 N over c >= 0 on a fine grid, from scores one sample at a time."""
+    network, mapping = random_network(seed, True, "score-error")
+    samples = network.objective
+    assert isinstance(samples, ScoreError) and network.biases is not None
+    biases = network.biases if mapping.biases is None else mapping.biases
+    wanted, found, noise = [], [], 0.0
+    for s in range(len(samples.inputs)):
+        ideal = real = samples.inputs[s].astype(float) * samples.scale
+        for n, (layer, part) in enumerate(zip(network.layers, mapping.layers, strict=True)):
+            received = real
+            ideal = layer.target.dense() @ np.maximum(ideal, 0 if n else -np.inf) + network.biases[n]
+            received = np.maximum(real, 0 if n else -np.inf)
+            real = layer.realised(part) @ received + biases[n]
+        noise += (layer.noise(part) * received**2).sum() * (1 - 1 / len(real))
+        wanted.append(ideal - ideal.mean())
+        found.append(real - real.mean())
+    target, score = np.array(wanted), np.array(found)
+    size = (target**2).sum()
+    best = (target * score).sum() / ((score**2).sum() + noise) if (score**2).sum() + noise > 0 else 0.0
+    grid = [0.0, *(max(best, 0.0) * np.linspace(0.5, 1.5, 101))]
+    least = min(((target - c * score) ** 2).sum() + c**2 * noise for c in grid) / size if size > 0 else 1.0
+    assert check(network, mapping).objective == pytest.approx(least, rel=1e-7, abs=1e-9)
+
+
+@given(SEEDS, st.floats(0.01, 100.0), st.floats(-10.0, 10.0))
+@settings(max_examples=50, deadline=None)
+def test_score_error_forgives_what_no_decision_depends_on(seed: int, factor: float, shift: float) -> None:
+    """A common factor of the outputs, what is added to all of them, and the scales of hidden rows."""
+    rng = np.random.default_rng(seed)
+    target = [rng.normal(size=(4, 3)), rng.normal(size=(3, 4))], [rng.normal(size=4), rng.normal(size=3)]
+    weights, biases = [rng.normal(size=(4, 3)), rng.normal(size=(3, 4))], [rng.normal(size=4), rng.normal(size=3)]
+    hidden = rng.uniform(0.1, 10.0, 4)
+    same = (
+        [weights[0] * hidden[:, None], factor * weights[1] / hidden],
+        [biases[0] * hidden, factor * biases[1] + shift],
+    )
+    samples, quiet = ScoreError(rng.normal(size=(20, 3))), np.zeros((3, 4))
+    value = signals.score_error(target, (weights, biases), quiet, samples)
+    assert 0.0 <= value <= 1.0
+    assert signals.score_error(target, same, quiet, samples) == pytest.approx(value, rel=1e-6, abs=1e-9)
+    assert signals.score_error(target, target, quiet, samples) == pytest.approx(0.0, abs=1e-15)
+    turned = ([weights[0], -weights[1]], [biases[0], -biases[1]])
+    values = (value, signals.score_error(target, turned, quiet, samples))
+    assert max(values) == 1.0  # of two opposite answers one points away from the target
+
+
+def test_score_error_by_hand() -> None:
+    """Scores (1, -1) wanted, (3, -1) - 1 = (2, -2) found: no error; with noise the share that no factor takes away."""
+    target = Target.from_dense(np.array([[1.0], [-1.0]]))
+    for variance, value in ((0.0, 0.0), (2.0, 1 / 5)):
+        hardware = Hardware(np.array([[3.0], [-1.0]]), np.full((2, 1), variance))
+        layer = LayerInstance(target, hardware)
+        network = NetworkInstance((layer,), (np.zeros(2),), objective=ScoreError(np.array([[1.0]])))
+        mapping = NetworkMapping((LayerMapping.from_cells(target, np.array([0, 1]), np.array([0, 0])),))
+        # |s|^2 = 8, N = 2 variances of 2, halved by taking off the mean: 8 / (8 + 2) of the direction is right
+        for found in (check(network, mapping).objective, network.value(mapping)):
+            assert found == pytest.approx(value, abs=1e-15)
+    single, mapping = dead_outputs()
+    assert check(single, mapping).objective == single.value(mapping) == 1.0
+
+
+def dead_outputs() -> tuple[NetworkInstance, NetworkMapping]:
+    """A chip whose outputs never differ."""
+    target = Target.from_dense(np.array([[1.0], [-1.0]]))
+    layer = LayerInstance(target, Hardware(np.ones((2, 1))))
+    network = NetworkInstance((layer,), (np.zeros(2),), objective=ScoreError(np.array([[1.0], [2.0]])))
+    return network, NetworkMapping((LayerMapping.from_cells(target, np.array([0, 1]), np.array([0, 0])),))
 
 
 def test_a_constant_signal_is_divided_by_one() -> None:

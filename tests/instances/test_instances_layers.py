@@ -97,7 +97,7 @@ BROKEN: dict[str, tuple[Make, str]] = {
     ),
     "weight error of a network": (
         lambda: replace(NETWORK, objective=WeightError()),
-        "a network minimises task-loss, functional-error or .*found weight-error",
+        "a network minimises task-loss, functional-error, score-error or .*found weight-error",
     ),
     "hardware biases adjustable": (
         lambda: NetworkInstance((LAYER,), adjustable=True),

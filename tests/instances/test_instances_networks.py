@@ -51,6 +51,11 @@ BROKEN_PARTS: dict[str, tuple[dict[str, Any], dict[str, np.ndarray], str]] = {
         {"functional_error.inputs": np.ones((1, 3))},
         "both true",
     ),
+    "two objectives without labels": (
+        {"task_loss": False, "functional_error": True, "score_error": True},
+        {"functional_error.inputs": np.ones((1, 3)), "score_error.inputs": np.ones((1, 3))},
+        "functional_error and score_error are both true|is unknown",
+    ),
     "flag not a truth": ({"functional_error": 1}, {}, "functional_error must be true or false, found 1"),
     "adjustable not a truth": ({"adjustable": "yes"}, {}, "adjustable must be true or false"),
     "samples of no objective": ({"task_loss": False}, {}, "task_loss: 'inputs' is unknown"),
