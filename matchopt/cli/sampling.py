@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from matchopt.network import ImageData, SparseNetwork
 
 FEW = 5_000  # images of a label-free objective unless told: more hardly change it, and instances stay small
-NEEDED = {"output-error": FEW, "functional-error": FEW, "task-loss": None}  # None: every training image
+# None: all training images.
+NEEDED = {"output-error": FEW, "functional-error": FEW, "score-error": FEW, "task-loss": None}
 
 
 class SampleSource(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only

@@ -16,6 +16,7 @@ from matchopt import (
     NetworkInstance,
     NetworkMapping,
     Rules,
+    ScoreError,
     TaskLoss,
     read,
     write,
@@ -145,6 +146,9 @@ def test_objectives_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert isinstance(functional, NetworkInstance) and isinstance(functional.objective, FunctionalError)
     assert functional.adjustable and functional.objective.inputs.dtype == np.uint8
     assert np.allclose(functional.objective.rows(slice(None)), data.train_images[:30], atol=1e-7)
+    score = exported(path, "--objective", "score-error", *options)
+    assert isinstance(score, NetworkInstance) and isinstance(score.objective, ScoreError)
+    assert np.array_equal(score.objective.inputs, functional.objective.inputs)
     done = run("export", path, "--output", tmp_path / "x.matchopt", "--objective", "task-loss", *options)
     assert "task-loss on 30 samples; adjustable biases" in done.stdout
     task = read(tmp_path / "x.matchopt")
@@ -178,6 +182,7 @@ def test_centred_output_error(network: Path, tmp_path: Path) -> None:
         (["--objective", "task-loss", "--samples", "x.npy"], "task-loss needs labels, which a file of inputs lacks"),
         (["--objective", "functional-error", "--samples", "0"], "0 samples are too few"),
         (["--samples", "10"], "weight-error needs none"),
+        (["--objective", "score-error", "--layer", "0"], "judges the network as a whole"),
         (["--objective", "functional-error", "--layer", "0"], "judges the network as a whole"),
         (["--biases", "adjustable", "--layer", "0"], "a single layer has no digital biases to adjust"),
         (["--centred"], "centred: belongs to output-error"),
