@@ -49,19 +49,24 @@ def tiny_networks() -> Mapping[str, NetworkInstance]:
         ),
         "task-loss-tunable": NetworkInstance(_layers(101, neurons=2, tunable=1), free, tunable=1, objective=task),
         "functional-error-adjustable": NetworkInstance(plain, free, objective=functional, adjustable=True),
-        "score-error": NetworkInstance(plain, free, objective=ScoreError(rng.normal(size=(3, 2)))),
-        "score-error-drop": NetworkInstance(
-            _layers(96, neurons=2, drop=True, noise=0.1), free, objective=ScoreError(bytes_, 1 / 255)
-        ),
-        "score-error-hardware-biases": NetworkInstance(
-            _layers(97, neurons=2, constant=1), objective=ScoreError(rng.normal(size=(3, 2)))
-        ),
         "task-loss-adjustable": NetworkInstance(plain, free, objective=task, adjustable=True),
         "adjustable": NetworkInstance(_layers(99), free, adjustable=True),
         "infeasible-layer": NetworkInstance((plain[0], _layers(95, cells=1)[1]), free),
     }
+    networks |= _under_score_errors(bytes_)
     networks |= {"convolutional": _convolutional(), "recurrent": _recurrent()}
     return {f"network-{name}": network for name, network in networks.items()}
+
+
+def _under_score_errors(bytes_: np.ndarray) -> dict[str, NetworkInstance]:
+    """Exact biases, noisy cells and hardware biases."""
+    rng, free = np.random.default_rng(103), (np.array([0.1, -0.2]), np.array([0.3, 0.0]))
+    inputs, noisy = ScoreError(rng.normal(size=(3, 2))), _layers(96, neurons=2, drop=True, noise=0.1)
+    return {
+        "score-error": NetworkInstance(_layers(91), free, objective=inputs),
+        "score-error-drop": NetworkInstance(noisy, free, objective=ScoreError(bytes_, 1 / 255)),
+        "score-error-hardware-biases": NetworkInstance(_layers(97, neurons=2, constant=1), objective=inputs),
+    }
 
 
 def _convolutional() -> NetworkInstance:

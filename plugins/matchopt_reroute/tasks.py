@@ -136,17 +136,7 @@ def layer_tasks(instance: NetworkInstance, inputs: np.ndarray, threads: int) -> 
         placers = {gain: CellPlacement(layer.hardware, factor=gain, single=True, threads=threads) for gain in finite}
         scales = Scales() if gains.low is None or gains.high is None else Scales(gains.low, gains.high)
         given = None if biases is None or instance.adjustable else biases[n].astype(SINGLE)
-        tasks.append(
-            LayerTask(
-                layer,
-                columns,
-                support[:, columns],
-                weights[:, columns],
-                np.ascontiguousarray(signals.T, SINGLE),
-                given,
-                instance.adjustable,
-                placers,
-                scales,
-            )
-        )
+        wanted = np.ascontiguousarray(signals.T, SINGLE)
+        listening = (columns, support[:, columns], weights[:, columns])
+        tasks.append(LayerTask(layer, *listening, wanted, given, instance.adjustable, placers, scales))
     return tasks
