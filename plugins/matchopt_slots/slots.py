@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from matchopt import FunctionalError, Limit, Limits, NetworkInstance, Result, Solver, Status, TaskLoss
+from matchopt import FunctionalError, Limit, Limits, NetworkInstance, Result, ScoreError, Solver, Status, TaskLoss
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,9 @@ class Slots(Solver):
     biases are trained where they are adjustable; hardware biases are weights like all others. A row keeps the gain it
     begins with.
 
-    The task loss uses labels; the functional error does not: then every layer learns to give the target network's
-    signals. Read noise counts in what is reported, not in the derivative.
+    The task loss uses labels. The functional error does not: then every layer learns to give the target network's
+    signals; nor does the score error: then the outputs learn to point where the target's do. Read noise counts in what
+    is reported, not in the derivative.
 
     An answer depends on the seed, the number of threads and the number of epochs alone; with a time limit that is too
     short for all epochs their number, and so the answer, depends on the machine.
@@ -86,8 +87,8 @@ class Slots(Solver):
 
     def refuses(self, instance: NetworkInstance) -> str | None:
         """Whatever it cannot train on or would leave unused; see `Solver.refuses`."""
-        if not isinstance(instance.objective, TaskLoss | FunctionalError):
-            return "slots trains on samples: the network must minimise task-loss or functional-error"
+        if not isinstance(instance.objective, TaskLoss | FunctionalError | ScoreError):
+            return "slots trains on samples: the network must minimise task-loss, functional-error or score-error"
         if instance.tunable or any(layer.rules.tunable for layer in instance.layers):
             return "slots uses fixed weights only and would leave a budget of tunable weights unspent"
         for n, layer in enumerate(instance.layers):

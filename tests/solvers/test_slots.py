@@ -58,11 +58,11 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("labels", [True, False], ids=["labels", "functional"])
+@pytest.mark.parametrize("goal", ["labels", "functional", "scores"])
 @pytest.mark.parametrize("case", CASES)
-def test_feasible_and_never_worse_than_the_start(case: str, labels: bool) -> None:
+def test_feasible_and_never_worse_than_the_start(case: str, goal: str) -> None:
     """Under all rules every incumbent passes the checker, each is better than the one before, the last is returned."""
-    instance, reported = network(1, labels, **CASES[case]), []
+    instance, reported = network(1, goal == "labels", scores=goal == "scores", **CASES[case]), []
     for solver in (QUICK, Slots(epochs=3, start="scratch", threshold=0.0), Slots(epochs=2, projection="greedy")):
         reported.clear()
         result = solved(instance, solver, on_incumbent=lambda solution, _: reported.append(solution))
@@ -72,10 +72,10 @@ def test_feasible_and_never_worse_than_the_start(case: str, labels: bool) -> Non
         assert (result.solution.biases is not None) == instance.adjustable
 
 
-@pytest.mark.parametrize("labels", [True, False], ids=["labels", "functional"])
-def test_training_pays(labels: bool) -> None:
+@pytest.mark.parametrize("goal", ["labels", "functional", "scores"])
+def test_training_pays(goal: str) -> None:
     """Learned selection ends far below the assignment of least weight error, also from scratch."""
-    instance = network(2, labels, adjustable=True, cells=-1, **FREE)
+    instance = network(2, goal == "labels", scores=goal == "scores", adjustable=True, cells=-1, **FREE)
     before = objective(instance, solved(instance, Slots(epochs=0)))
     for start in ("assignment", "scratch"):
         after = objective(
@@ -178,7 +178,7 @@ def test_refuses_in_one_sentence() -> None:
     shared = replace(instance.layers[0].hardware, bus=np.zeros(10, int))
     other = (shared, instance.layers[1].hardware)
     refused = {
-        "task-loss or functional-error": surrogate(instance),
+        "task-loss, functional-error or score-error": surrogate(instance),
         "unspent": with_rules(rules=Rules(tunable=1)),
         "one cell": with_rules(rules=Rules(cells_per_weight=2)),
         "share buses": replace(instance, layers=tuple(

@@ -12,7 +12,7 @@ from matchopt_slots.samples import Samples
 from matchopt_slots.trainee import Trainee
 from solvers.small_networks import network
 
-from matchopt import FunctionalError, Gains, Limits, NetworkInstance
+from matchopt import FunctionalError, Gains, Limits, NetworkInstance, ScoreError
 
 FREE = {"drop": True, "extra_inputs": True}
 NOISE = {"variance": lambda rng, shape: 0.1 * rng.random(shape)}
@@ -27,25 +27,26 @@ def trainee(instance: NetworkInstance, lanes: int = 50, **rule: Any) -> tuple[Tr
     return Trainee(instance, samples, goal_of(instance, samples, lanes), bound, biases, lanes, rule), samples
 
 
-@pytest.mark.parametrize("labels", [True, False], ids=["labels", "functional"])
+@pytest.mark.parametrize("goal", ["labels", "functional", "scores"])
 @pytest.mark.parametrize("rules", [
     {}, FREE, FREE | {"adjustable": True}, FREE | {"hardware_biases": True}, FREE | {"chip": NOISE, "cells": 2},
     FREE | {"gains": Gains.interval(0.5, 2.0), "chip": NOISE},
 ])  # fmt: skip
-def test_value_is_the_objective(rules: dict[str, Any], labels: bool) -> None:
+def test_value_is_the_objective(rules: dict[str, Any], goal: str) -> None:
     """The value in training equals the instance's objective of the mapping, read noise included."""
-    instance = network(1, labels, samples=1203, **rules)
+    instance = network(1, goal == "labels", scores=goal == "scores", samples=1203, **rules)
     one, samples = trainee(instance)
     for step in range(1, 4):
         assert one.value(samples.all) == pytest.approx(instance.value(one.mapping), rel=1e-5)
         one.step(samples.training[:50], 0.1, 0.1, step)
 
 
-@pytest.mark.parametrize("labels", [True, False], ids=["labels", "functional"])
+@pytest.mark.parametrize("goal", ["labels", "functional", "scores"])
 @pytest.mark.parametrize("constant", [True, False], ids=["hardware biases", "digital biases"])
-def test_gradients_are_those_of_torch(constant: bool, labels: bool) -> None:
+def test_gradients_are_those_of_torch(constant: bool, goal: str) -> None:
     """The derivative by every weight, used or not, and by every bias agrees with automatic differentiation."""
-    instance = network(2, labels, hardware_biases=constant, adjustable=not constant, **FREE)
+    kind = {"labels": goal == "labels", "scores": goal == "scores"}
+    instance = network(2, **kind, hardware_biases=constant, adjustable=not constant, **FREE)
     one, samples = trainee(instance)
     mapping, batch = one.mapping, samples.training[:50]
     one.step(batch, 0.0, 0.0, 1)
@@ -63,6 +64,9 @@ def test_gradients_are_those_of_torch(constant: bool, labels: bool) -> None:
         hidden = hidden @ weight.T + bias
         if isinstance(objective, FunctionalError):
             loss = loss + ((hidden - torch.tensor(wanted[n])) ** 2).sum() / 50 / instance.signal_variances[n]
+        elif n == len(weights) - 1 and isinstance(objective, ScoreError):
+            found, ideal = (outputs - outputs.mean(1, keepdim=True) for outputs in (hidden, torch.tensor(wanted[n])))
+            loss = 1 - (found * ideal).sum() ** 2 / (found**2).sum() / (ideal**2).sum()
         elif n == len(weights) - 1:
             loss = torch.nn.functional.cross_entropy(hidden, torch.tensor(objective.labels[batch]))
     loss.backward()
