@@ -189,13 +189,14 @@ def _expand(
         read.only(block, {LABEL, "set", "sweep", "paper"}, where)
         chosen = dict(read.table(block, "set", where))
         sweep = dict(read.table(block, "sweep", where))
+        other = read.table(block, "paper", where)
+        read.only(other, {"set", "sweep"}, f"{where}.paper")
+        later = set(read.table(other, "sweep", f"{where}.paper"))  # an empty list: runs at the paper's scale only
         if scale == "paper":
-            other = read.table(block, "paper", where)
-            read.only(other, {"set", "sweep"}, f"{where}.paper")
             chosen |= read.table(other, "set", f"{where}.paper")
             sweep |= read.table(other, "sweep", f"{where}.paper")
         for name, values in sweep.items():
-            if not isinstance(values, list) or not values:
+            if not isinstance(values, list) or not (values or (scale == "cpu" and name in later)):
                 raise FormatError(f"{read.source}: {where}.sweep.{name} must be a list of values, found {values!r}")
         for values in product(*sweep.values()):
             yield {**fixed, LABEL: read.text(block, LABEL, ""), **chosen, **dict(zip(sweep, values, strict=True))}

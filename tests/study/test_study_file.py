@@ -52,6 +52,17 @@ def test_runs_are_the_product_of_what_a_block_sweeps_over(tmp_path: Path) -> Non
     assert len(study.runs["paper"]) == 11
 
 
+def test_an_empty_sweep_leaves_a_block_to_the_papers_scale(tmp_path: Path) -> None:
+    """Only where the paper's scale says what to sweep over; an empty list alone is a mistake."""
+    text = WHOLE.replace(
+        'solver = ["hungarian", "greedy"], hardware_seed = [0, 1, 2]', 'solver = ["greedy"], hardware_seed = []'
+    )
+    runs = read_study(written(tmp_path, text)).runs
+    assert (len(runs["cpu"]), len(runs["paper"])) == (1, 6)
+    with pytest.raises(FormatError, match="sweep.solver must be a list of values"):
+        read_study(written(tmp_path, text.replace('solver = ["greedy"]', "solver = []")))
+
+
 def test_a_block_overrides_what_is_fixed(tmp_path: Path) -> None:
     runs = read_study(written(tmp_path, WHOLE)).runs["cpu"]
     assert [run["law"] for run in runs] == ["binary"] * 6 + ["gaussian"]
