@@ -59,7 +59,7 @@ def test_an_empty_sweep_leaves_a_block_to_the_papers_scale(tmp_path: Path) -> No
     )
     runs = read_study(written(tmp_path, text)).runs
     assert (len(runs["cpu"]), len(runs["paper"])) == (1, 6)
-    with pytest.raises(FormatError, match="sweep.solver must be a list of values"):
+    with pytest.raises(FormatError, match=r"sweep\.solver must be a list of values"):
         read_study(written(tmp_path, text.replace('solver = ["greedy"]', "solver = []")))
 
 
