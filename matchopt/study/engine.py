@@ -83,7 +83,15 @@ def run_study(
         log.append(keys[number], record)
         if notify is not None:
             notify(done, len(runs), _said(record))
-    return Outcome(tuple(record for key in keys if (record := log.get(key)) is not None), reused)
+    pairs = ((settings, log.get(key)) for settings, key in zip(runs, keys, strict=True))
+    return Outcome(tuple(_filled(study, settings, record) for settings, record in pairs if record is not None), reused)
+
+
+def _filled(study: Study, settings: Mapping[str, Any], record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record with the defaults of settings that tables and plots tell runs apart by."""
+    made = settings_of(TrainingRun if study.kind == "training" else MappingRun, _without_label(settings))
+    names = {*study.by, *(name for plot in study.plots for name in (plot.x, plot.lines, plot.panels, *plot.where))}
+    return {name: getattr(made, name) for name in sorted(names - set(record)) if hasattr(made, name)} | dict(record)
 
 
 def check_settings(study: Study, settings: Mapping[str, Any]) -> None:

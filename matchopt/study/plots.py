@@ -39,7 +39,7 @@ def draw(study: Study, plot: Plot, records: Sequence[Record]) -> str:
     except ModuleNotFoundError:
         raise MissingExtra("drawing plots", "matplotlib", "reports") from None
     good = [record for record in records if ERROR not in record and _chosen(plot, record)]
-    panels = list(dict.fromkeys(record.get(plot.panels) for record in good)) if plot.panels else [None]
+    panels = (list(dict.fromkeys(record.get(plot.panels) for record in good)) if plot.panels else []) or [None]
     with mpl.rc_context({"svg.hashsalt": "matchopt", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(1.6 + 4.6 * len(panels), 4.0), layout="constrained")
         FigureCanvasSVG(figure)

@@ -30,7 +30,7 @@ set = { method = "dense", "options.epochs" = 2, correlations = true, labels = "p
 MAPPING = """
 title = "t"
 kind = "mapping"
-by = ["solver"]
+by = ["solver", "law"]
 show = ["validation", "weight_error"]
 [targets.small]
 method = "gradual-pruning"
@@ -102,6 +102,7 @@ def test_mapping_studies_train_their_target_once_and_keep_going_past_failures(tm
     found = run_study(study, tmp_path / "out")
     hungarian, random, noisy, failed = found.records
     assert "no-such-solver" in failed["error"]
+    assert {record["law"] for record in found.records} == {"gaussian"}  # a default, named as the table has it
     assert hungarian["proof"] == "proven"
     assert hungarian["weight_error"] < random["weight_error"]
     assert noisy["weight_error"] == pytest.approx(hungarian["weight_error"], rel=0.5)

@@ -80,6 +80,11 @@ def test_plots_are_svg_and_the_same_every_time() -> None:
     assert "published" in first
 
 
+def test_a_study_of_failures_is_drawn_empty() -> None:
+    """Every run failed: the page says why, and its plots are no reason to lose it."""
+    assert "<svg" in draw(STUDY, replace(PLOT, panels="law"), [FAILED])
+
+
 def test_no_two_lines_look_the_same() -> None:
     """A hundred lines: each has a colour and a marker that no other has together."""
     assert len({(COLOURS[n % len(COLOURS)], MARKERS[n % len(MARKERS)]) for n in range(100)}) == 100
