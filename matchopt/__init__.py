@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from matchopt.instances import Provenance as Provenance
     from matchopt.instances import Recurrent as Recurrent
     from matchopt.instances import Rules as Rules
+    from matchopt.instances import SampleObjective as SampleObjective
+    from matchopt.instances import ScoreError as ScoreError
     from matchopt.instances import Solution as Solution
     from matchopt.instances import Target as Target
     from matchopt.instances import TaskLoss as TaskLoss
@@ -115,6 +117,7 @@ _DOOR = {
         "Provenance",
         "Recurrent",
         "Rules",
+        "SampleObjective",
         "ScoreError",
         "Solution",
         "Target",

@@ -2,13 +2,11 @@
 
 from matchopt.instances import (
     AssignmentInstance,
-    FunctionalError,
     Instance,
     LayerInstance,
     NetworkInstance,
     ProgramInstance,
-    ScoreError,
-    TaskLoss,
+    SampleObjective,
 )
 
 
@@ -32,7 +30,7 @@ def size_of(instance: Instance) -> str:
 def _of_network(instance: NetworkInstance) -> list[str]:
     """What a network has besides its layers: its objective and the samples behind it, budgets, adjustable biases."""
     objective, found = instance.objective, []
-    if isinstance(objective, FunctionalError | ScoreError | TaskLoss):
+    if isinstance(objective, SampleObjective):
         found.append(f"{objective.name} on {len(objective.inputs)} samples")
     else:
         names = dict.fromkeys(layer.objective.name for layer in instance.layers)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from matchopt.check.layer import layer_violations
 from matchopt.check.objective import layer_objective, realised_rows
 from matchopt.check.report import Violation, total
-from matchopt.instances import FunctionalError, NetworkInstance, NetworkMapping, ScoreError, TaskLoss
+from matchopt.instances import FunctionalError, NetworkInstance, NetworkMapping, SampleObjective, ScoreError, TaskLoss
 
 SAMPLES = 2_000  # run through the network at a time: what a layer of some hundred rows does stays in the cache
 FULL = 0.1  # share of the inputs above which rows are multiplied together as a matrix
@@ -231,9 +231,7 @@ class Spread:
         return summed if summed > ROUNDING * size else 1.0
 
 
-def _batches(
-    samples: TaskLoss | FunctionalError | ScoreError,
-) -> Iterator[tuple[Float[np.ndarray, "inputs samples"], slice]]:
+def _batches(samples: SampleObjective) -> Iterator[tuple[Float[np.ndarray, "inputs samples"], slice]]:
     """What the network receives, a few samples at a time as columns, and which samples they are."""
     for start in range(0, len(samples.inputs), SAMPLES):
         part = slice(start, start + SAMPLES)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.sampling import SampleSource, sample_options
+from matchopt.cli.sampling import NEEDED, SampleSource, sample_options
 from matchopt.cli.settings import FILE, GainSet, OutputFile, debug_option
 from matchopt.cli.trained import architecture_option, read_trained
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matchopt.network import SparseNetwork
 
 LAWS = ("gaussian", "uniform", "lognormal", "bimodal", "binary")
-OBJECTIVES = ("weight-error", "output-error", "functional-error", "score-error", "task-loss")
+OBJECTIVES = ("weight-error", *NEEDED)
 SHARE = click.FloatRange(min=0, max=1)
 AT_LEAST_0 = click.FloatRange(min=0)
 
@@ -158,7 +158,7 @@ def export(
 def _check_layer(layer: int, count: int, objective: str, biases: str) -> None:
     if layer >= count:
         raise click.UsageError(f"--layer must be in 0 .. {count - 1}, found {layer}")
-    if objective in ("functional-error", "score-error", "task-loss"):
+    if objective not in ("weight-error", "output-error"):
         raise click.UsageError(f"--layer: {objective} judges the network as a whole; leave --layer out")
     if biases == "adjustable":
         raise click.UsageError("--layer: a single layer has no digital biases to adjust; leave --layer out")

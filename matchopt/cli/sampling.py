@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from matchopt.network import ImageData, SparseNetwork
 
 FEW = 5_000  # images of a label-free objective unless told: more hardly change it, and instances stay small
-# None: all training images.
+# Objectives on samples, and how many training images they take unless told; None: all.
 NEEDED = {"output-error": FEW, "functional-error": FEW, "score-error": FEW, "task-loss": None}
 
 

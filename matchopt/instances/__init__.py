@@ -22,6 +22,7 @@ from matchopt.instances.network import NetworkMapping as NetworkMapping
 from matchopt.instances.objective import FunctionalError as FunctionalError
 from matchopt.instances.objective import Objective as Objective
 from matchopt.instances.objective import OutputError as OutputError
+from matchopt.instances.objective import SampleObjective as SampleObjective
 from matchopt.instances.objective import ScoreError as ScoreError
 from matchopt.instances.objective import TaskLoss as TaskLoss
 from matchopt.instances.objective import WeightError as WeightError

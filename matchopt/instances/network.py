@@ -188,9 +188,9 @@ class NetworkInstance(Instance):
                 "needs fully connected layers"
             )
         if not isinstance(objective, TaskLoss | FunctionalError | ScoreError):
+            known = ", ".join(kind.name for kind in OBJECTIVES.values())
             raise InvalidInstance(
-                f"a network minimises task-loss, functional-error, score-error or the sum of its layers' objectives "
-                f"(None), found {objective.name}"
+                f"a network minimises {known} or the sum of its layers' objectives (None), found {objective.name}"
             )
         if objective.inputs.shape[1] != self.n_inputs:
             raise InvalidInstance(

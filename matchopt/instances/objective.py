@@ -65,8 +65,29 @@ class OutputError(Objective):
         return bool(np.count_nonzero(self.second_moments) == np.count_nonzero(self.second_moments.diagonal()))
 
 
+class SampleObjective(Objective):
+    """What is measured on samples of the network's inputs; network instances only.
+
+    Attributes
+    ----------
+    inputs : sample inputs, shape (samples, n_inputs), finite; uint8, float32 and float64 keep their type.
+    scale : the network receives `inputs * scale`; 1/255 for images in bytes. > 0.
+    """
+
+    inputs: Num[np.ndarray, "samples inputs"]
+    scale: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", compact(self.inputs, "objective.inputs"))
+        object.__setattr__(self, "scale", positive_scale(self.scale, "objective.scale"))
+
+    def rows(self, which: Any) -> Float[np.ndarray, "..."]:
+        """What the network receives for the samples `which` (index, slice or array of numbers), as float64."""
+        return scaled_rows(self.inputs, self.scale, which)
+
+
 @dataclass(frozen=True, eq=False)
-class TaskLoss(Objective):
+class TaskLoss(SampleObjective):
     """Mean cross-entropy of the realised network on labelled inputs; network instances only.
 
     Parameters
@@ -82,34 +103,13 @@ class TaskLoss(Objective):
     name = "task-loss"
 
     def __post_init__(self) -> None:
-        inputs = compact(self.inputs, "objective.inputs")
-        object.__setattr__(self, "inputs", inputs)
-        object.__setattr__(self, "labels", frozen(self.labels, "objective.labels", int, 1, shape=(len(inputs),)))
-        object.__setattr__(self, "scale", positive_scale(self.scale, "objective.scale"))
-
-    def rows(self, which: Any) -> Float[np.ndarray, "..."]:
-        """What the network receives for the samples `which` (index, slice or array of numbers), as float64."""
-        return scaled_rows(self.inputs, self.scale, which)
+        super().__post_init__()
+        shape = (len(self.inputs),)
+        object.__setattr__(self, "labels", frozen(self.labels, "objective.labels", int, 1, shape=shape))
 
 
 @dataclass(frozen=True, eq=False)
-class _OnSamples(Objective):
-    """What needs samples of the network's inputs and no labels."""
-
-    inputs: Num[np.ndarray, "samples inputs"]
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "inputs", compact(self.inputs, "objective.inputs"))
-        object.__setattr__(self, "scale", positive_scale(self.scale, "objective.scale"))
-
-    def rows(self, which: Any) -> Float[np.ndarray, "..."]:
-        """What the network receives for the samples `which` (index, slice or array of numbers), as float64."""
-        return scaled_rows(self.inputs, self.scale, which)
-
-
-@dataclass(frozen=True, eq=False)
-class FunctionalError(_OnSamples):
+class FunctionalError(SampleObjective):
     """How far the realised network strays from its target, layer by layer, on unlabelled inputs; networks only.
 
     With z' the pre-activations of a layer of the target network on its own activity and with the instance's biases,
@@ -126,11 +126,13 @@ class FunctionalError(_OnSamples):
     scale : the network receives `inputs * scale`; 1/255 for images in bytes. > 0.
     """
 
+    inputs: Num[np.ndarray, "samples inputs"]
+    scale: float = 1.0
     name = "functional-error"
 
 
 @dataclass(frozen=True, eq=False)
-class ScoreError(_OnSamples):
+class ScoreError(SampleObjective):
     """How far the realised network's outputs stray from its target's in what decisions rest on; networks only.
 
     The scores of a sample are the outputs less their mean over the outputs (one output alone is its own score): no
@@ -149,4 +151,6 @@ class ScoreError(_OnSamples):
     scale : the network receives `inputs * scale`; 1/255 for images in bytes. > 0.
     """
 
+    inputs: Num[np.ndarray, "samples inputs"]
+    scale: float = 1.0
     name = "score-error"

@@ -7,7 +7,15 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 
 from matchopt.errors import InvalidInstance
-from matchopt.instances.objective import FunctionalError, Objective, OutputError, ScoreError, TaskLoss, WeightError
+from matchopt.instances.objective import (
+    FunctionalError,
+    Objective,
+    OutputError,
+    SampleObjective,
+    ScoreError,
+    TaskLoss,
+    WeightError,
+)
 from matchopt.network.sparse_network import SparseNetwork, received_by
 
 Biases = Literal["free", "adjustable", "hardware"]
@@ -30,7 +38,7 @@ def compact_images(images: Float[np.ndarray, "images pixels"]) -> tuple[Samples,
 
 def network_objective(
     name: NetworkObjective, inputs: Samples | None, labels: Int[np.ndarray, " samples"] | None, scale: float
-) -> FunctionalError | ScoreError | TaskLoss | None:
+) -> SampleObjective | None:
     """The objective of the whole network that goes by `name`; None where the layers' objectives add up.
 
     Raises

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt import FunctionalError, NetworkInstance, ScoreError, TaskLoss
+from matchopt import NetworkInstance, SampleObjective
 
 HELD_OUT = 0.1  # share of the samples on which a correction is judged
 
@@ -23,7 +23,7 @@ class Samples:
 
 def samples_of(instance: NetworkInstance) -> Samples:
     """The samples of the objective, else those embedded for judging; there are some where `lacks_samples` is None."""
-    if isinstance(instance.objective, TaskLoss | FunctionalError | ScoreError):
+    if isinstance(instance.objective, SampleObjective):
         return Samples(instance.objective.inputs, instance.objective.scale)
     assert instance.samples is not None
     return Samples(instance.samples)

@@ -16,16 +16,14 @@ def functional_bound(instance: NetworkInstance, threads: int) -> float:
 
     The first layer hears the samples themselves, whatever the others do, so its error is an output error under their
     covariances (second moments where biases do not adjust) and the least of that is bounded pair by pair; later layers
-    cost 0 at least. Not for layers with extra inputs, where other inputs may stand in for the row's own.
+    cost 0 at least. Not for layers with extra inputs, where other inputs may stand in for the row's own. Cells route
+    freely and serve one weight each, as `reroute` asks.
     """
     objective, layer = instance.objective, instance.layers[0]
-    known = isinstance(objective, FunctionalError) and instance.biases is not None and instance.architecture is None
-    if not known or layer.rules.extra_inputs or layer.target.fan_in.max(initial=0) > MOST_FAN_IN:
+    if not isinstance(objective, FunctionalError) or instance.biases is None:
         return -math.inf
-    if layer.rules.tunable or instance.tunable or not layer.hardware.free_routing or layer.rules.cells_per_weight > 1:
+    if layer.rules.extra_inputs or layer.rules.tunable or layer.target.fan_in.max(initial=0) > MOST_FAN_IN:
         return -math.inf
-    assert isinstance(objective, FunctionalError)
-    assert instance.biases is not None
     mean, covariance = _moments(objective, layer.target.n_inputs)
     weights = layer.target.dense()
     constant = weights @ mean + instance.biases[0]

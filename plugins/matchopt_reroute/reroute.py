@@ -17,6 +17,7 @@ from matchopt import (
     Status,
     is_feasible,
 )
+from matchopt_reroute.network_bound import functional_bound
 
 
 @dataclass(frozen=True)
@@ -101,16 +102,11 @@ class Reroute(Solver):
         except Unplaceable:
             message = "in some layer no choice of hardware neurons gives every row cells enough for its connections"
             return Result(None, Status.INFEASIBLE, message=message)
-        late, bound = limits.reached(), -math.inf
-        if late is None and isinstance(instance.objective, FunctionalError):
-            from matchopt_reroute.network_bound import functional_bound
-
-            bound = functional_bound(instance, limits.threads)
+        late = limits.reached()
         if found is None:
             return Result(start, limit=late, message="time was up before the first mapping was complete")
-        if bound > -math.inf:
-            bound = min(bound, instance.value(found))
-        return Result(found, limit=late, bound=bound)
+        bound = -math.inf if late else functional_bound(instance, limits.threads)
+        return Result(found, limit=late, bound=bound if bound == -math.inf else min(bound, instance.value(found)))
 
     def _found(
         self,

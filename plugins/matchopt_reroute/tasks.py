@@ -7,13 +7,11 @@ import numpy as np
 
 from matchopt import (
     CellPlacement,
-    FunctionalError,
     LayerInstance,
     NetworkInstance,
     RowErrors,
+    SampleObjective,
     Scales,
-    ScoreError,
-    TaskLoss,
 )
 
 SINGLE = np.float32
@@ -111,7 +109,7 @@ def listed(mask: np.ndarray) -> np.ndarray:
 def sample_rows(instance: NetworkInstance, most: int, rng: np.random.Generator) -> np.ndarray:
     """At most `most` samples as the network receives them, (samples, inputs)."""
     given = instance.objective
-    if isinstance(given, FunctionalError | ScoreError | TaskLoss):
+    if isinstance(given, SampleObjective):
         count = len(given.inputs)
         return given.rows(np.sort(rng.permutation(count)[:most]) if count > most else slice(None))
     assert instance.samples is not None

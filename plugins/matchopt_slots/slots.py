@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from matchopt import FunctionalError, Limit, Limits, NetworkInstance, Result, ScoreError, Solver, Status, TaskLoss
+from matchopt import Limit, Limits, NetworkInstance, Result, SampleObjective, Solver, Status
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Slots(Solver):
 
     def refuses(self, instance: NetworkInstance) -> str | None:
         """Whatever it cannot train on or would leave unused; see `Solver.refuses`."""
-        if not isinstance(instance.objective, TaskLoss | FunctionalError | ScoreError):
+        if not isinstance(instance.objective, SampleObjective):
             return "slots trains on samples: the network must minimise task-loss, functional-error or score-error"
         if instance.tunable or any(layer.rules.tunable for layer in instance.layers):
             return "slots uses fixed weights only and would leave a budget of tunable weights unspent"
