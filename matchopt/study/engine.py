@@ -89,14 +89,14 @@ def run_study(
 
 def _filled(study: Study, settings: Mapping[str, Any], record: Mapping[str, Any]) -> Mapping[str, Any]:
     """The record with the defaults of settings that tables and plots tell runs apart by."""
-    made = settings_of(TrainingRun if study.kind == "training" else MappingRun, _without_label(settings))
+    made = _made(study, settings)
     names = {*study.by, *(name for plot in study.plots for name in (plot.x, plot.lines, plot.panels, *plot.where))}
     return {name: getattr(made, name) for name in sorted(names - set(record)) if hasattr(made, name)} | dict(record)
 
 
 def check_settings(study: Study, settings: Mapping[str, Any]) -> None:
     """Raise UnknownName or InvalidOption unless these are settings of a run of this study."""
-    made = settings_of(TrainingRun if study.kind == "training" else MappingRun, _without_label(settings))
+    made = _made(study, settings)
     if isinstance(made, MappingRun):
         made.check_target(study.targets)
 
@@ -129,17 +129,17 @@ def _results(
 def perform_run(study: Study, settings: Mapping[str, Any], place: Place) -> dict[str, Any]:
     """One run: its settings and its figures, or the sentence that says why there are none."""
     try:
-        if study.kind == "training":
-            found = run_training(settings_of(TrainingRun, _without_label(settings)), place)
-        else:
-            found = run_mapping(settings_of(MappingRun, _without_label(settings)), study.targets, place)
+        made = _made(study, settings)
+        found = run_training(made, place) if isinstance(made, TrainingRun) else run_mapping(made, study.targets, place)
     except (MatchoptError, ValueError, FloatingPointError) as cause:
         found = {ERROR: " ".join(str(cause).split())}
     return {**settings, **found}
 
 
-def _without_label(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name != LABEL}
+def _made(study: Study, settings: Mapping[str, Any]) -> TrainingRun | MappingRun:
+    """The settings of one run, checked."""
+    own = {name: value for name, value in settings.items() if name != LABEL}
+    return settings_of(TrainingRun, own) if study.kind == "training" else settings_of(MappingRun, own)
 
 
 def _leave_interrupts_to_the_parent() -> None:

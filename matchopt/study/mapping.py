@@ -11,9 +11,19 @@ import numpy as np
 from matchopt.bench.chip import ChipFile, chip_pool
 from matchopt.bench.evaluation import data_of
 from matchopt.errors import DataError, InvalidOption
-from matchopt.instances import Gains, Hardware, Imperfections, NetworkInstance, NetworkMapping, Rules
+from matchopt.instances import (
+    FunctionalError,
+    Gains,
+    Hardware,
+    Imperfections,
+    NetworkInstance,
+    NetworkMapping,
+    Objective,
+    Rules,
+    ScoreError,
+)
 from matchopt.library import library_folder
-from matchopt.network import ImageData, SparseNetwork, draw_hardware, export_network, measure, realise, unmapped
+from matchopt.network import ImageData, SparseNetwork, draw_hardware, export_network, measure, realise
 from matchopt.network.export import layer_targets
 from matchopt.network.objectives import compact_images
 from matchopt.run import Run, solve
@@ -87,10 +97,10 @@ def run_mapping(run: MappingRun, recipes: Mapping[str, Mapping[str, Any]], place
     Returns
     -------
     dict
-        first stage of the pipeline; status, proof, value of the objective and gap; relative weight error and relative
-        functional error, both means over layers; error of the outputs up to a common factor; validation and test
-        accuracy of the mapped network and of the target; numbers of digital values that were changed; seconds in all
-        and of the solver's clock. Accuracies are shares, 0 .. 1.
+        status, proof, value of the objective and gap; relative weight error and relative functional error, both means
+        over layers; error of the outputs up to a common factor; validation and test accuracy of the mapped network
+        and of the target; numbers of digital values that were changed; seconds in all and of the solver's clock.
+        Accuracies are shares, 0 .. 1.
     """
     network = TargetFiles(recipes, place).load(run.target)
     data = _data(network)
@@ -106,7 +116,6 @@ def run_mapping(run: MappingRun, recipes: Mapping[str, Mapping[str, Any]], place
         plugin_files=place.plugin_files,
     )
     figures: dict[str, Any] = {
-        "first_stage": run.solver.partition("+")[0],
         "status": found.status.value,
         "proof": found.proof,
         "value": found.objective,
@@ -133,15 +142,15 @@ def _quality(run: MappingRun, instance: NetworkInstance, mapping: NetworkMapping
         for part, accuracies in parts.items():
             inputs, labels = getattr(data, f"{part}_images"), getattr(data, f"{part}_labels")
             accuracies.append(measure(realised, inputs, labels).accuracy)
-    wrong = right = 0.0
+    wrong = 0.0
     for layer, part_of in zip(instance.layers, mapping.layers, strict=True):
         target = layer.target.dense()
         wrong += float(((layer.realised(part_of) - target) ** 2).sum() / max((target**2).sum(), 1e-300))
-        right += 1
+    seen = data.validation_images[:2_000]
     return {
-        "weight_error": wrong / right,
-        "functional_error": _functional_error(instance, mapping, data),
-        "output_error": _output_error(instance, mapping, data),
+        "weight_error": wrong / len(instance.layers),
+        "functional_error": _noiseless_value(instance, mapping, FunctionalError(seen)) / len(instance.layers),
+        "output_error": _noiseless_value(instance, mapping, ScoreError(seen)),
         "validation": math.fsum(parts["validation"]) / draws,
         "test": math.fsum(parts["test"]) / draws,
         "adjusted_biases": 0 if mapping.biases is None else sum(len(bias) for bias in mapping.biases),
@@ -149,31 +158,10 @@ def _quality(run: MappingRun, instance: NetworkInstance, mapping: NetworkMapping
     }
 
 
-def _output_error(instance: NetworkInstance, mapping: NetworkMapping, data: ImageData) -> float:
-    """How far the outputs are off on the first 2,000 validation images, up to what no decision depends on, 0 .. 1.
-
-    Outputs are taken relative to their mean over the classes of a sample, and up to one common factor: 1 - cos^2 of
-    the angle between all outputs of the mapped network and all of the target. Without noise.
-    """
-    inputs = data.validation_images[:2_000]
-    wanted, found = unmapped(instance).logits(inputs), realise(instance, mapping).logits(inputs)
-    wanted, found = (outputs - outputs.mean(axis=1, keepdims=True) for outputs in (wanted, found))
-    size = float((wanted**2).sum() * (found**2).sum())
-    return 1.0 - float((wanted * found).sum()) ** 2 / size if size > 0 else 1.0
-
-
-def _functional_error(instance: NetworkInstance, mapping: NetworkMapping, data: ImageData) -> float:
-    """Relative error of the pre-activations on the first 2,000 validation images, mean over layers; without noise."""
-    from matchopt.instances import FunctionalError
-
-    inputs = data.validation_images[:2_000]
-    bare = [_noiseless(layer.hardware) for layer in instance.layers]
-    return _with_hardware(instance, bare, FunctionalError(inputs)).value(mapping) / len(instance.layers)
-
-
-def _with_hardware(instance: NetworkInstance, hardware: list[Hardware], objective: Any) -> NetworkInstance:
-    layers = [replace(layer, hardware=chip) for layer, chip in zip(instance.layers, hardware, strict=True)]
-    return replace(instance, layers=tuple(layers), objective=objective)
+def _noiseless_value(instance: NetworkInstance, mapping: NetworkMapping, objective: Objective) -> float:
+    """What the mapping is worth under another objective, on chips without read noise."""
+    layers = (replace(layer, hardware=_noiseless(layer.hardware)) for layer in instance.layers)
+    return replace(instance, layers=tuple(layers), objective=objective).value(mapping)
 
 
 def _instance(run: MappingRun, network: SparseNetwork, chip: list[Hardware], data: ImageData) -> NetworkInstance:

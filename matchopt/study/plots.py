@@ -97,14 +97,9 @@ def _styles(plot: Plot, records: Sequence[Record]) -> dict[str, tuple[str, str]]
     return {name: (COLOURS[n % len(COLOURS)], MARKERS[n % len(MARKERS)]) for n, name in enumerate(names)}
 
 
-def _any_above(plot: Plot, records: Sequence[Record]) -> bool:
-    """Whether anything is left to see where the vertical axis begins."""
-    least = -math.inf if plot.y_from is None else plot.y_from
-    return any(y > least for line in curves(plot, records).values() for ys in line.values() for y in ys)
-
-
 def _panel(axis: "Axes", plot: Plot, records: Sequence[Record], styles: Mapping[str, tuple[str, str]]) -> None:
-    for name, points in curves(plot, records).items():
+    lines = curves(plot, records)
+    for name, points in lines.items():
         colour, marker = styles[name]
         x = list(points)
         if plot.form == "points":
@@ -124,7 +119,8 @@ def _panel(axis: "Axes", plot: Plot, records: Sequence[Record], styles: Mapping[
     for scale, side in ((plot.x_scale, axis.xaxis), (plot.y_scale, axis.yaxis)):
         if scale == "log":
             side.set_major_formatter("{x:g}")
-    if plot.y_from is not None and _any_above(plot, records):
+    least = plot.y_from  # unless nothing would be left to see
+    if least is not None and any(y > least for points in lines.values() for ys in points.values() for y in ys):
         axis.set_ylim(bottom=plot.y_from)
         axis.annotate(f"below {plot.y_from:g} not shown", (0.01, 0.01), xycoords="axes fraction", fontsize=7)
     axis.set_xlabel(plot.x_label or _label(plot.x))

@@ -48,6 +48,6 @@ class Scores:
     def value(self, sums: np.ndarray, count: int) -> float:
         """See `matchopt_slots.goals.Goal`."""
         wanted, common, found = sums.tolist()
-        if common != common or found != found:
+        if math.isnan(common + found):
             return math.nan
         return 1.0 - common**2 / (wanted * found) if common > 0.0 else 1.0

@@ -87,14 +87,14 @@ class Trainee:
     def value(self, which: np.ndarray) -> float:
         """The objective on the samples `which`."""
         wires, noises = [layer.wires for layer in self.layers], self._noises()
-        total = np.zeros(1)
+        sums = []
         for part in chunks(which):
             if len(part) != self._judged.lanes:
                 self._judged, self._judged_feed = Activity(*self._shape, len(part)), Feed(self._samples, len(part))
             activity, inputs = self._judged, self._judged_feed.load(part)
             activity.forward(wires, self.biases, inputs)
-            total = total + self._goal.sums(part, activity, inputs, noises)
-        return self._goal.value(total, len(which))
+            sums.append(self._goal.sums(part, activity, inputs, noises))
+        return self._goal.value(np.sum(sums, axis=0), len(which))
 
     def _kept(self, direct: Sequence[np.ndarray | None]) -> np.ndarray | None:
         """The lanes that count in the gradient; None for all."""
