@@ -69,9 +69,8 @@ class OutputExact(Solver):
         pairs = Pairs(instance, limits.threads, lambda: limits.reached() is not None)
         try:
             assign(bounds)
-        except Unplaceable:
-            message = "no choice of hardware neurons gives every row cells enough for its connections"
-            return Result(None, Status.INFEASIBLE, message=message)
+        except Unplaceable as cause:
+            return Result(None, Status.INFEASIBLE, message=str(cause))
         if limits.reached() or not pairs.begin(None):
             bound = min(incumbent.bound, incumbent.value)
             return Result(incumbent.best, limit=Limit.TIME, bound=bound)

@@ -15,7 +15,7 @@ KICKS = 5_000  # disturbances of a layer, shared by its rows
 
 
 class Unplaceable(Exception):
-    """No choice of hardware neurons gives every row cells enough for its connections."""
+    """No choice of hardware neurons gives every row cells enough for its connections; its text says so."""
 
 
 @dataclass(frozen=True)
@@ -98,4 +98,4 @@ def assign(cost: np.ndarray) -> np.ndarray:
     try:
         return np.asarray(linear_sum_assignment(cost)[1])
     except ValueError:
-        raise Unplaceable from None
+        raise Unplaceable("no choice of hardware neurons gives every row cells enough for its connections") from None

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from matchopt import CellPlacement, LayerInstance, LayerMapping, Places, Scales
-from matchopt_reroute.tasks import listed
+from matchopt import LayerInstance, LayerMapping, Places
+from matchopt_reroute.choices import gain_choices, likely_inputs, listed
 from matchopt_reroute.wiring import output_errors
 
 LIKELY = 64  # inputs per row that pairs are judged on where any input may be heard; longer searches use all
@@ -16,20 +16,11 @@ class Pairs:
 
     def __init__(self, instance: LayerInstance, threads: int, stop: Callable[[], bool]) -> None:
         self._instance, self._stop = instance, stop
-        gains = instance.rules.gains
-        finite = gains.values if gains.values is not None else (1.0,)
-        self._search = [CellPlacement(instance.hardware, factor=gain, threads=threads) for gain in finite]
-        self._gains = np.array(finite)
-        self._scales = Scales() if gains.low is None or gains.high is None else Scales(gains.low, gains.high)
+        placers, self._scales = gain_choices(instance, threads)
+        self._search, self._gains = list(placers.values()), np.array(list(placers))
         self.errors, support = output_errors(instance)
         self._heard = None if instance.rules.extra_inputs else listed(support)
-        self._likely = self._heard
-        if self._heard is None and support.shape[1] > LIKELY:
-            worth = np.abs(self.errors.linear) / np.sqrt(np.maximum(self.errors.moments.diagonal(), 1e-300))
-            worth[support] = np.inf
-            kept = support.copy()
-            np.put_along_axis(kept, np.argsort(-worth, axis=1, kind="stable")[:, :LIKELY], True, axis=1)
-            self._likely = listed(kept)
+        self._likely = self._heard if self._heard is not None else likely_inputs(self.errors, support, LIKELY)
         self._known: dict[tuple[int, int], tuple[np.ndarray, float]] = {}
         self.cost = np.full((instance.n_rows, instance.hardware.n_neurons), np.inf)
         self.total = np.inf

@@ -99,9 +99,8 @@ class Reroute(Solver):
         judged = isinstance(instance.objective, aimed)
         try:
             found = self._found(instance, limits, rng, start, judged)
-        except Unplaceable:
-            message = "in some layer no choice of hardware neurons gives every row cells enough for its connections"
-            return Result(None, Status.INFEASIBLE, message=message)
+        except Unplaceable as cause:
+            return Result(None, Status.INFEASIBLE, message=f"in some layer {cause}")
         late = limits.reached()
         if found is None:
             return Result(start, limit=late, message="time was up before the first mapping was complete")

@@ -66,9 +66,8 @@ class OutputSearch(Solver):
             if instance.objective.is_diagonal:
                 return _separable(instance)
             return self._search(instance, limits, seed)
-        except Unplaceable:
-            message = "no choice of hardware neurons gives every row cells enough for its connections"
-            return Result(None, Status.INFEASIBLE, message=message)
+        except Unplaceable as cause:
+            return Result(None, Status.INFEASIBLE, message=str(cause))
 
     def _search(self, instance: LayerInstance, limits: Limits, seed: int) -> Result:
         from matchopt_reroute.pairs import Pairs

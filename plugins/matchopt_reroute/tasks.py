@@ -13,6 +13,7 @@ from matchopt import (
     SampleObjective,
     Scales,
 )
+from matchopt_reroute.choices import gain_choices, likely_inputs, listed
 
 SINGLE = np.float32
 
@@ -90,20 +91,7 @@ class LayerTask:
         """The `most` inputs of each row that alone explain most of its signal, and its support; None for all."""
         if not self.layer.rules.extra_inputs:
             return self.heard()
-        if most >= len(self.columns):
-            return None
-        worth = np.abs(errors.linear) / np.sqrt(np.maximum(errors.moments.diagonal(), SINGLE(1e-30)))
-        worth[self.support] = np.inf
-        kept = np.zeros(worth.shape, bool)
-        np.put_along_axis(kept, np.argsort(-worth, axis=1, kind="stable")[:, :most], True, axis=1)
-        return listed(kept | self.support)
-
-
-def listed(mask: np.ndarray) -> np.ndarray:
-    """The true columns of each row, rising, -1 filling up."""
-    count = mask.sum(axis=1)
-    order = np.argsort(~mask, axis=1, kind="stable")[:, : max(1, int(count.max(initial=0)))]
-    return np.where(np.arange(order.shape[1]) < count[:, None], order, -1)
+        return likely_inputs(errors, self.support, most)
 
 
 def sample_rows(instance: NetworkInstance, most: int, rng: np.random.Generator) -> np.ndarray:
@@ -121,7 +109,7 @@ def layer_tasks(instance: NetworkInstance, inputs: np.ndarray, threads: int) -> 
     """The tasks of all layers, for these samples."""
     tasks = []
     for n, (layer, signals) in enumerate(zip(instance.layers, instance.target_signals(inputs), strict=True)):
-        target, gains, biases = layer.target, layer.rules.gains, instance.biases
+        target, biases = layer.target, instance.biases
         weights, support = target.dense(), np.zeros((target.n_rows, target.n_inputs), bool)
         support[target.row_of, target.indices] = True
         columns = np.arange(target.n_inputs)
@@ -130,9 +118,7 @@ def layer_tasks(instance: NetworkInstance, inputs: np.ndarray, threads: int) -> 
             if biases is None:
                 varies = np.append(varies, True)
             columns = np.flatnonzero(varies | support.any(axis=0))
-        finite = gains.values if gains.values is not None else (1.0,)
-        placers = {gain: CellPlacement(layer.hardware, factor=gain, single=True, threads=threads) for gain in finite}
-        scales = Scales() if gains.low is None or gains.high is None else Scales(gains.low, gains.high)
+        placers, scales = gain_choices(layer, threads, single=True)
         given = None if biases is None or instance.adjustable else biases[n].astype(SINGLE)
         wanted = np.ascontiguousarray(signals.T, SINGLE)
         listening = (columns, support[:, columns], weights[:, columns])
