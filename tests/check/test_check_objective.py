@@ -3,6 +3,7 @@
 import math
 import time
 import tracemalloc
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -152,30 +153,35 @@ def test_parts_of_networks_round_trip(seed: int, digital: bool, name: str) -> No
     assert again.value(mapped) == network.value(mapping)
 
 
+def replayed(network: NetworkInstance, mapping: NetworkMapping) -> Iterator[list[tuple[np.ndarray, ...]]]:
+    """Sample by sample, for every layer: what it receives on the chip, its target signals, and its signals there."""
+    samples = network.objective
+    assert isinstance(samples, FunctionalError | ScoreError) and network.biases is not None
+    biases = network.biases if mapping.biases is None else mapping.biases
+    for row in samples.inputs:
+        ideal = real = row.astype(float) * samples.scale
+        found: list[tuple[np.ndarray, ...]] = []
+        for n, (layer, part) in enumerate(zip(network.layers, mapping.layers, strict=True)):
+            wanted = layer.target.dense() @ ideal + network.biases[n]
+            found.append((real, wanted, layer.realised(part) @ real + biases[n]))
+            ideal, real = np.maximum(wanted, 0), np.maximum(found[-1][2], 0)
+        yield found
+
+
 @given(SEEDS)
 @settings(max_examples=30, deadline=None)
 def test_functional_error_is_written_down_twice(seed: int) -> None:
     """A third way, one sample and one row at a time, gives the same functional error."""
     network, mapping = random_network(seed, True, "functional-error")
-    samples = network.objective
-    assert isinstance(samples, FunctionalError) and network.biases is not None
-    biases = network.biases if mapping.biases is None else mapping.biases
-    errors = np.zeros(len(network.layers))
-    signals: list[list[np.ndarray]] = [[] for _ in network.layers]
-    for s in range(len(samples.inputs)):
-        ideal = real = samples.inputs[s].astype(float) * samples.scale
-        for n, (layer, part) in enumerate(zip(network.layers, mapping.layers, strict=True)):
-            noise, weights = layer.noise(part), layer.realised(part)
-            wanted = layer.target.dense() @ ideal + network.biases[n]
-            found = weights @ real + biases[n]
-            errors[n] += sum((found - wanted) ** 2) + sum(
-                noise[i, x] * real[x] ** 2 for i, x in np.ndindex(noise.shape)
-            )
-            signals[n].append(wanted)
-            ideal, real = np.maximum(wanted, 0), np.maximum(found, 0)
-    shares = np.array([np.var(layer, axis=0).sum() for layer in signals])
-    size = np.array([np.square(layer).mean(axis=0).sum() for layer in signals])
-    value = (errors / len(samples.inputs) / np.where(shares > 1e-20 * size, shares, 1.0)).sum()
+    value, passes = 0.0, list(replayed(network, mapping))
+    for n, (layer, part) in enumerate(zip(network.layers, mapping.layers, strict=True)):
+        noise, error, signals = layer.noise(part), 0.0, []
+        for received, wanted, found in (layers[n] for layers in passes):
+            error += sum((found - wanted) ** 2)
+            error += sum(noise[i, x] * received[x] ** 2 for i, x in np.ndindex(noise.shape))
+            signals.append(wanted)
+        share, size = np.var(signals, axis=0).sum(), np.square(signals).mean(axis=0).sum()
+        value += error / len(passes) / (share if share > 1e-20 * size else 1.0)
     assert check(network, mapping).objective == pytest.approx(value, rel=1e-9, abs=1e-12)
 
 
@@ -202,18 +208,10 @@ def test_functional_error_by_hand() -> None:
 def test_score_error_is_written_down_twice(seed: int) -> None:
     """A third way: the least of |s' - c s|^2 + c^2 N over c >= 0 on a fine grid, from scores one sample at a time."""
     network, mapping = random_network(seed, True, "score-error")
-    samples = network.objective
-    assert isinstance(samples, ScoreError) and network.biases is not None
-    biases = network.biases if mapping.biases is None else mapping.biases
+    variance = network.layers[-1].noise(mapping.layers[-1])
     wanted, found, noise = [], [], 0.0
-    for s in range(len(samples.inputs)):
-        ideal = real = samples.inputs[s].astype(float) * samples.scale
-        for n, (layer, part) in enumerate(zip(network.layers, mapping.layers, strict=True)):
-            received = real
-            ideal = layer.target.dense() @ np.maximum(ideal, 0 if n else -np.inf) + network.biases[n]
-            received = np.maximum(real, 0 if n else -np.inf)
-            real = layer.realised(part) @ received + biases[n]
-        noise += (layer.noise(part) * received**2).sum() * (1 - 1 / len(real))
+    for received, ideal, real in (layers[-1] for layers in replayed(network, mapping)):
+        noise += (variance * received**2).sum() * (1 - 1 / len(real))
         wanted.append(ideal - ideal.mean())
         found.append(real - real.mean())
     target, score = np.array(wanted), np.array(found)

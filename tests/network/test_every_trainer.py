@@ -101,10 +101,8 @@ CASES = [
 ]
 # The quick layer resumes fully connected networks only.
 RESUMED = [
-    pytest.param(name, options, kind, id=f"{name} {n}, {kind}", marks=[] if "fully" in kind else [pytest.mark.slow])
-    for name, several in TINY.items()
-    for n, options in enumerate(several)
-    for kind in SHAPES
+    pytest.param(*case.values, id=case.id, marks=[] if "fully" in case.values[2] else [pytest.mark.slow])
+    for case in CASES
 ]
 
 
