@@ -282,7 +282,7 @@ def test_learns_real_images_and_repeats_bit_by_bit(few_images):
     ("options", "message"),
     [
         ({"connectivity": 0.0}, "connectivity must be"),
-        ({"epochs": 0}, "epochs and batch_size"),
+        ({"epochs": 0}, "epochs must be >= 1"),
         ({"alpha": -1.0}, "alpha must be >= 0"),
         ({"noise_std": float("nan")}, "noise_std must be >= 0"),
     ],

@@ -1,6 +1,6 @@
 """Laws that every registered training method keeps: repeatable, resumable bit for bit, and true to its promise."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -136,6 +136,18 @@ def interrupted(trainer, data, architecture, seed, checkpoint, at, conduct=None)
 
     with pytest.raises(Stopped):
         trainer.train(data, architecture, seed, stop, checkpoint, conduct=conduct)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("name", TINY)
+def test_numbers_that_are_none_are_refused(name, value):
+    """Every option that is a float takes finite values only: a network file could not say with what it was trained."""
+    method = load_plugins().trainer(name).cls
+    names = [field.name for field in fields(method) if isinstance(field.default, float)]
+    assert names
+    for option in names:
+        with pytest.raises(ValueError, match=option):
+            method(**{option: value})
 
 
 @pytest.mark.parametrize(("name", "options", "kind"), RESUMED)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from matchopt.instances.architecture import FullyConnected
 from matchopt.network.training.method import Method, Setting
+from matchopt.network.training.options import a_share, at_least, one_of
 from matchopt.network.training.schedules import rate_factor
 from matchopt.network.training.trainer import Trainer
 
@@ -59,19 +60,9 @@ class DeepRewiring(Trainer):
     threads: int = 1
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.connectivity <= 1.0:
-            raise ValueError(f"connectivity must be above 0 and at most 1, found {self.connectivity}")
-        if self.epochs < 1 or self.batch_size < 1:
-            raise ValueError(f"epochs and batch_size must be >= 1, found {self.epochs} and {self.batch_size}")
-        if self.optimiser not in ("sgd", "adam") or self.threads < 1:
-            raise ValueError(f"optimiser must be sgd or adam and threads >= 1, found {self.optimiser}, {self.threads}")
-        if self.schedule not in ("constant", "linear", "cosine"):
-            raise ValueError(f"schedule must be constant, linear or cosine, found {self.schedule!r}")
-        if self.budget not in ("layer", "network"):
-            raise ValueError(f"budget must be layer or network, found {self.budget!r}")
-        for name in ("learning_rate", "rate_decay", "alpha", "noise_std"):
-            if not getattr(self, name) >= 0.0:
-                raise ValueError(f"{name} must be >= 0, found {getattr(self, name)}")
+        a_share(self, "connectivity")
+        at_least(self, epochs=1, batch_size=1, threads=1, learning_rate=0, rate_decay=0, alpha=0, noise_std=0)
+        one_of(self, optimiser=("sgd", "adam"), schedule=("constant", "linear", "cosine"), budget=("layer", "network"))
 
     def new_run(self, setting: Setting) -> Method:
         """See `Trainer.new_run`."""

@@ -12,6 +12,7 @@ from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
 from matchopt.network.training.model import Shapes
 from matchopt.network.training.optimisers import Adam
+from matchopt.network.training.options import a_share, at_least, one_of
 from matchopt.network.training.trainer import Trainer
 
 
@@ -69,24 +70,12 @@ class GradualPruning(Trainer):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fan_in", tuple(self.fan_in))
-        if self.mode not in ("global", "layer", "row"):
-            raise ValueError(f"mode must be global, layer or row, found {self.mode!r}")
-        if not 0.0 < self.connectivity <= 1.0:
-            raise ValueError(f"connectivity must be above 0 and at most 1, found {self.connectivity}")
+        one_of(self, mode=("global", "layer", "row"))
+        a_share(self, "connectivity")
         if not 0.0 <= self.begin < self.end <= 1.0:
             raise ValueError(f"need 0 <= begin < end <= 1, found {self.begin} and {self.end}")
-        for name, least in (
-            ("prune_decay", 0),
-            ("retrain_decay", 0),
-            ("prune_epochs", 1),
-            ("retrain_epochs", 0),
-            ("batch_size", 1),
-            ("retrain_batch_size", 1),
-            ("refresh", 1),
-            ("threads", 1),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be >= {least}, found {getattr(self, name)}")
+        at_least(self, prune_rate=0, prune_rate_end=0, prune_decay=0, retrain_rate=0, retrain_decay=0)
+        at_least(self, prune_epochs=1, retrain_epochs=0, batch_size=1, retrain_batch_size=1, refresh=1, threads=1)
 
     @classmethod
     def for_demo(cls) -> "GradualPruning":

@@ -1,5 +1,6 @@
 """What the options of several methods have in common: checks of their values, and optimisers by name."""
 
+import math
 from typing import Literal
 
 from matchopt.errors import InvalidOption
@@ -9,11 +10,13 @@ OptimiserName = Literal["adam", "sgd"]
 
 
 def at_least(options: object, **least: float) -> None:
-    """Raise InvalidOption for an option below its least value; NaN is below everything."""
+    """Raise InvalidOption for an option below its least value, or infinite; NaN is below everything."""
     for name, bound in least.items():
         value = getattr(options, name)
         if not value >= bound:
             raise InvalidOption(f"{name} must be >= {bound:g}, found {value}")
+        if value == math.inf:
+            raise InvalidOption(f"{name} must be finite")
 
 
 def a_share(options: object, *names: str) -> None:
