@@ -33,7 +33,8 @@ class DeepRewiring(Trainer):
         T = noise_std^2 / (2 eta); proportional to eta when that decays.
     budget : "layer": every layer keeps its number of connections. "network": only the sum is kept; for each connection
         that ended a layer is drawn in proportion to the number it began with, of those that have a dormant site.
-    redraw_signs : draw a new sign when a site becomes active, instead of one fixed sign per site.
+    redraw_signs : draw a new sign when a site becomes active, instead of one fixed sign per site, which a full matrix
+        would keep for ever.
     optimiser : "sgd", as in the paper, or "adam": the gradient step is Adam's; prior and noise act outside of it
         with the plain learning rate, and a site becomes active without memory.
     threads : threads of matrix products, >= 1; where matrices are used, for other than fully connected networks.
