@@ -39,6 +39,7 @@ def draw(study: Study, plot: Plot, records: Sequence[Record]) -> str:
     except ModuleNotFoundError:
         raise MissingExtra("drawing plots", "matplotlib", "reports") from None
     good = [record for record in records if ERROR not in record and _chosen(plot, record)]
+    good = good if plot.form == "points" else _repetitions_above_each_other(study, plot, good)
     panels = (list(dict.fromkeys(record.get(plot.panels) for record in good)) if plot.panels else []) or [None]
     with mpl.rc_context({"svg.hashsalt": "matchopt", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(1.6 + 4.6 * len(panels), 4.0), layout="constrained")
@@ -73,6 +74,21 @@ def curves(plot: Plot, records: Sequence[Record]) -> dict[str, Points]:
             if math.isfinite(x) and math.isfinite(y):
                 line.setdefault(x, []).append(y)
     return {name: dict(sorted(points.items())) for name, points in found.items() if points}
+
+
+def _repetitions_above_each_other(study: Study, plot: Plot, records: Sequence[Record]) -> list[Record]:
+    """The records, those of one row of the table at their mean x: it may be an outcome that differs between seeds."""
+    if any(plot.x in settings for runs in study.runs.values() for settings in runs):
+        return list(records)
+    rows: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        rows.setdefault(tuple(str(record.get(name)) for name in study.by), []).append(record)
+    found: list[Record] = []
+    for row in rows.values():
+        xs = [x for x in (record.get(plot.x) for record in row) if isinstance(x, (int, float))]
+        varies = len(set(xs)) > 1 and len(xs) == len(row)
+        found += [{**record, plot.x: math.fsum(xs) / len(xs)} for record in row] if varies else row
+    return found
 
 
 def _chosen(plot: Plot, record: Record) -> bool:

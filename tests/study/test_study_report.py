@@ -67,6 +67,22 @@ def test_lines_join_means_and_shares_are_percent() -> None:
     assert curves(OVER_EPOCHS, RECORDS)["b"] == {1.0: [50.0], 2.0: [25.0]}
 
 
+def test_repetitions_stand_above_each_other() -> None:
+    """An x that is an outcome differs between seeds: the runs of a row are drawn at its mean; a setting stays."""
+    runs = {"cpu": ({"solver": "a", "seed": 0}, {"solver": "a", "seed": 1})}
+    plot = replace(PLOT, x="tuned", x_scale="linear")
+    records = [{"solver": "a", "seed": seed, "tuned": 0.01 + seed, "validation": 0.9} for seed in (0, 1)]
+    content = draw(replace(STUDY, runs=runs, plots=(plot,), published=()), plot, records)
+    assert len(markers(content)) == 1
+    plot = replace(plot, x="seed")
+    assert len(markers(draw(replace(STUDY, runs=runs, plots=(plot,), published=()), plot, records))) == 2
+
+
+def markers(content: str) -> list[str]:
+    """The points of the only line of a plot, without that in the legend."""
+    return [line for line in content.splitlines() if "<use" in line and COLOURS[0] in line][:-1]
+
+
 def test_a_figure_is_drawn_over_a_figure_that_is_a_series_too() -> None:
     records = [{"solver": "a", "connectivity": 0.5, "test": 0.9, "series": {"connectivity": [0.5, 0.25]}}]
     assert curves(Plot("p", "t", "connectivity", "test", lines="solver"), records) == {"a": {50.0: [90.0]}}
