@@ -118,6 +118,19 @@ def test_gains_in_an_interval_stay_exact_per_pair(gains: Gains) -> None:
         assert (mapping is None) == (not truth.feasible)
         if mapping is not None:
             assert check(layer, mapping).objective == pytest.approx(truth.value, abs=1e-9)
+            assert certify(layer, mapping).optimal
+
+
+@pytest.mark.parametrize("gains", [Gains.interval(0.37, 2.7), Gains.interval(-1.0, 1.0)], ids=str)
+def test_gains_in_an_interval_are_proved_at_the_size_of_lenet(gains: Gains) -> None:
+    """300 rows of 8 weights on as many neurons of 10 cells: what the kernels call optimal another method proves."""
+    rng = RNG(0)
+    layer = LayerInstance(draw_target(300, 784, 8, rng), draw_hardware("gaussian", 300, 10, rng), Rules(gains=gains))
+    mapping = solve_easily(layer)
+    assert mapping is not None
+    found = certify(layer, mapping, seconds=60.0)
+    assert found.optimal
+    assert found.bound == pytest.approx(layer.value(mapping), rel=1e-9)
 
 
 HARD = {

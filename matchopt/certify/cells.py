@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from matchopt.instances import Hardware
+
 
 @dataclass(frozen=True, eq=False)
 class Cells:
@@ -21,6 +23,50 @@ class Cells:
     noise: Float[np.ndarray, "neurons cells"] | None
     first: Int[np.ndarray, " neurons"]
     last: Int[np.ndarray, " neurons"]
+
+
+@dataclass(frozen=True, eq=False)
+class Chip:
+    """The usable cells of all hardware neurons, ascending by weight within a neuron, before any gain.
+
+    Parameters
+    ----------
+    weights : shape (M, K); behind the usable cells of a neuron there is 0.
+    variance : in the same order; None where there is no read noise.
+    count : usable cells of each neuron.
+    """
+
+    weights: Float[np.ndarray, "neurons cells"]
+    variance: Float[np.ndarray, "neurons cells"] | None
+    count: Int[np.ndarray, " neurons"]
+
+    @classmethod
+    def of(cls, hardware: Hardware) -> "Chip":
+        """Sort the cells of a layer's hardware."""
+        padded = np.where(hardware.usable, hardware.weights, np.inf)
+        if not np.any(hardware.variance):
+            weights, variance = np.sort(padded, axis=1), None
+        else:
+            order = np.argsort(padded, axis=1)
+            weights = np.take_along_axis(padded, order, axis=1)
+            variance = np.take_along_axis(hardware.variance, order, axis=1)
+        return cls(np.where(np.isfinite(weights), weights, 0.0), variance, hardware.n_usable)
+
+    def at(self, gain: float) -> Cells:
+        """All neurons at one gain."""
+        return self.of_pairs(np.arange(len(self.count)), np.full(len(self.count), gain))
+
+    def of_pairs(self, neurons: Int[np.ndarray, " pairs"], gains: Float[np.ndarray, " pairs"]) -> Cells:
+        """The neuron neurons[p] at gains[p] as neuron number p; gains below zero have no others beside them."""
+        count, size = self.count[neurons], self.weights.shape[1]
+        real = np.arange(size) < count[:, None]
+        value = np.where(real, gains[:, None] * self.weights[neurons], np.inf)
+        noise = None if self.variance is None else (gains * gains)[:, None] * self.variance[neurons]
+        if not (gains < 0.0).any():
+            return Cells(value, noise, np.zeros_like(count), count)
+        value = np.where(real, value, -np.inf)[:, ::-1]
+        noise = None if noise is None else np.ascontiguousarray(noise[:, ::-1])
+        return Cells(np.ascontiguousarray(value), noise, size - count, np.full_like(count, size))
 
 
 def nearest(

@@ -17,20 +17,26 @@ BLOCK = 2**18  # numbers per array of the dynamic program: 2 MiB
 def exact_costs(
     problem: Separable, rows: Int[np.ndarray, " pairs"], neurons: Int[np.ndarray, " pairs"]
 ) -> Float[np.ndarray, " pairs"]:
-    """The least cost of rows[p] on neurons[p], over all gains; inf where the row does not fit."""
-    best = np.full(len(rows), np.inf)
+    """The least cost of rows[p] on neurons[p], over finitely many gains; inf where the row does not fit."""
+    return np.asarray(np.minimum.reduce([costs_at(problem, cells, rows, neurons) for cells in problem.cells]))
+
+
+def costs_at(
+    problem: Separable, cells: Cells, rows: Int[np.ndarray, " pairs"], neurons: Int[np.ndarray, " pairs"]
+) -> Float[np.ndarray, " pairs"]:
+    """The least cost of rows[p] on neuron number neurons[p] of `cells`; inf where the row does not fit."""
+    found = np.full(len(rows), np.inf)
     fan_in = problem.fan_in[rows]
     even = problem.uniform[rows]
-    for cells in problem.cells:
-        for n in np.unique(fan_in[even]).tolist():
-            members = np.flatnonzero(even & (fan_in == n))
-            step = max(1, BLOCK // (window(problem, n) + 1))
-            for start in range(0, len(members), step):
-                part = members[start : start + step]
-                best[part] = np.minimum(best[part], _in_order(problem, cells, rows[part], neurons[part], n))
-        for p in np.flatnonzero(~even).tolist():
-            best[p] = min(best[p], float(matching(problem, cells, int(rows[p]), int(neurons[p])).sum()))
-    return best
+    for n in np.unique(fan_in[even]).tolist():
+        members = np.flatnonzero(even & (fan_in == n))
+        step = max(1, BLOCK // (window(problem, n) + 1))
+        for start in range(0, len(members), step):
+            part = members[start : start + step]
+            found[part] = _in_order(problem, cells, rows[part], neurons[part], n)
+    for p in np.flatnonzero(~even).tolist():
+        found[p] = matching(problem, cells, int(rows[p]), int(neurons[p])).sum()
+    return found
 
 
 def window(problem: Separable, n: int) -> int:
@@ -41,7 +47,7 @@ def window(problem: Separable, n: int) -> int:
     which lie among the n on either side of its place; uncrossing two weights keeps both inside their windows.
     """
     band = problem.n_cells if problem.drop else max(0, problem.n_cells - n + 1)
-    return min(2 * n, band) if problem.cells[0].noise is None else band
+    return min(2 * n, band) if problem.chip.variance is None else band
 
 
 def _in_order(
@@ -90,11 +96,12 @@ def _windows(
     high = low + (problem.n_cells if problem.drop else problem.n_cells - n + 1) - width
     if not (high > low).any():
         return np.broadcast_to(low[:, None], weight.shape)
-    place = np.empty(weight.shape, np.int64)
-    order = np.argsort(neurons, kind="stable")
-    cuts = np.flatnonzero(np.diff(neurons[order])) + 1
-    for group in np.split(order, cuts):
-        place[:, group] = np.searchsorted(cells.value[neurons[group[0]]], weight[:, group])
+    values, first_cell = cells.value.ravel(), neurons * problem.n_cells
+    place, beyond = np.zeros(weight.shape, np.int64), np.full(weight.shape, problem.n_cells)
+    for _ in range(problem.n_cells.bit_length()):  # the first cell that is not below the weight, by bisection
+        middle = (place + beyond) >> 1
+        below = (values[first_cell + np.minimum(middle, problem.n_cells - 1)] < weight) & (middle < beyond)
+        place, beyond = np.where(below, middle + 1, place), np.where(below, beyond, middle)
     return np.clip(place - n, low[:, None], high[:, None])
 
 

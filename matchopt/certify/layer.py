@@ -16,12 +16,14 @@ from jaxtyping import Bool, Float, Int
 from matchopt.certify.assignment import HALF_ULP, Proof, dual_bound, prove
 from matchopt.certify.certificate import Certificate
 from matchopt.certify.entries import DenseEntries
+from matchopt.certify.free_gains import GRID, TOLERANCE, interval_bounds, interval_costs
 from matchopt.certify.inner import exact_costs, matching, window
 from matchopt.certify.separable import Separable, pair_bounds, separable
 from matchopt.errors import Refused
 from matchopt.instances import LayerInstance, LayerMapping, OutputError
 
 BATCH = 10**7  # steps of the dynamic program to make between two looks at the clock: some 0.2 s
+MARGIN = 1.25  # of what a bound must reach, so that it need not be raised again for the next potentials
 SMALL_ASSIGNMENT = 10**4  # what one small assignment costs, in such steps
 
 
@@ -33,18 +35,35 @@ class _Table:
     bounds: Float[np.ndarray, "rows neurons"]
     exact: Bool[np.ndarray, "rows neurons"]
 
-    def settle(self, rows: Int[np.ndarray, " pairs"], neurons: Int[np.ndarray, " pairs"]) -> None:
-        """Make these pairs exact."""
+    def settle(
+        self,
+        rows: Int[np.ndarray, " pairs"],
+        neurons: Int[np.ndarray, " pairs"],
+        enough: Float[np.ndarray, " pairs"] | None = None,
+    ) -> None:
+        """Make these pairs exact, or their bounds `enough` where that is less work."""
         open_ = ~self.exact[rows, neurons]
         rows, neurons = rows[open_], neurons[open_]
-        self.bounds[rows, neurons] = exact_costs(self.problem, rows, neurons)
-        self.exact[rows, neurons] = True
+        if self.problem.interval is None:
+            self.bounds[rows, neurons] = exact_costs(self.problem, rows, neurons)
+            self.exact[rows, neurons] = True
+        else:
+            found = interval_costs(self.problem, rows, neurons, None if enough is None else enough[open_])
+            self.bounds[rows, neurons] = np.where(
+                found.exact, found.bound, np.maximum(found.bound, self.bounds[rows, neurons])
+            )
+            self.exact[rows, neurons] = found.exact
 
     def work(self, rows: Int[np.ndarray, " pairs"]) -> Int[np.ndarray, " pairs"]:
         """What it takes to make a pair of each of these rows exact."""
         steps = [n * (window(self.problem, n) + 1) for n in range(int(self.problem.fan_in.max(initial=0)) + 1)]
         each = np.where(self.problem.uniform, np.array(steps)[self.problem.fan_in], SMALL_ASSIGNMENT)
-        return np.asarray(len(self.problem.cells) * each[rows])
+        gains = GRID // 2 if self.problem.interval else len(self.problem.cells)
+        return np.asarray(gains * each[rows])
+
+
+def _table(problem: Separable, deadline: float) -> _Table:
+    return _Table(problem, *(interval_bounds if problem.interval else pair_bounds)(problem, deadline))
 
 
 def relaxed_bound(layer: LayerInstance) -> float:
@@ -56,7 +75,7 @@ def relaxed_bound(layer: LayerInstance) -> float:
         when the layer's error is no sum over pairs.
     """
     problem = separable(layer)
-    bounds, _ = pair_bounds(problem, math.inf)
+    bounds = _table(problem, math.inf).bounds
     value = math.fsum(bounds.min(axis=1)) if layer.n_rows else 0.0
     return max(0.0, value - _rounding(problem, value))
 
@@ -66,7 +85,7 @@ def certify_layer(instance: LayerInstance, mapping: LayerMapping, seconds: float
     deadline = time.monotonic() + seconds
     problem = separable(instance)
     objective = math.fsum(_connection_costs(instance, mapping))
-    table = _Table(problem, *pair_bounds(problem, deadline))
+    table = _table(problem, deadline)
     every, chosen = np.arange(instance.n_rows), mapping.neuron_of
     table.settle(every, chosen)
     while True:
@@ -85,27 +104,36 @@ def certify_layer(instance: LayerInstance, mapping: LayerMapping, seconds: float
             return Certificate(bound - rounding, False, improvable, 2.0 * rounding, "layer dual")
         rows, neurons = np.unravel_index(broken[np.argsort(reduced.ravel()[broken])], reduced.shape)
         count = int(np.searchsorted(np.cumsum(table.work(rows)), BATCH)) + 1
-        table.settle(rows[:count], neurons[:count])
+        rows, neurons = rows[:count], neurons[:count]
+        table.settle(rows, neurons, MARGIN * (table.bounds - reduced)[rows, neurons])
 
 
 def _rounding(problem: Separable, objective: float, proof: Proof | None = None) -> float:
     """What rounding can do to a bound and to the objective together.
 
     One connection's cost is off by at most a few roundings of q (a^2 + x^2), and x^2 <= 2 (a^2 + its cost); a sum of n
-    of them by n more; a potential by one rounding of its size.
+    of them by n more; a potential by one rounding of its size. Under gains in an interval the bound on a pair is
+    lowered by as much before it enters, and may stay below its cost by TOLERANCE times that.
     """
     size = math.fsum(problem.unrealised) + objective
     if proof is not None:
         size += math.fsum(proof.own) + len(proof.own) * float(np.abs(proof.ended.v).max(initial=0.0))
-    return HALF_ULP * (64 + 4 * int(problem.fan_in.max(initial=0))) * size
+    each = 2.0 + 2.0 * TOLERANCE if problem.interval else 1.0
+    return HALF_ULP * (64 + 4 * int(problem.fan_in.max(initial=0))) * each * size
 
 
 def _exhibited(table: _Table, neuron_of: Int[np.ndarray, " rows"]) -> float:
     """The cost of the mapping with these neurons and optimal cells, recomputed connection by connection."""
-    costs: list[float] = []
+    problem, costs = table.problem, []  # type: Separable, list[float]
+    if problem.interval:
+        cells = problem.chip.of_pairs  # one neuron at a time, as signs of gains differ
+        gains = interval_costs(problem, np.arange(problem.n_rows), neuron_of).gain
+        every = [[cells(neuron_of[i : i + 1], gains[i : i + 1])] for i in range(problem.n_rows)]
+        neuron_of = np.zeros_like(neuron_of)
+    else:
+        every = [list(problem.cells)] * problem.n_rows
     for i, j in enumerate(neuron_of.tolist()):
-        options = [matching(table.problem, cells, i, j) for cells in table.problem.cells]
-        costs += min(options, key=np.sum).tolist()
+        costs += min((matching(problem, cells, i, j) for cells in every[i]), key=np.sum).tolist()
     return math.fsum(costs)
 
 
@@ -140,14 +168,14 @@ def _connection_costs(instance: LayerInstance, mapping: LayerMapping) -> Float[n
 
 
 def _refuse_infeasible(instance: LayerInstance, mapping: LayerMapping) -> None:
-    hardware, gains = instance.hardware, instance.rules.gains.values or ()
+    hardware, gains = instance.hardware, instance.rules.gains
     fits = mapping.n_rows == instance.n_rows and len(mapping.tunable) == 0
     fits = fits and _distinct_below(mapping.neuron_of, hardware.n_neurons)
     fits = fits and bool(((mapping.input >= 0) & (mapping.input < instance.target.n_inputs)).all())
     fits = fits and bool(((mapping.cell >= 0) & (mapping.cell < hardware.n_cells)).all())
     fits = fits and _distinct_below(mapping.row_of * hardware.n_cells + mapping.cell, mapping.n_rows * hardware.n_cells)
     fits = fits and bool(hardware.usable[mapping.neuron_of[mapping.row_of], mapping.cell].all())
-    if not fits or not set(mapping.gain.tolist()) <= set(gains):
+    if not fits or not all(gains.allow(gain) for gain in mapping.gain.tolist()):
         raise Refused("the mapping is not feasible, so there is nothing to prove; matchopt.check tells why")
 
 

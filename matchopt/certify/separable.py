@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from matchopt.certify.cells import Cells, nearest
+from matchopt.certify.cells import Cells, Chip, nearest
 from matchopt.errors import Refused
 from matchopt.instances import LayerInstance, OutputError
 
@@ -31,7 +31,9 @@ class Separable:
     weight : target weight a of each connection, ascending within a row.
     factor : importance q of each connection's squared error.
     drop : whether connections may be left out.
-    cells : the hardware at each allowed gain.
+    chip : the hardware.
+    cells : the same at each allowed gain; none where any gain of an interval is allowed.
+    interval : ends of that interval.
     n_rows : number of target rows.
     """
 
@@ -39,7 +41,9 @@ class Separable:
     weight: Float[np.ndarray, " connections"]
     factor: Float[np.ndarray, " connections"]
     drop: bool
+    chip: Chip
     cells: tuple[Cells, ...]
+    interval: tuple[float, float] | None
     n_rows: int
 
     @cached_property
@@ -58,15 +62,28 @@ class Separable:
         differs = (np.diff(self.factor) != 0) & (np.diff(self.row_of) == 0)
         return np.asarray(np.bincount(self.row_of[1:][differs], minlength=self.n_rows) == 0)
 
+    @cached_property
+    def ascending(self) -> Float[np.ndarray, " connections"]:
+        """The weights of all rows in one order."""
+        return np.sort(self.weight, kind="stable")
+
+    @cached_property
+    def places(self) -> Int[np.ndarray, " connections"]:
+        """Where each connection stands in that order."""
+        by_weight = np.argsort(self.weight, kind="stable")
+        back = np.empty_like(by_weight)
+        back[by_weight] = np.arange(len(by_weight))
+        return back
+
     @property
     def n_neurons(self) -> int:
         """Number of hardware neurons."""
-        return int(self.cells[0].value.shape[0])
+        return int(self.chip.weights.shape[0])
 
     @property
     def n_cells(self) -> int:
         """Number of cells of each hardware neuron, unusable ones included."""
-        return int(self.cells[0].value.shape[1])
+        return int(self.chip.weights.shape[1])
 
     @cached_property
     def unrealised(self) -> Float[np.ndarray, " connections"]:
@@ -93,13 +110,16 @@ def separable(instance: LayerInstance) -> Separable:
     factor = np.asarray(target.importance)
     if isinstance(objective, OutputError):
         factor = objective.second_moments.diagonal()[target.indices]
-    gains = instance.rules.gains.values or ()
+    gains, chip = instance.rules.gains, Chip.of(instance.hardware)
+    interval = None if gains.low is None or gains.high is None else (gains.low, gains.high)
     return Separable(
         target.row_of[order],
         target.weights[order],
         factor[order],
         instance.rules.drop,
-        _sorted_cells(instance, gains),
+        chip,
+        tuple(chip.at(gain) for gain in gains.values or ()),
+        interval,
         instance.n_rows,
     )
 
@@ -109,7 +129,6 @@ def _refuse(instance: LayerInstance) -> None:
     reasons = {
         "neurons share a bus": not instance.hardware.free_routing,
         "a weight may be a sum of several cells": rules.cells_per_weight > 1,
-        "the gain is free in an interval": rules.gains.is_interval,
         "a tunable budget couples the rows": rules.tunable > 0,
         "the inputs are correlated": isinstance(objective, OutputError) and not objective.is_diagonal,
         f"it has numbers beyond {MOST_NUMBER:.0e}": _largest(instance) > MOST_NUMBER,
@@ -123,36 +142,17 @@ def _refuse(instance: LayerInstance) -> None:
 def _largest(instance: LayerInstance) -> float:
     target, hardware, objective = instance.target, instance.hardware, instance.objective
     arrays = [target.weights, target.importance, hardware.weights, hardware.variance]
-    arrays.append(np.array(instance.rules.gains.values or ()))
+    gains = instance.rules.gains
+    arrays.append(np.array([gain for gain in (*(gains.values or ()), gains.low, gains.high) if gain is not None]))
     if isinstance(objective, OutputError):
         arrays.append(objective.second_moments.diagonal())
     return max(float(np.abs(array).max(initial=0.0)) for array in arrays)
 
 
-def _sorted_cells(instance: LayerInstance, gains: tuple[float, ...]) -> tuple[Cells, ...]:
-    hardware = instance.hardware
-    padded = np.where(hardware.usable, hardware.weights, np.inf)
-    noisy = bool(np.any(hardware.variance))
-    order = np.argsort(padded, axis=1) if noisy else None
-    weights = np.sort(padded, axis=1) if order is None else np.take_along_axis(padded, order, axis=1)
-    variance = None if order is None else np.take_along_axis(hardware.variance, order, axis=1)
-    counts, size, found = hardware.n_usable, hardware.n_cells, []
-    real = np.arange(size) < counts[:, None]
-    for gain in gains:
-        value = np.where(real, gain * np.where(real, weights, 0.0), np.inf)
-        noise = None if variance is None else gain * gain * variance
-        if gain < 0:
-            value = np.where(real, value, -np.inf)[:, ::-1]
-            noise = None if noise is None else np.ascontiguousarray(noise[:, ::-1])
-        first = np.full(len(counts), 0) if gain >= 0 else size - counts
-        found.append(Cells(np.ascontiguousarray(value), noise, first, first + counts))
-    return tuple(found)
-
-
 def pair_bounds(
     problem: Separable, deadline: float
 ) -> tuple[Float[np.ndarray, "rows neurons"], Bool[np.ndarray, "rows neurons"]]:
-    """Lower bounds on all pairs, each connection taking its cheapest cell, and where they are exact.
+    """Lower bounds on all pairs at the best of finitely many gains, and where they are exact.
 
     A bound is exact where the cheapest cells are all different: then the relaxed choice is a matching. Neurons that
     are not reached before the deadline get the bound 0.
@@ -163,26 +163,33 @@ def pair_bounds(
     """
     shape = (problem.n_rows, problem.n_neurons)
     bounds, exact = np.full(shape[::-1], np.inf), np.ones(shape[::-1], bool)  # a neuron's rows side by side
-    by_weight = np.argsort(problem.weight, kind="stable")
-    back = np.empty_like(by_weight)
-    back[by_weight] = np.arange(len(by_weight))
-    ascending = problem.weight[by_weight]
     for j in range(shape[1]):
         if time.monotonic() > deadline:
             bounds[j:], exact[j:] = 0.0, False
             break
         for cells in problem.cells:
-            if cells.first[j] < cells.last[j]:
-                picked, cost = nearest(cells, j, ascending)
-                sums, clashes = _row_sums(problem, picked[back], cost[back])
-            else:
-                sums, clashes = problem.dropped.copy(), np.zeros(problem.n_rows)
-            if not problem.drop:
-                sums[problem.fan_in > cells.last[j] - cells.first[j]] = np.inf
+            sums, clashes = relaxed_costs(problem, cells, j)
             exact[j] = np.where(sums < bounds[j], clashes == 0, exact[j] | ((sums == bounds[j]) & (clashes == 0)))
             bounds[j] = np.minimum(bounds[j], sums)
     exact |= np.isposinf(bounds)
     return np.ascontiguousarray(bounds.T), np.ascontiguousarray(exact.T)
+
+
+def relaxed_costs(
+    problem: Separable, cells: Cells, j: int
+) -> tuple[Float[np.ndarray, " rows"], Int[np.ndarray, " rows"]]:
+    """What each row costs on neuron `j` if several connections may take one cell, and how often they do.
+
+    Costs are inf where the row does not fit.
+    """
+    if cells.first[j] < cells.last[j]:
+        picked, cost = nearest(cells, j, problem.ascending)
+        sums, clashes = _row_sums(problem, picked[problem.places], cost[problem.places])
+    else:
+        sums, clashes = problem.dropped.copy(), np.zeros(problem.n_rows, np.int64)
+    if not problem.drop:
+        sums[problem.fan_in > cells.last[j] - cells.first[j]] = np.inf
+    return sums, clashes
 
 
 def _row_sums(
