@@ -51,12 +51,12 @@ def interval_bounds(
     bounds = np.full((problem.n_neurons, problem.n_rows), np.inf)
     for side in sides(problem.interval):
         gains = _grid(side)
-        levels = [problem.chip.at(side.sign * gain) for gain in gains.tolist()]
         for j in range(problem.n_neurons):
             if time.monotonic() > deadline:
                 bounds[j:] = 0.0
                 break
-            costs = np.array([relaxed_costs(problem, cells, j)[0] for cells in levels])
+            cells = problem.chip.of_pairs(np.full(len(gains), j), side.sign * gains)
+            costs = np.array([relaxed_costs(problem, cells, level)[0] for level in range(len(gains))])
             bounds[j] = np.minimum(bounds[j], _least(problem, side, j, gains, costs))
     return np.ascontiguousarray(bounds.T), np.ascontiguousarray(np.isposinf(bounds).T)
 
@@ -89,7 +89,7 @@ def _least(
 def _steepest(problem: Separable, side: Side, j: int) -> Float[np.ndarray, " rows"]:
     """A lower bound on s(0) of every row: each connection has the cell that makes most of it."""
     usable = side.sign * problem.chip.weights[j, : problem.chip.count[j]]
-    ends = (usable.min(initial=0.0), usable.max(initial=0.0))  # 0 for a connection that is dropped; else below is below
+    ends = (usable.min(initial=0.0), usable.max(initial=0.0))  # with 0, which connections that are dropped make
     worth = problem.factor * np.maximum(problem.weight * ends[0], problem.weight * ends[1])
     sums = np.bincount(problem.row_of, worth, minlength=problem.n_rows)
     return np.asarray(-2.0 * (1.0 + _rounding(problem, np.arange(problem.n_rows))) * sums)

@@ -96,7 +96,8 @@ def certify_layer(instance: LayerInstance, mapping: LayerMapping, seconds: float
         rounding = _rounding(problem, objective, proof)
         if bound >= objective - rounding:
             return Certificate(bound - rounding, True, False, 2.0 * rounding, "layer dual")
-        reduced = table.bounds - v - known.row_minima(v)[:, None]
+        u = known.row_minima(v)
+        reduced = table.bounds - v - u[:, None]
         broken = np.flatnonzero(~table.exact & (reduced < 0.0))
         if len(broken) == 0 or time.monotonic() > deadline:
             goal = objective - 2.0 * rounding
@@ -105,7 +106,7 @@ def certify_layer(instance: LayerInstance, mapping: LayerMapping, seconds: float
         rows, neurons = np.unravel_index(broken[np.argsort(reduced.ravel()[broken])], reduced.shape)
         count = int(np.searchsorted(np.cumsum(table.work(rows)), BATCH)) + 1
         rows, neurons = rows[:count], neurons[:count]
-        table.settle(rows, neurons, MARGIN * (table.bounds - reduced)[rows, neurons])
+        table.settle(rows, neurons, MARGIN * (u[rows] + v[neurons]))
 
 
 def _rounding(problem: Separable, objective: float, proof: Proof | None = None) -> float:
