@@ -4,7 +4,7 @@ With gain g > 0 a matching m costs A - 2 g B(m) + g^2 C(m), where A is the cost 
 of q a h and C the sum of q (h^2 + v) over its wires. The best matching at g therefore costs A + g s(g), with s(g) the
 least g C(m) - 2 B(m) of all m: a minimum of lines, hence concave. Between two gains where s is known it is above its
 chord, and A + g chord(g) is a parabola, whose least value is a lower bound on all gains in between. The bound is exact
-where one matching is best at both ends, so halving the interval where the parabola is lowest ends after few steps. At
+where one matching is best at both ends, so splitting the interval where the parabola is lowest ends after few steps. At
 g = 0, where the interval has both signs, s is -2 times the largest B(m). Gains below zero are the same with -h for h.
 
 Nothing here needs to know which matchings are best, or where they change, as the recursion of Eisner and Severance in
@@ -22,7 +22,7 @@ from matchopt.certify.inner import costs_at
 from matchopt.certify.separable import Separable, relaxed_costs
 
 GRID = 16  # gains at which every pair is looked at, per sign
-ROUNDS = 100  # halvings; a pair that needs more keeps a bound below its cost
+ROUNDS = 100  # splits; a pair that needs more keeps a bound below its cost
 TOLERANCE = 8.0  # roundings by which a bound may be below the cost that is then called exact
 
 
@@ -134,7 +134,7 @@ def interval_costs(
 
 
 class _Search:
-    """The halving, for many pairs side by side; `bound`, `best` and `gain` are what has come out for each."""
+    """The splitting, for many pairs side by side; `bound`, `best` and `gain` are what has come out for each."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class _Search:
         self.bound = self.best - self._rounding * (self._base + self.best)
 
     def run(self) -> None:
-        """Halve until every bound is enough, or as good as the best cost."""
+        """Split until every bound is enough, or as good as the best cost."""
         side, pair = self._side, np.arange(len(self._rows))
         if side.low == side.high or not len(pair):
             return

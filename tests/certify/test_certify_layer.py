@@ -341,7 +341,7 @@ def test_empty_layers() -> None:
 
 @pytest.mark.parametrize("mode", [*FREE, "no gain"])
 def test_pairs_with_free_gains_are_exact_or_bounded(mode: str) -> None:
-    """Bounds from a grid of gains and from halving, against all matchings; the latter exact unless less is enough."""
+    """Bounds from a grid of gains and from splitting, against all matchings; the latter exact unless less is enough."""
     rng = np.random.default_rng(19)
     for _ in range(6):
         layer = random_layer(rng, (MODES | {"no gain": NO_GAIN})[mode])
