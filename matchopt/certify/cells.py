@@ -32,7 +32,7 @@ class Chip:
     Parameters
     ----------
     weights : shape (M, K); behind the usable cells of a neuron there is 0.
-    variance : in the same order; None where there is no read noise.
+    variance : in the same order, of all cells; None where there is no read noise.
     count : usable cells of each neuron.
     """
 
@@ -57,13 +57,14 @@ class Chip:
         return self.of_pairs(np.arange(len(self.count)), np.full(len(self.count), gain))
 
     def of_pairs(self, neurons: Int[np.ndarray, " pairs"], gains: Float[np.ndarray, " pairs"]) -> Cells:
-        """The neuron neurons[p] at gains[p] as neuron number p; gains below zero have no others beside them."""
+        """The neuron neurons[p] at gains[p] as neuron number p; gains below zero must not stand beside others."""
         count, size = self.count[neurons], self.weights.shape[1]
         real = np.arange(size) < count[:, None]
         value = np.where(real, gains[:, None] * self.weights[neurons], np.inf)
         noise = None if self.variance is None else (gains * gains)[:, None] * self.variance[neurons]
         if not (gains < 0.0).any():
             return Cells(value, noise, np.zeros_like(count), count)
+        assert (gains < 0.0).all()
         value = np.where(real, value, -np.inf)[:, ::-1]
         noise = None if noise is None else np.ascontiguousarray(noise[:, ::-1])
         return Cells(np.ascontiguousarray(value), noise, size - count, np.full_like(count, size))

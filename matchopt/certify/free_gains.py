@@ -4,13 +4,15 @@ With gain g > 0 a matching m costs A - 2 g B(m) + g^2 C(m), where A is the cost 
 of q a h and C the sum of q (h^2 + v) over its wires. The best matching at g therefore costs A + g s(g), with s(g) the
 least g C(m) - 2 B(m) of all m: a minimum of lines, hence concave. Between two gains where s is known it is above its
 chord, and A + g chord(g) is a parabola, whose least value is a lower bound on all gains in between. The bound is exact
-where one matching is best at both ends, so splitting the interval where the parabola is lowest ends after few steps. At
-g = 0, where the interval has both signs, s is -2 times the largest B(m). Gains below zero are the same with -h for h.
+where one matching is best at both ends, so splitting the interval where the parabola is lowest comes to an end: after
+a few steps, and some three more for every factor of ten that the best gain is below the largest. At g = 0, where the
+interval has both signs, s is -2 times the largest B(m). Gains below zero are the same with -h for h.
 
 Nothing here needs to know which matchings are best, or where they change, as the recursion of Eisner and Severance in
 the kernels does: the proof is an independent one.
 """
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -22,7 +24,7 @@ from matchopt.certify.inner import costs_at
 from matchopt.certify.separable import Separable, relaxed_costs
 
 GRID = 16  # gains at which every pair is looked at, per sign
-ROUNDS = 100  # splits; a pair that needs more keeps a bound below its cost
+ROUNDS = 300  # splits; a pair that needs more keeps a bound below its cost
 TOLERANCE = 8.0  # roundings by which a bound may be below the cost that is then called exact
 
 
@@ -46,7 +48,7 @@ def sides(interval: tuple[float, float]) -> list[Side]:
 def interval_bounds(
     problem: Separable, deadline: float
 ) -> tuple[Float[np.ndarray, "rows neurons"], Bool[np.ndarray, "rows neurons"]]:
-    """As `matchopt.certify.separable.pair_bounds`, for gains in an interval; only misfits are exact."""
+    """As `matchopt.certify.separable.pair_bounds`, for gains in an interval; exact are only rows that do not fit."""
     assert problem.interval is not None
     bounds = np.full((problem.n_neurons, problem.n_rows), np.inf)
     for side in sides(problem.interval):
@@ -116,15 +118,19 @@ def interval_costs(
     rows: Int[np.ndarray, " pairs"],
     neurons: Int[np.ndarray, " pairs"],
     enough: Float[np.ndarray, " pairs"] | None = None,
+    deadline: float = math.inf,
 ) -> Costs:
-    """The least costs of rows[p] on neurons[p]; bounds need not be better than `enough`, None for no limit."""
+    """The least costs of rows[p] on neurons[p]; bounds need not be better than `enough`, None for no limit.
+
+    After the deadline (of `time.monotonic`) nothing is split any more.
+    """
     assert problem.interval is not None
     enough = np.full(len(rows), np.inf) if enough is None else enough
     bound, best, gain = (np.full(len(rows), value) for value in (np.inf, np.inf, 1.0))
     fits = np.flatnonzero(problem.drop | (problem.fan_in[rows] <= problem.chip.count[neurons]))
     for side in sides(problem.interval):
         search = _Search(problem, side, rows[fits], neurons[fits], enough[fits])
-        search.run()
+        search.run(deadline)
         better = search.best < best[fits]
         gain[fits] = np.where(better, side.sign * search.gain, gain[fits])
         best[fits] = np.minimum(search.best, best[fits])
@@ -150,7 +156,7 @@ class _Search:
         self.best = self._costs(np.arange(len(rows)), self.gain)
         self.bound = self.best - self._rounding * (self._base + self.best)
 
-    def run(self) -> None:
+    def run(self, deadline: float) -> None:
         """Split until every bound is enough, or as good as the best cost."""
         side, pair = self._side, np.arange(len(self._rows))
         if side.low == side.high or not len(pair):
@@ -168,6 +174,8 @@ class _Search:
             low, left, high, right = low[open_], left[open_], high[open_], right[open_]
             if not len(pair):
                 return
+            if time.monotonic() > deadline:
+                break
             costs = self._costs(pair, at)
             self._note(pair, costs, at)
             middle = self._slopes_at(pair, costs, at)

@@ -34,36 +34,52 @@ class _Table:
     problem: Separable
     bounds: Float[np.ndarray, "rows neurons"]
     exact: Bool[np.ndarray, "rows neurons"]
+    deadline: float
+
+    @classmethod
+    def of(cls, problem: Separable, deadline: float) -> "_Table":
+        """The table with bounds that are cheap."""
+        return cls(problem, *(interval_bounds if problem.interval else pair_bounds)(problem, deadline), deadline)
 
     def settle(
         self,
         rows: Int[np.ndarray, " pairs"],
         neurons: Int[np.ndarray, " pairs"],
         enough: Float[np.ndarray, " pairs"] | None = None,
-    ) -> None:
-        """Make these pairs exact, or their bounds `enough` where that is less work."""
-        open_ = ~self.exact[rows, neurons]
-        rows, neurons = rows[open_], neurons[open_]
-        if self.problem.interval is None:
-            self.bounds[rows, neurons] = exact_costs(self.problem, rows, neurons)
-            self.exact[rows, neurons] = True
-        else:
-            found = interval_costs(self.problem, rows, neurons, None if enough is None else enough[open_])
-            self.bounds[rows, neurons] = np.where(
-                found.exact, found.bound, np.maximum(found.bound, self.bounds[rows, neurons])
-            )
-            self.exact[rows, neurons] = found.exact
+    ) -> bool:
+        """Make these pairs exact, or their bounds `enough` where that is less work, until the deadline.
+
+        Returns whether that changed anything.
+        """
+        open_, changed = np.flatnonzero(~self.exact[rows, neurons]), False
+        batches = np.cumsum(self.work(rows[open_])) // BATCH
+        for part in np.split(open_, np.flatnonzero(np.diff(batches)) + 1):
+            if len(part) == 0 or self.late:
+                break
+            pairs = rows[part], neurons[part]
+            before = self.bounds[pairs]
+            if self.problem.interval is None:
+                bound, exact = exact_costs(self.problem, *pairs), np.ones(len(part), bool)
+            else:
+                found = interval_costs(self.problem, *pairs, None if enough is None else enough[part], self.deadline)
+                bound, exact = np.where(found.exact, found.bound, np.maximum(found.bound, before)), found.exact
+            self.bounds[pairs], self.exact[pairs] = bound, exact
+            changed |= bool(exact.any() or (bound > before).any())
+        return changed
 
     def work(self, rows: Int[np.ndarray, " pairs"]) -> Int[np.ndarray, " pairs"]:
         """What it takes to make a pair of each of these rows exact."""
-        steps = [n * (window(self.problem, n) + 1) for n in range(int(self.problem.fan_in.max(initial=0)) + 1)]
-        each = np.where(self.problem.uniform, np.array(steps)[self.problem.fan_in], SMALL_ASSIGNMENT)
+        counts = np.arange(int(self.problem.fan_in.max(initial=0)) + 1)
+        in_order = np.array([n * (window(self.problem, n) + 1) for n in counts.tolist()])
+        assigned = np.maximum(SMALL_ASSIGNMENT, counts * counts * self.problem.n_cells)
+        each = np.where(self.problem.uniform, in_order[self.problem.fan_in], assigned[self.problem.fan_in])
         gains = GRID // 2 if self.problem.interval else len(self.problem.cells)
         return np.asarray(gains * each[rows])
 
-
-def _table(problem: Separable, deadline: float) -> _Table:
-    return _Table(problem, *(interval_bounds if problem.interval else pair_bounds)(problem, deadline))
+    @property
+    def late(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() > self.deadline
 
 
 def relaxed_bound(layer: LayerInstance) -> float:
@@ -75,38 +91,37 @@ def relaxed_bound(layer: LayerInstance) -> float:
         when the layer's error is no sum over pairs.
     """
     problem = separable(layer)
-    bounds = _table(problem, math.inf).bounds
+    bounds = _Table.of(problem, math.inf).bounds
     value = math.fsum(bounds.min(axis=1)) if layer.n_rows else 0.0
     return max(0.0, value - _rounding(problem, value))
 
 
 def certify_layer(instance: LayerInstance, mapping: LayerMapping, seconds: float) -> Certificate:
     """See `matchopt.certify.certify`."""
-    deadline = time.monotonic() + seconds
     problem = separable(instance)
     objective = math.fsum(_connection_costs(instance, mapping))
-    table = _table(problem, deadline)
+    table = _Table.of(problem, time.monotonic() + seconds)
     every, chosen = np.arange(instance.n_rows), mapping.neuron_of
     table.settle(every, chosen)
     while True:
-        known = DenseEntries(np.where(table.exact, table.bounds, np.inf))
-        proof = prove(known, chosen, table.bounds[every, chosen], deadline)
-        chosen, v = proof.col_of, proof.ended.v
+        costs = np.where(table.exact, table.bounds, np.inf)
+        costs[every, mapping.neuron_of] = table.bounds[every, mapping.neuron_of]  # so that there is an assignment
+        known = DenseEntries(costs)
+        proof = prove(known, chosen, table.bounds[every, chosen], table.deadline)
+        chosen, v, u = proof.col_of, proof.ended.v, known.row_minima(proof.ended.v)
         bound = float(dual_bound(DenseEntries(table.bounds), v))
         rounding = _rounding(problem, objective, proof)
         if bound >= objective - rounding:
             return Certificate(bound - rounding, True, False, 2.0 * rounding, "layer dual")
-        u = known.row_minima(v)
         reduced = table.bounds - v - u[:, None]
         broken = np.flatnonzero(~table.exact & (reduced < 0.0))
-        if len(broken) == 0 or time.monotonic() > deadline:
-            goal = objective - 2.0 * rounding
-            improvable = math.fsum(proof.own) < goal and _exhibited(table, chosen) < goal
-            return Certificate(bound - rounding, False, improvable, 2.0 * rounding, "layer dual")
         rows, neurons = np.unravel_index(broken[np.argsort(reduced.ravel()[broken])], reduced.shape)
         count = int(np.searchsorted(np.cumsum(table.work(rows)), BATCH)) + 1
         rows, neurons = rows[:count], neurons[:count]
-        table.settle(rows, neurons, MARGIN * (u[rows] + v[neurons]))
+        if table.late or not table.settle(rows, neurons, MARGIN * (u[rows] + v[neurons])):
+            goal = objective - 2.0 * rounding
+            improvable = not table.late and math.fsum(proof.own) < goal and _exhibited(table, chosen) < goal
+            return Certificate(bound - rounding, False, improvable, 2.0 * rounding, "layer dual")
 
 
 def _rounding(problem: Separable, objective: float, proof: Proof | None = None) -> float:
@@ -128,7 +143,7 @@ def _exhibited(table: _Table, neuron_of: Int[np.ndarray, " rows"]) -> float:
     problem, costs = table.problem, []  # type: Separable, list[float]
     if problem.interval:
         cells = problem.chip.of_pairs  # one neuron at a time, as signs of gains differ
-        gains = interval_costs(problem, np.arange(problem.n_rows), neuron_of).gain
+        gains = interval_costs(problem, np.arange(problem.n_rows), neuron_of, deadline=table.deadline).gain
         every = [[cells(neuron_of[i : i + 1], gains[i : i + 1])] for i in range(problem.n_rows)]
         neuron_of = np.zeros_like(neuron_of)
     else:

@@ -17,7 +17,8 @@ from matchopt.certify.cells import Cells, Chip, nearest
 from matchopt.errors import Refused
 from matchopt.instances import LayerInstance, OutputError
 
-MOST_NUMBER = 1e60  # a product of five such numbers, added up over a layer, stays finite
+MOST_NUMBER = 1e60  # a product of five such numbers, added up over a layer, stays finite; one of their inverses normal
+MOST_UNDER_INTERVAL = 1e30  # under gains in an interval such products are divided by gains and by their differences
 MOST_PAIRS = 2**26  # entries of the table of pairs: 512 MiB
 
 
@@ -126,12 +127,13 @@ def separable(instance: LayerInstance) -> Separable:
 
 def _refuse(instance: LayerInstance) -> None:
     rules, objective = instance.rules, instance.objective
+    most = MOST_UNDER_INTERVAL if rules.gains.is_interval else MOST_NUMBER
     reasons = {
         "neurons share a bus": not instance.hardware.free_routing,
         "a weight may be a sum of several cells": rules.cells_per_weight > 1,
         "a tunable budget couples the rows": rules.tunable > 0,
         "the inputs are correlated": isinstance(objective, OutputError) and not objective.is_diagonal,
-        f"it has numbers beyond {MOST_NUMBER:.0e}": _largest(instance) > MOST_NUMBER,
+        f"it has numbers beyond {most:.0e}, or below {1.0 / most:.0e} but not 0": _extreme(instance) > most,
         f"it has more than {MOST_PAIRS} pairs": instance.n_rows * instance.hardware.n_neurons > MOST_PAIRS,
     }
     for reason, holds in reasons.items():
@@ -139,14 +141,17 @@ def _refuse(instance: LayerInstance) -> None:
             raise Refused(f"no independent proof of a bound on this layer is known here: {reason}")
 
 
-def _largest(instance: LayerInstance) -> float:
+def _extreme(instance: LayerInstance) -> float:
+    """The largest of all numbers and of the inverses of all that are not 0."""
     target, hardware, objective = instance.target, instance.hardware, instance.objective
     arrays = [target.weights, target.importance, hardware.weights, hardware.variance]
     gains = instance.rules.gains
     arrays.append(np.array([gain for gain in (*(gains.values or ()), gains.low, gains.high) if gain is not None]))
     if isinstance(objective, OutputError):
         arrays.append(objective.second_moments.diagonal())
-    return max(float(np.abs(array).max(initial=0.0)) for array in arrays)
+    sizes = [np.abs(array[array != 0.0]) for array in arrays]
+    least = min(float(size.min(initial=1.0)) for size in sizes)
+    return max(1.0 / max(least, 1e-300), *(float(size.max(initial=0.0)) for size in sizes))
 
 
 def pair_bounds(

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 from dataclasses import replace
 from functools import cache
 
@@ -221,6 +222,33 @@ def test_a_wrong_gain_is_seen() -> None:
     assert found.bound == pytest.approx(value, abs=1e-10)
 
 
+def test_far_away_gains_are_found_or_given_up() -> None:
+    """A best gain 29 decades below the largest is found; the mapping without it is bettered, and soon."""
+    target = Target.from_dense(np.array([[1e-20], [1.0]]))
+    rules = Rules(drop=True, gains=Gains.interval(0.0, 1.0))
+    layer = LayerInstance(target, Hardware(np.array([[1e9], [2.0], [0.5]])), rules)
+    for gain, optimal in ((1e-29, True), (1.0, False)):
+        mapping = LayerMapping.from_cells(target, np.array([0, 1]), np.array([0, 0]), np.array([gain, 0.5]))
+        begun = time.perf_counter()
+        found = certify(layer, mapping)
+        assert (found.optimal, found.improvable) == (optimal, not optimal)
+        assert time.perf_counter() - begun < 2.0
+
+
+@pytest.mark.parametrize("gains", [Gains.interval(0.5, 2.0), Gains.finite(1.0)], ids=str)
+@pytest.mark.parametrize("importance", ["even", "uneven"])
+def test_the_time_is_kept(gains: Gains, importance: str) -> None:
+    """Wide rows, where a single batch takes a while: stopped within a second of the time given."""
+    rng = np.random.default_rng(21)
+    factor = rng.random((20, 200)) if importance == "uneven" else None
+    target = Target.from_dense(rng.normal(size=(20, 200)), None, factor)
+    layer = LayerInstance(target, Hardware(rng.normal(size=(20, 200))), Rules(gains=gains))
+    mapping = LayerMapping.from_cells(target, np.arange(20), np.tile(np.arange(200), 20), np.ones(20))
+    begun = time.perf_counter()
+    assert certify(layer, mapping, seconds=0.3).bound <= layer.value(mapping)
+    assert time.perf_counter() - begun < 2.0
+
+
 def test_wire_that_only_adds_error_is_seen() -> None:
     """A wire on an extra input costs, so the mapping with it is not optimal, and the one without it is."""
     target = Target.from_dense(np.array([[1.0, 0.0]]))
@@ -271,6 +299,10 @@ REFUSED = {
     ),
 }
 REFUSED["numbers beyond"] = LayerInstance(Target.from_dense(np.eye(2) * 1e200), Hardware(np.ones((2, 2))))
+REFUSED["below 1e-60"] = LayerInstance(Target.from_dense(np.eye(2) * 2e-162), Hardware(np.ones((2, 2))))
+REFUSED["below 1e-30"] = LayerInstance(
+    Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2))), Rules(gains=Gains.interval(0.0, 5e-324))
+)
 IDENTITY = LayerMapping(np.array([0, 1]), np.array([0, 1, 2]), np.array([0, 1]), np.array([0, 1]))
 
 
