@@ -1,5 +1,6 @@
 """What all commands share: global options, and the types of their parameters."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +70,7 @@ def debug_option(command: Command) -> Command:
 
 
 class OutputFile(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
-    """A file to write; its folder must exist, so that the mistake is noticed before the work is done."""
+    """A file to write; its folder must exist and take files, so that a mistake is noticed before the work is done."""
 
     name = "file"
 
@@ -80,6 +81,11 @@ class OutputFile(click.ParamType):  # type: ignore[type-arg]  # generic in newer
             self.fail(f"the folder {str(path.parent)!r} does not exist; make it first", param, ctx)
         if path.is_dir():
             self.fail(f"{str(path)!r} is a folder; name a file in it", param, ctx)
+        try:
+            with tempfile.TemporaryFile(dir=path.absolute().parent):
+                pass
+        except OSError as cause:
+            self.fail(f"nothing can be written to the folder {str(path.parent)!r}: {cause.strerror}", param, ctx)
         return path
 
 

@@ -43,7 +43,11 @@ WIDTHS = (784, 300, 100, 10)
     help="Where gradual-pruning compares weights: within a unit, a layer, or the network.  "
     "[default: row, with --connectivity global]",
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images.  [default: the method's]")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    help="Passes over the training images: the method's option epochs; with gradual-pruning, of both its phases.",
+)
 @click.option("--augment", help="Change training images at random: distort or crop.")
 @click.option(
     "--labels",
@@ -81,6 +85,8 @@ def train(output: Path, seed: int, device: str, checkpoint: Path | None, method:
     from matchopt.bench.progress import Progress
     from matchopt.errors import MatchoptError
 
+    if checkpoint is not None and checkpoint.absolute() == output.absolute():
+        raise click.UsageError("--checkpoint and --output name one file; the network would take the checkpoint's place")
     try:
         trainer = _trainer(method, given)
         data = _data(given)
@@ -176,4 +182,8 @@ def _trainer(method: str, given: dict[str, Any]) -> "TrainerContract":
         chosen |= {"prune_epochs": prune, "retrain_epochs": epochs - prune}
     elif epochs is not None:
         raise click.UsageError(f"{method} has several lengths; set them by --option, see matchopt trainers {method}")
-    return registry.make_trainer(method, chosen | dict(given["options"]))
+    options = dict(given["options"])
+    for name in ("fan_in", "connectivity", "mode", "epochs"):
+        if name in options and given[name] is not None:
+            raise click.UsageError(f"{name} is given twice, by --{name.replace('_', '-')} and by --option")
+    return registry.make_trainer(method, chosen | options)

@@ -252,8 +252,10 @@ def _by_ending(path: Path, thing: Thing) -> Format:
         return fitting[0]
     if named:
         raise Refused(f"{path}: format {named[0].name} ({named[0].about}) cannot hold {_called(thing)}")
-    endings = ", ".join(entry.endings[0] for entry in _ALL if entry.write is not None)
-    raise Refused(f"{path}: the ending names no format (known: {endings}); name the format")
+    able = [entry.endings[0] for entry in _ALL if entry.write is not None and entry.takes(thing)]
+    raise Refused(
+        f"{path}: the ending names no format for {_called(thing)}; end it in {' or '.join(dict.fromkeys(able))}"
+    )
 
 
 def _ends(path: Path, entry: Format) -> bool:

@@ -79,15 +79,32 @@ def test_trainers_are_listed_with_promise_and_options() -> None:
         (["--method", "deep-rewiring", "--option", "connectivity=2"], "connectivity must be above 0 and at most 1"),
         (["--device", "cuda:55"], "is not there"),
         (["--augment", "distrot"], "did you mean 'distort'"),
+        (["--method", "dense", "--epochs", "1", "-o", "epochs=2"], "epochs is given twice"),
+        (["--checkpoint", "{folder}/net.safetensors"], "name one file"),
+        (["--output", "{folder}/missing/net.safetensors"], "does not exist; make it first"),
+        (["--output", "{folder}"], "is a folder; name a file in it"),
         (["--method", "dense", "-o", "learning_rate=1e30", "--widths", "784,10,10"], "lower the learning rate"),
     ],
 )
 def test_bad_input_of_train(tmp_path: Path, arguments: list[str], message: str) -> None:
     """What does not fit is one sentence that names it; exit status 2, and no file."""
-    done = run("train", "--output", tmp_path / "net.safetensors", *arguments)
+    told = (argument.replace("{folder}", str(tmp_path)) for argument in arguments)
+    done = run("train", "--output", tmp_path / "net.safetensors", *told)
     assert done.exit_code == 2
     assert message in done.stderr and "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_takes_no_files_is_named_before_training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Not after it, when the network would be lost."""
+
+    def denied(**_: object) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", denied)
+    done = run("train", "--output", tmp_path / "net.safetensors")
+    assert done.exit_code == 2
+    assert f"nothing can be written to the folder {str(tmp_path)!r}: Permission denied" in done.stderr
 
 
 @pytest.mark.parametrize(

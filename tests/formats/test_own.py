@@ -158,3 +158,9 @@ def test_provenance_is_no_part_of_the_digest(tmp_path: Path) -> None:
     renamed = AssignmentInstance(SMALL.cost, provenance=Provenance(name="other"))
     assert to_bytes(renamed) != to_bytes(SMALL)
     assert read_bytes(tmp_path, to_bytes(renamed)).digest == SMALL.digest  # type: ignore[union-attr]
+
+
+def test_an_unknown_ending_names_those_that_fit(tmp_path: Path) -> None:
+    """Each once, and none that could not hold the thing."""
+    with pytest.raises(Refused, match=r"kind assignment; end it in \.matchopt or \.txt$"):
+        write(SMALL, tmp_path / "small.mo")

@@ -21,7 +21,7 @@ def matrix_budgets(shapes: Sequence[tuple[int, int]], connectivity: float) -> tu
     """Share a number of connections out over the layers, in density ratio 1 : 3 : 30 (input, hidden, output matrices).
 
     A layer that would be more than full is full; the others then grow until the total fits (bisection on the common
-    factor, then rounding per layer).
+    factor, then rounding per layer). Every layer has at least one connection, as nothing passes a layer without any.
 
     Parameters
     ----------
@@ -50,5 +50,6 @@ def matrix_budgets(shapes: Sequence[tuple[int, int]], connectivity: float) -> tu
         low, high = (middle, high) if total < wanted else (low, middle)
     # 1e-9 keeps a density such as .01 from rounding to the wrong side of one half
     return tuple(
-        min(size, int(size * min(1.0, ratio * high) + 0.5 + 1e-9)) for size, ratio in zip(sizes, ratios, strict=True)
+        min(size, max(1, int(size * min(1.0, ratio * high) + 0.5 + 1e-9)))
+        for size, ratio in zip(sizes, ratios, strict=True)
     )
