@@ -30,15 +30,19 @@ class GradualPruning(Trainer):
     fan_in : mode "row": connections of every unit, per layer.
     connectivity : the other modes: share of weights left at the end, above 0, at most 1; mode "layer" shares them out
         as `matrix_budgets` does.
-    prune_epochs, retrain_epochs : lengths of the two phases, >= 0.
-    batch_size, retrain_batch_size : images per step.
-    prune_rate, prune_rate_end : learning rate of Adam while pruning, falling linearly from the first to the second.
+    prune_epochs : passes over the training samples while pruning, >= 1.
+    retrain_epochs : those of the retrain, >= 0.
+    batch_size : samples per step while pruning.
+    retrain_batch_size : the same in the retrain.
+    prune_rate : learning rate of Adam at the start of pruning.
+    prune_rate_end : at its end; linear in between.
     prune_decay : l2 penalty while pruning, >= 0. Adam moves every weight equally fast, however rarely its input is
         active; without a penalty, weights of pixels that matter in a few images only grow large and survive. On MNIST
         with fan-in 8, 8 and 30 the default is worth 0.8 points of validation accuracy.
     retrain_rate : learning rate of a fresh Adam in the retrain, falling linearly to 0.
     retrain_decay : l2 penalty in the retrain, >= 0.
-    begin, end : see above, 0 <= begin < end <= 1.
+    begin : share of the pruning phase after which weights begin to be removed, >= 0.
+    end : share of that phase after which no more are, above `begin`, at most 1.
     refresh : steps between two removals, >= 1.
     threads : threads of the matrix products, >= 1. A second one saves a fifth on idle cores, and costs several times
         as much as it saves on busy ones.

@@ -12,7 +12,7 @@ from matchopt.network.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class SoftDeepRewiring(Trainer):
-    """As `DeepRewiring`, but dormant parameters diffuse between a floor and zero, and are active from zero on.
+    """DEEP R without a budget: dormant parameters diffuse between a floor and zero, and are active from zero on.
 
     Dormant step: theta <- max(theta + noise, floor). The floor of a matrix is -T (1 - p) / (alpha p): without gradient,
     the share p of its sites is active in the long run. With gradient connectivity is an outcome, and every active site
