@@ -26,12 +26,12 @@ def test_published_budgets(connectivity, budgets):
 
 @given(st.lists(st.integers(1, 200), min_size=2, max_size=6).map(tuple), st.floats(1e-6, 1.0))
 def test_budgets_add_up(widths, connectivity):
-    """No layer is empty or more than full, the sum is right to one connection per layer, the last is no sparser."""
+    """No layer is empty or more than full, the sum is right to half a connection per layer, the last is no sparser."""
     budgets = layer_budgets(widths, connectivity)
     sizes = [m * n for n, m in pairwise(widths)]
     assert all(1 <= budget <= size for budget, size in zip(budgets, sizes, strict=True))
-    assert abs(sum(budgets) - connectivity * sum(sizes)) <= len(sizes)
-    if len(sizes) > 1 and min(budgets) > 1:
+    assert abs(sum(budgets) - max(connectivity * sum(sizes), len(sizes))) <= len(sizes) * 0.51
+    if len(sizes) > 1:
         density = [budget / size for budget, size in zip(budgets, sizes, strict=True)]
         assert density[-1] >= density[0] - 1 / min(sizes)
 

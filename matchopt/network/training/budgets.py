@@ -20,8 +20,9 @@ def layer_budgets(widths: tuple[int, ...], connectivity: float) -> tuple[int, ..
 def matrix_budgets(shapes: Sequence[tuple[int, int]], connectivity: float) -> tuple[int, ...]:
     """Share a number of connections out over the layers, in density ratio 1 : 3 : 30 (input, hidden, output matrices).
 
-    A layer that would be more than full is full; the others then grow until the total fits (bisection on the common
-    factor, then rounding per layer). Every layer has at least one connection, as nothing passes a layer without any.
+    A layer that would be more than full is full, and one that would have less than a connection has one, as nothing
+    passes a layer without any; the others fill up what is left (bisection on the common factor, then rounding per
+    layer). Only a budget of fewer connections than layers is exceeded.
 
     Parameters
     ----------
@@ -46,10 +47,9 @@ def matrix_budgets(shapes: Sequence[tuple[int, int]], connectivity: float) -> tu
     low, high = 0.0, 1.0 / min(ratios)
     for _ in range(100):  # far beyond the precision of a float
         middle = (low + high) / 2
-        total = sum(size * min(1.0, ratio * middle) for size, ratio in zip(sizes, ratios, strict=True))
+        total = sum(min(size, max(1.0, size * ratio * middle)) for size, ratio in zip(sizes, ratios, strict=True))
         low, high = (middle, high) if total < wanted else (low, middle)
     # 1e-9 keeps a density such as .01 from rounding to the wrong side of one half
     return tuple(
-        min(size, max(1, int(size * min(1.0, ratio * high) + 0.5 + 1e-9)))
-        for size, ratio in zip(sizes, ratios, strict=True)
+        min(size, max(1, int(size * ratio * high + 0.5 + 1e-9))) for size, ratio in zip(sizes, ratios, strict=True)
     )
