@@ -74,7 +74,7 @@ def _least(
 ) -> Float[np.ndarray, " rows"]:
     """The least of all parabolas of each row."""
     fits = np.isfinite(costs[-1])
-    base, rounding, costs = problem.dropped[fits], _rounding(problem, np.flatnonzero(fits)), costs[:, fits]
+    base, rounding, costs = problem.dropped[fits], problem.rounding[fits], costs[:, fits]
     least = costs[-1] - rounding * (base + costs[-1])
     if side.high > 0.0:
         slopes = _slopes(base, costs, rounding, gains[:, None])
@@ -94,7 +94,7 @@ def _steepest(problem: Separable, side: Side, j: int) -> Float[np.ndarray, " row
     ends = (usable.min(initial=0.0), usable.max(initial=0.0))  # with 0, which connections that are dropped make
     worth = problem.factor * np.maximum(problem.weight * ends[0], problem.weight * ends[1])
     sums = np.bincount(problem.row_of, worth, minlength=problem.n_rows)
-    return np.asarray(-2.0 * (1.0 + _rounding(problem, np.arange(problem.n_rows))) * sums)
+    return np.asarray(-2.0 * (1.0 + problem.rounding) * sums)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,15 +117,15 @@ def interval_costs(
     problem: Separable,
     rows: Int[np.ndarray, " pairs"],
     neurons: Int[np.ndarray, " pairs"],
-    enough: Float[np.ndarray, " pairs"] | None = None,
+    enough: Float[np.ndarray, " pairs"] | float = math.inf,
     deadline: float = math.inf,
 ) -> Costs:
-    """The least costs of rows[p] on neurons[p]; bounds need not be better than `enough`, None for no limit.
+    """The least costs of rows[p] on neurons[p]; bounds need not be better than `enough`.
 
     After the deadline (of `time.monotonic`) nothing is split any more.
     """
     assert problem.interval is not None
-    enough = np.full(len(rows), np.inf) if enough is None else enough
+    enough = np.broadcast_to(enough, rows.shape)
     bound, best, gain = (np.full(len(rows), value) for value in (np.inf, np.inf, 1.0))
     fits = np.flatnonzero(problem.drop | (problem.fan_in[rows] <= problem.chip.count[neurons]))
     for side in sides(problem.interval):
@@ -151,19 +151,19 @@ class _Search:
         enough: Float[np.ndarray, " pairs"],
     ) -> None:
         self._problem, self._side, self._rows, self._neurons, self._enough = problem, side, rows, neurons, enough
-        self._base, self._rounding = problem.dropped[rows], _rounding(problem, rows)
-        self.gain = np.full(len(rows), side.high)
-        self.best = self._costs(np.arange(len(rows)), self.gain)
-        self.bound = self.best - self._rounding * (self._base + self.best)
+        self._base, self._rounding = problem.dropped[rows], problem.rounding[rows]
+        self.bound, self.best, self.gain = (np.full(len(rows), value) for value in (np.inf, np.inf, side.high))
 
     def run(self, deadline: float) -> None:
         """Split until every bound is enough, or as good as the best cost."""
         side, pair = self._side, np.arange(len(self._rows))
+        low, high = np.full(len(pair), side.low), np.full(len(pair), side.high)
+        costs = self._costs(pair, high)
+        self._note(pair, costs, high)
+        self.bound = costs - self._rounding * (self._base + costs)
         if side.low == side.high or not len(pair):
             return
-        low, high = np.full(len(pair), side.low), np.full(len(pair), side.high)
-        right = self._slopes_at(pair, self.best, high)  # before the start, which may find better ones
-        left = self._start()
+        left, right = self._start(), self._slopes_at(pair, costs, high)
         floor = self._base - self._rounding * self._base
         for _ in range(ROUNDS):
             least, at = _parabolas(floor[pair], low, left, high, right)
@@ -227,15 +227,10 @@ class _Search:
         self.best[pair[order]], self.gain[pair[order]] = costs[order], gains[order]
 
 
-def _rounding(problem: Separable, rows: Int[np.ndarray, " some"]) -> Float[np.ndarray, " some"]:
-    """Share of A + cost by which a cost may be off, as in `matchopt.certify.layer`."""
-    return np.asarray(HALF_ULP * (64.0 + 4.0 * problem.fan_in[rows]))
-
-
 def _slack(
     problem: Separable, rows: Int[np.ndarray, " some"], costs: Float[np.ndarray, " some"]
 ) -> Float[np.ndarray, " some"]:
-    return np.asarray(TOLERANCE * _rounding(problem, rows) * (problem.dropped[rows] + costs))
+    return np.asarray(TOLERANCE * problem.rounding[rows] * (problem.dropped[rows] + costs))
 
 
 def _slopes(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from matchopt.certify.assignment import HALF_ULP, Proof, dual_bound, prove
+from matchopt.certify.assignment import Proof, dual_bound, prove
 from matchopt.certify.certificate import Certificate
 from matchopt.certify.entries import DenseEntries
 from matchopt.certify.free_gains import GRID, TOLERANCE, interval_bounds, interval_costs
@@ -45,27 +45,22 @@ class _Table:
         self,
         rows: Int[np.ndarray, " pairs"],
         neurons: Int[np.ndarray, " pairs"],
-        enough: Float[np.ndarray, " pairs"] | None = None,
+        enough: Float[np.ndarray, " pairs"] | float = math.inf,
     ) -> bool:
-        """Make these pairs exact, or their bounds `enough` where that is less work, until the deadline.
+        """Make these pairs exact, or their bounds `enough` where that is less work; returns whether one changed."""
+        before = self.bounds[rows, neurons]
+        if self.problem.interval is None:
+            bound, exact = exact_costs(self.problem, rows, neurons), np.ones(len(rows), bool)
+        else:
+            found = interval_costs(self.problem, rows, neurons, enough, self.deadline)
+            bound, exact = np.where(found.exact, found.bound, np.maximum(found.bound, before)), found.exact
+        self.bounds[rows, neurons], self.exact[rows, neurons] = bound, exact
+        return bool(exact.any() or (bound > before).any())
 
-        Returns whether that changed anything.
-        """
-        open_, changed = np.flatnonzero(~self.exact[rows, neurons]), False
-        batches = np.cumsum(self.work(rows[open_])) // BATCH
-        for part in np.split(open_, np.flatnonzero(np.diff(batches)) + 1):
-            if len(part) == 0 or self.late:
-                break
-            pairs = rows[part], neurons[part]
-            before = self.bounds[pairs]
-            if self.problem.interval is None:
-                bound, exact = exact_costs(self.problem, *pairs), np.ones(len(part), bool)
-            else:
-                found = interval_costs(self.problem, *pairs, None if enough is None else enough[part], self.deadline)
-                bound, exact = np.where(found.exact, found.bound, np.maximum(found.bound, before)), found.exact
-            self.bounds[pairs], self.exact[pairs] = bound, exact
-            changed |= bool(exact.any() or (bound > before).any())
-        return changed
+    def batches(self, rows: Int[np.ndarray, " pairs"]) -> list[Int[np.ndarray, " some"]]:
+        """Places in a list of pairs of these rows, as many together as are settled between two looks at the clock."""
+        number = np.cumsum(self.work(rows)) // BATCH
+        return np.split(np.arange(len(rows)), np.flatnonzero(np.diff(number)) + 1)
 
     def work(self, rows: Int[np.ndarray, " pairs"]) -> Int[np.ndarray, " pairs"]:
         """What it takes to make a pair of each of these rows exact."""
@@ -102,7 +97,10 @@ def certify_layer(instance: LayerInstance, mapping: LayerMapping, seconds: float
     objective = math.fsum(_connection_costs(instance, mapping))
     table = _Table.of(problem, time.monotonic() + seconds)
     every, chosen = np.arange(instance.n_rows), mapping.neuron_of
-    table.settle(every, chosen)
+    open_ = np.flatnonzero(~table.exact[every, chosen])
+    for part in table.batches(open_):
+        if not table.late:
+            table.settle(open_[part], chosen[open_[part]])
     while True:
         costs = np.where(table.exact, table.bounds, np.inf)
         costs[every, mapping.neuron_of] = table.bounds[every, mapping.neuron_of]  # so that there is an assignment
@@ -116,8 +114,8 @@ def certify_layer(instance: LayerInstance, mapping: LayerMapping, seconds: float
         reduced = table.bounds - v - u[:, None]
         broken = np.flatnonzero(~table.exact & (reduced < 0.0))
         rows, neurons = np.unravel_index(broken[np.argsort(reduced.ravel()[broken])], reduced.shape)
-        count = int(np.searchsorted(np.cumsum(table.work(rows)), BATCH)) + 1
-        rows, neurons = rows[:count], neurons[:count]
+        first = table.batches(rows)[0]
+        rows, neurons = rows[first], neurons[first]
         if table.late or not table.settle(rows, neurons, MARGIN * (u[rows] + v[neurons])):
             goal = objective - 2.0 * rounding
             improvable = not table.late and math.fsum(proof.own) < goal and _exhibited(table, chosen) < goal
@@ -127,30 +125,28 @@ def certify_layer(instance: LayerInstance, mapping: LayerMapping, seconds: float
 def _rounding(problem: Separable, objective: float, proof: Proof | None = None) -> float:
     """What rounding can do to a bound and to the objective together.
 
-    One connection's cost is off by at most a few roundings of q (a^2 + x^2), and x^2 <= 2 (a^2 + its cost); a sum of n
-    of them by n more; a potential by one rounding of its size. Under gains in an interval the bound on a pair is
-    lowered by as much before it enters, and may stay below its cost by TOLERANCE times that.
+    Pairs are off as `Separable.rounding` says, a potential by one rounding of its size. Under gains in an interval the
+    bound on a pair is lowered by as much before it enters, and may stay below its cost by TOLERANCE times that.
     """
     size = math.fsum(problem.unrealised) + objective
     if proof is not None:
         size += math.fsum(proof.own) + len(proof.own) * float(np.abs(proof.ended.v).max(initial=0.0))
     each = 2.0 + 2.0 * TOLERANCE if problem.interval else 1.0
-    return HALF_ULP * (64 + 4 * int(problem.fan_in.max(initial=0))) * each * size
+    return float(problem.rounding.max(initial=0.0)) * each * size
 
 
 def _exhibited(table: _Table, neuron_of: Int[np.ndarray, " rows"]) -> float:
     """The cost of the mapping with these neurons and optimal cells, recomputed connection by connection."""
-    problem, costs = table.problem, []  # type: Separable, list[float]
-    if problem.interval:
-        cells = problem.chip.of_pairs  # one neuron at a time, as signs of gains differ
-        gains = interval_costs(problem, np.arange(problem.n_rows), neuron_of, deadline=table.deadline).gain
-        every = [[cells(neuron_of[i : i + 1], gains[i : i + 1])] for i in range(problem.n_rows)]
-        neuron_of = np.zeros_like(neuron_of)
+    problem, rows = table.problem, np.arange(table.problem.n_rows)
+    if problem.interval is None:
+        pairs = zip(rows.tolist(), neuron_of.tolist(), strict=True)
+        parts = [min((matching(problem, cells, i, j) for cells in problem.cells), key=np.sum) for i, j in pairs]
     else:
-        every = [list(problem.cells)] * problem.n_rows
-    for i, j in enumerate(neuron_of.tolist()):
-        costs += min((matching(problem, cells, i, j) for cells in every[i]), key=np.sum).tolist()
-    return math.fsum(costs)
+        gains = interval_costs(problem, rows, neuron_of, deadline=table.deadline).gain
+        single = (slice(i, i + 1) for i in rows.tolist())  # one at a time, as gains differ in sign
+        chips = [problem.chip.of_pairs(neuron_of[one], gains[one]) for one in single]
+        parts = [matching(problem, chip, i, 0) for i, chip in enumerate(chips)]
+    return math.fsum(cost for part in parts for cost in part.tolist())
 
 
 def _connection_costs(instance: LayerInstance, mapping: LayerMapping) -> Float[np.ndarray, " terms"]:

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from matchopt.certify.assignment import HALF_ULP
 from matchopt.certify.cells import Cells, Chip, nearest
 from matchopt.errors import Refused
 from matchopt.instances import LayerInstance, OutputError
@@ -62,6 +63,15 @@ class Separable:
         """Whether importance is constant within each row."""
         differs = (np.diff(self.factor) != 0) & (np.diff(self.row_of) == 0)
         return np.asarray(np.bincount(self.row_of[1:][differs], minlength=self.n_rows) == 0)
+
+    @cached_property
+    def rounding(self) -> Float[np.ndarray, " rows"]:
+        """How far the computed cost of each row on a neuron may be off, as a share of that cost and `dropped`.
+
+        One connection's cost is off by at most a few roundings of q (a^2 + x^2), and x^2 <= 2 (a^2 + its cost); a sum
+        of n of them by n more.
+        """
+        return np.asarray(HALF_ULP * (64.0 + 4.0 * self.fan_in))
 
     @cached_property
     def ascending(self) -> Float[np.ndarray, " connections"]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from matchopt.errors import MissingExtra
 from matchopt.study.engine import ERROR
-from matchopt.study.report import PERCENT
+from matchopt.study.report import PERCENT, rows_of
 from matchopt.study.study_file import Plot, Study
 
 if TYPE_CHECKING:
@@ -80,11 +80,8 @@ def _repetitions_above_each_other(study: Study, plot: Plot, records: Sequence[Re
     """The records, those of one row of the table at their mean x: it may be an outcome that differs between seeds."""
     if any(plot.x in settings for runs in study.runs.values() for settings in runs):
         return list(records)
-    rows: dict[tuple[str, ...], list[Record]] = {}
-    for record in records:
-        rows.setdefault(tuple(str(record.get(name)) for name in study.by), []).append(record)
     found: list[Record] = []
-    for row in rows.values():
+    for row in rows_of(study, records).values():
         xs = [x for x in (record.get(plot.x) for record in row) if isinstance(x, (int, float))]
         varies = len(set(xs)) > 1 and len(xs) == len(row)
         found += [{**record, plot.x: math.fsum(xs) / len(xs)} for record in row] if varies else row

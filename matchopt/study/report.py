@@ -36,17 +36,22 @@ def flat(record: Record) -> dict[str, Any]:
     }
 
 
+def rows_of(study: Study, records: Sequence[Record]) -> dict[tuple[str, ...], list[Record]]:
+    """The runs behind each row of the table, by what its columns `by` say."""
+    found: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        found.setdefault(tuple(_cell(record.get(name)) for name in study.by), []).append(record)
+    return found
+
+
 def table(study: Study, records: Sequence[Record]) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: one row for each combination of the columns `by`, means and spreads of the columns `show`.
 
     The spread is the sample standard deviation over the repetitions, whose number is in the column "runs".
     """
-    groups: dict[tuple[str, ...], list[Record]] = {}
-    for record in records:
-        groups.setdefault(tuple(_cell(record.get(name)) for name in study.by), []).append(record)
     headings = [*study.by, "runs", *(f"{name} %" if name in PERCENT else name for name in study.show)]
     rows = []
-    for group, members in groups.items():
+    for group, members in rows_of(study, records).items():
         good = [member for member in members if ERROR not in member]
         runs = str(len(good)) + (f" ({len(members) - len(good)} failed)" if len(good) < len(members) else "")
         rows.append([*group, runs, *(mean_and_deviation([m.get(name) for m in good], name) for name in study.show)])
