@@ -15,7 +15,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.optimize import linear_sum_assignment
 
 from matchopt import Assignment, AssignmentInstance, Hardware, LayerInstance, Limits, Target, reduction
-from matchopt.certify import certify
+from matchopt.proofs import certify
 
 SMOKE = 20  # sizes are divided by this where timing is off, as in CI
 

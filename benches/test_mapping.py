@@ -12,10 +12,10 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from matchopt import AssignmentInstance, LayerInstance, NetworkInstance, NetworkMapping, reduction, write
-from matchopt.certify import certify
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.instances import Assignment
 from matchopt.instances.generators import draw_hardware, draw_target
+from matchopt.proofs import certify
 
 SHAPES = ((300, 784, 8), (100, 300, 8), (10, 100, 30))  # rows, inputs, fan-in: 3,500 connections, 1.3 %
 CELLS = 784

@@ -10,17 +10,8 @@ import pytest
 from matchopt_reroute import OutputExact, OutputSearch, Reroute
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from matchopt import (
-    CellPlacement,
-    LayerInstance,
-    Limits,
-    NetworkInstance,
-    OutputError,
-    RowErrors,
-    Rules,
-    Scales,
-    Status,
-)
+from matchopt import LayerInstance, Limits, NetworkInstance, OutputError, Rules, Status
+from matchopt.kernels import CellPlacement, RowErrors, Scales
 from matchopt.library import problems_folder
 from matchopt.network import draw_hardware, export_network, read_network
 

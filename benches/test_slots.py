@@ -17,7 +17,8 @@ from matchopt_slots.trainee import Trainee
 from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.optimize import linear_sum_assignment
 
-from matchopt import BoundProjection, FreeProjection, FunctionalError, Limits, NetworkInstance, Rules, TaskLoss
+from matchopt import FunctionalError, Limits, NetworkInstance, Rules, TaskLoss
+from matchopt.kernels import BoundProjection, FreeProjection
 from matchopt.library import problems_folder
 from matchopt.network import draw_hardware, export_network, read_network
 

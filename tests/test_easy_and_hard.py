@@ -27,10 +27,10 @@ from matchopt import (
     pair_costs,
     reduction,
 )
-from matchopt.certify import certify
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.instances import Assignment
 from matchopt.instances.generators import draw_hardware, draw_target
+from matchopt.proofs import certify
 from matchopt.testing import brute_force
 
 RNG = np.random.default_rng

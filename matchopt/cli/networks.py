@@ -40,7 +40,7 @@ def evaluate(
     """
     from matchopt.bench.evaluation import data_of
     from matchopt.bench.evaluation import evaluate as examine
-    from matchopt.check import check
+    from matchopt.checker import check
     from matchopt.formats import read_instance, read_solution, write
     from matchopt.instances import NetworkInstance
 

@@ -13,8 +13,8 @@ from matchopt.cli.group import INTERRUPTED
 from matchopt.cli.settings import FILE, OutputFile, Pair, StageLimit, debug_option, plugin_option, settings
 
 if TYPE_CHECKING:
-    from matchopt.certify import Certificate
-    from matchopt.check import Report
+    from matchopt.checker import Report
+    from matchopt.proofs import Certificate
     from matchopt.run import Run
 
 
@@ -205,10 +205,10 @@ def check(
 
     Exit status: 0 for a feasible solution, 1 for an infeasible one, 2 for a file that cannot be read.
     """
-    from matchopt.certify import certify
-    from matchopt.check import check as examine
+    from matchopt.checker import check as examine
     from matchopt.errors import Refused
     from matchopt.formats import read_instance, read_solution
+    from matchopt.proofs import certify
 
     given = read_instance(instance, form)
     decision = read_solution(solution, instance=given)

@@ -131,7 +131,7 @@ def _forms(descent: Descent) -> Iterator[Instance]:
 
 def _is_feasible(part: Instance, start: Solution) -> bool:
     """Whether a start, feasible by the rules of the instance, is so by the stricter ones of its surrogate."""
-    from matchopt.check import check
+    from matchopt.checker import check
 
     return check(part, start).feasible
 
@@ -222,7 +222,7 @@ def _lift(way: Reduction, solutions: Sequence[Solution | None], part: Instance, 
     try:
         return way.lift(known)
     except Exception as cause:
-        from matchopt.check import check  # only ever needed here
+        from matchopt.checker import check  # only ever needed here
 
         violations = check(part, known[number]).violations
         reason = violations[0].message if violations else f"{type(cause).__name__}: {cause}"

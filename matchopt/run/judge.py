@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
-from matchopt.check import Report, check
+from matchopt.checker import Report, check
 from matchopt.errors import Refused
 from matchopt.instances import Instance, Solution
 from matchopt.run.answers import Answer
@@ -150,7 +150,7 @@ class Judge:
 
 def certified(instance: Instance, verdict: Verdict, seconds: float = 10.0) -> Verdict:
     """Let `matchopt.certify` prove, improve or refute a verdict."""
-    from matchopt.certify import certify, certify_infeasible
+    from matchopt.proofs import certify, certify_infeasible
 
     if verdict.status is Status.INFEASIBLE:
         proved = certify_infeasible(instance)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.errors import InvalidSolution
 from matchopt.instances import Instance, Parts
 from matchopt.run.answers import Answer, read_answer, read_ending, read_solution

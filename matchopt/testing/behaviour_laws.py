@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.contract import validate_solver
 from matchopt.errors import MatchoptError
 from matchopt.instances import (

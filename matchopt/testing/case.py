@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.errors import MatchoptError
 from matchopt.instances import SOLUTIONS, Instance, Solution
 from matchopt.instances.base import parts_digest

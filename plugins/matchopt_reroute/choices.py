@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from matchopt import CellPlacement, LayerInstance, RowErrors, Scales
+from matchopt import LayerInstance
+from matchopt.kernels import CellPlacement, RowErrors, Scales
 
 
 def gain_choices(

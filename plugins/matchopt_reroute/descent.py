@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt import Scales
+from matchopt.kernels import Scales
 from matchopt_reroute.goal import Change, Goal
 from matchopt_reroute.slopes import Slopes
 from matchopt_reroute.state import State

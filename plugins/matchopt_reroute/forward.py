@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt import RowErrors, Scales
+from matchopt.kernels import RowErrors, Scales
 from matchopt_reroute.state import State
 from matchopt_reroute.tasks import LayerTask
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from matchopt import LayerInstance, LayerMapping, Places
+from matchopt import LayerInstance, LayerMapping
+from matchopt.kernels import Places
 from matchopt_reroute.choices import gain_choices, likely_inputs, listed
 from matchopt_reroute.wiring import output_errors
 

@@ -5,14 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from matchopt import (
-    CellPlacement,
-    LayerInstance,
-    NetworkInstance,
-    RowErrors,
-    SampleObjective,
-    Scales,
-)
+from matchopt import LayerInstance, NetworkInstance, SampleObjective
+from matchopt.kernels import CellPlacement, RowErrors, Scales
 from matchopt_reroute.choices import gain_choices, likely_inputs, listed
 
 SINGLE = np.float32

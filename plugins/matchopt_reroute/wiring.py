@@ -8,7 +8,7 @@ from matchopt import LayerInstance, OutputError
 from matchopt_reroute.bounds import moments_of
 
 if TYPE_CHECKING:
-    from matchopt import RowErrors
+    from matchopt.kernels import RowErrors
 
 
 def refuses_wiring(instance: LayerInstance, solver: str) -> str | None:
@@ -27,7 +27,7 @@ def refuses_wiring(instance: LayerInstance, solver: str) -> str | None:
 
 def output_errors(instance: LayerInstance) -> "tuple[RowErrors, np.ndarray]":
     """The rows' errors as functions of their weights, and the support as a mask."""
-    from matchopt import RowErrors  # only here: it loads numba
+    from matchopt.kernels import RowErrors  # only here: it loads numba
 
     target, moments = instance.target, moments_of(instance).copy()  # writable, so that it is not copied again
     wanted, support = target.dense(), np.zeros((target.n_rows, target.n_inputs), bool)

@@ -7,18 +7,16 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from matchopt import (
-    BoundProjection,
-    FreeProjection,
     LayerInstance,
     LayerMapping,
     Limits,
     NetworkInstance,
     NetworkMapping,
-    Projection,
     Target,
     match_rows,
     pair_costs,
 )
+from matchopt.kernels import BoundProjection, FreeProjection, Projection
 
 NOISE = 0.002  # on wishes that begin from a mapping, times the hardware's rms; decides among equal ones, most of them 0
 

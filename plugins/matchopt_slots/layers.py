@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from matchopt import Projection, Wires, adam_step, wired_backward, wired_forward
+from matchopt.kernels import Projection, Wires, adam_step, wired_backward, wired_forward
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's usual constants (Kingma and Ba, ICLR 2015, arXiv 1412.6980)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from matchopt import BoundProjection, FreeProjection, adam_step, wired_backward, wired_forward
+from matchopt.kernels import BoundProjection, FreeProjection, adam_step, wired_backward, wired_forward
 
 _one, _usable = np.ones((1, 1), np.float32), np.ones((1, 1), bool)
 _line, _number = np.ones(1, np.float32), np.float32(1)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from matchopt import NetworkInstance, Wires
+from matchopt import NetworkInstance
+from matchopt.kernels import Wires
 from matchopt_slots.layers import Activity
 from matchopt_slots.samples import Samples
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.cli import main
 from matchopt.formats import read, read_instance
 from matchopt.plugins import load_plugins

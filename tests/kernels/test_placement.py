@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matchopt import CellPlacement, Hardware, InvalidInstance, Places, RowErrors, Scales
+from matchopt import Hardware, InvalidInstance
+from matchopt.kernels import CellPlacement, Places, RowErrors, Scales
 
 seeds = st.integers(0, 2**32 - 1)
 RANGES = (Scales(), Scales(0.5), Scales(0.5, 2.0), Scales(-1.0, 1.0), Scales(1e-6, 1e6, 0.01, 1.0))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.errors import FormatError, InvalidInstance
 from matchopt.formats import read_instance, write
 from matchopt.instances import FunctionalError, NetworkInstance, TaskLoss

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.errors import InvalidInstance, InvalidSolution, UnknownName
 from matchopt.instances.imperfections import Imperfections
 from matchopt.instances.layer import LayerMapping

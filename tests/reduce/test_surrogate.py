@@ -25,7 +25,7 @@ from matchopt import (
     TaskLoss,
     WeightError,
 )
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.reduce import not_separable, reduction, surrogate
 from matchopt.run import solve
 from matchopt.run.descent import Descent, solve_parts

@@ -21,7 +21,7 @@ from matchopt import (
     Status,
     Target,
 )
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.errors import PluginError
 from matchopt.reduce import Reduction
 from matchopt.run import descent

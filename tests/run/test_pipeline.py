@@ -321,7 +321,7 @@ def test_an_interrupted_proof_keeps_the_solution_of_a_pipeline(instance, monkeyp
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("matchopt.certify.certify", interrupt)
+    monkeypatch.setattr("matchopt.proofs.certify", interrupt)
     with pytest.raises(KeyboardInterrupt):
         solve(instance, "modest+good", plugin_files=FILES)
     run = solve(instance, "modest+good", plugin_files=FILES, keep_on_interrupt=True)

@@ -139,7 +139,7 @@ def test_an_interrupted_proof_keeps_the_solution(instance, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("matchopt.certify.certify", interrupt)
+    monkeypatch.setattr("matchopt.proofs.certify", interrupt)
     with pytest.raises(KeyboardInterrupt):
         solve(instance, "good", plugin_files=FILES)
     run = solve(instance, "good", plugin_files=FILES, keep_on_interrupt=True)

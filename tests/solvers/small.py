@@ -15,7 +15,7 @@ from matchopt import (
     Solution,
     Solver,
 )
-from matchopt.check import check
+from matchopt.checker import check
 
 COSTS = ("whole", "huge", "ties", "normal", "tiny", "wide")
 

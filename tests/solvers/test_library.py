@@ -10,9 +10,9 @@ from matchopt_milp import Milp
 from solvers.small import objective, solved
 
 from matchopt import AssignmentInstance, Limits, ProgramInstance, Solver, Status, reduction
-from matchopt.certify import certify
 from matchopt.formats import CatalogueEntry, read_catalogue, read_instance
 from matchopt.library import LIBRARY_VARIABLE, library_folder
+from matchopt.proofs import certify
 
 pytestmark = pytest.mark.skipif(library_folder() is None, reason=f"{LIBRARY_VARIABLE} is not set")
 ENTRIES = [entry for entry in read_catalogue() if entry.place == "library" and entry.status == "optimal"]

@@ -38,7 +38,7 @@ from matchopt import (
     reduction,
     surrogate,
 )
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.library import problems_folder
 from matchopt.network import (
     ImageData,

@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from solvers.output_layers import layer, moments, row_costs
 
 from matchopt import Gains, Limit, Limits, OutputError, ProgramInstance, Result, Status, read, reduction
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.instances import LayerInstance
 from matchopt.library import problems_folder
 from matchopt.testing import brute_force, run_checks

@@ -24,7 +24,7 @@ from matchopt import (
     WeightError,
     reduction,
 )
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.testing import brute_force, run_checks
 
 seeds = st.integers(0, 2**32 - 1)

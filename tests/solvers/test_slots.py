@@ -21,7 +21,7 @@ from matchopt import (
     Status,
     surrogate,
 )
-from matchopt.check import check
+from matchopt.checker import check
 
 QUICK = Slots(epochs=3)
 FREE = {"drop": True, "extra_inputs": True}

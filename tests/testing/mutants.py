@@ -20,7 +20,7 @@ from matchopt import (
     Solver,
     Status,
 )
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.testing import Optimum, brute_force, tiny_instances
 from matchopt.testing.rewritten import (
     listed,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from layers import random_layer, random_mapping
 
 from matchopt import AssignmentInstance, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping, ProgramInstance
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.testing import TinyInstance, brute_force, tiny_instances
 from matchopt.testing.brute_layer import all_layers
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matchopt.certify import Certificate, certify
 from matchopt.errors import Refused
 from matchopt.instances import Assignment, AssignmentInstance, ProgramInstance, ProgramPoint
 from matchopt.library import library_folder
+from matchopt.proofs import Certificate, certify
 
 FAMILIES = {
     "small integers with ties": lambda rng, shape: rng.integers(-2, 3, shape),

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from matchopt.certify.certificate import Certificate
-from matchopt.certify.entries import DenseEntries, Entries, SparseEntries
-from matchopt.certify.potentials import Potentials, potentials
 from matchopt.errors import Refused
 from matchopt.instances import Assignment, AssignmentInstance
+from matchopt.proofs.certificate import Certificate
+from matchopt.proofs.entries import DenseEntries, Entries, SparseEntries
+from matchopt.proofs.potentials import Potentials, potentials
 
 HALF_ULP = 2.0**-53  # relative error of one rounding
 ALLOWED = 2.0**-46  # of the sum of absolute assigned costs and rows times the largest potential: 128 roundings a row
@@ -25,7 +25,7 @@ MOST_DENSE = 2**24  # entries up to which a better assignment is sought with Sci
 
 
 def certify_assignment(instance: AssignmentInstance, solution: Assignment, seconds: float) -> Certificate:
-    """See `matchopt.certify.certify`."""
+    """See `matchopt.proofs.certify`."""
     deadline = time.monotonic() + seconds
     col_of = solution.col_of
     entries = _entries(instance)

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from matchopt.certify.assignment import HALF_ULP
-from matchopt.certify.inner import costs_at
-from matchopt.certify.separable import Separable, relaxed_costs
+from matchopt.proofs.assignment import HALF_ULP
+from matchopt.proofs.inner import costs_at
+from matchopt.proofs.separable import Separable, relaxed_costs
 
 GRID = 16  # gains at which every pair is looked at, per sign
 ROUNDS = 300  # splits; a pair that needs more keeps a bound below its cost
@@ -48,7 +48,7 @@ def sides(interval: tuple[float, float]) -> list[Side]:
 def interval_bounds(
     problem: Separable, deadline: float
 ) -> tuple[Float[np.ndarray, "rows neurons"], Bool[np.ndarray, "rows neurons"]]:
-    """As `matchopt.certify.separable.pair_bounds`, for gains in an interval; exact are only rows that do not fit."""
+    """As `matchopt.proofs.separable.pair_bounds`, for gains in an interval; exact are only rows that do not fit."""
     assert problem.interval is not None
     bounds = np.full((problem.n_neurons, problem.n_rows), np.inf)
     for side in sides(problem.interval):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from matchopt.certify.entries import Entries, Number
+from matchopt.proofs.entries import Entries, Number
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.instances import (
     Assignment,
     AssignmentInstance,

@@ -3,9 +3,6 @@
 import math
 import time
 
-from matchopt.certify.assignment import certify_assignment
-from matchopt.certify.certificate import Certificate
-from matchopt.certify.layer import certify_layer
 from matchopt.errors import Refused
 from matchopt.instances import (
     Assignment,
@@ -17,6 +14,9 @@ from matchopt.instances import (
     NetworkMapping,
     Solution,
 )
+from matchopt.proofs.assignment import certify_assignment
+from matchopt.proofs.certificate import Certificate
+from matchopt.proofs.layer import certify_layer
 
 
 def certify(instance: Instance, solution: Solution, *, seconds: float = 10.0) -> Certificate:

@@ -1,11 +1,11 @@
 """The one entrance of the checker: from an instance and a solution to a report."""
 
-from matchopt.check.assignment import assignment_objective, assignment_violations
-from matchopt.check.layer import layer_violations
-from matchopt.check.network import network_objective, network_violations
-from matchopt.check.objective import layer_objective
-from matchopt.check.program import program_objective, program_violations
-from matchopt.check.report import Report, Violation
+from matchopt.checker.assignment import assignment_objective, assignment_violations
+from matchopt.checker.layer import layer_violations
+from matchopt.checker.network import network_objective, network_violations
+from matchopt.checker.objective import layer_objective
+from matchopt.checker.program import program_objective, program_violations
+from matchopt.checker.report import Report, Violation
 from matchopt.instances import (
     Assignment,
     AssignmentInstance,

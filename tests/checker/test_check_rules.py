@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.instances import (
     Assignment,
     AssignmentInstance,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt.check.report import total
+from matchopt.checker.report import total
 from matchopt.instances import LayerInstance, LayerMapping, OutputError
 
 

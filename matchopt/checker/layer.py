@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 
-from matchopt.check.report import Violation
+from matchopt.checker.report import Violation
 from matchopt.instances import LayerInstance, LayerMapping
 
 

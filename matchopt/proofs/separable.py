@@ -13,10 +13,10 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from matchopt.certify.assignment import HALF_ULP
-from matchopt.certify.cells import Cells, Chip, nearest
 from matchopt.errors import Refused
 from matchopt.instances import LayerInstance, OutputError
+from matchopt.proofs.assignment import HALF_ULP
+from matchopt.proofs.cells import Cells, Chip, nearest
 
 MOST_NUMBER = 1e60  # a product of five such numbers, added up over a layer, stays finite; one of their inverses normal
 MOST_UNDER_INTERVAL = 1e30  # under gains in an interval such products are divided by gains and by their differences

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from matchopt.check.layer import layer_violations
-from matchopt.check.objective import layer_objective, realised_rows
-from matchopt.check.report import Violation, total
+from matchopt.checker.layer import layer_violations
+from matchopt.checker.objective import layer_objective, realised_rows
+from matchopt.checker.report import Violation, total
 from matchopt.instances import FunctionalError, NetworkInstance, NetworkMapping, SampleObjective, ScoreError, TaskLoss
 
 SAMPLES = 2_000  # run through the network at a time: what a layer of some hundred rows does stays in the cache

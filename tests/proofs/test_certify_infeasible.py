@@ -7,7 +7,7 @@ import pytest
 from layers import random_layer
 
 from matchopt import AssignmentInstance, Hardware, LayerInstance, NetworkInstance, ProgramInstance, Rules, Target
-from matchopt.certify import certify_infeasible
+from matchopt.proofs import certify_infeasible
 from matchopt.testing import brute_force, tiny_instances
 
 

@@ -1,6 +1,6 @@
 """Rules and objective of a linear assignment."""
 
-from matchopt.check.report import Violation, total
+from matchopt.checker.report import Violation, total
 from matchopt.instances import Assignment, AssignmentInstance
 
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from matchopt.certify.assignment import Proof, dual_bound, prove
-from matchopt.certify.certificate import Certificate
-from matchopt.certify.entries import DenseEntries
-from matchopt.certify.free_gains import GRID, TOLERANCE, interval_bounds, interval_costs
-from matchopt.certify.inner import exact_costs, matching, window
-from matchopt.certify.separable import Separable, pair_bounds, separable
 from matchopt.errors import Refused
 from matchopt.instances import LayerInstance, LayerMapping, OutputError
+from matchopt.proofs.assignment import Proof, dual_bound, prove
+from matchopt.proofs.certificate import Certificate
+from matchopt.proofs.entries import DenseEntries
+from matchopt.proofs.free_gains import GRID, TOLERANCE, interval_bounds, interval_costs
+from matchopt.proofs.inner import exact_costs, matching, window
+from matchopt.proofs.separable import Separable, pair_bounds, separable
 
 BATCH = 10**7  # steps of the dynamic program to make between two looks at the clock: some 0.2 s
 MARGIN = 1.25  # of what a bound must reach, so that it need not be raised again for the next potentials
@@ -92,7 +92,7 @@ def relaxed_bound(layer: LayerInstance) -> float:
 
 
 def certify_layer(instance: LayerInstance, mapping: LayerMapping, seconds: float) -> Certificate:
-    """See `matchopt.certify.certify`."""
+    """See `matchopt.proofs.certify`."""
     problem = separable(instance)
     objective = math.fsum(_connection_costs(instance, mapping))
     table = _Table.of(problem, time.monotonic() + seconds)

@@ -1,6 +1,6 @@
 """Rules and objective of an integer linear program, within stated tolerances."""
 
-from matchopt.check.report import Violation, total
+from matchopt.checker.report import Violation, total
 from matchopt.instances import ProgramInstance, ProgramPoint
 
 ABSOLUTE = 1e-6  # the feasibility and integrality tolerance that LP and MILP codes promise by default

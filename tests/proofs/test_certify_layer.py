@@ -10,11 +10,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from matchopt.certify import certify, relaxed_bound
-from matchopt.certify.free_gains import interval_bounds, interval_costs
-from matchopt.certify.inner import exact_costs, window
-from matchopt.certify.separable import pair_bounds, separable
-from matchopt.check import check
+from matchopt.checker import check
 from matchopt.errors import Refused
 from matchopt.instances import (
     Gains,
@@ -29,6 +25,10 @@ from matchopt.instances import (
     TaskLoss,
     WeightError,
 )
+from matchopt.proofs import certify, relaxed_bound
+from matchopt.proofs.free_gains import interval_bounds, interval_costs
+from matchopt.proofs.inner import exact_costs, window
+from matchopt.proofs.separable import pair_bounds, separable
 
 MODES = {
     "plain": {},

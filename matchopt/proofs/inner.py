@@ -8,8 +8,8 @@ elsewhere each pair is a small assignment problem.
 import numpy as np
 from jaxtyping import Float, Int
 
-from matchopt.certify.cells import Cells
-from matchopt.certify.separable import Separable
+from matchopt.proofs.cells import Cells
+from matchopt.proofs.separable import Separable
 
 BLOCK = 2**18  # numbers per array of the dynamic program: 2 MiB
 
