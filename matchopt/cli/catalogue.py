@@ -23,9 +23,9 @@ def problems(name: str | None, kind: str | None, as_json: bool) -> None:
     With NAME, where its file is, its size, and all that is known about it. Some ship with matchopt; the others are
     read from the folder that the environment variable MATCHOPT_LIBRARY names.
     """
-    from matchopt.bench.metrics import number
-    from matchopt.bench.table import print_table
     from matchopt.formats import find_entry, read_catalogue
+    from matchopt.terminal.figures import number
+    from matchopt.terminal.table import print_table
 
     entries = read_catalogue()
     chosen = [find_entry(name, entries)] if name else [e for e in entries if kind in (None, e.kind)]
@@ -53,9 +53,9 @@ def _place(entry: "CatalogueEntry") -> tuple[str | None, str]:
 
 
 def _show(entry: "CatalogueEntry") -> None:
-    from matchopt.bench.metrics import number
-    from matchopt.bench.sizes import size_of
     from matchopt.formats import read_instance
+    from matchopt.terminal.figures import number
+    from matchopt.terminal.sizes import size_of
 
     path, reason = _place(entry)
     lines = {"name": entry.name, "file": path or f"not here: {reason}", "kind": entry.kind, "format": entry.format}

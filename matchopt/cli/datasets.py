@@ -27,8 +27,8 @@ def data(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from matchopt.bench.table import print_table
     from matchopt.network.data.registry import ENTRIES
+    from matchopt.terminal.table import print_table
 
     listed = [_row(entry) for entry in ENTRIES.values()]
     if as_json:

@@ -176,8 +176,8 @@ def _chip(
     """One chip layer for each layer that is exported."""
     import numpy as np
 
-    from matchopt.bench.chip import ChipFile, chip_layers, chip_pool
     from matchopt.network import draw_hardware
+    from matchopt.network.chip import ChipFile, chip_layers, chip_pool
     from matchopt.network.export import layer_targets
 
     law, fan_in_ratio, neuron_ratio, seed = draw
@@ -229,6 +229,6 @@ def _instance(
 
 
 def _size(instance: "Instance") -> str:
-    from matchopt.bench.sizes import size_of
+    from matchopt.terminal.sizes import size_of
 
     return f"{instance.kind}, {size_of(instance)}"

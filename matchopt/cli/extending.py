@@ -67,7 +67,7 @@ def _about(entry: "SolverEntry | TrainerEntry", more: dict[str, Any]) -> dict[st
 
 
 def _list(what: str, listed: list[dict[str, Any]], more: tuple[str, ...], as_json: bool, registry: "Registry") -> None:
-    from matchopt.bench.table import print_table
+    from matchopt.terminal.table import print_table
 
     if as_json:
         click.echo(json.dumps({f"{what}s": listed}))
@@ -95,8 +95,8 @@ def plugins(as_json: bool) -> None:
 
     The environment variable MATCHOPT_PLUGINS chooses among the installed ones: names with commas between them.
     """
-    from matchopt.bench.table import print_table
     from matchopt.plugins import load_plugins
+    from matchopt.terminal.table import print_table
 
     registry = load_plugins(settings().plugin_files)
     if as_json:

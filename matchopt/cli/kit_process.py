@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from matchopt.bench.progress import Progress
 from matchopt.plugins import load_plugins
+from matchopt.terminal.progress import Progress
 from matchopt.testing import KitRow, run_checks
 
 

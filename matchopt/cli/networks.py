@@ -11,7 +11,7 @@ from matchopt.cli.settings import FILE, OutputFile, debug_option
 from matchopt.cli.trained import architecture_option, read_trained
 
 if TYPE_CHECKING:
-    from matchopt.bench.evaluation import Evaluation
+    from matchopt.network.evaluation import Evaluation
 
 
 @click.command(epilog="Example: matchopt evaluate net.matchopt best.matchopt --wiring table.csv")
@@ -38,11 +38,11 @@ def evaluate(
     it adjusts, connections that fully tunable weights serve. Exit status: 0, 1 for an infeasible solution, 2 for a
     file that cannot be read.
     """
-    from matchopt.bench.evaluation import data_of
-    from matchopt.bench.evaluation import evaluate as examine
     from matchopt.checker import check
     from matchopt.formats import read_instance, read_solution, write
     from matchopt.instances import NetworkInstance
+    from matchopt.network.evaluation import data_of
+    from matchopt.network.evaluation import evaluate as examine
 
     given = read_instance(instance)
     mapping = read_solution(solution, instance=given)
@@ -66,8 +66,8 @@ def evaluate(
 
 
 def _show(found: "Evaluation", objective: float | None, wiring: Path | None) -> None:
-    from matchopt.bench.metrics import number, share
-    from matchopt.bench.table import print_table
+    from matchopt.terminal.figures import number, share
+    from matchopt.terminal.table import print_table
 
     click.echo(f"objective {number(objective, 8)}")
     if found.mapped is not None and found.target is not None:

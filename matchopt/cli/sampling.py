@@ -69,7 +69,7 @@ def _images(data: "ImageData", count: int | None, labelled: bool) -> dict[str, A
 
 def _data(network: "SparseNetwork", objective: str) -> "ImageData":
     """The data set that the network names, or MNIST where it names none and has as many inputs."""
-    from matchopt.bench.evaluation import data_of
+    from matchopt.network.evaluation import data_of
 
     data = data_of(network.record.data, network.widths[0])
     if data is None:

@@ -101,9 +101,9 @@ def solve(
     Exit status: 0 with a solution or a proof that there is none, 1 without, 2 for bad input, 130 after Ctrl-C, which
     keeps the best solution found so far.
     """
-    from matchopt.bench.progress import Progress
     from matchopt.formats import read_instance, read_solution
     from matchopt.run import solve as run
+    from matchopt.terminal.progress import Progress
 
     with _only_json(as_json):
         instance = read_instance(path, form)
@@ -144,7 +144,7 @@ def _write(done: "Run", instance: Any, output: Path) -> None:
 
 
 def _show(done: "Run", output: Path | None) -> None:
-    from matchopt.bench.metrics import number, share
+    from matchopt.terminal.figures import number, share
 
     proof = f", {done.proof}" if done.proof else ""
     limit = f" (stopped by the {done.limit} limit)" if done.limit else ""
@@ -170,8 +170,8 @@ def _show(done: "Run", output: Path | None) -> None:
 
 
 def _show_stages(stages: "Sequence[Run]") -> None:
-    from matchopt.bench.metrics import number
-    from matchopt.bench.table import print_table
+    from matchopt.terminal.figures import number
+    from matchopt.terminal.table import print_table
 
     rows = []
     for place, run in enumerate(stages, start=1):

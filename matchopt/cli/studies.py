@@ -28,10 +28,10 @@ def reproduce(
     STUDY is the name of one that ships, or a .toml file of your own; without it the command lists them. Every run is
     on the disk as soon as it is done: stop with Ctrl-C, and the same command goes on where it stopped.
     """
-    from matchopt.bench.progress import Progress
-    from matchopt.bench.table import print_table
     from matchopt.study import find_study, list_studies, publish, run_study
     from matchopt.study.report import table
+    from matchopt.terminal.progress import Progress
+    from matchopt.terminal.table import print_table
 
     if study is None:
         rows = [[s.name, s.kind, str(len(s.runs["cpu"])), str(len(s.runs["paper"])), s.title] for s in list_studies()]

@@ -9,9 +9,9 @@ import click
 from matchopt.cli.settings import Numbers, OutputFile, Pair, debug_option, plugin_option, settings
 
 if TYPE_CHECKING:
-    from matchopt.bench.progress import Progress
     from matchopt.instances.architecture import Architecture
     from matchopt.network import Conduct, EpochRecord, ImageData, TrainedResult
+    from matchopt.terminal.progress import Progress
     from matchopt.trainer import TrainerContract
 
 MODES = ("row", "layer", "global")
@@ -82,8 +82,8 @@ def train(output: Path, seed: int, device: str, checkpoint: Path | None, method:
     Same method, options and seed give the same network, interrupted or not. Validation data choose; test data are
     looked at once.
     """
-    from matchopt.bench.progress import Progress
     from matchopt.errors import MatchoptError
+    from matchopt.terminal.progress import Progress
 
     if checkpoint is not None and checkpoint.absolute() == output.absolute():
         raise click.UsageError("--checkpoint and --output name one file; the network would take the checkpoint's place")

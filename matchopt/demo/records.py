@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matchopt.bench.metrics import NONE, share, spread
 from matchopt.formats.atomic import write_bytes
+from matchopt.terminal.figures import NONE, share, spread
 
 COLUMNS = (
     "regime", "draw", "instance", "digest", "solver", "version", "status", "limit", "proof", "refused", "objective",

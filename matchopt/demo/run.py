@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from matchopt.bench.table import print_table
 from matchopt.demo.cases import Case, make_cases
 from matchopt.demo.claims import ORDER, Claim, claims_of
 from matchopt.demo.page import write_page
@@ -20,6 +19,7 @@ from matchopt.demo.solves import Campaign
 from matchopt.demo.target import target_network
 from matchopt.instances import LayerInstance, LayerMapping, NetworkInstance, NetworkMapping
 from matchopt.network import SparseNetwork
+from matchopt.terminal.table import print_table
 
 Say = Callable[[str], None]
 

@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matchopt.bench.progress import Progress
-from matchopt.bench.records import ResultLog, content_key, task_key
 from matchopt.demo.cases import Case
 from matchopt.demo.plan import Plan, Regime
 from matchopt.errors import MatchoptError
 from matchopt.formats import SolutionFile, read_solution, write
+from matchopt.grid.records import ResultLog, content_key, task_key
 from matchopt.instances import NetworkInstance, NetworkMapping, ProgramInstance
 from matchopt.network import ImageData, measure, realise
 from matchopt.plugins import Registry, load_plugins
 from matchopt.run import Run, Task, solve_all
 from matchopt.solver import Limit, Status
+from matchopt.terminal.progress import Progress
 
 
 class Campaign:

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from matchopt.bench.progress import Progress
 from matchopt.demo.plan import Plan
 from matchopt.errors import MatchoptError
 from matchopt.instances.base import canonical_json
 from matchopt.network import EpochRecord, ImageData, SparseNetwork
+from matchopt.terminal.progress import Progress
 
 
 def target_network(plan: Plan, data: ImageData, path: Path) -> tuple[SparseNetwork, bool]:

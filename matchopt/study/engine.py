@@ -9,8 +9,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from matchopt.bench.records import ResultLog, content_key
 from matchopt.errors import InvalidOption, MatchoptError
+from matchopt.grid.records import ResultLog, content_key
 from matchopt.study.mapping import MappingRun, run_mapping
 from matchopt.study.place import Place
 from matchopt.study.settings import settings_of

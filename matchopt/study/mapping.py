@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from matchopt.bench.chip import ChipFile, chip_pool
-from matchopt.bench.evaluation import data_of
 from matchopt.errors import DataError, InvalidOption
 from matchopt.instances import (
     FunctionalError,
@@ -24,6 +22,8 @@ from matchopt.instances import (
 )
 from matchopt.library import library_folder
 from matchopt.network import ImageData, SparseNetwork, draw_hardware, export_network, measure, realise
+from matchopt.network.chip import ChipFile, chip_pool
+from matchopt.network.evaluation import data_of
 from matchopt.network.export import layer_targets
 from matchopt.network.objectives import compact_images
 from matchopt.run import Run, solve

@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from matchopt.bench.metrics import NONE
 from matchopt.study.engine import ERROR
 from matchopt.study.study_file import Study
+from matchopt.terminal.figures import NONE
 
 PERCENT = ("connectivity", "validation", "test", "target_validation", "target_test",
            "phase_validation", "phase_connectivity", "final_connectivity")  # fmt: skip

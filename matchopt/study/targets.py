@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from matchopt.bench.records import content_key
 from matchopt.errors import UnknownName
+from matchopt.grid.records import content_key
 from matchopt.library import problems_folder
 from matchopt.network import SparseNetwork, read_network
 from matchopt.study.place import Place

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from matchopt.bench.records import content_key
 from matchopt.errors import InvalidOption
+from matchopt.grid.records import content_key
 from matchopt.instances.architecture import Architecture
 from matchopt.instances.architecture_names import architecture_named
 from matchopt.network import Conduct, ImageData, TrainedResult

@@ -140,7 +140,7 @@ def test_objectives_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = tmp_path / "net.safetensors"
     small_network(784).save(path)
     data = tiny_mnist()
-    monkeypatch.setattr("matchopt.bench.evaluation.load_mnist", lambda: data)
+    monkeypatch.setattr("matchopt.network.evaluation.load_mnist", lambda: data)
     options = ["--samples", 30, "--biases", "adjustable"]
     functional = exported(path, "--objective", "functional-error", *options)
     assert isinstance(functional, NetworkInstance) and isinstance(functional.objective, FunctionalError)
@@ -220,7 +220,7 @@ def test_evaluate_uses_and_counts_what_the_mapping_sets(tmp_path: Path, monkeypa
     path = tmp_path / "net.safetensors"
     small_network(784).save(path)
     data = tiny_mnist()
-    monkeypatch.setattr("matchopt.bench.evaluation.load_mnist", lambda: data)
+    monkeypatch.setattr("matchopt.network.evaluation.load_mnist", lambda: data)
     found = exported(path, "--biases", "adjustable", "--tunable", 2)
     assert isinstance(found, NetworkInstance) and found.biases is not None
     parts = []

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matchopt.bench.metrics import number, spread
-from matchopt.bench.records import ResultLog, content_key
 from matchopt.demo.claims import claims_of
 from matchopt.demo.page import write_page
 from matchopt.demo.records import HEADINGS, rows_of, table_cells, unsolved, write_csv
 from matchopt.errors import FormatError
+from matchopt.grid.records import ResultLog, content_key
+from matchopt.terminal.figures import number, spread
 
 TARGET = {"validation_accuracy": 0.97, "test_accuracy": 0.97, "connectivity": 0.0133}
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matchopt.bench.evaluation import data_of
 from matchopt.errors import DataError, InvalidOption, MissingExtra, UnknownName
 from matchopt.instances.network import DataReference
 from matchopt.network.data import find_data, load_data, load_fashion_mnist
@@ -16,6 +15,7 @@ from matchopt.network.data.fetching import fetch
 from matchopt.network.data.idx import IDX_NAMES, IdxFiles
 from matchopt.network.data.registry import ENTRIES, data_entry
 from matchopt.network.data.speech import read_recording
+from matchopt.network.evaluation import data_of
 
 
 @pytest.fixture(autouse=True)

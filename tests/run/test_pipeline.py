@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchopt import Assignment, AssignmentInstance
-from matchopt.bench.records import ResultLog, task_key
 from matchopt.errors import InvalidOption, InvalidSolution, PluginError, UnknownName
+from matchopt.grid.records import ResultLog, task_key
 from matchopt.run import Task, solve, solve_all
 from matchopt.run.pipeline import perform_stages, stage_seconds
 from matchopt.solver import Limit, Status

@@ -1,33 +1,9 @@
-"""Figures of several runs, and how tables write them."""
+"""How tables write figures."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 NONE = "-"  # how tables show what does not exist
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean and range of a figure over repetitions.
-
-    Parameters
-    ----------
-    mean, low, high : of the figures.
-    count : number of figures.
-    """
-
-    mean: float
-    low: float
-    high: float
-    count: int
-
-    @classmethod
-    def of(cls, figures: Sequence[float]) -> "Spread | None":
-        """Mean and range of `figures`, None for none."""
-        if not figures:
-            return None
-        return cls(math.fsum(figures) / len(figures), min(figures), max(figures), len(figures))
 
 
 def number(figure: float | None, digits: int = 4) -> str:
@@ -53,14 +29,14 @@ def spread(figures: Sequence[float | None], scale: float = 1.0, digits: int | No
     scale : factor on every figure, 100 for percent.
     digits : digits after the point; None for four significant digits.
     """
-    found = Spread.of([scale * figure for figure in figures if figure is not None])
-    if found is None:
+    found = [scale * figure for figure in figures if figure is not None]
+    if not found:
         return NONE
 
     def text(figure: float) -> str:
         return f"{figure:.4g}" if digits is None else f"{figure:.{digits}f}"
 
-    if found.count == 1:
-        return text(found.mean)
-    half = (found.high - found.low) / 2
-    return f"{text(found.mean)} ±{half:.2g}" if digits is None else f"{text(found.mean)} ±{text(half)}"
+    mean, half = math.fsum(found) / len(found), (max(found) - min(found)) / 2
+    if len(found) == 1:
+        return text(mean)
+    return f"{text(mean)} ±{half:.2g}" if digits is None else f"{text(mean)} ±{text(half)}"

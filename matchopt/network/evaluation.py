@@ -8,8 +8,11 @@ import numpy as np
 from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances import DataReference, Instance, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping
 from matchopt.instances.base import Solution
-from matchopt.network import ImageData, RealisedNetwork, SparseNetwork, load_mnist, measure, realise, unmapped
+from matchopt.network.accuracy import measure
+from matchopt.network.data import ImageData, load_mnist
 from matchopt.network.data.registry import find_data
+from matchopt.network.realise import RealisedNetwork, realise, unmapped
+from matchopt.network.sparse_network import SparseNetwork
 
 
 @dataclass(frozen=True)

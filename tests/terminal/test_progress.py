@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from matchopt.bench import progress
-from matchopt.bench.progress import Progress
+from matchopt.terminal import progress
+from matchopt.terminal.progress import Progress
 
 
 class Screen(io.StringIO):

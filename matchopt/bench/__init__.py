@@ -1,1 +1,0 @@
-"""Results: their record on disk, their figures, and tables of them."""

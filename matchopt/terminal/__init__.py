@@ -1,0 +1,1 @@
+"""What people read: progress bars, tables, and figures and sizes in words."""
