@@ -61,27 +61,39 @@ class Result:
             object.__setattr__(self, "status", Status.UNKNOWN if self.solution is None else Status.FEASIBLE)
 
 
-@dataclass
-class Limits:
-    """What the caller allows, and the line back to it while the solver runs.
+@dataclass(frozen=True)
+class Allowance:
+    """What the caller of a solver allows it.
 
     Parameters
     ----------
-    seconds : wall-clock time from the making of this object, None for no limit.
+    seconds : wall-clock time, None for no limit.
     iterations : most passes of the solver's main loop, None for no limit.
-    memory : bytes the solver's process may use, None for no limit; the framework enforces it.
+    memory : bytes the solver's process may use, None for no limit of the caller's; the framework enforces it.
     threads : most threads.
-    start : a feasible solution to begin from, None for none; a solver may ignore it.
-    on_incumbent : receives every solution that is passed to `report`.
     """
 
     seconds: float | None = None
     iterations: int | None = None
     memory: int | None = None
     threads: int = 1
+
+
+@dataclass(frozen=True)
+class Limits(Allowance):
+    """An allowance whose clock runs, and the line back to the caller while the solver runs.
+
+    Parameters
+    ----------
+    start : a feasible solution to begin from, None for none; a solver may ignore it.
+    on_incumbent : receives every solution that is passed to `report`.
+    began : when the clock started, on `time.monotonic`'s scale.
+    """
+
     start: Solution | None = None
     on_incumbent: Callable[[Solution, float], None] | None = None
     began: float = field(default_factory=time.monotonic)
+    _best: "list[tuple[float, Solution]]" = field(default_factory=list, init=False, repr=False, compare=False)
 
     def remaining(self) -> float:
         """Seconds left, >= 0; inf without a limit."""
@@ -104,6 +116,24 @@ class Limits:
         if self.on_incumbent is not None:
             self.on_incumbent(solution, bound)
 
+    def offer(self, solution: Solution, value: float, bound: float = -math.inf) -> bool:
+        """Keep and report `solution` if its value is less than that of all offered before; returns whether it was."""
+        if not value < self.best_value:
+            return False
+        self._best[:] = [(value, solution)]
+        self.report(solution, min(bound, value))
+        return True
+
+    @property
+    def best(self) -> Any:
+        """The best solution offered, None before the first."""
+        return self._best[0][1] if self._best else None
+
+    @property
+    def best_value(self) -> float:
+        """The value it was offered with, inf before the first."""
+        return self._best[0][0] if self._best else math.inf
+
 
 class Solver(ABC):
     """A method for one kind of instance. Subclasses are frozen dataclasses; their fields are their options."""
@@ -119,6 +149,9 @@ class Solver(ABC):
         del instance
         return None
 
+    def prepare(self) -> None:  # noqa: B027  # most solvers have nothing to prepare
+        """Load or compile what solving needs, whatever the instance; called before the clock starts."""
+
     @abstractmethod
     def solve(self, instance: Any, limits: Limits, rng: np.random.Generator) -> Result:
-        """Solve; pure but for `limits.report`. Same instance, options and `rng`: same answer."""
+        """Solve; pure but for `limits.report` and `limits.offer`. Same instance, options and `rng`: same answer."""

@@ -91,6 +91,10 @@ class Instance(ABC):
     def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> "Instance":
         """Rebuild from `parts()`; raises InvalidInstance naming the field that is wrong."""
 
+    @abstractmethod
+    def value(self, solution: Any, /) -> float:
+        """The objective of a feasible solution, by the fast form that solvers may use."""
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the content (not of provenance), in hexadecimal."""

@@ -98,6 +98,7 @@ def _run(message: Message, channel: Channel) -> None:
     solver = make_solver(cls, task["solver"]["options"])
     _import_needs(cls)
     warm_up(instance)
+    solver.prepare()
     began = time.monotonic()
     channel.send({"type": "started"})
 

@@ -51,16 +51,16 @@ class Trial:
     fault: str = ""
 
 
-@dataclass
+@dataclass(frozen=True)
 class CountingLimits(Limits):
-    """Limits that count the passes they allow."""
+    """Limits that add each pass they allow to `passed`."""
 
-    counted: int = field(default=0)
+    passed: list[int] = field(default_factory=list)
 
     def steps(self, most: int | None = None) -> Iterator[int]:
         """See `Limits.steps`."""
         for step in super().steps(most):
-            self.counted += 1
+            self.passed.append(step)
             yield step
 
 
@@ -76,13 +76,14 @@ def solve_once(
     """Solve a copy of `instance` (itself unless `copied`), so that a solver that writes into it does no harm."""
     copy = copy_of(instance) if copied else instance
     incumbents: list[tuple[Solution, float]] = []
+    solver.prepare()
     limits = CountingLimits(
         seconds, iterations, start=start, on_incumbent=lambda solution, bound: incumbents.append((solution, bound))
     )
     before, began = digest_of(copy), time.perf_counter()
     result = solver.solve(copy, limits, np.random.default_rng(SEED))
     taken = time.perf_counter() - began
-    return Trial(result, tuple(incumbents), limits.counted, taken, digest_of(copy) != before)
+    return Trial(result, tuple(incumbents), len(limits.passed), taken, digest_of(copy) != before)
 
 
 def copy_of(instance: Instance) -> Instance:

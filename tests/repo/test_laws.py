@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULE_LINES = 400
 BODY_LINES = 40
 SOLVER_LINES = 150
-CONTRACT_LINES = 130
+CONTRACT_LINES = 180
 
 SOURCES = sorted(p for part in ("matchopt", "plugins") for p in (ROOT / part).rglob("*.py"))
 
@@ -42,7 +42,7 @@ def test_modules_and_bodies_stay_small(path: Path) -> None:
 
 
 def test_solver_files_and_the_contract_fit_a_screen_or_two() -> None:
-    """A solver file has at most 150 lines, the contract at most 130."""
+    """A solver file has at most 150 lines, the contract at most 180."""
     for path in (ROOT / "plugins").rglob("*.py"):
         assert len(path.read_text().splitlines()) <= SOLVER_LINES, name(path)
     assert len((ROOT / "matchopt" / "solver.py").read_text().splitlines()) <= CONTRACT_LINES

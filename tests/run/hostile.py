@@ -16,6 +16,7 @@ import numpy as np
 from matchopt import Assignment, AssignmentInstance, Limit, ProgramPoint, Result, Solver, Status, hookimpl
 
 SOLVERS = []
+PREPARED = []
 
 
 def hostile(method):
@@ -370,9 +371,13 @@ class Echo(Solver):
 
     text: str = "x"
 
+    def prepare(self):
+        PREPARED.append(time.monotonic())
+
     def solve(self, instance, limits, rng):
         begin = -1 if limits.start is None else int(limits.start.col_of[0])
         given = {"seconds": limits.seconds, "iterations": limits.iterations, "threads": limits.threads, "start": begin}
+        given["prepared"] = [at < limits.began for at in PREPARED] == [True]
         given["omp"] = os.environ["OMP_NUM_THREADS"]
         return Result(diagonal(instance), stats=given, message=self.text)
 

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -179,9 +178,3 @@ def test_a_part_of_the_wrong_kind_is_a_broken_contract():
     """The message says what is wanted."""
     with pytest.raises(PluginError, match=r"must be a solution of type LayerMapping, found NetworkMapping"):
         run(lambda part, limits: Result(NetworkMapping(())))
-
-
-def test_remaining_time_never_goes_below_zero():
-    """Some engines take a negative limit for none."""
-    late = Descent(NETWORK, Script(), np.random.default_rng(0), print, seconds=1.0, began=time.monotonic() - 5)
-    assert late.remaining() == 0.0

@@ -52,7 +52,14 @@ def test_what_the_caller_asks_for_reaches_the_solver(instance):
     run = solve(
         instance, "echo", options={"text": "hi"}, time_limit=7, iterations=5, threads=2, start=start, plugin_files=FILES
     )
-    assert run.stats == {"seconds": run.stats["seconds"], "iterations": 5, "threads": 2, "start": 3, "omp": "2"}
+    assert run.stats == {
+        "seconds": run.stats["seconds"],
+        "iterations": 5,
+        "threads": 2,
+        "start": 3,
+        "prepared": True,
+        "omp": "2",
+    }
     assert 6 < run.stats["seconds"] <= 7 and run.message == "hi"
     assert (run.time_limit, run.iterations, run.threads, run.seed) == (7, 5, 2, 0)
     assert (run.solver, run.options, run.distribution) == ("echo", {"text": "hi"}, None)

@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,9 +87,7 @@ def solver(
 
         def solve(self, instance: Any, limits: Limits, rng: np.random.Generator) -> Any:
             del rng
-            kept, limits.on_incumbent = limits.on_incumbent, None if quiet else limits.on_incumbent
-            result = honest(instance, limits)
-            limits.on_incumbent = kept
+            result = honest(instance, replace(limits, on_incumbent=None) if quiet else limits)
             return twist(instance, limits, result)
 
     return Mutant()
