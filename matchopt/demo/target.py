@@ -4,8 +4,8 @@ from pathlib import Path
 
 from matchopt.demo.plan import Plan
 from matchopt.errors import MatchoptError
-from matchopt.instances.base import canonical_json
 from matchopt.network import EpochRecord, ImageData, SparseNetwork
+from matchopt.parts import canonical_json
 from matchopt.terminal.progress import Progress
 
 

@@ -15,7 +15,7 @@ from matchopt.formats.bounded_json import parse
 from matchopt.formats.sources import Source
 from matchopt.formats.tensors import MAX_HEADER, read_tensors
 from matchopt.instances import INSTANCES, SOLUTIONS, Instance, Parts, Provenance, Solution
-from matchopt.instances.base import canonical_json, exact_keys
+from matchopt.parts import canonical_json, exact_keys
 
 SCHEMA = 1
 KEY = "matchopt"  # of the only metadata entry

@@ -12,7 +12,7 @@ from matchopt.formats.own import SolutionFile
 from matchopt.formats.sources import Source
 from matchopt.formats.wiring import Wire, mapping_from, wires_of
 from matchopt.instances import Instance, Solution
-from matchopt.instances.base import exact_keys
+from matchopt.parts import exact_keys
 
 KEY = "matchopt_wiring"
 VERSION = 1

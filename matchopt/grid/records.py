@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from matchopt.errors import FormatError
-from matchopt.instances.base import canonical_json
+from matchopt.parts import canonical_json
 from matchopt.run import Task, identity
 
 

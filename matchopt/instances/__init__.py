@@ -9,7 +9,6 @@ from matchopt.instances.architecture_names import architecture_named as architec
 from matchopt.instances.assignment import Assignment as Assignment
 from matchopt.instances.assignment import AssignmentInstance as AssignmentInstance
 from matchopt.instances.base import Instance as Instance
-from matchopt.instances.base import Parts as Parts
 from matchopt.instances.base import Provenance as Provenance
 from matchopt.instances.base import Solution as Solution
 from matchopt.instances.hardware import Hardware as Hardware
@@ -31,6 +30,7 @@ from matchopt.instances.program import ProgramPoint as ProgramPoint
 from matchopt.instances.rules import Gains as Gains
 from matchopt.instances.rules import Rules as Rules
 from matchopt.instances.target import Target as Target
+from matchopt.parts import Parts as Parts
 
 INSTANCES: dict[str, type[Instance]] = {
     cls.kind: cls for cls in (NetworkInstance, LayerInstance, AssignmentInstance, ProgramInstance)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from matchopt.errors import InvalidInstance
-from matchopt.instances.base import Json, exact_keys
+from matchopt.parts import Json, exact_keys
 
 MAX_SIZE = 2**24  # of any whole number here: files cannot announce sizes that overflow products of a few of them
 

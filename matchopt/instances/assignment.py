@@ -9,8 +9,9 @@ from jaxtyping import Float, Int, Num
 
 from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances.arrays import MAX_INDEX, frozen
-from matchopt.instances.base import Instance, Parts, Provenance, Solution, exact_keys
+from matchopt.instances.base import Instance, Provenance, Solution
 from matchopt.instances.target import check_rows
+from matchopt.parts import Parts, exact_keys
 
 MAX_DENSE = 2**28  # entries that a sparse instance may be expanded to: 2 GiB of costs
 

@@ -1,39 +1,13 @@
 """What every instance and every solution has in common: a kind, and its parts."""
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-import numpy as np
-
 from matchopt.errors import InvalidInstance
-
-Json = Any  # a value that json.dumps writes and json.loads gives back equal
-
-
-@dataclass(frozen=True)
-class Parts:
-    """An instance or solution taken apart: plain JSON facts and named arrays.
-
-    Every exchange of matchopt's own (files, the worker process, content hashes) goes through parts, so a new field is
-    added in one place, the class that owns it.
-    """
-
-    facts: Mapping[str, Json] = field(default_factory=dict)
-    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    def prefixed(self, prefix: str) -> dict[str, np.ndarray]:
-        """The arrays under names that begin with `prefix` and a dot."""
-        return {f"{prefix}.{name}": array for name, array in self.arrays.items()}
-
-    def under(self, prefix: str) -> dict[str, np.ndarray]:
-        """The arrays whose names begin with `prefix` and a dot, without it."""
-        start = f"{prefix}."
-        return {name[len(start) :]: array for name, array in self.arrays.items() if name.startswith(start)}
+from matchopt.parts import Json, Parts
 
 
 @dataclass(frozen=True)
@@ -98,7 +72,7 @@ class Instance(ABC):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the content (not of provenance), in hexadecimal."""
-        return parts_digest(self.kind, self.parts())
+        return self.parts().digest(self.kind)
 
     @property
     def name(self) -> str:
@@ -123,35 +97,7 @@ class Solution(ABC):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the content, in hexadecimal."""
-        return parts_digest(self.kind, self.parts())
-
-
-def parts_digest(kind: str, parts: Parts) -> str:
-    """SHA-256 over kind, facts (canonical JSON) and arrays (name, type, shape, bytes; sorted by name)."""
-    sha = hashlib.sha256(kind.encode())
-    sha.update(canonical_json(parts.facts))
-    for name in sorted(parts.arrays):
-        array = np.ascontiguousarray(parts.arrays[name])
-        sha.update(f"|{name}|{array.dtype.str}|{array.shape}|".encode())
-        sha.update(array.data)
-    return sha.hexdigest()
-
-
-def canonical_json(value: Json) -> bytes:
-    """JSON with sorted keys and no spaces; floats as their shortest text that reads back equal."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
-
-
-def exact_keys(
-    found: Mapping[str, Any], required: set[str], optional: set[str], where: str, error: type[Exception]
-) -> None:
-    """Raise `error` unless the keys are the required ones and at most the optional ones besides."""
-    missing = sorted(required - set(found))
-    if missing:
-        raise error(f"{where}: {missing[0]!r} is missing")
-    extra = sorted(set(found) - required - optional)
-    if extra:
-        raise error(f"{where}: {extra[0]!r} is unknown (known: {', '.join(sorted(required | optional))})")
+        return self.parts().digest(self.kind)
 
 
 def _words(wanted: type | tuple[type, ...]) -> str:

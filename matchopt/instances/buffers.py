@@ -10,7 +10,7 @@ from jaxtyping import Float
 from matchopt.errors import InvalidInstance
 from matchopt.instances.architecture import Architecture
 from matchopt.instances.arrays import frozen
-from matchopt.instances.base import exact_keys
+from matchopt.parts import exact_keys
 
 Buffers = Mapping[str, Float[np.ndarray, " _"]]
 

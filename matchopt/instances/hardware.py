@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.arrays import MAX_INDEX, filled, frozen, is_constant
-from matchopt.instances.base import exact_keys
+from matchopt.parts import exact_keys
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,12 @@ from jaxtyping import Float, Int
 
 from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances.arrays import frozen
-from matchopt.instances.base import Instance, Json, Parts, Provenance, Solution, exact_keys
+from matchopt.instances.base import Instance, Provenance, Solution
 from matchopt.instances.hardware import Hardware
 from matchopt.instances.objective import Objective, OutputError, WeightError
 from matchopt.instances.rules import Rules
 from matchopt.instances.target import Target
+from matchopt.parts import Json, Parts, exact_keys
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances import signals
 from matchopt.instances.architecture import Architecture, FullyConnected, architecture_from
 from matchopt.instances.arrays import frozen
-from matchopt.instances.base import Instance, Json, Parts, Provenance, Solution, exact_keys
+from matchopt.instances.base import Instance, Provenance, Solution
 from matchopt.instances.buffers import Buffers, frozen_buffers
 from matchopt.instances.layer import LayerInstance, LayerMapping
 from matchopt.instances.network_parts import (
@@ -28,6 +28,7 @@ from matchopt.instances.network_parts import (
     objective_of,
 )
 from matchopt.instances.objective import FunctionalError, Objective, ScoreError, TaskLoss
+from matchopt.parts import Json, Parts, exact_keys
 
 
 @dataclass(frozen=True)

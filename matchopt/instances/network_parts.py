@@ -7,8 +7,8 @@ import numpy as np
 
 from matchopt.errors import InvalidInstance, MatchoptError
 from matchopt.instances.arrays import frozen
-from matchopt.instances.base import Json, Parts, exact_keys
 from matchopt.instances.objective import FunctionalError, Objective, ScoreError, TaskLoss
+from matchopt.parts import Json, Parts, exact_keys
 
 REQUIRED = {"tunable", "biases", "data", "task_loss", "layers"}
 # Left out at their defaults, so that digests of older instances stay.

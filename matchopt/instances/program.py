@@ -9,8 +9,9 @@ from jaxtyping import Bool, Float, Int
 
 from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances.arrays import frozen
-from matchopt.instances.base import Instance, Json, Parts, Provenance, Solution, exact_keys
+from matchopt.instances.base import Instance, Provenance, Solution
 from matchopt.instances.target import check_rows
+from matchopt.parts import Json, Parts, exact_keys
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matchopt.errors import InvalidInstance
-from matchopt.instances.base import Json, exact_keys
+from matchopt.parts import Json, exact_keys
 
 
 @dataclass(frozen=True)

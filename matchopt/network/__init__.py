@@ -36,7 +36,6 @@ from matchopt.network.training.method import Phase as Phase
 from matchopt.network.training.method import Setting as Setting
 from matchopt.network.training.method import Step as Step
 from matchopt.network.training.model import Model as Model
-from matchopt.network.training.model import State as State
 from matchopt.network.training.optimisers import Adam as Adam
 from matchopt.network.training.optimisers import Sgd as Sgd
 from matchopt.network.training.records import Conduct as Conduct
@@ -44,3 +43,4 @@ from matchopt.network.training.records import EpochRecord as EpochRecord
 from matchopt.network.training.records import Progress as Progress
 from matchopt.network.training.records import TrainedResult as TrainedResult
 from matchopt.network.training.trainer import Trainer as Trainer
+from matchopt.parts import Parts as Parts

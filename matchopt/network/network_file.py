@@ -14,10 +14,10 @@ from matchopt.formats.sources import Source
 from matchopt.formats.tensors import read_tensors
 from matchopt.instances.architecture import architecture_from
 from matchopt.instances.arrays import frozen
-from matchopt.instances.base import Json, Parts, canonical_json, exact_keys, parts_digest
 from matchopt.instances.network import DataReference
 from matchopt.instances.target import Target
 from matchopt.network.sparse_network import CHAIN, SparseLayer, SparseNetwork, TrainingRecord
+from matchopt.parts import Json, Parts, canonical_json, exact_keys
 
 SCHEMA = 2  # 2 where there is an architecture; fully connected networks are still written as 1
 KEY = "matchopt"  # of the only metadata entry
@@ -40,7 +40,7 @@ def write_network(path: Path, network: SparseNetwork) -> None:
         "kind": KIND,
         "facts": dict(parts.facts),
     }
-    about["sha256"] = parts_digest(KIND, parts)
+    about["sha256"] = parts.digest(KIND)
     write_bytes(path, save(dict(parts.arrays), {KEY: canonical_json(about).decode()}))
 
 
@@ -61,7 +61,7 @@ def load_network(path: Path) -> SparseNetwork:
     try:
         _check_about(about)
         parts = Parts(about["facts"], arrays)
-        if parts_digest(KIND, parts) != about["sha256"]:
+        if parts.digest(KIND) != about["sha256"]:
             raise InvalidInstance("sha256 differs from that of the content; the file is damaged")
         return _network(parts)
     except InvalidInstance as cause:

@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float, Float32, Int64
 from matchopt.errors import InvalidInstance, MissingExtra
 from matchopt.instances.architecture import Architecture, FullyConnected
 from matchopt.instances.arrays import frozen
-from matchopt.instances.base import Json
 from matchopt.instances.buffers import frozen_buffers
 from matchopt.instances.network import DataReference
+from matchopt.parts import Json
 
 CHAIN = FullyConnected((1, 1))  # stands for fully connected layers of whatever widths the layers have
 

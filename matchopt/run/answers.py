@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matchopt.errors import InvalidSolution
-from matchopt.instances import SOLUTIONS, Instance, Parts, Solution
-from matchopt.run.messages import LOST_LINE, BadMessage, Message
+from matchopt.instances import SOLUTIONS, Instance, Solution
+from matchopt.parts import Parts
+from matchopt.run.messages import LOST_LINE, BadMessage
 from matchopt.run.process import WorkerProcess, signal_name
 from matchopt.solver import Limit, Status
 
@@ -39,7 +40,7 @@ class Answer:
     surrogate: str = ""
 
 
-def read_answer(message: Message, instance: Instance, memory: int) -> Answer:
+def read_answer(message: Parts, instance: Instance, memory: int) -> Answer:
     """The answer in a worker's last message; one that does not fit its form is an ERROR."""
     facts = message.facts
     kind, cause, peak = facts.get("type"), str(facts.get("cause", "")), facts.get("peak")
@@ -61,7 +62,7 @@ def read_answer(message: Message, instance: Instance, memory: int) -> Answer:
         return Answer(Status.ERROR, message=f"the worker's answer cannot be read: {wrong}", peak=peak)
 
 
-def read_solution(message: Message, instance: Instance) -> Solution | None:
+def read_solution(message: Parts, instance: Instance) -> Solution | None:
     """The solution in a message, None without one.
 
     Raises
@@ -99,7 +100,7 @@ def read_ending(worker: WorkerProcess, seconds: float | None, memory: int) -> An
     return Answer(Status.ERROR, message=text, died=True)
 
 
-def _read_result(message: Message, instance: Instance, peak: int) -> Answer:
+def _read_result(message: Parts, instance: Instance, peak: int) -> Answer:
     facts = message.facts
     limit = None if facts["limit"] is None else Limit(facts["limit"])
     bound, stats, text = float(facts["bound"]), dict(facts["stats"]), str(facts["message"])

@@ -3,13 +3,13 @@
 import json
 import os
 import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import safetensors
 import safetensors.numpy
+
+from matchopt.parts import Parts
 
 MAGIC = b"MTCH"
 HEADER = struct.Struct("<4sQQ")  # magic, bytes of JSON, bytes of arrays
@@ -22,15 +22,7 @@ class BadMessage(Exception):
     """The other side sent bytes that are no message."""
 
 
-@dataclass(frozen=True)
-class Message:
-    """One message: JSON facts and named arrays."""
-
-    facts: Mapping[str, Any]
-    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-
-def encode(message: Message) -> bytes:
+def encode(message: Parts) -> bytes:
     """The bytes of a message; NaN and infinities are kept."""
     facts = json.dumps(message.facts, separators=(",", ":")).encode()
     arrays = {name: np.ascontiguousarray(array) for name, array in message.arrays.items()}
@@ -38,7 +30,7 @@ def encode(message: Message) -> bytes:
     return HEADER.pack(MAGIC, len(facts), len(blob)) + facts + blob
 
 
-def decode(facts: bytes, blob: bytes) -> Message:
+def decode(facts: bytes, blob: bytes) -> Parts:
     """The message of these two bodies.
 
     Raises
@@ -53,7 +45,7 @@ def decode(facts: bytes, blob: bytes) -> Message:
         raise BadMessage(f"a message cannot be read: {cause}") from None
     if not isinstance(found, dict):
         raise BadMessage(f"a message must be an object, found {type(found).__name__}")
-    return Message(found, arrays)
+    return Parts(found, arrays)
 
 
 class Frames:
@@ -63,7 +55,7 @@ class Frames:
         self._most = most
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Message]:
+    def feed(self, data: bytes) -> Iterator[Parts]:
         """The messages that are complete once `data` has arrived.
 
         Raises
@@ -91,7 +83,7 @@ def write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view[: 2**20]) :]
 
 
-def read_message(fd: int) -> Message:
+def read_message(fd: int) -> Parts:
     """Read one message from a blocking file descriptor.
 
     Raises

@@ -11,10 +11,10 @@ from typing import Any
 
 from matchopt.checker import check
 from matchopt.errors import InvalidSolution
-from matchopt.instances import Instance, Parts
+from matchopt.instances import Instance
+from matchopt.parts import Parts
 from matchopt.run.answers import Answer, read_answer, read_ending, read_solution
 from matchopt.run.judge import Judge, Verdict, certified
-from matchopt.run.messages import Message
 from matchopt.run.process import Stopped, WorkerProcess
 from matchopt.run.record import Incumbent, Number, Run, gap_of
 from matchopt.run.task import SolverReference, Task, refer_stages
@@ -139,7 +139,7 @@ def _listen(
     return read_ending(worker, clock.elapsed(), memory)
 
 
-def _hear(message: Message, judge: Judge, instance: Instance, clock: _Clock, on_incumbent: OnIncumbent | None) -> str:
+def _hear(message: Parts, judge: Judge, instance: Instance, clock: _Clock, on_incumbent: OnIncumbent | None) -> str:
     """Check one incumbent; returns what is wrong with the message, empty if nothing is."""
     try:
         solution = read_solution(message, instance)
@@ -154,14 +154,10 @@ def _hear(message: Message, judge: Judge, instance: Instance, clock: _Clock, on_
     return ""
 
 
-def _request(task: Task, reference: SolverReference, memory: int) -> Message:
-    content = task.instance.parts()
-    begin = None if task.start is None else task.start.parts()
+def _request(task: Task, reference: SolverReference, memory: int) -> Parts:
     facts: dict[str, Any] = {
         "kind": task.instance.kind,
-        "instance": dict(content.facts),
         "provenance": task.instance.provenance.facts(),
-        "start": None if begin is None else dict(begin.facts),
         "solver": reference.facts(),
         "seconds": task.time_limit,
         "iterations": task.iterations,
@@ -170,7 +166,8 @@ def _request(task: Task, reference: SolverReference, memory: int) -> Message:
         "seed": task.seed,
         "surrogate": task.surrogate,
     }
-    return Message(facts, content.prefixed("instance") | (begin or Parts()).prefixed("start"))
+    content = {"instance": task.instance.parts()} | ({} if task.start is None else {"start": task.start.parts()})
+    return Parts(facts) | Parts.merging(**content)
 
 
 def check_start(task: Task) -> Number | None:

@@ -10,7 +10,8 @@ import threading
 from collections.abc import Generator, Iterator
 from types import TracebackType
 
-from matchopt.run.messages import BadMessage, Frames, Message, encode, write_all
+from matchopt.parts import Parts
+from matchopt.run.messages import BadMessage, Frames, encode, write_all
 from matchopt.run.watchdog import Watchdog
 
 # The host's search path goes along, so that the worker finds what the host finds, and nothing in the current folder.
@@ -91,13 +92,13 @@ class WorkerProcess:
         """The end of what the worker and its solver printed."""
         return self._log.decode(errors="replace")
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Parts) -> None:
         """Send the task; a worker that is gone already shows in `batches`."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             write_all(self._process.stdin.fileno(), encode(message))
 
-    def batches(self, cancel: threading.Event | None = None) -> Generator[list[Message], None, None]:
+    def batches(self, cancel: threading.Event | None = None) -> Generator[list[Parts], None, None]:
         """What the worker sends, as it comes in, until it has ended or sent bytes that are no message.
 
         Raises
@@ -146,8 +147,8 @@ class WorkerProcess:
         os.close(self._read_fd)
         os.close(self._log_fd)
 
-    def _cut(self, frames: Frames, data: bytes) -> list[Message]:
-        found: list[Message] = []
+    def _cut(self, frames: Frames, data: bytes) -> list[Parts]:
+        found: list[Parts] = []
         try:
             for message in frames.feed(data):
                 found.append(message)  # one by one: those before a bad one count

@@ -22,11 +22,12 @@ from typing import Any
 import numpy as np
 
 from matchopt.errors import MissingExtra, PluginError, Refused
-from matchopt.instances import INSTANCES, SOLUTIONS, Parts, Provenance, Solution
+from matchopt.instances import INSTANCES, SOLUTIONS, Provenance, Solution
 from matchopt.options import make_solver
+from matchopt.parts import Parts
 from matchopt.plugins import import_file, load_plugins
 from matchopt.run.descent import Descent, solve_parts, warm_up
-from matchopt.run.messages import LOST_LINE, Message, encode, read_message, write_all
+from matchopt.run.messages import LOST_LINE, encode, read_message, write_all
 from matchopt.solver import Solver
 
 MEMORY_SLACK = 2**29  # memory a process reserves and never touches: code, stacks of threads, arenas
@@ -44,7 +45,7 @@ class Channel:
         """Send one message, with a solution if there is one."""
         parts = solution.parts() if solution is not None else Parts()
         body = facts | {"solution": dict(parts.facts) if solution is not None else None}
-        data = encode(Message(body, parts.arrays))
+        data = encode(Parts(body, parts.arrays))
         with self._lock:
             write_all(self._fd, data)
 
@@ -83,17 +84,14 @@ def _die_with(host: int) -> None:
         os._exit(1)
 
 
-def _run(message: Message, channel: Channel) -> None:
+def _run(message: Parts, channel: Channel) -> None:
     task = message.facts
     limit: int | None = task["memory"]
     if limit is not None:
         _limit_data(limit + MEMORY_SLACK)
     provenance = Provenance.from_facts(task["provenance"])
-    content = Parts(task["instance"], message_arrays(message, "instance"))
-    instance = INSTANCES[task["kind"]].from_parts(content, provenance)
-    start = None
-    if task["start"] is not None:
-        start = SOLUTIONS[task["kind"]].from_parts(Parts(task["start"], message_arrays(message, "start")))
+    instance = INSTANCES[task["kind"]].from_parts(message.part("instance"), provenance)
+    start = SOLUTIONS[task["kind"]].from_parts(message.part("start")) if "start" in task else None
     cls = _solver_class(task["solver"])
     solver = make_solver(cls, task["solver"]["options"])
     _import_needs(cls)
@@ -128,11 +126,6 @@ def _limit_data(most: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     ends = [end for end in (most, soft, hard) if end != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_DATA, (min(ends), hard))
-
-
-def message_arrays(message: Message, prefix: str) -> dict[str, np.ndarray]:
-    """The arrays of one part of a message."""
-    return Parts({}, message.arrays).under(prefix)
 
 
 def _solver_class(reference: dict[str, Any]) -> type[Solver]:

@@ -12,7 +12,6 @@ import numpy as np
 from matchopt.checker import check
 from matchopt.errors import MatchoptError
 from matchopt.instances import SOLUTIONS, Instance, Solution
-from matchopt.instances.base import parts_digest
 from matchopt.reduce import Reduction, reduction
 from matchopt.solver import Limit, Limits, Result, Solver, Status
 from matchopt.testing.tiny import TinyInstance
@@ -98,7 +97,7 @@ def refusal_of(solver: Solver, instance: Instance) -> str | None:
 
 def digest_of(instance: Instance) -> str:
     """The content's digest computed anew (`Instance.digest` remembers the first one)."""
-    return parts_digest(instance.kind, instance.parts())
+    return instance.parts().digest(instance.kind)
 
 
 def wrong_form(result: Any, kind: str) -> str | None:

@@ -10,8 +10,8 @@ from matchopt.errors import FormatError, InvalidInstance
 from matchopt.formats import read_instance, write
 from matchopt.instances import FunctionalError, NetworkInstance, TaskLoss
 from matchopt.instances.architecture import Convolution, Convolutional, FullyConnected, Recurrent
-from matchopt.instances.base import Parts
 from matchopt.network.export import draw_hardware, export_network
+from matchopt.parts import Parts
 
 from .networks import random_network, random_of
 from .test_export import in_order

@@ -9,13 +9,13 @@ from safetensors.numpy import load, save
 from matchopt.errors import FormatError
 from matchopt.formats.own import write_own
 from matchopt.instances.architecture import Convolution, Convolutional, Recurrent
-from matchopt.instances.base import Parts, canonical_json, parts_digest
 from matchopt.instances.generators import draw_target
 from matchopt.instances.hardware import Hardware
 from matchopt.instances.layer import LayerInstance
 from matchopt.network.foreign import read_network
 from matchopt.network.network_file import KIND, load_network, write_network
 from matchopt.network.sparse_network import SparseNetwork, TrainingRecord
+from matchopt.parts import Parts, canonical_json
 
 from .networks import RECORD, random_network, random_of, same
 
@@ -80,7 +80,7 @@ def rewritten(path, change, rehash=True, network=None):
     arrays = {name: array.copy() for name, array in load(raw).items()}
     change(about, arrays)
     if rehash and isinstance(about.get("facts"), dict):
-        about["sha256"] = parts_digest(KIND, Parts(about["facts"], arrays))
+        about["sha256"] = Parts(about["facts"], arrays).digest(KIND)
     path.write_bytes(save(arrays, {"matchopt": canonical_json(about).decode()}))
     return path
 

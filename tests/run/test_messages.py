@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from matchopt.run.messages import HEADER, MAGIC, BadMessage, Frames, Message, encode, read_message, write_all
+from matchopt.parts import Parts
+from matchopt.run.messages import HEADER, MAGIC, BadMessage, Frames, encode, read_message, write_all
 
 FACTS = st.dictionaries(st.text(), st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text())
 ARRAYS = st.dictionaries(
@@ -28,7 +29,7 @@ def same(a, b):
         assert array.dtype == b.arrays[name].dtype
 
 
-@given(st.lists(st.builds(Message, FACTS, ARRAYS), max_size=3), st.integers(1, 50))
+@given(st.lists(st.builds(Parts, FACTS, ARRAYS), max_size=3), st.integers(1, 50))
 def test_messages_survive_any_cutting_of_the_stream(messages, size):
     """Facts and arrays arrive equal, however the bytes are cut."""
     data, frames, found = b"".join(encode(message) for message in messages), Frames(), []
@@ -42,8 +43,8 @@ def test_messages_survive_any_cutting_of_the_stream(messages, size):
 def test_strided_and_broadcast_arrays_are_sent_by_value():
     """A view that takes no memory arrives as what it shows."""
     arrays = {"view": np.broadcast_to(1.5, (2, 3)), "strided": np.arange(10)[::3], "turned": np.ones((2, 3)).T}
-    (found,) = Frames().feed(encode(Message({}, arrays)))
-    same(Message({}, arrays), found)
+    (found,) = Frames().feed(encode(Parts({}, arrays)))
+    same(Parts({}, arrays), found)
 
 
 @given(st.binary(min_size=HEADER.size, max_size=200))
@@ -87,7 +88,7 @@ def test_a_pickle_is_not_opened():
 def test_a_message_larger_than_a_pipe_arrives():
     """Writing goes on piece by piece while the other side reads."""
     read, write = os.pipe()
-    message = Message({}, {"x": np.arange(10**6)})
+    message = Parts({}, {"x": np.arange(10**6)})
     writer = threading.Thread(target=write_all, args=(write, encode(message)))
     writer.start()
     same(read_message(read), message)

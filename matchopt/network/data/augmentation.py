@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from matchopt.errors import InvalidOption, UnknownName
-from matchopt.instances.base import Json
 from matchopt.network.data.images import ImageData
+from matchopt.parts import Json
 
 Shape3 = tuple[int, int, int]
 Standardise = Literal["none", "image"]

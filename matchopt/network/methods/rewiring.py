@@ -10,10 +10,10 @@ from matchopt.instances.architecture import FullyConnected
 from matchopt.network.methods.deep_rewiring import DeepRewiring
 from matchopt.network.training.budgets import matrix_budgets
 from matchopt.network.training.method import Method, Phase, Setting, Step
-from matchopt.network.training.model import State
 from matchopt.network.training.models import ConnectionModel
 from matchopt.network.training.optimisers import Adam, Optimiser
 from matchopt.network.training.rewiring_kernels import descend, reactivate
+from matchopt.parts import Parts
 
 
 class ConnectionRun(Method):
@@ -48,17 +48,16 @@ class ConnectionRun(Method):
         """See `Method.counts`; they change where only the sum is kept."""
         return tuple(np.diff(self.net.first_connection).tolist())
 
-    def state(self) -> State:
+    def state(self) -> Parts:
         """See `Method.state`: which sites are dormant, in the order in which they are drawn, and the signs."""
         rewiring, inner = self._rewiring, super().state()
         own = {"sign": rewiring.sign, "free": rewiring.free, "n_free": rewiring.n_free}
-        own["first_connection"] = self.net.first_connection
+        found = inner | Parts({}, own | {"first_connection": self.net.first_connection})
         if self._adam is None:
-            return State({**inner.arrays, **own}, inner.facts)
-        own["moments"] = self._adam.moments
-        return State({**inner.arrays, **own}, {**inner.facts, "adam": self._adam.facts()})
+            return found
+        return found | Parts({"adam": self._adam.facts()}, {"moments": self._adam.moments})
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: Parts) -> None:
         """See `Method.restore`."""
         super().restore(state)
         for name in ("sign", "free", "n_free"):

@@ -12,9 +12,10 @@ from matchopt.network.sparse_network import SparseNetwork
 from matchopt.network.training.autograd import TorchModel
 from matchopt.network.training.budgets import matrix_budgets
 from matchopt.network.training.method import Method, Phase, Setting, Step
-from matchopt.network.training.model import State, sparse_network
+from matchopt.network.training.model import sparse_network
 from matchopt.network.training.optimisers import Adam, Optimiser, Sgd
 from matchopt.network.training.rewiring_kernels import draw_dormant
+from matchopt.parts import Parts
 
 
 class TorchRun(Method):
@@ -96,13 +97,13 @@ class TorchRun(Method):
         parameters = self.net.flat.cpu().numpy()
         return sparse_network(self.net.architecture, parameters, self.active.cpu().numpy(), self.net.state_of_buffers())
 
-    def state(self) -> State:
+    def state(self) -> Parts:
         """See `Method.state`."""
         inner, moments = super().state(), self._optimiser.moments
         arrays = {"moments": moments if isinstance(moments, np.ndarray) else moments.cpu().numpy()}
-        return State({**inner.arrays, **arrays}, {**inner.facts, "optimiser": self._optimiser.facts()})
+        return inner | Parts({"optimiser": self._optimiser.facts()}, arrays)
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: Parts) -> None:
         """See `Method.restore`."""
         super().restore(state)
         self._optimiser = Optimiser.from_facts(state.facts["optimiser"], self.net.values)

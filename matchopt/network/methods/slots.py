@@ -5,11 +5,12 @@ import numpy as np
 from matchopt.instances.architecture import Architecture, Convolutional, Recurrent
 from matchopt.network.methods.slot_machines import SlotMachines
 from matchopt.network.training.method import Method, Phase, Setting, Step
-from matchopt.network.training.model import State, he_normal
+from matchopt.network.training.model import he_normal
 from matchopt.network.training.optimisers import Adam, Sgd
 from matchopt.network.training.schedules import rate_factor
 from matchopt.network.training.selection import FreeWeights, SelectedModel, Selection, on_device
 from matchopt.network.training.slots import LatentSlots, ScoreSlots, Tables, draw_values, starts_of
+from matchopt.parts import Parts
 
 
 class SlotRun(Method):
@@ -49,7 +50,7 @@ class SlotRun(Method):
         epochs = self.phases[at.phase].epochs
         self.net.step(rate * rate_factor(options.schedule, at.done, epochs, options.restarts))
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: Parts) -> None:
         """See `Method.restore`."""
         own: dict[str, bool] = state.facts["own"]
         if own["tuned"]:

@@ -7,10 +7,10 @@ from matchopt.instances.architecture import FullyConnected
 from matchopt.network.methods.soft_deep_rewiring import SoftDeepRewiring
 from matchopt.network.training.budgets import matrix_budgets
 from matchopt.network.training.method import Method, Phase, Setting, Step
-from matchopt.network.training.model import State
 from matchopt.network.training.models import ConnectionModel
 from matchopt.network.training.soft_rewiring import SoftRewiring
 from matchopt.network.training.starts import random_mask
+from matchopt.parts import Parts
 
 
 class ConnectionRun(Method):
@@ -38,11 +38,11 @@ class ConnectionRun(Method):
         """See `Method.counts`."""
         return self._rewiring.counts
 
-    def state(self) -> State:
+    def state(self) -> Parts:
         """See `Method.state`: the list of connections follows from the parameters, the signs from the start."""
-        return State({"theta": self._rewiring.theta, "biases": self._rewiring.biases}, {"net": {}, "own": {}})
+        return Parts({"net": {}, "own": {}}, {"theta": self._rewiring.theta, "biases": self._rewiring.biases})
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: Parts) -> None:
         """See `Method.restore`."""
         self._rewiring.theta[:] = state.arrays["theta"]
         self._rewiring.list()

@@ -13,7 +13,8 @@ from matchopt.instances.architecture import Architecture
 from matchopt.network import forward
 from matchopt.network.data.images import IGNORED
 from matchopt.network.sparse_network import SparseNetwork
-from matchopt.network.training.model import Model, State, sparse_network, split
+from matchopt.network.training.model import Model, sparse_network, split
+from matchopt.parts import Parts
 
 
 class TorchModel(Model):
@@ -95,12 +96,12 @@ class TorchModel(Model):
         """See `Model.counts`."""
         return tuple(m * n for m, n in self.shapes)
 
-    def state(self) -> State:
+    def state(self) -> Parts:
         """See `Model.state`."""
-        buffers = {f"buffers.{name}": array for name, array in self.state_of_buffers().items()}
-        return State({"values": self.flat.cpu().numpy(), **buffers})
+        buffers = Parts({}, self.state_of_buffers()).prefixed("buffers")
+        return Parts({}, {"values": self.flat.cpu().numpy(), **buffers})
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: Parts) -> None:
         """See `Model.restore`."""
         self.flat.copy_(torch.tensor(state.arrays["values"]))
         for name, tensor in self.buffers.items():

@@ -15,10 +15,10 @@ from matchopt.errors import FormatError, InvalidOption
 from matchopt.formats.atomic import write_bytes
 from matchopt.formats.bounded_json import parse
 from matchopt.instances.architecture import architecture_from
-from matchopt.instances.base import Json, canonical_json
 from matchopt.network.sparse_network import SparseNetwork
-from matchopt.network.training.model import State, sparse_network
+from matchopt.network.training.model import sparse_network
 from matchopt.network.training.records import EpochRecord
+from matchopt.parts import Json, Parts, canonical_json
 
 SCHEMA = 1
 KEY = "matchopt"  # of the only metadata entry
@@ -68,7 +68,7 @@ class Checkpoint:
         self._taken: tuple[dict[str, np.ndarray], dict[str, Json]] | None = None
         self._written = time.monotonic()
 
-    def read(self) -> tuple[Position, State, Any] | None:
+    def read(self) -> tuple[Position, Parts, Any] | None:
         """Where the run was, the method's state and that of the streams; None where there is no file.
 
         Raises
@@ -94,17 +94,18 @@ class Checkpoint:
         self._compare(facts.get("run"))
         if facts.pop("sha256", None) != _digest(arrays, facts):
             raise self._error("is damaged: its SHA-256 is not that of its content")
-        return self._position(facts, arrays), _state(facts, arrays), facts["streams"]
+        found = Parts(facts, arrays)
+        return self._position(found), found.part("method"), facts["streams"]
 
-    def take(self, position: Position, state: State, streams: Mapping[str, Json]) -> None:
+    def take(self, position: Position, state: Parts, streams: Mapping[str, Json]) -> None:
         """Copy the state after an epoch, and write it if the last time is long ago."""
-        arrays = {f"method.{name}": np.array(array, order="C") for name, array in state.arrays.items()}
+        arrays = {name: np.array(array, order="C") for name, array in state.prefixed("method").items()}
         if position.best is not None:
             layers = position.best.layers
             arrays["best.mask"] = np.concatenate([layer.mask.ravel() for layer in layers])
             parts = [*(layer.weights.ravel() for layer in layers), *(layer.biases for layer in layers)]
             arrays["best.parameters"] = np.concatenate(parts).astype(np.float32)
-            arrays |= {f"best.buffers.{name}": np.array(array) for name, array in position.best.buffers.items()}
+            arrays |= Parts({}, position.best.buffers).prefixed("best.buffers")
         facts: dict[str, Json] = {"schema": SCHEMA, "role": "checkpoint", "run": self._about}
         facts["history"] = [asdict(record) | {"densities": list(record.densities)} for record in position.history]
         facts |= {"best_accuracy": position.best_accuracy, "waited": position.waited}
@@ -134,12 +135,12 @@ class Checkpoint:
                     "name another file, or delete this one to start anew"
                 )
 
-    def _position(self, facts: Any, arrays: Mapping[str, np.ndarray]) -> Position:
+    def _position(self, found: Parts) -> Position:
+        facts, arrays = found.facts, found.arrays
         history = [EpochRecord(**(record | {"densities": tuple(record["densities"])})) for record in facts["history"]]
         position = Position(history, None, float(facts["best_accuracy"]), int(facts["waited"]))
         if "best.mask" in arrays:
-            architecture, prefix = architecture_from(self._about["architecture"]), "best.buffers."
-            buffers = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+            architecture, buffers = architecture_from(self._about["architecture"]), found.under("best.buffers")
             position.best = sparse_network(architecture, arrays["best.parameters"], arrays["best.mask"], buffers)
         return position
 
@@ -152,8 +153,3 @@ def _digest(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Json]) -> str:
         found.update(f"{name} {array.dtype.str} {array.shape}".encode())
         found.update(np.ascontiguousarray(array).tobytes())
     return found.hexdigest()
-
-
-def _state(facts: Any, arrays: Mapping[str, np.ndarray]) -> State:
-    prefix = "method."
-    return State({n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}, facts["method"])

@@ -14,9 +14,10 @@ from jaxtyping import Bool, Float32, Int64
 from matchopt.instances.architecture import Architecture, FullyConnected
 from matchopt.network.accuracy import Classifier
 from matchopt.network.sparse_network import SparseNetwork
-from matchopt.network.training.model import Model, State, sparse_network
+from matchopt.network.training.model import Model, sparse_network
 from matchopt.network.training.optimisers import Optimiser, Rule
 from matchopt.network.training.tensors import Tensor
+from matchopt.parts import Parts
 
 if TYPE_CHECKING:
     from matchopt.network.training.autograd import TorchModel
@@ -186,21 +187,21 @@ class MaskedModel(Model):
         held = self.held
         return tuple(int(held[s].count_nonzero()) for s in self.segments)
 
-    def state(self) -> State:
+    def state(self) -> Parts:
         """See `Model.state`."""
-        moments = _on_cpu(self._optimiser.moments)
-        inner = {f"full.{name}": array for name, array in self._full.state().arrays.items() if name != "values"}
-        arrays = {"mask": self.mask, "parameters": self.parameters, "moments": self._spread(moments), **inner}
+        inner = self._full.state().prefixed("full")
+        inner.pop("full.values")  # those of the engine count
+        moments = self._spread(_on_cpu(self._optimiser.moments))
+        arrays = {"mask": self.mask, "parameters": self.parameters, "moments": moments, **inner}
         facts = {"optimiser": self._optimiser.facts(), "zeros_unused": self.zeros_unused}
-        return State(arrays, {**facts, "listed": self._engine is not self._full})
+        return Parts({**facts, "listed": self._engine is not self._full}, arrays)
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: Parts) -> None:
         """See `Model.restore`."""
         arrays, facts = state.arrays, state.facts
-        inner = {name[5:]: array for name, array in arrays.items() if name.startswith("full.")}
         self.mask, self.zeros_unused = np.array(arrays["mask"]), bool(facts["zeros_unused"])
         self._measure_mask()
-        self._full.restore(State({**inner, "values": arrays["parameters"]}))
+        self._full.restore(Parts({}, {**state.under("full"), "values": arrays["parameters"]}))
         self._optimiser = Optimiser.from_facts(facts["optimiser"], self._full.values)
         self._go_on(np.array(arrays["parameters"]), np.array(arrays["moments"]), bool(facts["listed"]))
 

@@ -9,12 +9,12 @@ from jaxtyping import Float32
 
 from matchopt.errors import InvalidOption
 from matchopt.instances.architecture import Architecture, Recurrent
-from matchopt.instances.base import Json
 from matchopt.network.data import ImageData
 from matchopt.network.sparse_network import SparseNetwork
 from matchopt.network.training.masked import MaskedModel
-from matchopt.network.training.model import Model, Shapes, State, he_normal
+from matchopt.network.training.model import Model, Shapes, he_normal
 from matchopt.network.training.optimisers import Rule
+from matchopt.parts import Json, Parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,30 +127,28 @@ class Method(ABC):
         """Number of connections in use, per matrix."""
         return self.net.counts
 
-    def state(self) -> State:
+    def state(self) -> Parts:
         """Everything that changes during training."""
-        inner = self.net.state()
-        arrays = {f"net.{name}": array for name, array in inner.arrays.items()}
-        own: dict[str, Json] = {}
+        facts: dict[str, Json] = {}
+        arrays: dict[str, np.ndarray] = {}
         for name in self.kept:
             value: Any = getattr(self, name)
             if isinstance(value, np.ndarray):
-                arrays[f"own.{name}"] = value
+                arrays[name] = value
             elif hasattr(value, "cpu"):  # a tensor
-                arrays[f"own.{name}"] = value.cpu().numpy()
+                arrays[name] = value.cpu().numpy()
             else:
-                own[name] = value
-        return State(arrays, {"net": dict(inner.facts), "own": own})
+                facts[name] = value
+        return Parts.merging(net=self.net.state(), own=Parts(facts, arrays))
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: Parts) -> None:
         """Go back to `state`, which a run of the same options gave."""
-        facts: Any = state.facts
-        inner = {name[4:]: array for name, array in state.arrays.items() if name.startswith("net.")}
-        self.net.restore(State(inner, facts["net"]))
+        self.net.restore(state.part("net"))
+        own = state.part("own")
         for name in self.kept:
-            value: Any = facts["own"].get(name)
-            if f"own.{name}" in state.arrays:
-                value, before = np.array(state.arrays[f"own.{name}"]), getattr(self, name)
+            value: Any = own.facts.get(name)
+            if name in own.arrays:
+                value, before = np.array(own.arrays[name]), getattr(self, name)
                 value = before.new_tensor(value) if hasattr(before, "new_tensor") else value
             setattr(self, name, value)
 

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -10,19 +9,11 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from matchopt.instances.architecture import Architecture, FullyConnected
-from matchopt.instances.base import Json
 from matchopt.network.accuracy import Classifier
 from matchopt.network.sparse_network import SparseNetwork
+from matchopt.parts import Parts
 
 Shapes = tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True)
-class State:
-    """Everything that changes in training, between two epochs: arrays, and facts that JSON can hold."""
-
-    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
-    facts: Mapping[str, Json] = field(default_factory=dict)
 
 
 class Model(ABC):
@@ -61,11 +52,11 @@ class Model(ABC):
         """Number of connections in use, per matrix."""
 
     @abstractmethod
-    def state(self) -> State:
+    def state(self) -> Parts:
         """All that `restore` needs; may share memory with the model."""
 
     @abstractmethod
-    def restore(self, state: State) -> None:
+    def restore(self, state: Parts) -> None:
         """Go back to `state`, which a model made in the same way gave."""
 
     def classifier(self) -> Classifier:

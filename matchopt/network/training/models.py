@@ -11,7 +11,8 @@ from jaxtyping import Float32, Int32, Int64
 from matchopt.instances.architecture import FullyConnected
 from matchopt.network.sparse_network import SparseNetwork
 from matchopt.network.training.connection_kernels import loss_and_gradient, softmax_loss
-from matchopt.network.training.model import Model, State, sparse_network, split
+from matchopt.network.training.model import Model, sparse_network, split
+from matchopt.parts import Parts
 
 Widths = tuple[int, ...]
 
@@ -75,11 +76,11 @@ class DenseModel(Model):
         """See `Model.counts`."""
         return tuple(m * n for m, n in self.shapes)
 
-    def state(self) -> State:
+    def state(self) -> Parts:
         """See `Model.state`."""
-        return State({"values": self.values})
+        return Parts({}, {"values": self.values})
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: Parts) -> None:
         """See `Model.restore`."""
         self.values[:] = state.arrays["values"]
 
@@ -152,11 +153,11 @@ class ConnectionModel(Model):
         """See `Model.counts`."""
         return self._counts
 
-    def state(self) -> State:
+    def state(self) -> Parts:
         """See `Model.state`."""
-        return State({"values": self.values, "source": self.source, "target": self.target})
+        return Parts({}, {"values": self.values, "source": self.source, "target": self.target})
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: Parts) -> None:
         """See `Model.restore`; the number of connections of each layer must be the same."""
         for name in ("values", "source", "target"):
             getattr(self, name)[:] = state.arrays[name]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from matchopt.instances.base import Json
 from matchopt.network.training.tensors import Tensor
+from matchopt.parts import Json
 
 
 class Rule(ABC):

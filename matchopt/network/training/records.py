@@ -7,8 +7,8 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
-from matchopt.instances.base import Json
 from matchopt.network.sparse_network import SparseNetwork
+from matchopt.parts import Json
 
 
 @dataclass(frozen=True)

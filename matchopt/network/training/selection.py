@@ -14,9 +14,10 @@ from matchopt.network.accuracy import Classifier
 from matchopt.network.sparse_network import SparseNetwork
 from matchopt.network.training.autograd import TorchModel
 from matchopt.network.training.method import Setting
-from matchopt.network.training.model import Model, Shapes, State, sparse_network
+from matchopt.network.training.model import Model, Shapes, sparse_network
 from matchopt.network.training.models import DenseModel
 from matchopt.network.training.optimisers import Optimiser, Rule
+from matchopt.parts import Parts
 
 
 class Selection(ABC):
@@ -55,11 +56,11 @@ class Selection(ABC):
         return None
 
     @abstractmethod
-    def state(self) -> State:
+    def state(self) -> Parts:
         """All that `restore` needs; may share memory with this object."""
 
     @abstractmethod
-    def restore(self, state: State) -> None:
+    def restore(self, state: Parts) -> None:
         """Go back to `state`, which an object made in the same way gave."""
 
 
@@ -75,12 +76,12 @@ class Moved(Selection):
     def __init__(self, values: Any, rule: Rule) -> None:
         self.values, self.optimiser = values, Optimiser(rule, values)
 
-    def state(self) -> State:
+    def state(self) -> Parts:
         """See `Selection.state`."""
         arrays = {"values": on_cpu(self.values), "moments": on_cpu(self.optimiser.moments)}
-        return State(arrays, self.optimiser.facts())
+        return Parts(self.optimiser.facts(), arrays)
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: Parts) -> None:
         """See `Selection.restore`."""
         put(self.values, state.arrays["values"])
         put(self.optimiser.moments, state.arrays["moments"])
@@ -169,18 +170,16 @@ class SelectedModel(Model):
         """See `Model.counts`."""
         return self.selection.counts or self._sizes
 
-    def state(self) -> State:
+    def state(self) -> Parts:
         """See `Model.state`."""
         inner = self.selection.state()
         outer = {name: array for name, array in self._engine.state().arrays.items() if name != "values"}
-        return State({**{f"selection.{name}": array for name, array in inner.arrays.items()}, **outer}, inner.facts)
+        return Parts(inner.facts, {**inner.prefixed("selection"), **outer})
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: Parts) -> None:
         """See `Model.restore`."""
-        inner = {name[10:]: array for name, array in state.arrays.items() if name.startswith("selection.")}
-        outer = {name: array for name, array in state.arrays.items() if not name.startswith("selection.")}
-        self._engine.restore(State({**outer, "values": on_cpu(self._engine.values)}))
-        self.selection.restore(State(inner, state.facts))
+        self._engine.restore(Parts({}, {**state.arrays, "values": on_cpu(self._engine.values)}))
+        self.selection.restore(Parts(state.facts, state.under("selection")))
 
     def _filled(self, training: bool) -> Any:
         weights = self._engine.values[: self.n_weights]

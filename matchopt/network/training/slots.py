@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from matchopt.network.training.model import Shapes, State
+from matchopt.network.training.model import Shapes
 from matchopt.network.training.optimisers import Adam, Optimiser, Rule, Sgd
 from matchopt.network.training.selection import Moved, as_tensor, is_cpu, on_device, parts
 from matchopt.network.training.slot_kernels import envelope, nearest_breaks, take, take_drawn, take_highest
+from matchopt.parts import Parts
 
 Law = Literal["uniform", "normal"]
 Share = Literal["connection", "layer", "network"]
@@ -103,12 +104,11 @@ class LatentSlots(Moved):
         if self._fades:
             self._fading.step(self._factor, np.zeros(1, np.float32), rate)
 
-    def state(self) -> State:
+    def state(self) -> Parts:
         """See `Selection.state`."""
-        inner = super().state()
-        return State({**inner.arrays, "factor": self._factor, "fading": self._fading.moments}, inner.facts)
+        return super().state() | Parts({}, {"factor": self._factor, "fading": self._fading.moments})
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: Parts) -> None:
         """See `Selection.restore`."""
         super().restore(state)
         self._factor[:], self._fading.moments[:] = state.arrays["factor"], state.arrays["fading"]

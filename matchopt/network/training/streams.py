@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from matchopt.instances.base import Json
+from matchopt.parts import Json
 
 LABELS = 1_000  # first of the spawn keys that belong to permutations of the labels, one per epoch
 

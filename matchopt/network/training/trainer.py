@@ -8,7 +8,6 @@ from pathlib import Path
 
 from matchopt.errors import InvalidOption, MissingExtra
 from matchopt.instances.architecture import Architecture
-from matchopt.instances.base import Json
 from matchopt.network.data import ImageData
 from matchopt.network.sparse_network import TrainingRecord
 from matchopt.network.training.loop import TrainingLoop
@@ -16,6 +15,7 @@ from matchopt.network.training.method import Method, Setting, check_fit
 from matchopt.network.training.model import as_architecture
 from matchopt.network.training.records import Conduct, Progress, TrainedResult
 from matchopt.network.training.streams import Streams
+from matchopt.parts import Json
 from matchopt.trainer import TrainerContract
 
 
