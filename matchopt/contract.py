@@ -5,12 +5,35 @@ import re
 from typing import Any, get_args
 
 from matchopt.errors import PluginError
-from matchopt.instances import INSTANCES
+from matchopt.instances import INSTANCES, Instance
+from matchopt.instances.demands import AT_0_1, not_understood
 from matchopt.options import options_of
 from matchopt.solver import Solver
 from matchopt.trainer import Promise, TrainerContract
 
 ROLES = ("exact", "heuristic", "baseline")
+
+
+def understood_by(cls: type[Solver]) -> frozenset[str]:
+    """The demands that a solver class takes: those it declares, without a declaration all of version 0.1."""
+    return AT_0_1[cls.solves.kind] if cls.understands is None else frozenset(cls.understands)
+
+
+def refusal(solver: Solver, instance: Instance) -> str | None:
+    """Why `solver` does not take `instance`, which is of its own kind, or None.
+
+    Raises
+    ------
+    PluginError
+        when `refuses` returns anything but a reason or None.
+    """
+    strange = not_understood(instance, understood_by(type(solver)), f"solver {solver.name}")
+    if strange is not None:
+        return strange
+    reason: Any = solver.refuses(instance)
+    if reason is not None and not isinstance(reason, str):
+        raise PluginError(f"refuses must return a reason or None, found {type(reason).__name__} {str(reason)[:80]}")
+    return f"solver {solver.name} gives no reason" if reason == "" else reason
 
 
 def validate_solver(cls: Any) -> None:
@@ -27,6 +50,10 @@ def validate_solver(cls: Any) -> None:
         raise PluginError(f"{place}.solves must be one of {kinds}, found {getattr(cls, 'solves', None)!r}")
     if cls.role not in ROLES:
         raise PluginError(f"{place}.role must be one of {', '.join(ROLES)}, found {cls.role!r}")
+    if cls.understands is not None and not (
+        isinstance(cls.understands, frozenset) and all(isinstance(demand, str) for demand in cls.understands)
+    ):
+        raise PluginError(f"{place}.understands must be a frozenset of names of demands, found {cls.understands!r}")
     options_of(cls)
 
 

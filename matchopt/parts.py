@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,11 @@ class Parts:
 def canonical_json(value: Json) -> bytes:
     """JSON with sorted keys and no spaces; floats as their shortest text that reads back equal."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def field_values(owner: Any) -> dict[str, Any]:
+    """The fields of a dataclass by name, one level deep; no attribute that was cached besides."""
+    return {each.name: getattr(owner, each.name) for each in fields(owner)}
 
 
 def exact_keys(

@@ -143,9 +143,11 @@ class Solver(ABC):
     needs: ClassVar[tuple[str, ...]] = ()  # modules it imports while solving, for `matchopt solvers`
     extra: ClassVar[str] = ""  # the extra of the distribution that brings them
     role: ClassVar[Literal["exact", "heuristic", "baseline"]] = "heuristic"
+    understands: ClassVar[frozenset[str] | None] = None  # demands it takes; None: all that its kind had at version 0.1
 
     def refuses(self, instance: Any) -> str | None:
-        """Why this solver does not take `instance` (of the kind it solves), or None. Must be quick."""
+        """Why this solver does not take `instance`, of the kind it solves and with no demand beyond those it
+        understands (the framework asks that first), or None. Must be quick."""
         del instance
         return None
 

@@ -11,7 +11,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from matchopt.errors import InvalidInstance
-from matchopt.parts import Json, exact_keys
+from matchopt.instances.demands import PLAIN, asks
+from matchopt.parts import Json, exact_keys, field_values
 
 MAX_SIZE = 2**24  # of any whole number here: files cannot announce sizes that overflow products of a few of them
 
@@ -25,6 +26,11 @@ class Architecture(ABC):
     """Shapes of the weight matrices and how a sample runs through them; every matrix has one bias per row."""
 
     kind: ClassVar[str]
+
+    @property
+    def demands(self) -> frozenset[str]:
+        """See `Instance.demands`; an architecture other than the fully connected one demands its kind."""
+        return asks(self.kind, True)
 
     @property
     @abstractmethod
@@ -84,6 +90,11 @@ class FullyConnected(Architecture):
         object.__setattr__(self, "widths", _sizes(self.widths, "widths", least=1))
         if len(self.widths) < 2:
             raise InvalidInstance(f"architecture.widths must be at least two numbers, found {self.widths}")
+
+    @property
+    def demands(self) -> frozenset[str]:
+        """See `Architecture.demands`."""
+        return PLAIN
 
     @property
     def matrices(self) -> tuple[tuple[int, int], ...]:
@@ -265,11 +276,11 @@ class Convolutional(Architecture):
 
     def facts(self) -> dict[str, Json]:
         """See `Architecture.facts`."""
-        facts: dict[str, Json] = {"kind": self.kind, **self.__dict__}
+        facts: dict[str, Json] = {"kind": self.kind, **field_values(self)}
         return facts | {
             "image": list(self.image),
             "hidden": list(self.hidden),
-            "convolutions": [dict(stage.__dict__) for stage in self.convolutions],
+            "convolutions": [field_values(stage) for stage in self.convolutions],
         }
 
 
@@ -330,7 +341,7 @@ class Recurrent(Architecture):
 
     def facts(self) -> dict[str, Json]:
         """See `Architecture.facts`."""
-        return {"kind": self.kind, **self.__dict__}
+        return {"kind": self.kind, **field_values(self)}
 
 
 def architecture_from(facts: Any) -> Architecture:

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int, Num
 from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances.arrays import MAX_INDEX, frozen
 from matchopt.instances.base import Instance, Provenance, Solution
+from matchopt.instances.demands import PLAIN, asks, demands_of
 from matchopt.instances.target import check_rows
 from matchopt.parts import Parts, exact_keys
 
@@ -116,6 +117,20 @@ class AssignmentInstance(Instance):
     def is_integral(self) -> bool:
         """Whether the costs are integers, so that sums and proofs are exact."""
         return self.cost.dtype.kind == "i"
+
+    @cached_property
+    def demands(self) -> frozenset[str]:
+        """See `Instance.demands`."""
+        complete = self.n_pairs == self.n_rows * self.n_cols and (self.is_integral or bool((self.cost < np.inf).all()))
+        listed = asks("sparse", self.is_sparse)
+        return demands_of(
+            self,
+            cost=asks("integer-costs", self.is_integral) | asks("forbidden-pairs", not complete),
+            indptr=listed,
+            indices=listed,
+            n_cols=asks("rectangular", self.n_rows < self.n_cols),
+            provenance=PLAIN,
+        )
 
     @property
     def n_pairs(self) -> int:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from matchopt.errors import InvalidInstance
-from matchopt.parts import Json, Parts
+from matchopt.parts import Json, Parts, field_values
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Provenance:
 
     def facts(self) -> dict[str, Json]:
         """The fields that are set."""
-        return {name: value for name, value in self.__dict__.items() if value is not None and value != ""}
+        return {name: value for name, value in field_values(self).items() if value is not None and value != ""}
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Json]) -> "Provenance":
@@ -64,6 +64,11 @@ class Instance(ABC):
     @abstractmethod
     def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> "Instance":
         """Rebuild from `parts()`; raises InvalidInstance naming the field that is wrong."""
+
+    @property
+    @abstractmethod
+    def demands(self) -> frozenset[str]:
+        """What the instance asks for beyond the plainest one of its kind; see `matchopt.instances.demands`."""
 
     @abstractmethod
     def value(self, solution: Any, /) -> float:

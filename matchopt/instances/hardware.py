@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.arrays import MAX_INDEX, filled, frozen, is_constant
+from matchopt.instances.demands import PLAIN, asks, demands_of
 from matchopt.parts import exact_keys
 
 
@@ -70,6 +71,18 @@ class Hardware:
     def free_routing(self) -> bool:
         """Whether no two neurons share a bus."""
         return len(np.unique(self.bus)) == self.n_neurons
+
+    @cached_property
+    def demands(self) -> frozenset[str]:
+        """See `Instance.demands`."""
+        return demands_of(
+            self,
+            weights=PLAIN,
+            variance=asks("read-noise", not is_constant(self.variance, 0.0)),
+            usable=asks("unusable-cells", not is_constant(self.usable, True)),
+            off=asks("leak", not is_constant(self.off, 0.0)),
+            bus=asks("shared-bus", not self.free_routing),
+        )
 
     @cached_property
     def n_usable(self) -> Int[np.ndarray, " neurons"]:

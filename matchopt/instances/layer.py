@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances.arrays import frozen
 from matchopt.instances.base import Instance, Provenance, Solution
+from matchopt.instances.demands import PLAIN, demands_of
 from matchopt.instances.hardware import Hardware
 from matchopt.instances.objective import Objective, OutputError, WeightError
 from matchopt.instances.rules import Rules
@@ -165,6 +166,18 @@ class LayerInstance(Instance):
     def n_rows(self) -> int:
         """Number of target neurons m."""
         return self.target.n_rows
+
+    @cached_property
+    def demands(self) -> frozenset[str]:
+        """See `Instance.demands`."""
+        return demands_of(
+            self,
+            target=self.target.demands,
+            hardware=self.hardware.demands,
+            rules=self.rules.demands,
+            objective=self.objective.demands,
+            provenance=PLAIN,
+        )
 
     def realised(self, mapping: LayerMapping) -> Float[np.ndarray, "rows inputs"]:
         """The weights that the chip realises under a feasible `mapping`, shape (m, n_inputs).

@@ -14,6 +14,7 @@ from matchopt.instances.architecture import Architecture, FullyConnected, archit
 from matchopt.instances.arrays import frozen
 from matchopt.instances.base import Instance, Provenance, Solution
 from matchopt.instances.buffers import Buffers, frozen_buffers
+from matchopt.instances.demands import PLAIN, asks, demands_of
 from matchopt.instances.layer import LayerInstance, LayerMapping
 from matchopt.instances.network_parts import (
     OBJECTIVES,
@@ -208,6 +209,23 @@ class NetworkInstance(Instance):
         if self.architecture is not None:
             return self.architecture.n_inputs
         return self.layers[0].target.n_inputs - int(self.biases is None)
+
+    @cached_property
+    def demands(self) -> frozenset[str]:
+        """See `Instance.demands`; those of the layers included."""
+        return demands_of(
+            self,
+            layers=PLAIN.union(*(layer.demands for layer in self.layers)),
+            biases=asks("hardware-bias", self.biases is None),
+            tunable=asks("network-tunable", self.tunable is not None),
+            objective=PLAIN if self.objective is None else self.objective.demands,
+            data=PLAIN,
+            samples=PLAIN,  # offered, to whom they help; nothing is measured on them
+            adjustable=asks("adjustable-bias", self.adjustable),
+            provenance=PLAIN,
+            architecture=PLAIN if self.architecture is None else self.architecture.demands,
+            buffers=PLAIN,  # belong to the architecture
+        )
 
     @cached_property
     def target_weights(self) -> tuple[Float[np.ndarray, "rows inputs"], ...]:

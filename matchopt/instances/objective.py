@@ -1,7 +1,8 @@
 """What is minimised; part of the instance."""
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ from jaxtyping import Float, Int, Num
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.arrays import frozen
+from matchopt.instances.demands import asks, demands_of
 from matchopt.instances.samples import compact, positive_scale, scaled_rows
 
 SYMMETRY_TOLERANCE = 1e-9  # relative; second moments from float32 samples are symmetric to about 1e-7 before averaging
@@ -20,6 +22,11 @@ class Objective(ABC):
 
     name: ClassVar[str]
 
+    @property
+    @abstractmethod
+    def demands(self) -> frozenset[str]:
+        """See `Instance.demands`; an objective other than the plainest demands its name."""
+
 
 @dataclass(frozen=True)
 class WeightError(Objective):
@@ -30,6 +37,11 @@ class WeightError(Objective):
     """
 
     name = "weight-error"
+
+    @property
+    def demands(self) -> frozenset[str]:
+        """See `Objective.demands`."""
+        return demands_of(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +72,12 @@ class OutputError(Objective):
         object.__setattr__(self, "second_moments", moments)
 
     @property
+    def demands(self) -> frozenset[str]:
+        """See `Objective.demands`."""
+        own = asks(self.name, True)
+        return demands_of(self, second_moments=own | asks("correlated-inputs", not self.is_diagonal))
+
+    @cached_property
     def is_diagonal(self) -> bool:
         """Whether the inputs are uncorrelated, so that the error separates over connections."""
         return bool(np.count_nonzero(self.second_moments) == np.count_nonzero(self.second_moments.diagonal()))
@@ -80,6 +98,12 @@ class SampleObjective(Objective):
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", compact(self.inputs, "objective.inputs"))
         object.__setattr__(self, "scale", positive_scale(self.scale, "objective.scale"))
+
+    @property
+    def demands(self) -> frozenset[str]:
+        """See `Objective.demands`."""
+        own = asks(self.name, True)
+        return demands_of(self, inputs=own, scale=own, labels=own)
 
     def rows(self, which: Any) -> Float[np.ndarray, "..."]:
         """What the network receives for the samples `which` (index, slice or array of numbers), as float64."""

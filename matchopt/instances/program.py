@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances.arrays import frozen
 from matchopt.instances.base import Instance, Provenance, Solution
+from matchopt.instances.demands import PLAIN, asks, demands_of
 from matchopt.instances.target import check_rows
 from matchopt.parts import Json, Parts, exact_keys
 
@@ -99,6 +101,19 @@ class ProgramInstance(Instance):
         fields["variable_names"] = _names(self.variable_names, "variable_names", n)
         for name, value in fields.items():
             object.__setattr__(self, name, value)
+
+    @cached_property
+    def demands(self) -> frozenset[str]:
+        """See `Instance.demands`."""
+        plain = ("cost", "indptr", "indices", "coefficients", "row_low", "row_high", "offset")
+        return demands_of(
+            self,
+            **dict.fromkeys((*plain, "row_names", "variable_names", "provenance"), PLAIN),
+            low=asks("unbounded-variables", bool(np.isinf(self.low).any())),
+            high=asks("unbounded-variables", bool(np.isinf(self.high).any())),
+            integral=asks("whole-variables", bool(self.integral.any()))
+            | asks("continuous-variables", not self.integral.all()),
+        )
 
     @property
     def n_variables(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matchopt.errors import InvalidInstance
+from matchopt.instances.demands import asks, demands_of
 from matchopt.parts import Json, exact_keys
 
 
@@ -58,6 +59,14 @@ class Gains:
         """Whether this is an interval."""
         return self.values is None
 
+    @property
+    def demands(self) -> frozenset[str]:
+        """See `Instance.demands`."""
+        interval = asks("gain-interval", self.is_interval)
+        return demands_of(
+            self, values=asks("gains", not self.fixed and not self.is_interval), low=interval, high=interval
+        )
+
     def allow(self, gain: float) -> bool:
         """Whether `gain` is one of them."""
         if self.values is not None:
@@ -103,6 +112,18 @@ class Rules:
                 raise InvalidInstance(f"rules.{name} must be true or false, found {getattr(self, name)!r}")
         if not isinstance(self.gains, Gains):
             raise InvalidInstance(f"rules.gains must be Gains, found {self.gains!r}")
+
+    @property
+    def demands(self) -> frozenset[str]:
+        """See `Instance.demands`."""
+        return demands_of(
+            self,
+            cells_per_weight=asks("several-cells", self.cells_per_weight > 1),
+            drop=asks("drop", self.drop),
+            extra_inputs=asks("extra-inputs", self.extra_inputs),
+            gains=self.gains.demands,
+            tunable=asks("tunable", self.tunable > 0),
+        )
 
     def facts(self) -> dict[str, Json]:
         """The rules as JSON."""

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.arrays import MAX_INDEX, filled, frozen, is_constant
+from matchopt.instances.demands import PLAIN, asks, demands_of
 from matchopt.parts import exact_keys
 
 
@@ -77,6 +78,12 @@ class Target:
     def n_connections(self) -> int:
         """Number of connections of the whole layer."""
         return len(self.indices)
+
+    @cached_property
+    def demands(self) -> frozenset[str]:
+        """See `Instance.demands`."""
+        unequal = asks("importance", not is_constant(self.importance, 1.0))
+        return demands_of(self, indptr=PLAIN, indices=PLAIN, weights=PLAIN, n_inputs=PLAIN, importance=unequal)
 
     @cached_property
     def fan_in(self) -> Int[np.ndarray, " rows"]:

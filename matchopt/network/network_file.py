@@ -17,7 +17,7 @@ from matchopt.instances.arrays import frozen
 from matchopt.instances.network import DataReference
 from matchopt.instances.target import Target
 from matchopt.network.sparse_network import CHAIN, SparseLayer, SparseNetwork, TrainingRecord
-from matchopt.parts import Json, Parts, canonical_json, exact_keys
+from matchopt.parts import Json, Parts, canonical_json, exact_keys, field_values
 
 SCHEMA = 2  # 2 where there is an architecture; fully connected networks are still written as 1
 KEY = "matchopt"  # of the only metadata entry
@@ -72,7 +72,7 @@ def _parts(network: SparseNetwork) -> Parts:
     record = network.record
     data: Json = None if record.data is None else {"name": record.data.name, "sha256": record.data.sha256}
     facts: dict[str, Json] = {"n_inputs": network.widths[0], "layers": len(network.layers)}
-    facts["record"] = {**record.__dict__, "config": dict(record.config), "data": data}
+    facts["record"] = {**field_values(record), "config": dict(record.config), "data": data}
     arrays: dict[str, np.ndarray] = {}
     for number, layer in enumerate(network.layers):
         connections = Target.from_dense(layer.weights, layer.mask).arrays()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from matchopt.contract import refusal as refusal_of
 from matchopt.errors import PluginError, Refused
 from matchopt.instances import (
     SOLUTIONS,
@@ -94,7 +95,9 @@ def _way_down(descent: Descent) -> tuple[Reduction, tuple[Solution, ...]]:
         try:
             way = reduction(instance, solver.solves)
             for part in way.parts:
-                _ask(solver, part)
+                reason = refusal_of(solver, part)
+                if reason is not None:
+                    raise Refused(reason)
         except Refused as cause:
             refusal = refusal or cause  # the reason that counts is that of the instance itself
             continue
@@ -180,14 +183,6 @@ def checked(result: Any, solver: Solver) -> Result:
     if not isinstance(result.message, str):
         raise PluginError(f"Result.message must be text, found {_short(result.message)}")
     return Result(result.solution, status, limit, bound, _stats(result.stats), result.message[:2000])
-
-
-def _ask(solver: Solver, part: Instance) -> None:
-    reason: Any = solver.refuses(part)
-    if reason is not None and not isinstance(reason, str):
-        raise PluginError(f"refuses must return a reason or None, found {_short(reason)}")
-    if reason is not None:
-        raise Refused(reason or f"solver {solver.name} gives no reason")
 
 
 def _lowered(way: Reduction, start: Solution | None) -> tuple[Solution, ...]:

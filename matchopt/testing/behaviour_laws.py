@@ -3,7 +3,7 @@
 import numpy as np
 
 from matchopt.checker import check
-from matchopt.contract import validate_solver
+from matchopt.contract import understood_by, validate_solver
 from matchopt.errors import MatchoptError
 from matchopt.instances import (
     Assignment,
@@ -17,6 +17,7 @@ from matchopt.instances import (
     ProgramPoint,
     Solution,
 )
+from matchopt.instances.demands import not_understood
 from matchopt.options import options_of
 from matchopt.solver import Limit, Result, Status
 from matchopt.testing.answer_laws import equals_optimum
@@ -146,6 +147,9 @@ def stops_in_time(case: Case) -> None:
 def refusal_has_a_reason(case: Case) -> None:
     """`refuses` returns None or a sentence, twice the same, raises nothing and leaves the instance untouched."""
     instance = copy_of(case.instance)
+    strange = not_understood(instance, understood_by(type(case.solver)), "the solver")
+    if strange is not None:
+        raise Skipped(f"the framework does not ask it: {strange}")
     try:
         reasons = [case.solver.refuses(instance) for _ in range(2)]
     except Exception as error:

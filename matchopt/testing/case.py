@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from matchopt.checker import check
+from matchopt.contract import refusal
 from matchopt.errors import MatchoptError
 from matchopt.instances import SOLUTIONS, Instance, Solution
 from matchopt.reduce import Reduction, reduction
@@ -91,8 +92,8 @@ def copy_of(instance: Instance) -> Instance:
 
 
 def refusal_of(solver: Solver, instance: Instance) -> str | None:
-    """What `refuses` says about a copy of `instance`."""
-    return solver.refuses(copy_of(instance))
+    """Why the framework does not give `solver` a copy of `instance`, or None."""
+    return refusal(solver, copy_of(instance))
 
 
 def digest_of(instance: Instance) -> str:
