@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from matchopt_slots.binding import bindings
-from matchopt_slots.course import steady_arithmetic
 from matchopt_slots.goals import goal_of
 from matchopt_slots.samples import Samples
 from matchopt_slots.trainee import Trainee
@@ -20,7 +19,7 @@ from scipy.optimize import linear_sum_assignment
 from matchopt import FunctionalError, Limits, NetworkInstance, Rules, TaskLoss
 from matchopt.kernels import BoundProjection, FreeProjection
 from matchopt.library import problems_folder
-from matchopt.network import draw_hardware, export_network, read_network
+from matchopt.network import draw_hardware, export_network, read_network, steady_arithmetic
 
 LANES = 100
 

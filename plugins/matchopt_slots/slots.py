@@ -1,6 +1,6 @@
 """Training which fixed weights to use."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
@@ -100,9 +100,9 @@ class Slots(Solver):
 
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`; a loss that is no number ends training with Status.ERROR and the best mapping so far."""
-        from matchopt_slots.course import run  # only here: it loads torch
+        from matchopt_slots.course import Plan, run  # only here: it loads torch
 
-        begun, well, pace, keeper = run(self, instance, limits, rng)
+        begun, well, pace, keeper = run(Plan(**asdict(self)), instance, limits, rng)
         if keeper is None:
             message = "some layer has no assignment of rows to hardware neurons with cells enough"
             return Result(None, Status.INFEASIBLE, message=message)

@@ -32,5 +32,5 @@ def test_every_method_is_a_trainer_with_a_name(name):
 
 def test_unknown_names_are_unknown():
     """The door has only the names it should."""
-    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+    with pytest.raises(AttributeError, match="attribute Nothing"):
         _ = matchopt.network.Nothing

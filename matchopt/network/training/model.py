@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int64
 from matchopt.instances.architecture import Architecture, FullyConnected
 from matchopt.network.accuracy import Classifier
 from matchopt.network.sparse_network import SparseNetwork
-from matchopt.parts import Parts
+from matchopt.parts import Parts as Parts
 
 Shapes = tuple[tuple[int, int], ...]
 

@@ -1,7 +1,6 @@
 """Fully connected networks in training on a CPU: all weights at once (torch), or a list of connections (compiled)."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -161,20 +160,3 @@ class ConnectionModel(Model):
         """See `Model.restore`; the number of connections of each layer must be the same."""
         for name in ("values", "source", "target"):
             getattr(self, name)[:] = state.arrays[name]
-
-
-@contextmanager
-def steady_arithmetic(threads: int) -> Iterator[None]:
-    """Train inside this: a fixed number of threads, and numbers too small for full precision become zero.
-
-    Moments of units that stopped learning become such numbers and slow every operation three to five times.
-    Threads are put back on leaving.
-    """
-    before = torch.get_num_threads()
-    torch.set_flush_denormal(True)
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-        torch.set_flush_denormal(False)

@@ -10,6 +10,7 @@ from matchopt.errors import InvalidOption, MissingExtra
 from matchopt.instances.architecture import Architecture
 from matchopt.network.data import ImageData
 from matchopt.network.sparse_network import TrainingRecord
+from matchopt.network.training.engines import steady_arithmetic
 from matchopt.network.training.loop import TrainingLoop
 from matchopt.network.training.method import Method, Setting, check_fit
 from matchopt.network.training.model import as_architecture
@@ -53,7 +54,6 @@ class Trainer(TrainerContract):
             if find_spec(module.partition(".")[0]) is None:
                 raise MissingExtra(f"trainer {self.name}", module, self.extra)
         from matchopt.network.training.autograd import check_device
-        from matchopt.network.training.models import steady_arithmetic
 
         check_device(device)
         if seed < 0:
