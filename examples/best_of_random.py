@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from matchopt import Assignment, AssignmentInstance, Result, Solver, hookimpl
+from matchopt import Assignment, AssignmentInstance, PositiveInt, Result, Solver, hookimpl
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class BestOfRandom(Solver):
 
     name = "best-of-random"  # not annotated: an annotated name would be an option
     solves = AssignmentInstance
-    draws: int = 100
+    draws: PositiveInt = 100
 
     def refuses(self, instance):
         """Forbidden pairs would make most draws worthless."""

@@ -60,6 +60,11 @@ from .run import Run as Run
 from .run import Task as Task
 from .run import solve as solve
 from .run import solve_all as solve_all
+from .settings import NonNegativeFloat as NonNegativeFloat
+from .settings import NonNegativeInt as NonNegativeInt
+from .settings import PositiveFloat as PositiveFloat
+from .settings import PositiveInt as PositiveInt
+from .settings import Share as Share
 from .solver import Limit as Limit
 from .solver import Limits as Limits
 from .solver import Result as Result

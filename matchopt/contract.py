@@ -7,7 +7,7 @@ from typing import Any, get_args
 from matchopt.errors import PluginError
 from matchopt.instances import INSTANCES, Instance
 from matchopt.instances.demands import AT_0_1, not_understood
-from matchopt.options import options_of
+from matchopt.settings import options_of
 from matchopt.solver import Solver
 from matchopt.trainer import Promise, TrainerContract
 

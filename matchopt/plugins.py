@@ -21,7 +21,7 @@ import pluggy
 from matchopt import hookspecs
 from matchopt.contract import validate_solver, validate_trainer
 from matchopt.errors import PluginError, UnknownName
-from matchopt.options import OptionValue, make_solver, make_trainer
+from matchopt.settings import OptionValue, make
 from matchopt.solver import Solver
 from matchopt.trainer import TrainerContract
 
@@ -118,13 +118,13 @@ class Registry:
         InvalidOption
             for a value the solver does not take.
         """
-        return make_solver(self.entry(name).cls, options or {})
+        return make(self.entry(name).cls, options or {})
 
     def make_trainer(
         self, name: str, options: Mapping[str, OptionValue | tuple[int, ...]] | None = None
     ) -> TrainerContract:
         """Make the trainer called `name`; see `make`."""
-        return make_trainer(self.trainer(name).cls, options or {})
+        return make(self.trainer(name).cls, options or {})
 
     def warn(self) -> None:
         """Warn about each plugin that failed; Python shows the same warning once."""

@@ -2,7 +2,7 @@
 
 import math
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from matchopt.instances import Instance, Solution
+from matchopt.settings import WithOptions
 
 
 class Status(StrEnum):
@@ -135,9 +136,10 @@ class Limits(Allowance):
         return self._best[0][0] if self._best else math.inf
 
 
-class Solver(ABC):
+class Solver(WithOptions):
     """A method for one kind of instance. Subclasses are frozen dataclasses; their fields are their options."""
 
+    noun = "solver"
     name: ClassVar[str]  # lower-case words and dashes; how users call it
     solves: ClassVar[type[Instance]]  # the one kind it takes; the framework reduces other kinds to it
     needs: ClassVar[tuple[str, ...]] = ()  # modules it imports while solving, for `matchopt solvers`
@@ -151,7 +153,7 @@ class Solver(ABC):
         del instance
         return None
 
-    def prepare(self) -> None:  # noqa: B027  # most solvers have nothing to prepare
+    def prepare(self) -> None:  # most solvers have nothing to prepare
         """Load or compile what solving needs, whatever the instance; called before the clock starts."""
 
     @abstractmethod

@@ -1,8 +1,10 @@
 """What the framework asks of a training method: how it is called, what it promises, and one call that trains."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
+
+from matchopt.settings import WithOptions
 
 if TYPE_CHECKING:  # they live on a floor above; here they are words only
     from matchopt.instances.architecture import Architecture
@@ -12,13 +14,14 @@ if TYPE_CHECKING:  # they live on a floor above; here they are words only
 Promise = Literal["exact", "at most", "reported"]
 
 
-class TrainerContract(ABC):
+class TrainerContract(WithOptions):
     """A training method. Subclasses are frozen dataclasses; their fields are the method's options.
 
     Almost every method is better written as a `matchopt.network.Trainer`, which leaves batches, validation,
     checkpoints and progress to one loop.
     """
 
+    noun = "trainer"
     name: ClassVar[str]  # lower-case words and dashes; how users call it
     # About the share of connections in use: "exact": known before training, in every step; "at most": never above
     # what the options say, in any step; "reported": an outcome, or larger while training runs. It is recorded always.

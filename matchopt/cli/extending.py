@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,11 +56,11 @@ def trainers(name: str | None, as_json: bool) -> None:
 
 def _about(entry: "SolverEntry | TrainerEntry", more: dict[str, Any]) -> dict[str, Any]:
     """What is listed of a solver or trainer."""
-    from matchopt.options import options_of
+    from matchopt.settings import options_of
 
     cls = entry.cls
     missing = [module for module in cls.needs if find_spec(module.partition(".")[0]) is None]
-    options = [{"name": o.name, "type": o.type, "default": o.default, "doc": o.doc} for o in options_of(cls)]
+    options = [asdict(option) for option in options_of(cls)]
     state = "yes" if not missing else f"no: pip install 'matchopt[{cls.extra}]'" if cls.extra else f"no: {missing[0]}"
     purpose = (cls.__doc__ or "").strip().splitlines()
     about = {"name": cls.name, **more, "available": not missing, "state": state, "plugin": entry.plugin}
@@ -74,9 +75,13 @@ def _list(what: str, listed: list[dict[str, Any]], more: tuple[str, ...], as_jso
         return
     keys = ("name", *more, "state", "plugin", "doc")
     print_table([what, *more, "available", "plugin", "what it does"], [[str(s[key]) for key in keys] for s in listed])
-    rows = [[s["name"], o["name"], o["type"], _shown(o["default"]), o["doc"]] for s in listed for o in s["options"]]
+    rows = [
+        [s["name"], o["name"], o["type"], o["range"], _shown(o["default"]), o["doc"]]
+        for s in listed
+        for o in s["options"]
+    ]
     if rows:
-        print_table([what, "option", "type", "default", "meaning"], rows)
+        print_table([what, "option", "type", "range", "default", "meaning"], rows)
     for failed in registry.failed:
         click.echo(f"Warning: {failed}", err=True)
 

@@ -160,8 +160,8 @@ def _conduct(given: dict[str, Any], data: "ImageData") -> "Conduct":
 
 def _trainer(method: str, given: dict[str, Any]) -> "TrainerContract":
     """The training method with the settings that were given."""
-    from matchopt.options import options_of
     from matchopt.plugins import load_plugins
+    from matchopt.settings import options_of
 
     registry = load_plugins(settings().plugin_files)
     known = {option.name for option in options_of(registry.trainer(method).cls)}

@@ -7,11 +7,11 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_complete
 from pathlib import Path
 
 from matchopt.instances import Instance, Solution
-from matchopt.options import OptionValue
 from matchopt.run.perform import OnIncumbent
 from matchopt.run.pipeline import perform_guarded, perform_stages
 from matchopt.run.record import Number, Run
 from matchopt.run.task import Task
+from matchopt.settings import OptionValue
 from matchopt.solver import Solver
 
 

@@ -12,9 +12,10 @@ from typing import Any
 from matchopt.contract import validate_solver
 from matchopt.errors import InvalidOption, InvalidSolution, PluginError
 from matchopt.instances import SOLUTIONS, Instance, Solution
-from matchopt.options import OptionValue, option_values, stage_numbers, stage_options
+from matchopt.options import stage_numbers, stage_options
 from matchopt.plugins import load_plugins
 from matchopt.run.record import Number
+from matchopt.settings import OptionValue, option_values
 from matchopt.solver import Solver
 
 

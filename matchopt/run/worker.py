@@ -23,11 +23,11 @@ import numpy as np
 
 from matchopt.errors import MissingExtra, PluginError, Refused
 from matchopt.instances import INSTANCES, SOLUTIONS, Provenance, Solution
-from matchopt.options import make_solver
 from matchopt.parts import Parts
 from matchopt.plugins import import_file, load_plugins
 from matchopt.run.descent import Descent, solve_parts, warm_up
 from matchopt.run.messages import LOST_LINE, encode, read_message, write_all
+from matchopt.settings import make
 from matchopt.solver import Solver
 
 MEMORY_SLACK = 2**29  # memory a process reserves and never touches: code, stacks of threads, arenas
@@ -93,7 +93,7 @@ def _run(message: Parts, channel: Channel) -> None:
     instance = INSTANCES[task["kind"]].from_parts(message.part("instance"), provenance)
     start = SOLUTIONS[task["kind"]].from_parts(message.part("start")) if "start" in task else None
     cls = _solver_class(task["solver"])
-    solver = make_solver(cls, task["solver"]["options"])
+    solver = make(cls, task["solver"]["options"])
     _import_needs(cls)
     warm_up(instance)
     solver.prepare()

@@ -18,7 +18,7 @@ from matchopt.instances import (
     Solution,
 )
 from matchopt.instances.demands import not_understood
-from matchopt.options import options_of
+from matchopt.settings import options_of
 from matchopt.solver import Limit, Result, Status
 from matchopt.testing.answer_laws import equals_optimum
 from matchopt.testing.case import (

@@ -1,0 +1,34 @@
+"""Typed settings, spelt once: their ranges stand in annotations, and are checked, shown and quoted from there."""
+
+from matchopt.settings.kinds import Unfit, fields_of, read_fields, shown
+from matchopt.settings.options import (
+    Option,
+    OptionValue,
+    WithOptions,
+    check_fields,
+    make,
+    option_values,
+    options_of,
+    read_options,
+)
+from matchopt.settings.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share
+
+__all__ = [
+    "NonNegativeFloat",
+    "NonNegativeInt",
+    "Option",
+    "OptionValue",
+    "PositiveFloat",
+    "PositiveInt",
+    "Share",
+    "Unfit",
+    "WithOptions",
+    "check_fields",
+    "fields_of",
+    "make",
+    "option_values",
+    "options_of",
+    "read_fields",
+    "read_options",
+    "shown",
+]
