@@ -9,13 +9,12 @@ from functools import cache
 import lap
 import numpy as np
 import pytest
-from matchopt_hungarian import Hungarian, engines
+from matchopt_hungarian import Hungarian
 from ortools.graph.python.linear_sum_assignment import SimpleLinearSumAssignment
 from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.optimize import linear_sum_assignment
 
-from matchopt import Assignment, AssignmentInstance, Hardware, LayerInstance, Limits, Target, reduction
-from matchopt.proofs import certify
+from matchopt import Assignment, AssignmentInstance, Hardware, LayerInstance, Limits, Target, assign, certify, reduction
 
 SMOKE = 20  # sizes are divided by this where timing is off, as in CI
 
@@ -43,9 +42,7 @@ CASES: dict[str, Callable[[int], np.ndarray]] = {
 
 def ours(cost: np.ndarray) -> np.ndarray:
     """What hungarian takes: the Rust engine of lapx."""
-    solve = engines.find_lap()
-    assert solve is not None
-    col_of = solve(cost)
+    col_of = assign(cost, engine="lap")
     assert col_of is not None
     return col_of
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from matchopt import AssignmentInstance, LayerInstance, NetworkInstance, NetworkMapping, reduction, write
+from matchopt import AssignmentInstance, LayerInstance, NetworkInstance, NetworkMapping, assign, reduction, write
 from matchopt.checker import check
 from matchopt.instances import Assignment
 from matchopt.instances.generators import draw_hardware, draw_target
@@ -34,7 +34,7 @@ def lenet(cells: int = CELLS) -> NetworkInstance:
 def map_and_prove(network: NetworkInstance) -> NetworkMapping:
     """Pair costs, assignment, wiring, check and proof of every layer."""
     step = reduction(network, AssignmentInstance)
-    mapping = step.lift([Assignment(linear_sum_assignment(part.cost)[1]) for part in step.parts])
+    mapping = step.lift([Assignment(assign(part.cost)) for part in step.parts])
     assert check(network, mapping).feasible
     assert certify(network, mapping).optimal
     return mapping

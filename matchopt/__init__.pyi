@@ -49,6 +49,7 @@ from .instances import Target as Target
 from .instances import TaskLoss as TaskLoss
 from .instances import WeightError as WeightError
 from .instances import architecture_named as architecture_named
+from .kernels import assign as assign
 from .kernels import match_rows as match_rows
 from .kernels import pair_costs as pair_costs
 from .proofs import Certificate as Certificate

@@ -91,9 +91,10 @@ def _check_form(cls: Any, base: Any, called: str) -> str:
         raise PluginError(f"{place}.name must not be annotated: an annotated name is an option")
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise PluginError(f"{place}.name must be lower-case words and dashes, found {name!r}")
-    needs = getattr(cls, "needs", ())
-    if not isinstance(needs, tuple) or not all(isinstance(module, str) for module in needs):
-        raise PluginError(f"{place}.needs must be a tuple of module names, found {needs!r}")
+    for field, what in (("needs", "module"), ("may_use", "distribution")):
+        listed = getattr(cls, field, ())
+        if not isinstance(listed, tuple) or not all(isinstance(entry, str) for entry in listed):
+            raise PluginError(f"{place}.{field} must be a tuple of {what} names, found {listed!r}")
     if not isinstance(getattr(cls, "extra", None), str):
         raise PluginError(f"{place}.extra must be the name of an extra, or empty")
     return place

@@ -143,6 +143,7 @@ class Solver(WithOptions):
     name: ClassVar[str]  # lower-case words and dashes; how users call it
     solves: ClassVar[type[Instance]]  # the one kind it takes; the framework reduces other kinds to it
     needs: ClassVar[tuple[str, ...]] = ()  # modules it imports while solving, for `matchopt solvers`
+    may_use: ClassVar[tuple[str, ...]] = ()  # distributions used where installed; runs record their versions
     extra: ClassVar[str] = ""  # the extra of the distribution that brings them
     role: ClassVar[Literal["exact", "heuristic", "baseline"]] = "heuristic"
     understands: ClassVar[frozenset[str] | None] = None  # demands it takes; None: all that its kind had at version 0.1

@@ -5,7 +5,7 @@ import functools
 import importlib.metadata
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from matchopt.run.process import Stopped, WorkerProcess
 from matchopt.run.record import Incumbent, Number, Run, gap_of
 from matchopt.run.task import SolverReference, Task, refer_stages
 from matchopt.run.watchdog import MEMORY_SHARE, free_memory
-from matchopt.solver import Limit, Status
+from matchopt.solver import Limit, Solver, Status
 
 CHECK_SECONDS = 0.1  # of one batch of incumbents; past it only the batch's last is checked, so the solver need not wait
 OnIncumbent = Callable[[Incumbent], None]
@@ -78,7 +78,7 @@ def perform(
         surrogate=answer.surrogate,
         stats=answer.stats,
         trace=tuple(judge.trace),
-        versions=dict(_versions(reference.cls.needs)),
+        versions=_versions(reference.cls),
         log=worker.log,
     )
 
@@ -215,9 +215,13 @@ def record(task: Task, reference: SolverReference, verdict: Verdict, **measured:
     )
 
 
-def _versions(needs: Sequence[str]) -> dict[str, str]:
+def _versions(cls: type[Solver]) -> dict[str, str]:
     """The version of the distribution behind each module, read from metadata; the modules are not imported."""
-    return {module: version for module in needs if (version := _version(module.partition(".")[0]))}
+    found = {module: _version(module.partition(".")[0]) for module in cls.needs}
+    for name in cls.may_use:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = f"{name} {importlib.metadata.version(name)}"
+    return {name: version for name, version in found.items() if version}
 
 
 @functools.lru_cache

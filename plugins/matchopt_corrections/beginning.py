@@ -14,6 +14,7 @@ from matchopt import (
     Refused,
     ScoreError,
     TaskLoss,
+    assign,
     is_feasible,
     reduction,
     surrogate,
@@ -30,20 +31,18 @@ def begin(instance: NetworkInstance, limits: Limits) -> NetworkMapping | None:
         return limits.start
     if limits.reached():
         return None
-    from scipy.optimize import linear_sum_assignment
-
     try:
         way = reduction(surrogate(instance, keep_gains=True), AssignmentInstance)
-        found = []
-        for part in way.parts:
-            assert isinstance(part, AssignmentInstance)
-            rows, col_of = linear_sum_assignment(part.cost)
-            if len(rows) < part.n_rows:
-                return None
-            found.append(Assignment(np.asarray(col_of, np.int64)))
-        lifted = way.lift(found)
-    except (Refused, ValueError):  # coupled rows, or rows that fit nowhere
+    except Refused:  # coupled rows
         return None
+    found = []
+    for part in way.parts:
+        assert isinstance(part, AssignmentInstance)
+        col_of = assign(part.cost)
+        if col_of is None:
+            return None
+        found.append(Assignment(col_of))
+    lifted = way.lift(found)
     return lifted if isinstance(lifted, NetworkMapping) and is_feasible(instance, lifted) else None
 
 

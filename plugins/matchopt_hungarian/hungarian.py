@@ -6,16 +6,12 @@ from typing import Literal
 
 import numpy as np
 
-from matchopt import Assignment, AssignmentInstance, Limits, MissingExtra, Result, Solver, Status
-from matchopt_hungarian import engines
+from matchopt import Assignment, AssignmentInstance, Limits, MissingExtra, Result, Solver, Status, assign, kernels
 from matchopt_hungarian.exact import shortest_paths
+from matchopt_hungarian.sparse import cheapest_columns, hall_violator
 
-# Sums of at most this size are exact in the float engines. Potentials are lengths of alternating paths, so at most
-# (rows + 2) * spread; 4 is a margin for the auction phase of Jonker and Volgenant, which may overshoot for a while.
-EXACT = 2**53
-MARGIN = 4
 MAX_EXACT_PAIRS = 4_000_000  # pairs that the plain-Python path for huge integers takes; minutes beyond
-ENORMOUS = 2.0**900  # float costs beyond are scaled by a power of two, so that sums over rows stay finite
+ENORMOUS = 2.0**900  # float costs beyond are scaled by a power of two, as `assign` does: sums over rows stay finite
 
 
 @dataclass(frozen=True)
@@ -27,9 +23,7 @@ class Hungarian(Solver):
 
     Parameters
     ----------
-    engine : "lap" is the compiled engine of the package lapx, "scipy" is scipy's; "auto" takes lap where it is
-        installed (measured 4 to 6 times as fast on pair costs of layers, up to twice as slow on product costs). Dense
-        instances only.
+    engine : that of `matchopt.assign`; "auto" takes lap where it is installed. Dense instances only.
 
     References
     ----------
@@ -41,6 +35,7 @@ class Hungarian(Solver):
     name = "hungarian"
     solves = AssignmentInstance
     needs = ("scipy",)
+    may_use = ("lapx",)
     role = "exact"
 
     engine: Literal["auto", "scipy", "lap"] = "auto"
@@ -69,7 +64,7 @@ class Hungarian(Solver):
         if not _fits_floats(instance):
             col_of, engine = shortest_paths(instance), "exact integers"
         elif instance.is_sparse:
-            col_of, engine = engines.sparse(*_float_pairs(instance)), "scipy sparse"
+            col_of, engine = cheapest_columns(*_float_pairs(instance)), "scipy sparse"
         else:
             col_of, engine = self._dense(instance)
         if col_of is None:
@@ -77,15 +72,13 @@ class Hungarian(Solver):
         return Result(Assignment(col_of), Status.OPTIMAL, bound=_bound(instance, col_of), stats={"engine": engine})
 
     def _dense(self, instance: AssignmentInstance) -> tuple[np.ndarray | None, str]:
-        cost = _float_costs(instance.cost, instance.is_integral)
-        lap = None if self.engine == "scipy" else engines.find_lap()
-        if lap is not None:
-            col_of = lap(cost)
-            if col_of is not None:
-                return col_of, "lap"
-        elif self.engine == "lap":
-            raise MissingExtra("solver hungarian with engine=lap", "lapx", "engines")
-        return engines.scipy(cost), "scipy"
+        if self.engine != "scipy":
+            try:
+                return assign(instance.cost, engine="lap"), "lap"
+            except MissingExtra:
+                if self.engine == "lap":
+                    raise
+        return assign(instance.cost), "scipy"
 
 
 def _row_without_pair(instance: AssignmentInstance) -> int | None:
@@ -100,16 +93,7 @@ def _row_without_pair(instance: AssignmentInstance) -> int | None:
 def _fits_floats(instance: AssignmentInstance) -> bool:
     if not instance.is_integral or instance.n_pairs == 0:
         return True
-    spread = int(instance.cost.max()) - int(instance.cost.min()) + 1
-    return MARGIN * (instance.n_rows + 2) * spread <= EXACT
-
-
-def _float_costs(cost: np.ndarray, integral: bool) -> np.ndarray:
-    """The costs less a constant, or times a power of two: the same optimum, and no sum that rounds or overflows."""
-    if integral:
-        return np.asarray(cost - cost.min(), dtype=np.float64)
-    highest = float(np.abs(cost[np.isfinite(cost)]).max(initial=0.0))
-    return cost * 2.0**-128 if highest > ENORMOUS else cost
+    return kernels.sums_are_exact(int(instance.cost.min()), int(instance.cost.max()), instance.n_rows)
 
 
 def _float_pairs(instance: AssignmentInstance) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
@@ -117,9 +101,11 @@ def _float_pairs(instance: AssignmentInstance) -> tuple[np.ndarray, np.ndarray, 
     assert instance.indptr is not None and instance.indices is not None
     allowed = np.isfinite(instance.cost)
     starts = np.concatenate([[0], np.cumsum(allowed)])[instance.indptr]
-    cost = _float_costs(instance.cost[allowed], instance.is_integral)
+    cost = instance.cost[allowed]
+    if not instance.is_integral and np.abs(cost).max() > ENORMOUS:
+        cost = cost * 2.0**-128
     lowest = np.repeat(np.minimum.reduceat(cost, starts[:-1]), np.diff(starts))
-    return cost - lowest, starts, instance.indices[allowed], instance.n_cols
+    return np.asarray(cost - lowest, np.float64), starts, instance.indices[allowed], instance.n_cols
 
 
 def _bound(instance: AssignmentInstance, col_of: np.ndarray) -> float:
@@ -141,7 +127,7 @@ def _bound(instance: AssignmentInstance, col_of: np.ndarray) -> float:
 
 def _infeasible(instance: AssignmentInstance) -> Result:
     """INFEASIBLE, told by a largest matching rather than by the engine."""
-    rows, columns = engines.hall_violator(instance)
+    rows, columns = hall_violator(instance)
     if rows == 0:
         return Result(None, Status.ERROR, message="the engine found no assignment though one exists")
     message = f"{rows} rows share only {columns} allowed columns"

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from matchopt import (
     LayerInstance,
@@ -13,6 +12,7 @@ from matchopt import (
     NetworkInstance,
     NetworkMapping,
     Target,
+    assign,
     match_rows,
     pair_costs,
 )
@@ -72,7 +72,9 @@ class Binding:
             own = wishes[target.row_of, np.searchsorted(live, target.indices)].astype(float)
             wished = Target(target.indptr, target.indices, own, target.n_inputs)
             costs = pair_costs(wished, hardware, gains=rules.gains, drop=rules.drop)
-        return Binding(linear_sum_assignment(costs)[1], self.gain, self.wishes)
+        neuron_of = assign(costs)
+        assert neuron_of is not None  # the present one is feasible
+        return Binding(neuron_of, self.gain, self.wishes)
 
 
 def scale_of(layer: LayerInstance) -> float:
@@ -123,9 +125,8 @@ def _given(layer: LayerInstance, part: LayerMapping) -> Binding | None:
 def _assigned(layer: LayerInstance) -> Binding | None:
     """The assignment of least weight error (of gains, the best of each pair)."""
     rule: Any = {"gains": layer.rules.gains, "drop": layer.rules.drop}
-    try:
-        _, neuron_of = linear_sum_assignment(pair_costs(layer.target, layer.hardware, **rule))
-    except ValueError:  # no assignment has a finite cost
+    neuron_of = assign(pair_costs(layer.target, layer.hardware, **rule))
+    if neuron_of is None:
         return None
     found = match_rows(layer.target, layer.hardware, neuron_of, **rule)
     return _given(layer, LayerMapping.from_cells(layer.target, neuron_of, found.cell_of, found.gain))
@@ -134,8 +135,8 @@ def _assigned(layer: LayerInstance) -> Binding | None:
 def _drawn(layer: LayerInstance, rng: np.random.Generator) -> Binding | None:
     """Random wishes; row i on neuron i, or on one with cells enough where connections must not be dropped."""
     short = (layer.target.fan_in[:, None] > layer.hardware.n_usable) & (not layer.rules.drop)
-    rows, neuron_of = linear_sum_assignment(short)
-    if short[rows, neuron_of].any():
+    neuron_of = assign(np.where(short, np.inf, 0.0))
+    if neuron_of is None:
         return None
     gain = np.full(layer.n_rows, layer.rules.gains.default)
     wishes = rng.standard_normal((layer.n_rows, layer.target.n_inputs)) * (2.0 / max(1, layer.target.n_inputs)) ** 0.5

@@ -1,45 +1,12 @@
-"""The engines behind hungarian, each with the precautions it needs; None means that no assignment was found."""
-
-from collections.abc import Callable
+"""Sparse assignments: scipy's engine with the precautions it needs, and why there is none."""
 
 import numpy as np
 
 from matchopt import AssignmentInstance
 
 
-def find_lap() -> Callable[[np.ndarray], np.ndarray | None] | None:
-    """The engine of lapx (0.11 or later), None where it is not installed.
-
-    The package lap installs a module of the same name, which lacks this engine.
-    """
-    try:
-        from lap import lapjvr
-    except ImportError:
-        return None
-
-    def lap(cost: np.ndarray) -> np.ndarray | None:
-        try:
-            _, col_of = lapjvr(cost, extend_cost=True, return_cost=False)
-        except ValueError:  # infeasible, or reduced costs that overflow: scipy's engine decides
-            return None
-        return _placed(cost, np.asarray(col_of, dtype=np.int64))
-
-    return lap
-
-
-def scipy(cost: np.ndarray) -> np.ndarray | None:
-    """scipy's dense engine, which takes inf as forbidden."""
-    from scipy.optimize import linear_sum_assignment
-
-    try:
-        _, col_of = linear_sum_assignment(cost)
-    except ValueError:  # infeasible
-        return None
-    return _placed(cost, np.asarray(col_of, dtype=np.int64))
-
-
-def sparse(cost: np.ndarray, indptr: np.ndarray, indices: np.ndarray, n_cols: int) -> np.ndarray | None:
-    """scipy's sparse engine on costs >= 0.
+def cheapest_columns(cost: np.ndarray, indptr: np.ndarray, indices: np.ndarray, n_cols: int) -> np.ndarray | None:
+    """The cheapest assignment by scipy's sparse engine, costs being >= 0; None where there is none.
 
     It drops explicit zeros, so all costs are shifted by the largest one (every row takes exactly one pair), or by 1 if
     that is less and the costs are whole; a shift of their own size keeps the precision of small costs.
@@ -87,10 +54,3 @@ def hall_violator(instance: AssignmentInstance) -> tuple[int, int]:
                     rows.add(row_of[column])
                     waiting.append(row_of[column])
     return len(rows), len(columns)
-
-
-def _placed(cost: np.ndarray, col_of: np.ndarray) -> np.ndarray | None:
-    """The assignment if it takes allowed pairs only, else None."""
-    if len(col_of) != len(cost):
-        return None
-    return col_of if bool(np.isfinite(cost[np.arange(len(cost)), col_of]).all()) else None

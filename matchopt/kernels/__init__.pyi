@@ -1,0 +1,19 @@
+# The door for authors of solvers; docs/kernels.md has a section on each group.
+from .assignment import assign as assign
+from .assignment import sums_are_exact as sums_are_exact
+from .matching import Matching as Matching
+from .matching import match_rows as match_rows
+from .pairs import cheapest_neurons as cheapest_neurons
+from .pairs import nearest_cell_costs as nearest_cell_costs
+from .pairs import pair_costs as pair_costs
+from .placing import CellPlacement as CellPlacement
+from .placing import Places as Places
+from .placing import RowErrors as RowErrors
+from .placing import Scales as Scales
+from .projection import BoundProjection as BoundProjection
+from .projection import FreeProjection as FreeProjection
+from .projection import Projection as Projection
+from .projection import Wires as Wires
+from .wired import adam_step as adam_step
+from .wired import wired_backward as wired_backward
+from .wired import wired_forward as wired_forward
