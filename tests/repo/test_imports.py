@@ -1,0 +1,95 @@
+"""No module needs itself: imports make no cycle, whatever kind they are of."""
+
+import ast
+from collections.abc import Collection, Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOM = "matchopt.network"
+KNOWN = {  # to be cut
+    frozenset([ROOM, f"{ROOM}.training.trainer", "matchopt.trainer"]),
+    frozenset(f"{ROOM}.methods.{name}" for name in ("deep_rewiring", "rewiring", "rewiring_by_torch")),
+    frozenset(f"{ROOM}.methods.{name}" for name in ("deep_rewiring", "rewiring_by_torch")),
+    frozenset(f"{ROOM}.methods.{name}" for name in ("edge_popup", "top_share")),
+    frozenset(f"{ROOM}.methods.{name}" for name in ("laperm", "permuting")),
+    frozenset(f"{ROOM}.methods.{name}" for name in ("slot_machines", "slots")),
+    frozenset(f"{ROOM}.methods.{name}" for name in ("soft_deep_rewiring", "soft_rewiring")),
+    frozenset(f"{ROOM}.methods.{name}" for name in ("soft_deep_rewiring", "soft_rewiring_by_torch")),
+    frozenset([f"{ROOM}.network_file", f"{ROOM}.sparse_network"]),
+}
+
+
+def modules() -> dict[str, list[Path]]:
+    """Every module of the house with its source and, where it has one, its stub: what loads lazily is listed there."""
+    found: dict[str, list[Path]] = {}
+    for base, roots in ((ROOT, ["matchopt"]), (ROOT / "plugins", sorted(p.name for p in (ROOT / "plugins").iterdir()))):
+        for path in (path for root in roots for path in (base / root).rglob("*.py*") if path.suffix in (".py", ".pyi")):
+            parts = path.relative_to(base).with_suffix("").parts
+            found.setdefault(".".join(parts[:-1] if parts[-1] == "__init__" else parts), []).append(path)
+    return found
+
+
+def named(node: ast.AST, module: str, is_package: bool, known: Collection[str]) -> Iterator[str]:
+    """The modules an import statement names: of `from a import b` a.b if that is one, else a."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names if alias.name in known)
+    elif isinstance(node, ast.ImportFrom):
+        up = module.split(".")[: None if is_package else -1]
+        start = up[: len(up) - node.level + 1] if node.level else []
+        package = ".".join([*start, *([node.module] if node.module else [])])
+        whole = [f"{package}.{alias.name}" for alias in node.names]
+        yield from {name if name in known else package for name in whole} & set(known)
+
+
+def graph() -> dict[str, set[str]]:
+    """Which module imports which: at the top, in functions, for types only, and through the stub of a door.
+
+    Importing a.b.c runs a and a.b first, so it counts as importing all three, but for packages that the importing module
+    lies in itself: these run before it anyway. A name taken from such a package counts.
+    """
+    found = modules()
+    edges: dict[str, set[str]] = {}
+    for module, paths in found.items():
+        reached = set()
+        for path in paths:
+            for node in ast.walk(ast.parse(path.read_text())):
+                reached |= set(named(node, module, path.stem == "__init__", found))
+        ran = {package for name in reached for package in packages(name)} - {module, *packages(module)}
+        edges[module] = (reached | ran) - {module}
+    return edges
+
+
+def packages(module: str) -> set[str]:
+    """The packages a module lies in."""
+    parts = module.split(".")
+    return {".".join(parts[:n]) for n in range(1, len(parts))}
+
+
+def knots(edges: dict[str, set[str]]) -> set[frozenset[str]]:
+    """Cycles, one after the other: each is found, and cut where it closes, until none is left."""
+    left, found = {module: sorted(reached) for module, reached in edges.items()}, set()
+    while True:
+        try:
+            TopologicalSorter(left).prepare()
+        except CycleError as cause:
+            cycle = cause.args[1]
+            found.add(frozenset(cycle))
+            left[cycle[1]].remove(cycle[0])
+        else:
+            return found
+
+
+def test_no_import_cycle_of_any_kind() -> None:
+    """Neither at the top of modules, nor in functions, nor for types only."""
+    assert knots(graph()) == KNOWN
+
+
+def test_the_count_sees_every_kind_of_import() -> None:
+    """A cycle closed in a function, for types only, through a package or by a door's stub is a cycle."""
+    edges = graph()
+    assert "matchopt.network.training.autograd" in edges["matchopt.network.training.trainer"]  # in a function
+    assert "matchopt.formats" in edges["matchopt"]  # in a stub
+    assert "matchopt" in edges["matchopt_slots.slots"] and "matchopt.instances" in edges["matchopt.network.forward"]
+    assert knots({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == {frozenset("abc")}
+    assert knots({"a": {"b"}, "b": set(), "c": {"b"}}) == set()
