@@ -9,7 +9,7 @@ from matchopt.instances import INSTANCES, Instance
 from matchopt.instances.demands import AT_0_1, not_understood
 from matchopt.settings import options_of
 from matchopt.solver import Solver
-from matchopt.trainer import Promise, TrainerContract
+from matchopt.trainer_contract import Promise, TrainerContract
 
 ROLES = ("exact", "heuristic", "baseline")
 

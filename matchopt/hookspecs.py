@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pluggy
 
 from matchopt.solver import Solver
-from matchopt.trainer import TrainerContract
+from matchopt.trainer_contract import TrainerContract
 
 hookspec = pluggy.HookspecMarker("matchopt")
 hookimpl = pluggy.HookimplMarker("matchopt")

@@ -23,7 +23,7 @@ from matchopt.contract import validate_solver, validate_trainer
 from matchopt.errors import PluginError, UnknownName
 from matchopt.settings import OptionValue, make
 from matchopt.solver import Solver
-from matchopt.trainer import TrainerContract
+from matchopt.trainer_contract import TrainerContract
 
 GROUP = "matchopt"
 SELECTION_VARIABLE = "MATCHOPT_PLUGINS"

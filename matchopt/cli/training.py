@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matchopt.instances.architecture import Architecture
     from matchopt.network import Conduct, EpochRecord, ImageData, TrainedResult
     from matchopt.terminal.progress import Progress
-    from matchopt.trainer import TrainerContract
+    from matchopt.trainer_contract import TrainerContract
 
 MODES = ("row", "layer", "global")
 WIDTHS = (784, 300, 100, 10)
@@ -93,7 +93,7 @@ def train(output: Path, seed: int, device: str, checkpoint: Path | None, method:
         architecture = _architecture(given, data)
         with Progress(f"training, {method}") as bar:
             show, conduct = _shown(bar), _conduct(given, data)
-            result = trainer.train(data, architecture, seed, show, checkpoint, device, conduct)
+            result: TrainedResult = trainer.train(data, architecture, seed, show, checkpoint, device, conduct)
     except KeyboardInterrupt:
         click.echo(_kept(checkpoint), err=True)
         raise

@@ -17,7 +17,7 @@ from matchopt.network.training.model import as_architecture
 from matchopt.network.training.records import Conduct, Progress, TrainedResult
 from matchopt.network.training.streams import Streams
 from matchopt.parts import Json
-from matchopt.trainer import TrainerContract
+from matchopt.trainer_contract import TrainerContract
 
 
 class Trainer(TrainerContract):

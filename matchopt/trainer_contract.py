@@ -1,15 +1,12 @@
 """What the framework asks of a training method: how it is called, what it promises, and one call that trains."""
 
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+from matchopt.instances import Architecture
 from matchopt.settings import WithOptions
-
-if TYPE_CHECKING:  # they live on a floor above; here they are words only
-    from matchopt.instances.architecture import Architecture
-    from matchopt.network.data import ImageData
-    from matchopt.network.training.records import Conduct, Progress, TrainedResult
 
 Promise = Literal["exact", "at most", "reported"]
 
@@ -32,29 +29,29 @@ class TrainerContract(WithOptions):
     @abstractmethod
     def train(
         self,
-        data: "ImageData",
-        architecture: "Architecture | tuple[int, ...]",
+        data: Any,
+        architecture: Architecture | Sequence[int],
         seed: int,
-        progress: "Progress | None" = None,
+        progress: Callable[[Any], None] | None = None,
         checkpoint: Path | None = None,
         device: str = "cpu",
-        conduct: "Conduct | None" = None,
-    ) -> "TrainedResult":
-        """Train a network with softmax cross-entropy.
+        conduct: Any = None,
+    ) -> Any:
+        """Train a network with softmax cross-entropy; returns a `TrainedResult` of the network room.
 
         Deterministic on a CPU: the same options, data, architecture, seed and number of threads give the same network,
         bit by bit, interrupted and resumed or not. Choices are made on validation data; test data are read once.
 
         Parameters
         ----------
-        data : the data set.
-        architecture : which network; a tuple of widths, inputs first and classes last, is a fully connected one with
-            ReLU between its layers.
+        data : the data set, an `ImageData`.
+        architecture : which network; widths, inputs first and classes last, are a fully connected one with ReLU
+            between its layers.
         seed : seed of all randomness, >= 0.
-        progress : called after every epoch; None for silence.
+        progress : called with an `EpochRecord` after every epoch; None for silence.
         checkpoint : file that keeps the state of training between two epochs; read and continued where it exists.
         device : "cpu", or a device of torch such as "cuda".
-        conduct : what is done besides training, such as augmentation and early stopping; None for nothing.
+        conduct : a `Conduct`: what is done besides training, such as augmentation and early stopping; None for nothing.
 
         Raises
         ------
