@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt import Limits, NetworkInstance, Result, Solver
+from matchopt import Limits, NetworkInstance, NonNegativeInt, Result, Solver
 from matchopt_corrections.beginning import NO_START, begin
 from matchopt_corrections.least_squares import Fit, corrected
 from matchopt_corrections.samples import lacks_samples
@@ -29,11 +29,7 @@ class FitGains(Solver):
     needs = ("scipy",)
 
     biases: bool = True
-    samples: int = 10_000
-
-    def __post_init__(self) -> None:
-        if self.samples < 0:
-            raise ValueError(f"samples must be >= 0, found {self.samples}")
+    samples: NonNegativeInt = 10_000
 
     def refuses(self, instance: NetworkInstance) -> str | None:
         """Networks on hardware without gains, or without samples; see `Solver.refuses`."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt import Limits, NetworkInstance, Result, Solver, TaskLoss
+from matchopt import Limits, NetworkInstance, NonNegativeInt, PositiveFloat, PositiveInt, Result, Solver, TaskLoss
 from matchopt_corrections.beginning import NO_START, begin
 from matchopt_corrections.samples import lacks_samples
 from matchopt_corrections.training import Plan, trained
@@ -29,12 +29,9 @@ class TrainBiases(Solver):
     solves = NetworkInstance
     needs = ("scipy",)
 
-    epochs: int = 5
-    rate: float = 2e-3
-    batch: int = 100
-
-    def __post_init__(self) -> None:
-        self._plan()
+    epochs: NonNegativeInt = 5
+    rate: PositiveFloat = 2e-3
+    batch: PositiveInt = 100
 
     def refuses(self, instance: NetworkInstance) -> str | None:
         """Networks without labels, or whose biases cannot be set; see `Solver.refuses`."""

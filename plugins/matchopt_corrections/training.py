@@ -27,13 +27,6 @@ class Plan:
     bias_rate: float
     batch: int
 
-    def __post_init__(self) -> None:
-        if self.epochs < 0 or self.batch < 1:
-            raise ValueError(f"epochs must be >= 0 and batch >= 1, found {self.epochs} and {self.batch}")
-        for rate in (self.weight_rate, self.bias_rate):
-            if not rate > 0:
-                raise ValueError(f"step sizes must be > 0, found {rate}")
-
 
 class Training:
     """A mapped network in training: its tunable connections, and its biases where those are adjustable.

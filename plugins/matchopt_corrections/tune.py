@@ -1,11 +1,22 @@
 """A few fully tunable weights, and the biases, by gradient on the task loss."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Interval
 
-from matchopt import Limits, NetworkInstance, NetworkMapping, Result, Solver, TaskLoss
+from matchopt import (
+    Limits,
+    NetworkInstance,
+    NetworkMapping,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Result,
+    Solver,
+    TaskLoss,
+)
 from matchopt_corrections.beginning import NO_START, begin
 from matchopt_corrections.choice import SCORES, choose, room, with_tunable
 from matchopt_corrections.samples import lacks_samples
@@ -38,19 +49,12 @@ class Tune(Solver):
     needs = ("scipy",)
 
     where: Literal["budget", "last-layer", "all"] = "budget"
-    budget: float = 1.0
+    budget: Annotated[float, Interval(ge=0, le=1)] = 1.0
     choose: Literal["curvature", "gradient", "error", "random"] = "curvature"
-    epochs: int = 2
-    rate: float = 5e-3
-    bias_rate: float = 2e-3
-    batch: int = 100
-
-    def __post_init__(self) -> None:
-        self._plan()
-        if not 0 <= self.budget <= 1:
-            raise ValueError(f"budget must be a share of the connections, 0 .. 1, found {self.budget}")
-        if self.choose not in SCORES or self.where not in ("budget", "last-layer", "all"):
-            raise ValueError(f"unknown choose or where: {self.choose!r}, {self.where!r}")
+    epochs: NonNegativeInt = 2
+    rate: PositiveFloat = 5e-3
+    bias_rate: PositiveFloat = 2e-3
+    batch: PositiveInt = 100
 
     def refuses(self, instance: NetworkInstance) -> str | None:
         """Networks without labels, or with nothing to tune; see `Solver.refuses`."""

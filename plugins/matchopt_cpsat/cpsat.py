@@ -2,11 +2,22 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Interval
 
-from matchopt import Limit, Limits, MissingExtra, ProgramInstance, ProgramPoint, Result, Solver, Status
+from matchopt import (
+    Limit,
+    Limits,
+    MissingExtra,
+    NonNegativeFloat,
+    ProgramInstance,
+    ProgramPoint,
+    Result,
+    Solver,
+    Status,
+)
 from matchopt_cpsat.model import WholeProgram, build, in_integers
 
 MAX_VARIABLES = 500_000  # a model takes some KB for each in Python and C++ together
@@ -43,16 +54,8 @@ class CpSat(Solver):
 
     linearization: Literal[0, 1, 2] = 2
     presolve: bool = True
-    objective_bits: int = 50
-    gap: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.linearization not in (0, 1, 2):
-            raise ValueError(f"linearization must be 0, 1 or 2, found {self.linearization!r}")
-        if not 20 <= self.objective_bits <= 53:
-            raise ValueError(f"objective_bits must be in 20 .. 53, found {self.objective_bits}")
-        if not 0.0 <= self.gap < math.inf:
-            raise ValueError(f"gap must be >= 0, found {self.gap}")
+    objective_bits: Annotated[int, Interval(ge=20, le=53)] = 50
+    gap: NonNegativeFloat = 0.0
 
     def refuses(self, instance: ProgramInstance) -> str | None:
         """Continuous or unbounded variables, rows beyond 64 bits, and size; see `Solver.refuses`."""

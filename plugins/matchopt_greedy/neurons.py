@@ -39,10 +39,6 @@ class Greedy(Solver):
 
     order: Literal["norm", "fan-in", "regret"] = "norm"
 
-    def __post_init__(self) -> None:
-        if self.order not in ("norm", "fan-in", "regret"):
-            raise ValueError(f"order must be norm, fan-in or regret, found {self.order!r}")
-
     def refuses(self, instance: LayerInstance) -> str | None:
         """Layers whose cost is no sum over pairs of neurons; see `Solver.refuses`."""
         return not_separable(instance)

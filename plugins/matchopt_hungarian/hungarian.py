@@ -40,10 +40,6 @@ class Hungarian(Solver):
 
     engine: Literal["auto", "scipy", "lap"] = "auto"
 
-    def __post_init__(self) -> None:
-        if self.engine not in ("auto", "scipy", "lap"):
-            raise ValueError(f"engine must be auto, scipy or lap, found {self.engine!r}")
-
     def refuses(self, instance: AssignmentInstance) -> str | None:
         """Integers that only the plain path keeps exact, in numbers it is too slow for; see `Solver.refuses`."""
         if instance.n_pairs > MAX_EXACT_PAIRS and not _fits_floats(instance):

@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from matchopt import Limit, Limits, ProgramInstance, ProgramPoint, Result, Solver, Status
+from matchopt import (
+    Limit,
+    Limits,
+    NonNegativeFloat,
+    PositiveInt,
+    ProgramInstance,
+    ProgramPoint,
+    Result,
+    Solver,
+    Status,
+)
 from matchopt_milp.engine import highs, whole, without_engine
 
 MAX_VARIABLES = 1_000_000
@@ -41,14 +51,8 @@ class Milp(Solver):
     role = "exact"
 
     presolve: bool = True
-    gap: float = 0.0
-    node_limit: int | None = None
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.gap < math.inf:
-            raise ValueError(f"gap must be >= 0, found {self.gap}")
-        if self.node_limit is not None and self.node_limit < 1:
-            raise ValueError(f"node_limit must be >= 1, found {self.node_limit}")
+    gap: NonNegativeFloat = 0.0
+    node_limit: PositiveInt | None = None
 
     def refuses(self, instance: ProgramInstance) -> str | None:
         """Programs too large to hold; see `Solver.refuses`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt import Assignment, AssignmentInstance, Limit, Limits, Result, Solver, Status
+from matchopt import Assignment, AssignmentInstance, Limit, Limits, PositiveInt, Result, Solver, Status
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,7 @@ class RandomAssignment(Solver):
     needs = ("scipy",)
     role = "baseline"
 
-    draws: int = 1
-
-    def __post_init__(self) -> None:
-        if self.draws < 1:
-            raise ValueError(f"draws must be >= 1, found {self.draws}")
+    draws: PositiveInt = 1
 
     def solve(self, instance: AssignmentInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""

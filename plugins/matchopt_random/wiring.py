@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt import LayerInstance, LayerMapping, Limit, Limits, Result, Solver
+from matchopt import LayerInstance, LayerMapping, Limit, Limits, PositiveInt, Result, Solver
 from matchopt_random.lines import drive_lines
 from matchopt_random.placement import place
 
@@ -31,13 +31,8 @@ class RandomWiring(Solver):
     needs = ("scipy",)
     role = "baseline"
 
-    draws: int = 1
-    attempts: int = 20
-
-    def __post_init__(self) -> None:
-        for option in ("draws", "attempts"):
-            if getattr(self, option) < 1:
-                raise ValueError(f"{option} must be >= 1, found {getattr(self, option)}")
+    draws: PositiveInt = 1
+    attempts: PositiveInt = 20
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt import LayerInstance, Limit, Limits, Result, Solver, Status
+from matchopt import LayerInstance, Limit, Limits, PositiveInt, Result, Solver, Status
 from matchopt_reroute.bounds import assignment_bound, not_moments, pair_bounds
 from matchopt_reroute.wiring import refuses_wiring
 
@@ -33,11 +33,7 @@ class OutputExact(Solver):
     needs = ("numba", "scipy")
     role = "exact"
 
-    nodes: int = 100_000
-
-    def __post_init__(self) -> None:
-        if self.nodes < 1:
-            raise ValueError(f"nodes must be >= 1, found {self.nodes}")
+    nodes: PositiveInt = 100_000
 
     def refuses(self, instance: LayerInstance) -> str | None:
         """What `output-search` refuses, extra inputs, gains in an interval, large fan-in; see `Solver.refuses`."""

@@ -2,15 +2,20 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge
 
 from matchopt import (
     FunctionalError,
     Limits,
     NetworkInstance,
     NetworkMapping,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
     Result,
     ScoreError,
     Solver,
@@ -60,20 +65,11 @@ class Reroute(Solver):
     needs = ("numba", "scipy")
 
     aim: Literal["outputs", "signals"] = "outputs"
-    samples: int = 4000
-    candidates: int = 64
-    rounds: int = 3
-    ridge: float = 1e-3
-    pull: float = 0.003
-
-    def __post_init__(self) -> None:
-        if self.aim not in ("outputs", "signals"):
-            raise ValueError(f"aim must be outputs or signals, found {self.aim!r}")
-        for name, least in (("samples", 2), ("candidates", 1), ("rounds", 0), ("ridge", 0.0)):
-            if not getattr(self, name) >= least:
-                raise ValueError(f"{name} must be >= {least}, found {getattr(self, name)}")
-        if not self.pull > 0.0:
-            raise ValueError(f"pull must be above 0, found {self.pull}")
+    samples: Annotated[int, Ge(2)] = 4000
+    candidates: PositiveInt = 64
+    rounds: NonNegativeInt = 3
+    ridge: NonNegativeFloat = 1e-3
+    pull: PositiveFloat = 0.003
 
     def refuses(self, instance: NetworkInstance) -> str | None:
         """Networks without samples or other than fully connected, and layers it cannot wire; see `Solver.refuses`."""

@@ -11,7 +11,9 @@ from matchopt import (
     LayerMapping,
     Limit,
     Limits,
+    NonNegativeInt,
     OutputError,
+    PositiveInt,
     Result,
     Solver,
     Status,
@@ -42,15 +44,10 @@ class OutputSearch(Solver):
     solves = LayerInstance
     needs = ("numba", "scipy")
 
-    rounds: int = 20
-    kicks: int = 50
-    others: int = 4
-    candidates: int = 400
-
-    def __post_init__(self) -> None:
-        for name, least in (("rounds", 0), ("kicks", 0), ("others", 0), ("candidates", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be >= {least}, found {getattr(self, name)}")
+    rounds: NonNegativeInt = 20
+    kicks: NonNegativeInt = 50
+    others: NonNegativeInt = 4
+    candidates: PositiveInt = 400
 
     def refuses(self, instance: LayerInstance) -> str | None:
         """Weight errors, shared buses, several cells per weight, tunable budgets; see `Solver.refuses`."""

@@ -1,11 +1,23 @@
 """Training which fixed weights to use."""
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Interval
 
-from matchopt import Limit, Limits, NetworkInstance, Result, SampleObjective, Solver, Status
+from matchopt import (
+    Limit,
+    Limits,
+    NetworkInstance,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    Result,
+    SampleObjective,
+    Solver,
+    Status,
+)
 
 
 @dataclass(frozen=True)
@@ -58,32 +70,17 @@ class Slots(Solver):
     needs = ("torch", "numba", "scipy", "matchopt_slots.ready")
     extra = "torch"
 
-    epochs: int = 60
-    rate: float = 0.01
-    bias_rate: float = 0.03
-    batch: int = 100
+    epochs: NonNegativeInt = 60
+    rate: NonNegativeFloat = 0.01
+    bias_rate: NonNegativeFloat = 0.03
+    batch: PositiveInt = 100
     start: Literal["assignment", "scratch"] = "assignment"
-    threshold: float = 0.5
+    threshold: NonNegativeFloat = 0.5
     projection: Literal["exact", "greedy"] = "exact"
     schedule: Literal["linear", "cosine"] = "cosine"
-    rebind: int = 12
-    ignore: float = 0.2
-    held_out: float = 0.1
-
-    def __post_init__(self) -> None:
-        for name, least in (
-            ("epochs", 0),
-            ("rate", 0.0),
-            ("bias_rate", 0.0),
-            ("batch", 1),
-            ("threshold", 0.0),
-            ("ignore", 0.0),
-            ("rebind", 0),
-        ):
-            if not getattr(self, name) >= least:
-                raise ValueError(f"{name} must be >= {least}, found {getattr(self, name)}")
-        if not 0.0 <= self.held_out <= 0.5:
-            raise ValueError(f"held_out must be in 0 .. 0.5, found {self.held_out}")
+    rebind: NonNegativeInt = 12
+    ignore: NonNegativeFloat = 0.2
+    held_out: Annotated[float, Interval(ge=0, le=0.5)] = 0.1
 
     def refuses(self, instance: NetworkInstance) -> str | None:
         """Whatever it cannot train on or would leave unused; see `Solver.refuses`."""

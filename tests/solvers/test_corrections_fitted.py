@@ -202,5 +202,5 @@ def test_few_samples_are_enough():
         solved(Recalibrate(samples=SAMPLES), instance).solution.digest
         == solved(Recalibrate(), instance).solution.digest
     )
-    with pytest.raises(ValueError, match="samples must be >= 0"):
+    with pytest.raises(ValueError, match="samples must be a whole number >= 0"):
         Recalibrate(samples=-1)

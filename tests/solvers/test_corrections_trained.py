@@ -266,11 +266,11 @@ def test_refusals_say_why(solver, instance, reason):
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: Tune(budget=1.5), "budget must be a share"),
-        (lambda: Tune(epochs=-1), "epochs must be >= 0"),
-        (lambda: Tune(rate=0.0), "step sizes must be > 0"),
-        (lambda: TrainBiases(batch=0), "batch >= 1"),
-        (lambda: Tune(choose="best"), "unknown choose or where: 'best'"),
+        (lambda: Tune(budget=1.5), "budget must be a number >= 0 and <= 1"),
+        (lambda: Tune(epochs=-1), "epochs must be a whole number >= 0"),
+        (lambda: Tune(rate=0.0), "rate must be a finite number > 0"),
+        (lambda: TrainBiases(batch=0), "batch must be a whole number >= 1"),
+        (lambda: Tune(choose="best"), "choose must be one of curvature, gradient, error, random, found 'best'"),
     ],
 )
 def test_options_out_of_range(make, text):

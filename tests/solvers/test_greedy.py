@@ -132,5 +132,5 @@ def test_greedy_refuses_what_does_not_separate() -> None:
 
 def test_greedy_takes_only_its_orders() -> None:
     """A wrong option names the allowed ones."""
-    with pytest.raises(ValueError, match="norm, fan-in or regret"):
+    with pytest.raises(ValueError, match="order must be one of norm, fan-in, regret"):
         Greedy(order="size")  # type: ignore[arg-type]

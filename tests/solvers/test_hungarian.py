@@ -180,7 +180,7 @@ def test_the_record_tells_the_version_of_an_engine_that_may_be_missing() -> None
 
 def test_an_unknown_engine_is_refused() -> None:
     """A wrong option names the allowed ones."""
-    with pytest.raises(ValueError, match="auto, scipy or lap"):
+    with pytest.raises(ValueError, match="engine must be one of auto, scipy, lap"):
         Hungarian(engine="auction")  # type: ignore[arg-type]
 
 

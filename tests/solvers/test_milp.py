@@ -93,5 +93,5 @@ def test_the_node_limit_is_told() -> None:
     result = solved(Milp(node_limit=1), instance)
     assert result.limit is Limit.NODE
     assert result.status in (Status.FEASIBLE, Status.UNKNOWN)
-    with pytest.raises(ValueError, match="node_limit must be >= 1"):
+    with pytest.raises(ValueError, match="node_limit must be a whole number >= 1"):
         Milp(node_limit=0)

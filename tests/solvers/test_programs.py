@@ -126,7 +126,7 @@ def test_a_wide_gap_stops_early_and_claims_nothing(solver: Solver) -> None:
 @pytest.mark.parametrize(("option", "value"), [("gap", -0.1), ("gap", inf), ("gap", math.nan)])
 def test_options_are_checked(solver: Solver, option: str, value: float) -> None:
     """A gap must be a finite number >= 0."""
-    with pytest.raises(ValueError, match="gap must be >= 0"):
+    with pytest.raises(ValueError, match="gap must be a finite number >= 0"):
         type(solver)(**{option: value})
 
 

@@ -75,5 +75,5 @@ def test_time_up_before_the_first_draw() -> None:
 
 def test_draws_must_be_positive() -> None:
     """No draws are no method."""
-    with pytest.raises(ValueError, match="draws must be >= 1"):
+    with pytest.raises(ValueError, match="draws must be a whole number >= 1"):
         RandomAssignment(draws=0)

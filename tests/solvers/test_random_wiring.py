@@ -125,5 +125,5 @@ def test_random_neurons_and_random_cells() -> None:
 @pytest.mark.parametrize("option", ["draws", "attempts"])
 def test_options_must_be_positive(option: str) -> None:
     """No draws and no attempts are no method."""
-    with pytest.raises(ValueError, match=f"{option} must be >= 1"):
+    with pytest.raises(ValueError, match=f"{option} must be a whole number >= 1"):
         RandomWiring(**{option: 0})

@@ -249,11 +249,11 @@ def test_what_it_does_not_take() -> None:
     for words, other in refused.items():
         assert words in (Reroute().refuses(other) or ""), words
     assert Reroute().refuses(instance) is None
-    with pytest.raises(ValueError, match="samples must be >= 2"):
+    with pytest.raises(ValueError, match="samples must be a whole number >= 2"):
         Reroute(samples=1)
     with pytest.raises(ValueError, match="aim must be"):
         Reroute(aim="weights")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="pull must be above 0"):
+    with pytest.raises(ValueError, match="pull must be a finite number > 0"):
         Reroute(pull=0.0)
 
 

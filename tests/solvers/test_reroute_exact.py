@@ -184,7 +184,7 @@ def test_what_it_does_not_take() -> None:
     for words, instance in refused.items():
         assert words in (OutputExact().refuses(instance) or ""), words
     assert OutputExact().refuses(plain) is None
-    with pytest.raises(ValueError, match="nodes must be >= 1"):
+    with pytest.raises(ValueError, match="nodes must be a whole number >= 1"):
         OutputExact(nodes=0)
 
 

@@ -185,7 +185,7 @@ def test_what_it_does_not_take() -> None:
     for words, instance in refused.items():
         assert words in (OutputSearch().refuses(instance) or ""), words
     assert OutputSearch().refuses(plain) is None
-    with pytest.raises(ValueError, match="candidates must be >= 1"):
+    with pytest.raises(ValueError, match="candidates must be a whole number >= 1"):
         OutputSearch(candidates=0)
 
 

@@ -1,0 +1,115 @@
+"""Laws of every option of every registered solver and trainer, generated from annotations.
+
+Their own checks are not asked: what lies outside a range is tried from the annotation's bounds, from Python, from text
+and from the settings of a study.
+"""
+
+import math
+from typing import Annotated, Any, get_args, get_origin
+
+import pytest
+from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt
+
+from matchopt.errors import InvalidOption
+from matchopt.plugins import load_plugins
+from matchopt.settings import make, option_values, options_of
+from matchopt.settings.kinds import fields_of
+
+REGISTRY = load_plugins()
+CLASSES = [entry.cls for entry in REGISTRY.solvers.values()]
+IDS = [f"{cls.noun} {cls.name}" for cls in CLASSES]
+# Options that belong together: at an edge of one the others have to follow.
+TOGETHER = {
+    ("gradual-pruning", "begin"): {"end": 1.0},
+    ("gradual-pruning", "end"): {"begin": 0.0},
+    ("slot-machines", "epochs"): {"finetune_epochs": 1},
+}
+
+
+def numeric(hint: Any, bounds: tuple[Any, ...] = ()) -> list[tuple[type, tuple[Any, ...]]]:
+    """The number types in an annotation with their bounds, those of items included; a plain second reading of it."""
+    if get_origin(hint) is Annotated:
+        inner, *rules = get_args(hint)
+        flat = [rule for group in rules for rule in (group if isinstance(group, GroupedMetadata) else [group])]
+        return numeric(inner, (*bounds, *(rule for rule in flat if isinstance(rule, Ge | Gt | Le | Lt))))
+    if hint in (int, float):
+        return [(hint, bounds)]
+    return [found for inner in get_args(hint) if not isinstance(inner, str | int) for found in numeric(inner, bounds)]
+
+
+def edges(base: type, bounds: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
+    """Values just inside and just outside each bound."""
+    inside, outside = [], []
+    for bound in bounds:
+        (limit,) = (getattr(bound, side) for side in ("ge", "gt", "le", "lt") if hasattr(bound, side))
+        way = -1 if isinstance(bound, Ge | Gt) else 1
+        beyond = limit + way if base is int else math.nextafter(limit, way * math.inf)
+        within = limit - way if base is int else math.nextafter(limit, -way * math.inf)
+        closed = isinstance(bound, Ge | Le)
+        inside.append(base(limit) if closed else within)
+        outside.append(beyond if closed else base(limit))
+    far = [math.nan, math.inf, -math.inf] if base is float else [0.5, 10**400]
+    return inside, [*outside, *far, True]
+
+
+def cases() -> list[Any]:
+    """Every numeric option of every class, with values for it."""
+    found = []
+    for cls in CLASSES:
+        for name, field in fields_of(cls).items():
+            for base, bounds in numeric(field.hint):
+                found.append(pytest.param(cls, name, base, bounds, id=f"{cls.name}-{name}"))
+    return found
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=IDS)
+def test_every_option_is_explained(cls):
+    """Its docstring says what each means, and the listing shows the range of whatever is a number."""
+    for option in options_of(cls):
+        assert option.doc, f"{option.name} has no meaning in the docstring"
+        if numeric(fields_of(cls)[option.name].hint):
+            assert option.range, f"{option.name} is a number without a range"
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=IDS)
+def test_defaults_fit_their_own_annotation(cls):
+    """Given again, from Python and as text, every default is taken, and stays what it is."""
+    default = cls()
+    values = option_values(default)
+    for given in (values, {name: _typed(value) for name, value in values.items()}):
+        again = option_values(make(cls, given))
+        assert again == values
+        assert [type(value) for value in again.values()] == [type(value) for value in values.values()]
+    assert cls(**values) == default
+
+
+def _typed(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+@pytest.mark.parametrize(("cls", "name", "base", "bounds"), cases())
+def test_ranges_hold_to_the_last_digit(cls, name, base, bounds):
+    """Every value just outside is refused by name, however it is given; every value at the edge is taken."""
+    several = get_origin(fields_of(cls)[name].hint) is tuple
+    inside, outside = edges(base, bounds)
+    for value in inside:
+        given = (value,) if several else value
+        more = TOGETHER.get((cls.name, name), {})
+        assert getattr(cls(**{name: given}, **more), name) == given
+        assert getattr(make(cls, {name: _typed(given), **more}), name) == given
+    for value in outside:
+        given = (value,) if several else value
+        texts = [] if value is True else [(_typed(given))]  # the word True may be one of an option's choices
+        attempts = [lambda given=given: cls(**{name: given}), lambda given=given: make(cls, {name: given})]
+        attempts += [lambda text=text: make(cls, {name: text}) for text in texts]
+        for attempt in attempts:
+            with pytest.raises(
+                InvalidOption, match=rf"^{cls.noun} {cls.name}: {name}(\.0)? must be .*, found "
+            ) as told:
+                attempt()
+            assert len(str(told.value)) < 250 and "\n" not in str(told.value)
+
+
+def test_the_law_sees_options():
+    """It is not empty by a mistake of its own."""
+    assert len(cases()) > 25
