@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from matchopt.errors import FormatError, InvalidInstance, UnknownName
+from matchopt.errors import FormatError, UnknownName
 from matchopt.formats.number_table import read_table
 from matchopt.formats.sources import FREE_BYTES, MAX_RATIO, Source
 from matchopt.instances import Hardware
@@ -43,10 +43,8 @@ def read_hardware(path: str | PathLike[str], name: str | None = None) -> Hardwar
     """
     source = Source(Path(path))
     arrays = _arrays(source, name)
-    try:
+    with source.named():
         return Hardware.from_arrays(arrays)
-    except InvalidInstance as cause:
-        raise source.error(str(cause)) from cause
 
 
 def read_array(path: str | PathLike[str], name: str | None = None) -> Float[np.ndarray, "neurons cells"]:

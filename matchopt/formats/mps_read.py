@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from matchopt.errors import FormatError, InvalidInstance
+from matchopt.errors import FormatError
 from matchopt.formats.mps_bounds import Bounds
 from matchopt.formats.mps_program import Entries, Rows, build
 from matchopt.formats.sources import Source
@@ -46,10 +46,8 @@ def read_mps(source: Source) -> ProgramInstance:
             raise source.error("not UTF-8 text", number) from None
     else:
         raise source.error("ENDATA is missing; the file ends in the middle", number)
-    try:
+    with source.named():
         return reader.program()
-    except InvalidInstance as cause:
-        raise source.error(str(cause)) from cause
 
 
 @dataclass

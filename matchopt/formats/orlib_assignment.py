@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Num
 
-from matchopt.errors import InvalidInstance, Refused
+from matchopt.errors import Refused
 from matchopt.formats.atomic import write_bytes
 from matchopt.formats.numbers import line_of
 from matchopt.formats.sources import Source
@@ -154,10 +154,8 @@ def _instance(
     indices: Int[np.ndarray, " pairs"] | None = None,
     n_cols: int = -1,
 ) -> AssignmentInstance:
-    try:
+    with source.named():
         return AssignmentInstance(cost, indptr, indices, n_cols, Provenance(name=source.stem))
-    except InvalidInstance as cause:
-        raise source.error(str(cause)) from cause
 
 
 def _check_square(instance: AssignmentInstance) -> None:

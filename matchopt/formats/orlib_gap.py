@@ -14,7 +14,6 @@ Chu, P. C., Beasley, J. E. (1997). A genetic algorithm for the generalised assig
 import numpy as np
 from jaxtyping import Num
 
-from matchopt.errors import InvalidInstance
 from matchopt.formats.numbers import line_of
 from matchopt.formats.sources import Source
 from matchopt.instances import ProgramInstance, Provenance
@@ -64,10 +63,8 @@ def _one_problem(source: Source, tokens: Num[np.ndarray, " tokens"], at: int) ->
             line,
         )
     values = tokens[at + 2 :].astype(np.float64)
-    try:
+    with source.named():
         return _program(source, agents, items, values[:size], values[size : 2 * size], values[2 * size :])
-    except InvalidInstance as cause:
-        raise source.error(str(cause)) from cause
 
 
 def _program(

@@ -4,6 +4,8 @@ import os
 import re
 import stat
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from jaxtyping import Num
 
-from matchopt.errors import FormatError
+from matchopt.errors import FormatError, InvalidInstance, InvalidSolution
 from matchopt.formats.numbers import parse_numbers
 
 MAX_BYTES = 4 * 2**30  # of a file, after decompression
@@ -43,6 +45,14 @@ class Source:
     def error(self, message: str, line: int | None = None) -> FormatError:
         """The error to raise: the path, the line where there is one, and `message`."""
         return FormatError(f"{self.path}{f':{line}' if line is not None else ''}: {message}")
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Turn what is said about content that is not valid into errors that name the file."""
+        try:
+            yield
+        except (InvalidInstance, InvalidSolution) as cause:
+            raise self.error(str(cause)) from cause
 
     @cached_property
     def head(self) -> bytes:

@@ -17,7 +17,10 @@ from matchopt.formats.bounded_json import parse
 MAX_HEADER = 2**24  # bytes; 16 MiB hold the names of about 500,000 variables
 MAX_TENSORS = 2**16
 MAX_EMPTY = 2**20  # longest side of a tensor without elements: no bytes stand behind it, yet sides are counted over
-DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "U8": "|u1", "BOOL": "|b1"}
+DTYPES = {
+    **{"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1"},
+    **{"U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1"},
+}
 _NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 
 Fail = Callable[[str], FormatError]

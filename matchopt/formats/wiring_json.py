@@ -5,7 +5,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from matchopt.errors import FormatError
+from matchopt.errors import FormatError, InvalidSolution
 from matchopt.formats.atomic import write_bytes
 from matchopt.formats.bounded_json import parse
 from matchopt.formats.own import SolutionFile
@@ -100,10 +100,8 @@ def _row_wires(row: Any, number: int, source: Source) -> list[Wire]:
 def _keys(found: Any, keys: set[str], where: str, source: Source, optional: set[str] | None = None) -> None:
     if not isinstance(found, dict):
         raise source.error(f"{where} must be an object")
-    try:
-        exact_keys(found, keys, optional or set(), where, FormatError)
-    except FormatError as cause:
-        raise source.error(str(cause)) from None
+    with source.named():
+        exact_keys(found, keys, optional or set(), where, InvalidSolution)
 
 
 def _whole(entry: dict[str, Any], name: str, where: str, source: Source) -> int:

@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from matchopt.errors import InvalidInstance
 from matchopt.formats.sources import Source
 from matchopt.instances.architecture import Architecture, Convolutional, Recurrent
 from matchopt.network.network_file import MAX_WEIGHTS
@@ -51,12 +50,10 @@ def assemble(arrays: Arrays, source: Source, architecture: Architecture | None =
         raise source.error(f"{wanted}: {shapes}")
     vectors = [biases.get(key, np.zeros(weights[key].shape[0])) for key in order]
     matrices_found = [weights[key] for key in order]
-    try:
+    with source.named():
         return SparseNetwork.from_arrays(
             matrices_found, vectors, record=TrainingRecord(), architecture=architecture, buffers=buffers
         )
-    except InvalidInstance as cause:
-        raise source.error(str(cause)) from None
 
 
 def _pairs(arrays: Arrays, source: Source, any_side: bool) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from matchopt.errors import MissingExtra
+from matchopt.formats.container import is_container
 from matchopt.formats.sources import Source
 from matchopt.instances.architecture import Architecture
 from matchopt.network.assemble import assemble
-from matchopt.network.network_file import is_own_network, load_network
+from matchopt.network.network_file import load_network
 from matchopt.network.sparse_network import SparseNetwork
 
 MAX_BYTES = 2**31  # of a foreign file, unpacked
@@ -40,7 +41,7 @@ def read_network(path: Path, architecture: Architecture | None = None) -> Sparse
     """
     source = Source(path)
     head = source.head
-    if is_own_network(source):
+    if is_container(source):
         network = load_network(path)
         if architecture is not None and architecture != network.architecture:
             raise source.error(f"its architecture is {network.architecture}, another one was named: {architecture}")

@@ -1,26 +1,21 @@
-"""Sparse networks in files: the connections as compressed rows in safetensors, the record as JSON in its metadata."""
+"""Sparse networks in files: the connections as compressed rows, the record among the facts."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save
 
 from matchopt.errors import InvalidInstance
-from matchopt.formats.atomic import write_bytes
-from matchopt.formats.bounded_json import parse
+from matchopt.formats.container import Content, read_content, write_content
 from matchopt.formats.sources import Source
-from matchopt.formats.tensors import read_tensors
 from matchopt.instances.architecture import architecture_from
 from matchopt.instances.arrays import frozen
 from matchopt.instances.network import DataReference
 from matchopt.instances.target import Target
 from matchopt.network.sparse_network import CHAIN, SparseLayer, SparseNetwork, TrainingRecord
-from matchopt.parts import Json, Parts, canonical_json, exact_keys, field_values
+from matchopt.parts import Json, Parts, exact_keys, field_values
 
-SCHEMA = 2  # 2 where there is an architecture; fully connected networks are still written as 1
-KEY = "matchopt"  # of the only metadata entry
 KIND = "sparse-network"
 MAX_WEIGHTS = 2**28  # of one layer, zeros included: a gigabyte in single precision
 
@@ -33,15 +28,7 @@ def write_network(path: Path, network: SparseNetwork) -> None:
     OSError
         when the folder is missing, not writable or full.
     """
-    parts = _parts(network)
-    about = {
-        "schema": 1 if network.fully_connected else SCHEMA,
-        "role": "network",
-        "kind": KIND,
-        "facts": dict(parts.facts),
-    }
-    about["sha256"] = parts.digest(KIND)
-    write_bytes(path, save(dict(parts.arrays), {KEY: canonical_json(about).decode()}))
+    write_content(path, Content("network", KIND, _parts(network)))
 
 
 def load_network(path: Path) -> SparseNetwork:
@@ -53,19 +40,11 @@ def load_network(path: Path) -> SparseNetwork:
         naming the file and the field that is wrong.
     """
     source = Source(path)
-    metadata, arrays = read_tensors(source.data, source.error)
-    if set(metadata) != {KEY}:
-        found = ", ".join(sorted(metadata))[:80] or "nothing"
-        raise source.error(f"metadata must hold exactly {KEY!r}, found {found}: not written by matchopt")
-    about = parse(metadata[KEY].encode(), lambda reason: source.error(f"metadata: {reason}"))
-    try:
-        _check_about(about)
-        parts = Parts(about["facts"], arrays)
-        if parts.digest(KIND) != about["sha256"]:
-            raise InvalidInstance("sha256 differs from that of the content; the file is damaged")
-        return _network(parts)
-    except InvalidInstance as cause:
-        raise source.error(str(cause)) from None
+    content = read_content(source, "network")
+    with source.named():
+        if content.kind != KIND:
+            raise InvalidInstance(f"kind must be {KIND}, found {content.kind!r}")
+        return _network(content.parts)
 
 
 def _parts(network: SparseNetwork) -> Parts:
@@ -81,21 +60,6 @@ def _parts(network: SparseNetwork) -> Parts:
         facts["architecture"] = network.architecture.facts()
         arrays |= {f"buffers.{name}": array.astype(np.float64) for name, array in network.buffers.items()}
     return Parts(facts, arrays)
-
-
-def _check_about(about: Any) -> None:
-    if not isinstance(about, dict):
-        raise InvalidInstance(f"{KEY!r} must be an object, found {about!r}")
-    exact_keys(about, {"schema", "role", "kind", "facts", "sha256"}, set(), "metadata", InvalidInstance)
-    schema = about["schema"]
-    if type(schema) is not int or schema < 1:
-        raise InvalidInstance(f"schema must be a whole number >= 1, found {schema!r}")
-    if schema > SCHEMA:
-        raise InvalidInstance(f"schema is {schema}, this matchopt reads up to {SCHEMA}; upgrade it")
-    if (about["role"], about["kind"]) != ("network", KIND):
-        raise InvalidInstance(f"must be a network of kind {KIND}, found {about['role']!r} of kind {about['kind']!r}")
-    if not isinstance(about["facts"], dict):
-        raise InvalidInstance(f"facts must be an object, found {about['facts']!r}")
 
 
 def _network(parts: Parts) -> SparseNetwork:
@@ -161,9 +125,3 @@ def _record(found: Any) -> TrainingRecord:
         exact_keys(data, {"name", "sha256"}, set(), "record.data", InvalidInstance)
         data = DataReference(**data)
     return TrainingRecord(**{**found, "data": data})
-
-
-def is_own_network(source: Source) -> bool:
-    """Whether the file looks like one that `write_network` made, and no other safetensors file."""
-    head = source.head
-    return head[8:9] == b"{" and rf"\"kind\":\"{KIND}\"".encode() in head

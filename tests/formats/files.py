@@ -40,16 +40,25 @@ def container(header: Any, body: bytes = b"") -> bytes:
 def own(changes: Mapping[str, Any] | None = None, **tensors: np.ndarray) -> bytes:
     """A file of matchopt's own with the assignment [[1, 2], [3, 0]], its metadata changed; None takes a key away."""
     arrays = tensors or {"cost": SMALL.cost}
-    about: dict[str, Any] = {
-        "schema": 1,
-        "role": "instance",
-        "kind": "assignment",
-        "facts": {},
-        "provenance": {},
-        "sha256": {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in arrays.items()},
-    }
-    about = {name: value for name, value in (about | dict(changes or {})).items() if value is not None}
-    return with_metadata({"matchopt": json.dumps(about)}, arrays)
+    about: dict[str, Any] = {"schema": 3, "role": "instance", "kind": "assignment", "facts": {}, "notes": {}}
+    about |= dict(changes or {})
+    about = {"sha256": hash_of(about, arrays)} | about
+    about = {name: value for name, value in about.items() if value is not None}
+    return with_metadata({"matchopt": compact(about)}, arrays)
+
+
+def hash_of(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """What the document says about the hash of a file, without our code."""
+    left = {name: value for name, value in about.items() if value is not None and name != "sha256"}
+    sha = hashlib.sha256(b"matchopt" + compact(left).encode())
+    for name in sorted(arrays):
+        sha.update(f"|{name}|{arrays[name].dtype.str}|{arrays[name].shape}|".encode() + arrays[name].tobytes())
+    return sha.hexdigest()
+
+
+def compact(value: Any) -> str:
+    """Canonical JSON."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def with_metadata(metadata: Any, arrays: Mapping[str, np.ndarray]) -> bytes:

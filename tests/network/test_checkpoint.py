@@ -65,7 +65,7 @@ def test_damaged_files_are_one_sentence(file, tmp_path):
     """Whatever is wrong, the sentence names the file and what to do."""
     for _, content in damaged(file.read_bytes(), tmp_path / "other"):
         file.write_bytes(content)
-        with pytest.raises(FormatError, match=r"checkpoint .*run.checkpoint .*name another file"):
+        with pytest.raises(FormatError, match=r"^checkpoint .*run.checkpoint: .*; name another file"):
             TINY.train(toy_data(), WIDTHS, 3, checkpoint=file)
 
 
@@ -84,7 +84,7 @@ def test_missing_or_misshapen_arrays_are_one_sentence(file, name):
 def test_it_holds_arrays_and_json_only(file):
     """The facts are JSON under one key; the history in them is that of the run."""
     with safe_open(str(file), framework="numpy") as opened:
-        facts = json.loads(opened.metadata()["matchopt"])
+        facts = json.loads(opened.metadata()["matchopt"])["facts"]
     assert facts["run"]["method"] == "dense"
     assert len(facts["history"]) == 4
 
@@ -92,7 +92,7 @@ def test_it_holds_arrays_and_json_only(file):
 def test_it_is_written_at_most_every_ten_seconds_and_at_the_end(tmp_path, monkeypatch):
     """With the clock standing still, one write; with a clock that jumps, one per epoch."""
     written = []
-    monkeypatch.setattr(module, "write_bytes", lambda path, content: written.append(len(content)))
+    monkeypatch.setattr(module, "write_content", lambda path, content: written.append(content))
     clock = [0.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
     TINY.train(toy_data(), WIDTHS, 3, checkpoint=tmp_path / "a")

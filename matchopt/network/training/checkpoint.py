@@ -1,6 +1,5 @@
-"""The state of a run between two epochs, in one safetensors file: arrays and JSON, no pickle."""
+"""The state of a run between two epochs, in one file."""
 
-import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -8,20 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from matchopt.errors import FormatError, InvalidOption
-from matchopt.formats.atomic import write_bytes
-from matchopt.formats.bounded_json import parse
+from matchopt.formats.container import Content, read_content, write_content
+from matchopt.formats.sources import Source
 from matchopt.instances.architecture import architecture_from
 from matchopt.network.sparse_network import SparseNetwork
 from matchopt.network.training.model import sparse_network
 from matchopt.network.training.records import EpochRecord
 from matchopt.parts import Json, Parts, canonical_json
 
-SCHEMA = 1
-KEY = "matchopt"  # of the only metadata entry
+_ADVICE = "name another file, or delete this one to start anew"
 SECONDS = 10.0  # least time between two writes, but for the last
 
 
@@ -65,7 +61,7 @@ class Checkpoint:
 
     def __init__(self, path: Path, about: Mapping[str, Json]) -> None:
         self._path, self._about = path, dict(about)
-        self._taken: tuple[dict[str, np.ndarray], dict[str, Json]] | None = None
+        self._taken: Parts | None = None
         self._written = time.monotonic()
 
     def read(self) -> tuple[Position, Parts, Any] | None:
@@ -81,36 +77,25 @@ class Checkpoint:
         if not self._path.exists():
             return None
         try:
-            with safe_open(str(self._path), framework="numpy") as file:
-                metadata = file.metadata() or {}
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
-        except (SafetensorError, OSError, ValueError) as cause:
-            raise self._error(f"cannot be read: {cause}") from None
-        if KEY not in metadata:
-            raise self._error("was not written by matchopt")
-        facts = parse(metadata[KEY].encode(), self._error)
-        if not isinstance(facts, dict) or facts.get("role") != "checkpoint" or facts.get("schema") != SCHEMA:
-            raise self._error(f"is no checkpoint of schema {SCHEMA}")
-        self._compare(facts.get("run"))
-        if facts.pop("sha256", None) != _digest(arrays, facts):
-            raise self._error("is damaged: its SHA-256 is not that of its content")
-        found = Parts(facts, arrays)
-        return self._position(found), found.part("method"), facts["streams"]
+            found = read_content(Source(self._path), "checkpoint").parts
+        except FormatError as cause:
+            raise FormatError(f"checkpoint {cause}; {_ADVICE}") from None
+        self._compare(found.facts.get("run"))
+        return self._position(found), found.part("method"), found.facts["streams"]
 
     def take(self, position: Position, state: Parts, streams: Mapping[str, Json]) -> None:
         """Copy the state after an epoch, and write it if the last time is long ago."""
-        arrays = {name: np.array(array, order="C") for name, array in state.prefixed("method").items()}
+        method = Parts(state.facts, {name: np.array(array, order="C") for name, array in state.arrays.items()})
+        found = Parts.merging(method=method)
         if position.best is not None:
             layers = position.best.layers
-            arrays["best.mask"] = np.concatenate([layer.mask.ravel() for layer in layers])
-            parts = [*(layer.weights.ravel() for layer in layers), *(layer.biases for layer in layers)]
-            arrays["best.parameters"] = np.concatenate(parts).astype(np.float32)
-            arrays |= Parts({}, position.best.buffers).prefixed("best.buffers")
-        facts: dict[str, Json] = {"schema": SCHEMA, "role": "checkpoint", "run": self._about}
-        facts["history"] = [asdict(record) | {"densities": list(record.densities)} for record in position.history]
-        facts |= {"best_accuracy": position.best_accuracy, "waited": position.waited}
-        facts |= {"streams": dict(streams), "method": dict(state.facts)}
-        self._taken = (arrays, facts)
+            values = [*(layer.weights.ravel() for layer in layers), *(layer.biases for layer in layers)]
+            best = {"parameters": np.concatenate(values), "mask": np.concatenate([x.mask.ravel() for x in layers])}
+            best |= Parts({}, position.best.buffers).prefixed("buffers")
+            found |= Parts({}, Parts({}, best).prefixed("best"))
+        history = [asdict(record) | {"densities": list(record.densities)} for record in position.history]
+        facts = {"run": self._about, "history": history, "streams": dict(streams)}
+        self._taken = found | Parts(facts | {"best_accuracy": position.best_accuracy, "waited": position.waited})
         if time.monotonic() - self._written > SECONDS:
             self.write()
 
@@ -118,13 +103,8 @@ class Checkpoint:
         """Write what was taken last, if it is not in the file yet."""
         if self._taken is None:
             return
-        arrays, facts = self._taken
-        about = facts | {"sha256": _digest(arrays, facts)}
-        write_bytes(self._path, save(arrays, {KEY: canonical_json(about).decode()}))
+        write_content(self._path, Content("checkpoint", "training", self._taken))
         self._taken, self._written = None, time.monotonic()
-
-    def _error(self, reason: str) -> FormatError:
-        return FormatError(f"checkpoint {self._path} {reason}; name another file, or delete this one to start anew")
 
     def _compare(self, run: Any) -> None:
         for name, wanted in self._about.items():
@@ -132,7 +112,7 @@ class Checkpoint:
             if canonical_json([found]) != canonical_json([wanted]):
                 raise InvalidOption(
                     f"checkpoint {self._path} belongs to another run: its {name} is {found}, now it is {wanted}; "
-                    "name another file, or delete this one to start anew"
+                    f"{_ADVICE}"
                 )
 
     def _position(self, found: Parts) -> Position:
@@ -143,13 +123,3 @@ class Checkpoint:
             architecture, buffers = architecture_from(self._about["architecture"]), found.under("best.buffers")
             position.best = sparse_network(architecture, arrays["best.parameters"], arrays["best.mask"], buffers)
         return position
-
-
-def _digest(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Json]) -> str:
-    """SHA-256 of the facts and of all arrays with their names, types and shapes."""
-    found = hashlib.sha256(canonical_json(dict(facts)))
-    for name in sorted(arrays):
-        array = arrays[name]
-        found.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
