@@ -18,8 +18,19 @@ from matchopt.instances import (
     ProgramPoint,
     Solution,
 )
+from matchopt.instances.demands import understanding
+
+# What the definitions in this folder spell out; on purpose no copy of any other list.
+_LAYER = (
+    "importance read-noise unusable-cells leak shared-bus several-cells drop extra-inputs gains gain-interval tunable"
+)
+_OBJECTIVES = "output-error correlated-inputs task-loss functional-error score-error"
+_NETWORK = "hardware-bias adjustable-bias network-tunable convolutional recurrent"
+_OTHERS = "sparse forbidden-pairs integer-costs rectangular whole-variables continuous-variables unbounded-variables"
+UNDERSTOOD = frozenset(f"{_LAYER} {_OBJECTIVES} {_NETWORK} {_OTHERS}".split())
 
 
+@understanding("the checker", UNDERSTOOD)
 def check(instance: Instance, solution: Solution) -> Report:
     """Check every rule of `instance` and compute the objective, both from the definition.
 
@@ -34,11 +45,17 @@ def check(instance: Instance, solution: Solution) -> Report:
     -------
     Report
         all broken rules, or the objective when there are none.
+
+    Raises
+    ------
+    Refused
+        when the instance has a demand that the checker does not know, which nobody may ignore.
     """
     found = _violations(instance, solution)
     return Report(None, tuple(found)) if found else Report(_objective(instance, solution))
 
 
+@understanding("the checker", UNDERSTOOD)
 def is_feasible(instance: Instance, solution: Solution) -> bool:
     """Whether `solution` keeps every rule of `instance`; quicker than `check`, for the objective is left out."""
     return not _violations(instance, solution)

@@ -8,8 +8,10 @@ import numpy as np
 from matchopt.formats.atomic import write_bytes
 from matchopt.formats.numbers import number_text
 from matchopt.instances import ProgramInstance
+from matchopt.instances.demands import AT_0_1, understanding
 
 
+@understanding("the format lp", AT_0_1["program"])
 def write_lp(instance: ProgramInstance, path: Path) -> None:
     """Write a program in the LP format; names stay as they are, whether or not an LP reader would take them."""
     named = instance.variable_name

@@ -10,8 +10,10 @@ from matchopt.formats.atomic import write_bytes
 from matchopt.formats.mps_read import INFINITE
 from matchopt.formats.numbers import number_text
 from matchopt.instances import ProgramInstance
+from matchopt.instances.demands import AT_0_1, understanding
 
 
+@understanding("the format mps", AT_0_1["program"])
 def write_mps(instance: ProgramInstance, path: Path) -> None:
     """Write a program in free MPS; a row with two limits becomes two rows, a row without limits is left out.
 

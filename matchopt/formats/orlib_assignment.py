@@ -19,6 +19,7 @@ from matchopt.formats.atomic import write_bytes
 from matchopt.formats.numbers import line_of
 from matchopt.formats.sources import Source
 from matchopt.instances import AssignmentInstance, Provenance
+from matchopt.instances.demands import AT_0_1, understanding
 
 MAX_IDLE = 2**20  # rows of a sparse file beyond its pairs: rows take memory, and no bytes stand behind empty ones
 
@@ -106,6 +107,7 @@ def _from_triples(source: Source, n: int, triples: Num[np.ndarray, "pairs 3"]) -
     return _instance(source, triples[order, 2], starts, columns, n)
 
 
+@understanding("the format orlib-assignment", AT_0_1["assignment"])
 def write_dense(instance: AssignmentInstance, path: Path) -> None:
     """Write the dense form, one row of costs on a line.
 
@@ -121,6 +123,7 @@ def write_dense(instance: AssignmentInstance, path: Path) -> None:
     write_bytes(path, ("\n".join(lines) + "\n").encode())
 
 
+@understanding("the format orlib-assignment-sparse", AT_0_1["assignment"])
 def write_sparse(instance: AssignmentInstance, path: Path) -> None:
     """Write the sparse form, one allowed pair on a line.
 

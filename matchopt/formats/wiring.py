@@ -12,6 +12,7 @@ import numpy as np
 
 from matchopt.errors import FormatError, InvalidSolution
 from matchopt.instances import Instance, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping, Solution
+from matchopt.instances.demands import ANY_AT_0_1, understanding
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Wire:
     place: int | None = None
 
 
+@understanding("a wiring table", ANY_AT_0_1)
 def layers_of(instance: Instance) -> tuple[LayerInstance, ...]:
     """The layers that a wiring table of this instance lists."""
     if isinstance(instance, NetworkInstance):

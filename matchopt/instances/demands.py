@@ -4,12 +4,15 @@ Every class that owns a field computes its demands, and everything that takes an
 understands; all others are refused by one sentence. So a field that is new is refused everywhere until it is declared.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
-from typing import Any, Protocol
+from functools import wraps
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from matchopt.errors import Refused
 
+P = ParamSpec("P")
+R = TypeVar("R")
 PLAIN: frozenset[str] = frozenset()  # of fields that ask for nothing
 
 # Name and meaning of every demand.
@@ -60,6 +63,7 @@ AT_0_1: Mapping[str, frozenset[str]] = {
     "assignment": frozenset({"sparse", "forbidden-pairs", "integer-costs", "rectangular"}),
     "program": frozenset({"whole-variables", "continuous-variables", "unbounded-variables"}),
 }
+ANY_AT_0_1 = PLAIN.union(*AT_0_1.values())
 
 
 class Demanding(Protocol):
@@ -96,8 +100,8 @@ def not_understood(asking: Demanding, understands: Collection[str], who: str) ->
     strange = sorted(asking.demands.difference(understands))
     if not strange:
         return None
-    named = (f"{name} ({DEMANDS[name]})" if name in DEMANDS else name for name in strange)
-    return f"{who} does not understand {' and '.join(named)}"
+    *most, last = (f"{name} ({DEMANDS[name]})" if name in DEMANDS else name for name in strange)
+    return f"{who} does not understand {', '.join(most)}{' and ' if most else ''}{last}"
 
 
 def refuse_unknown(asking: Demanding, understands: Collection[str], who: str) -> None:
@@ -112,3 +116,27 @@ def refuse_unknown(asking: Demanding, understands: Collection[str], who: str) ->
     reason = not_understood(asking, understands, who)
     if reason is not None:
         raise Refused(reason)
+
+
+def understanding(who: str, understands: Collection[str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a function raise Refused for arguments (instances and parts of them) with a demand that it does not know.
+
+    Parameters
+    ----------
+    who : what the function is, for the message, such as "the split into layers".
+    understands : names of the demands it was written for.
+    """
+    known = frozenset(understands)
+
+    def closed(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def asked(*args: P.args, **kwargs: P.kwargs) -> R:
+            for value in (*args, *kwargs.values()):
+                if isinstance(getattr(value, "demands", None), frozenset):
+                    refuse_unknown(value, known, who)  # type: ignore[arg-type]  # it has demands
+            return function(*args, **kwargs)
+
+        asked.understands = known  # type: ignore[attr-defined]  # read by the law that every consumer declares
+        return asked
+
+    return closed

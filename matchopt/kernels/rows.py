@@ -10,9 +10,12 @@ from jaxtyping import Bool, Float, Int
 from matchopt.errors import InvalidInstance
 from matchopt.instances import Gains, Hardware, Target
 from matchopt.instances.arrays import is_constant
+from matchopt.instances.demands import understanding
 
 # Connections per block of rows, so that what one merge writes (4 bytes each) stays in the second-level cache.
 BLOCK_CONNECTIONS = 65536
+# Every pair of a row and a neuron stands alone here: what lines add, or whom they are shared with, is left to callers.
+UNDERSTOOD = {"importance", "read-noise", "unusable-cells", "leak", "shared-bus", "gains", "gain-interval"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,7 @@ class RowBlock:
         return within
 
 
+@understanding("a kernel of pairs", UNDERSTOOD)
 def row_blocks(
     target: Target, importance: Float[np.ndarray, " connections"] | None, most_rows: int = 4096
 ) -> list[RowBlock]:
@@ -114,6 +118,7 @@ class CellSorter:
     all_usable: bool
 
     @classmethod
+    @understanding("a kernel of pairs", UNDERSTOOD)
     def of(cls, hardware: Hardware) -> "CellSorter":
         """Look once at which arrays are at their default."""
         return cls(hardware, not is_constant(hardware.variance, 0.0), is_constant(hardware.usable, True))
@@ -142,6 +147,7 @@ def neuron_blocks(n_neurons: int, threads: int) -> Iterator[slice]:
         yield slice(first, min(first + size, n_neurons))
 
 
+@understanding("a kernel of pairs", UNDERSTOOD)
 def finite_values(gains: Gains) -> Float[np.ndarray, " gains"] | None:
     """The gains as an array, or None for a true interval."""
     if gains.values is not None:

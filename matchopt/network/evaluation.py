@@ -8,6 +8,7 @@ import numpy as np
 from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances import DataReference, Instance, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping
 from matchopt.instances.base import Solution
+from matchopt.instances.demands import ANY_AT_0_1, understanding
 from matchopt.network.accuracy import measure
 from matchopt.network.data import ImageData, load_mnist
 from matchopt.network.data.registry import find_data
@@ -90,6 +91,7 @@ class Evaluation:
     digital: DigitalNumbers
 
 
+@understanding("the evaluation of a mapping", ANY_AT_0_1)
 def evaluate(
     instance: Instance, mapping: Solution, data: ImageData | None, network: SparseNetwork | None = None
 ) -> Evaluation:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from matchopt.errors import InvalidSolution
 from matchopt.instances.architecture import Architecture, FullyConnected
+from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.instances.layer import LayerInstance, LayerMapping
 from matchopt.instances.network import NetworkInstance, NetworkMapping
 from matchopt.network.sparse_network import run_forward
@@ -48,6 +49,7 @@ class RealisedNetwork:
         return hidden
 
 
+@understanding("the realised network", AT_0_1["network"])
 def realise(
     instance: NetworkInstance, mapping: NetworkMapping, noise: np.random.Generator | None = None
 ) -> RealisedNetwork:
@@ -63,6 +65,8 @@ def realise(
     InvalidSolution
         when the mapping has another number of layers, or digital biases where those of the instance are hardware.
         Feasibility is asked of `matchopt.check`.
+    Refused
+        when the instance has a demand that is not known here.
     """
     if len(mapping.layers) != len(instance.layers):
         raise InvalidSolution(f"layers: the instance has {len(instance.layers)}, the mapping {len(mapping.layers)}")
@@ -87,6 +91,7 @@ def _read(layer: LayerInstance, mapping: LayerMapping, noise: np.random.Generato
     return full
 
 
+@understanding("the realised network", AT_0_1["network"])
 def unmapped(instance: NetworkInstance) -> RealisedNetwork:
     """The network with its target weights, as if the hardware were perfect."""
     return _network(instance, [layer.target.dense() for layer in instance.layers], instance.biases)

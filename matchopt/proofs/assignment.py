@@ -14,6 +14,7 @@ from jaxtyping import Int, Shaped
 
 from matchopt.errors import Refused
 from matchopt.instances import Assignment, AssignmentInstance
+from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.proofs.certificate import Certificate
 from matchopt.proofs.entries import DenseEntries, Entries, SparseEntries
 from matchopt.proofs.potentials import Potentials, potentials
@@ -24,6 +25,7 @@ MOST_COST = 1e300  # sums of potentials stay finite
 MOST_DENSE = 2**24  # entries up to which a better assignment is sought with SciPy's dense engine
 
 
+@understanding("the proof of a bound on assignments", AT_0_1["assignment"])
 def certify_assignment(instance: AssignmentInstance, solution: Assignment, seconds: float) -> Certificate:
     """See `matchopt.proofs.certify`."""
     deadline = time.monotonic() + seconds

@@ -4,8 +4,11 @@ import numpy as np
 from jaxtyping import Int
 
 from matchopt.instances import Assignment, AssignmentInstance, Instance, LayerInstance, NetworkInstance
+from matchopt.instances.demands import ANY_AT_0_1, understanding
 
 
+# No rule of these lets a row do with fewer cells, which is all that is counted.
+@understanding("the proof of infeasibility", ANY_AT_0_1)
 def certify_infeasible(instance: Instance) -> bool | None:
     """Whether `instance` is proved infeasible, without help from any solver.
 
@@ -18,6 +21,11 @@ def certify_infeasible(instance: Instance) -> bool | None:
     -------
     bool or None
         True with a proof in hand; False where a feasible solution was found; None where neither is known.
+
+    Raises
+    ------
+    Refused
+        when the instance has a demand that may change how many cells a row needs.
 
     References
     ----------

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 from matchopt.errors import Refused
 from matchopt.instances import LayerInstance, OutputError
+from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.proofs.assignment import HALF_ULP
 from matchopt.proofs.cells import Cells, Chip, nearest
 
@@ -107,6 +108,11 @@ class Separable:
         return np.bincount(self.row_of, self.unrealised, minlength=self.n_rows).astype(np.float64)
 
 
+# What couples rows, or connections of a row, is not here; cells of one neuron alone share no line, so none leaks.
+UNDERSTOOD = AT_0_1["layer"] - {"shared-bus", "several-cells", "tunable", "correlated-inputs"}
+
+
+@understanding("the proof of a bound on layers", UNDERSTOOD)
 def separable(instance: LayerInstance) -> Separable:
     """Take a layer apart.
 
@@ -136,13 +142,8 @@ def separable(instance: LayerInstance) -> Separable:
 
 
 def _refuse(instance: LayerInstance) -> None:
-    rules, objective = instance.rules, instance.objective
-    most = MOST_UNDER_INTERVAL if rules.gains.is_interval else MOST_NUMBER
+    most = MOST_UNDER_INTERVAL if instance.rules.gains.is_interval else MOST_NUMBER
     reasons = {
-        "neurons share a bus": not instance.hardware.free_routing,
-        "a weight may be a sum of several cells": rules.cells_per_weight > 1,
-        "a tunable budget couples the rows": rules.tunable > 0,
-        "the inputs are correlated": isinstance(objective, OutputError) and not objective.is_diagonal,
         f"it has numbers beyond {most:.0e}, or below {1.0 / most:.0e} but not 0": _extreme(instance) > most,
         f"it has more than {MOST_PAIRS} pairs": instance.n_rows * instance.hardware.n_neurons > MOST_PAIRS,
     }

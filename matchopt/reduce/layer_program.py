@@ -27,11 +27,16 @@ from matchopt.instances import (
     Provenance,
     Solution,
 )
+from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.reduce.builder import ProgramBuilder
 from matchopt.reduce.layer_block import LayerBlock
 from matchopt.reduce.reduction import Reduction
 
+# Gains in an interval make the error cubic, other objectives than those of layers are no polynomials of binaries.
+UNDERSTOOD = AT_0_1["network"] - {"gain-interval", "task-loss", "functional-error", "score-error"}
 
+
+@understanding("the program of binaries", UNDERSTOOD)
 def layers_to_program(instance: LayerInstance | NetworkInstance) -> Reduction:
     """Reduce a layer, or a network without task loss, to one program.
 
@@ -41,8 +46,6 @@ def layers_to_program(instance: LayerInstance | NetworkInstance) -> Reduction:
         for gains in an interval (the error is no longer linear in products of binaries), and for instances too large.
     """
     layers = instance.layers if isinstance(instance, NetworkInstance) else (instance,)
-    if any(layer.rules.gains.is_interval for layer in layers):
-        raise Refused("gains in an interval make the error cubic; give a finite set of gains")
     builder = ProgramBuilder()
     blocks = [LayerBlock(builder, layer) for layer in layers]
     if isinstance(instance, NetworkInstance) and instance.tunable is not None:

@@ -14,12 +14,14 @@ from matchopt.instances import (
     Provenance,
     Solution,
 )
+from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.reduce.reduction import Reduction
 
 MAX_PAIRS = 4_000_000  # binaries; an engine needs some 1 KB for each, so this is where 24 GB machines end
 EXACT = 2**53  # whole numbers up to here are exact as floats
 
 
+@understanding("the program of an assignment", AT_0_1["assignment"])
 def linearise(instance: Instance) -> Reduction:
     """Minimise sum c x subject to every row taking one column and every column serving at most one row.
 

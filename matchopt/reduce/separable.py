@@ -15,7 +15,12 @@ from matchopt.instances import (
     Provenance,
     Solution,
 )
+from matchopt.instances.demands import AT_0_1, not_understood
 from matchopt.reduce.reduction import Reduction
+
+# Without what couples rows (wiring that neurons share, a budget of tunable connections) or connections of a row (sums
+# of cells, correlated inputs). Cells of a neuron that shares no line do not leak.
+UNDERSTOOD = AT_0_1["layer"] - {"shared-bus", "several-cells", "tunable", "correlated-inputs"}
 
 
 def not_separable(layer: LayerInstance) -> str | None:
@@ -24,16 +29,7 @@ def not_separable(layer: LayerInstance) -> str | None:
     Extra inputs do not couple anything: outside the support the target is 0 and every realised weight only adds a cost
     >= 0, so an optimal mapping without extra inputs exists (WeightError and diagonal OutputError alike).
     """
-    rules = layer.rules
-    if not layer.hardware.free_routing:
-        return "neurons that share a bus share their wiring, which couples the rows"
-    if rules.cells_per_weight > 1:
-        return f"up to {rules.cells_per_weight} cells per weight make the wiring of a row a subset-sum problem"
-    if rules.tunable > 0:
-        return f"a budget of {rules.tunable} tunable connections couples the rows"
-    if isinstance(layer.objective, OutputError) and not layer.objective.is_diagonal:
-        return "an output error with correlated inputs couples the connections of a row"
-    return None
+    return not_understood(layer, UNDERSTOOD, "the assignment of rows to hardware neurons")
 
 
 def layer_importance(layer: LayerInstance) -> Float[np.ndarray, " connections"]:

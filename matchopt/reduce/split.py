@@ -4,13 +4,18 @@ from collections.abc import Sequence
 
 from matchopt.errors import Refused
 from matchopt.instances import LayerMapping, NetworkInstance, NetworkMapping, Solution
+from matchopt.instances.demands import AT_0_1, not_understood
 from matchopt.reduce.reduction import Reduction
+
+# All that a layer may ask for is left to who takes the layers; biases change no layer's objective.
+UNDERSTOOD = AT_0_1["network"] - {"task-loss", "functional-error", "score-error"}
 
 
 def not_splittable(network: NetworkInstance) -> str | None:
     """Why the layers of `network` cannot be mapped one by one, or None."""
-    if network.objective is not None:
-        return f"the objective of the network, {network.objective.name}, does not separate over layers"
+    strange = not_understood(network, UNDERSTOOD, "the split into layers")
+    if strange is not None:
+        return strange
     budgets = sum(layer.rules.tunable for layer in network.layers)
     if network.tunable is not None and network.tunable < budgets:
         return f"one budget of {network.tunable} tunable connections couples the layers"

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from matchopt.instances import Gains, Instance, LayerInstance, NetworkInstance, Rules, WeightError
+from matchopt.instances.demands import AT_0_1, refuse_unknown
 
 AnyInstance = TypeVar("AnyInstance", bound=Instance)
 
@@ -20,8 +21,15 @@ def surrogate(instance: AnyInstance, *, keep_gains: bool = False) -> AnyInstance
     ----------
     instance : a network or a layer; instances of other kinds have no such form and are returned as they are.
     keep_gains : leave every gain that `instance` allows.
+
+    Raises
+    ------
+    Refused
+        when the instance has a demand that is not known here.
     """
     found: Instance = instance
+    if isinstance(instance, LayerInstance | NetworkInstance):
+        refuse_unknown(instance, AT_0_1["network"], "the surrogate")  # what it would drop may not make rules stricter
     if isinstance(instance, LayerInstance):
         found = _plain_layer(instance, keep_gains)
     if isinstance(instance, NetworkInstance):

@@ -153,7 +153,10 @@ def certified(instance: Instance, verdict: Verdict, seconds: float = 10.0) -> Ve
     from matchopt.proofs import certify, certify_infeasible
 
     if verdict.status is Status.INFEASIBLE:
-        proved = certify_infeasible(instance)
+        try:
+            proved = certify_infeasible(instance)
+        except Refused:
+            proved = None
         if proved is False:
             message = _joined("the claim of infeasibility is false: a feasible solution exists", verdict.message)
             return replace(verdict, status=Status.ERROR, proof=None, message=message)

@@ -224,7 +224,7 @@ def _chip(run: MappingRun, network: SparseNetwork) -> list[Hardware]:
 
 
 def _noiseless(hardware: Hardware) -> Hardware:
-    return Hardware(hardware.weights, np.zeros_like(hardware.weights), hardware.usable, hardware.off, hardware.bus)
+    return replace(hardware, variance=np.zeros_like(hardware.weights))
 
 
 def _stages(run: Run) -> dict[str, Any]:

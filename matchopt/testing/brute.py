@@ -15,6 +15,7 @@ from matchopt.instances import (
     OutputError,
     ProgramInstance,
 )
+from matchopt.instances.demands import ANY_AT_0_1, understanding
 from matchopt.testing.brute_layer import Best, all_layers, best_layers, mapping_of
 from matchopt.testing.brute_program import best_program
 from matchopt.testing.optimum import INFEASIBLE, Optimum
@@ -22,6 +23,7 @@ from matchopt.testing.optimum import INFEASIBLE, Optimum
 Cost = float | int  # integer costs stay Python integers
 
 
+@understanding("the enumeration", ANY_AT_0_1)
 def brute_force(instance: Instance) -> Optimum:
     """Return the optimum of a tiny instance of any kind, by trying everything that is finite.
 

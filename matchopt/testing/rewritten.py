@@ -6,13 +6,11 @@ import numpy as np
 
 from matchopt.instances import (
     AssignmentInstance,
-    Hardware,
     Instance,
     LayerInstance,
     NetworkInstance,
     OutputError,
     ProgramInstance,
-    Target,
 )
 
 ROW_CONSTANT = -3  # negative, so that zero costs turn negative and sums near 2^63 do not grow
@@ -111,14 +109,13 @@ def spelled_out(instance: Instance) -> Instance | None:
 
 def _spelled_layer(layer: LayerInstance) -> LayerInstance:
     old, cells = layer.target, layer.hardware
-    target = Target(old.indptr, old.indices, old.weights, old.n_inputs, np.array(old.importance))
-    hardware = Hardware(
-        cells.weights, np.array(cells.variance), np.array(cells.usable), np.array(cells.off), np.array(cells.bus)
-    )
+    target = dataclasses.replace(old, importance=np.array(old.importance))
+    arrays = {name: np.array(getattr(cells, name)) for name in ("variance", "usable", "off", "bus")}
+    hardware = dataclasses.replace(cells, **arrays)
     objective = layer.objective
     if isinstance(objective, OutputError):
         objective = OutputError(np.asfortranarray(objective.second_moments))
-    return LayerInstance(target, hardware, layer.rules, objective, layer.provenance)
+    return dataclasses.replace(layer, target=target, hardware=hardware, objective=objective)
 
 
 def _row_of(instance: AssignmentInstance) -> np.ndarray:

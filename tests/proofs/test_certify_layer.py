@@ -291,8 +291,8 @@ def test_no_time_still_gives_a_valid_bound() -> None:
 
 
 REFUSED = {
-    "share a bus": LayerInstance(Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2)), bus=np.zeros(2))),
-    "several cells": LayerInstance(Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2))), Rules(cells_per_weight=2)),
+    "shared-bus": LayerInstance(Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2)), bus=np.zeros(2))),
+    "several-cells": LayerInstance(Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2))), Rules(cells_per_weight=2)),
     "tunable": LayerInstance(Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2))), Rules(tunable=1)),
     "correlated": LayerInstance(
         Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2))), objective=OutputError(np.ones((2, 2)))
@@ -354,7 +354,7 @@ def test_networks_add_up() -> None:
     loss = TaskLoss(np.zeros((1, 4)), np.array([0]))
     with pytest.raises(Refused, match="task-loss"):
         certify(replace(network, objective=loss), NetworkMapping((one[0][1], two[0][1])))
-    with pytest.raises(Refused, match=r"layer 1.*several cells"):
+    with pytest.raises(Refused, match=r"layer 1.*several-cells"):
         several = replace(second, rules=Rules(cells_per_weight=2))
         certify(replace(network, layers=(first, several)), NetworkMapping((one[0][1], two[0][1])))
 

@@ -31,7 +31,7 @@ def test_an_objective_of_the_network_does_not_split(objective: TaskLoss, to: typ
     """Networks with an objective of their own are refused in one sentence that names it; the sum of layers splits."""
     assert len(reduction(SUM, to).parts) == 1
     assert len(reduction(replace(SUM, adjustable=True), to).parts) == 1  # biases do not enter the layers' objectives
-    with pytest.raises(Refused, match=f"{objective.name}, does not separate over layers"):
+    with pytest.raises(Refused, match=f"split into layers does not understand {objective.name}"):
         reduction(replace(SUM, objective=objective), to)
 
 

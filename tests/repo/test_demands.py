@@ -1,0 +1,308 @@
+"""Nothing that takes an instance ignores a demand that it was not written for."""
+
+import ast
+import inspect
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import matchopt
+from matchopt.checker import check, is_feasible
+from matchopt.checker.check import UNDERSTOOD
+from matchopt.errors import InvalidInstance, InvalidSolution, Refused
+from matchopt.formats import write
+from matchopt.formats.lp import write_lp
+from matchopt.formats.mps_write import write_mps
+from matchopt.formats.orlib_assignment import write_dense, write_sparse
+from matchopt.formats.wiring import layers_of, mapping_from, wires_of
+from matchopt.instances import (
+    INSTANCES,
+    Gains,
+    Hardware,
+    Instance,
+    LayerInstance,
+    NetworkInstance,
+    ProgramInstance,
+    Target,
+)
+from matchopt.instances.demands import DEMANDS
+from matchopt.kernels import cheapest_neurons, match_rows, nearest_cell_costs, pair_costs
+from matchopt.kernels.rows import CellSorter, finite_values, row_blocks
+from matchopt.network.evaluation import evaluate
+from matchopt.network.realise import realise, unmapped
+from matchopt.plugins import load_plugins
+from matchopt.proofs import certify, certify_infeasible, relaxed_bound
+from matchopt.proofs.assignment import certify_assignment
+from matchopt.proofs.layer import certify_layer
+from matchopt.proofs.separable import separable
+from matchopt.reduce import not_separable, reduction, surrogate
+from matchopt.reduce.layer_program import layers_to_program
+from matchopt.reduce.linearise import linearise
+from matchopt.reduce.separable import layer_to_assignment
+from matchopt.reduce.split import not_splittable, split
+from matchopt.testing.brute import brute_force
+from matchopt.testing.case import Case
+from matchopt.testing.tiny import TinyInstance, tiny_instances
+
+STRANGE = "made-up"
+SOURCE = Path(matchopt.__file__).parent
+PARTS = (Target, Hardware, Gains)
+TAKEN = {"Instance", "AnyInstance", "Rules", *(kind.__name__ for kind in (*INSTANCES.values(), *PARTS))}
+
+
+def _gives(reason: str | None) -> None:
+    if reason is not None:
+        raise Refused(reason)
+
+
+def _pairs(kernel: Callable[..., Any], **more: Any) -> Callable[[Instance, Path], Any]:
+    """A call of a kernel on the parts of a layer."""
+
+    def call(instance: Instance, folder: Path) -> Any:
+        del folder
+        assert isinstance(instance, LayerInstance)
+        return kernel(instance.target, instance.hardware, gains=instance.rules.gains, drop=False, **more)
+
+    return call
+
+
+def _solution(instance: Instance) -> Any:
+    """The optimum of a tiny instance, found before anything about it was strange."""
+    return OPTIMA[instance.digest]
+
+
+# Every function that takes an instance or a part of one and can be called by itself, and how.
+ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
+    check: lambda instance, folder: check(instance, _solution(instance)),
+    is_feasible: lambda instance, folder: is_feasible(instance, _solution(instance)),
+    certify: lambda instance, folder: certify(instance, _solution(instance)),
+    certify_assignment: lambda instance, folder: certify_assignment(instance, _solution(instance), 1.0),
+    certify_layer: lambda instance, folder: certify_layer(instance, _solution(instance), 1.0),
+    certify_infeasible: lambda instance, folder: certify_infeasible(instance),
+    relaxed_bound: lambda instance, folder: relaxed_bound(instance),
+    separable: lambda instance, folder: separable(instance),
+    reduction: lambda instance, folder: [reduction(instance, to) for to in _below(instance)],
+    surrogate: lambda instance, folder: surrogate(instance),
+    split: lambda instance, folder: split(instance),
+    not_splittable: lambda instance, folder: _gives(not_splittable(instance)),
+    not_separable: lambda instance, folder: _gives(not_separable(instance)),
+    layer_to_assignment: lambda instance, folder: layer_to_assignment(instance),
+    layers_to_program: lambda instance, folder: layers_to_program(instance),
+    linearise: lambda instance, folder: linearise(instance),
+    realise: lambda instance, folder: realise(instance, _solution(instance)),
+    unmapped: lambda instance, folder: unmapped(instance),
+    evaluate: lambda instance, folder: evaluate(instance, _solution(instance), None),
+    write_lp: lambda instance, folder: write_lp(instance, folder / "a.lp"),
+    write_mps: lambda instance, folder: write_mps(instance, folder / "a.mps"),
+    write_dense: lambda instance, folder: write_dense(instance, folder / "a.txt"),
+    write_sparse: lambda instance, folder: write_sparse(instance, folder / "a.txt"),
+    write: lambda instance, folder: write(_solution(instance), folder / "a.wiring.csv", instance=instance),
+    layers_of: lambda instance, folder: layers_of(instance),
+    wires_of: lambda instance, folder: list(wires_of(_solution(instance), instance)),
+    mapping_from: lambda instance, folder: mapping_from(
+        list(wires_of(_solution(instance), instance)), instance, lambda message, at: AssertionError(message)
+    ),
+    brute_force: lambda instance, folder: brute_force(instance),
+}
+
+# Kernels are handed the parts of a layer.
+KERNELS: dict[Callable[..., Any], Callable[[Instance, Path], Any]] = {
+    pair_costs: _pairs(pair_costs),
+    nearest_cell_costs: _pairs(nearest_cell_costs),
+    cheapest_neurons: _pairs(cheapest_neurons, keep=1),
+    match_rows: _pairs(match_rows, neuron_of=np.arange(2)),
+}
+
+# All others: who asks before they are called, or why there is nothing to ask.
+BEHIND: dict[str, str] = {
+    **{
+        f"checker.{name}": "check and is_feasible"
+        for name in ("assignment", "layer", "network", "objective", "program")
+    },
+    "formats.own": "keeps every fact and array of an instance",
+    "formats.registry.read": "layers_of",
+    "formats.registry.read_solution": "layers_of",
+    "formats.wiring_csv": "layers_of",
+    "formats.wiring_json": "layers_of",
+    "kernels.rows": "tested below, part by part",
+    "network.chip": "makes chips for targets; rules and objectives do not change what is drawn",
+    "network.export": "makes instances",
+    "network.evaluation.DigitalNumbers": "evaluate",
+    "network.evaluation.layer_error": "evaluate",
+    "proofs.cells": "separable",
+    "reduce.reduction": "changes nothing",
+    "reduce.separable.layer_importance": "layer_to_assignment",
+    "reduce.separable.wire": "layer_to_assignment",
+    "testing.brute": "brute_force",
+    "testing.brute_layer": "brute_force",
+    "testing.brute_program": "brute_force",
+}
+ROOMS = ("checker", "formats", "kernels", "network", "proofs", "reduce")
+
+
+def _functions() -> Iterator[str]:
+    """Public functions and methods of the rooms that read instances, by the annotations of their arguments."""
+    files = [path for room in ROOMS for path in (SOURCE / room).rglob("*.py")]
+    for path in sorted([*files, *(SOURCE / "testing").glob("brute*.py")]):
+        module = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+        tree = ast.parse(path.read_text())
+        owners = [("", tree), *((f"{n.name}.", n) for n in tree.body if isinstance(n, ast.ClassDef))]
+        for prefix, owner in owners:
+            for node in owner.body:
+                if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and _takes(node):
+                    yield f"{module}.{prefix}{node.name}"
+
+
+def _takes(function: ast.FunctionDef) -> bool:
+    given = [argument.annotation for argument in (*function.args.args, *function.args.kwonlyargs)]
+    nodes = [node for annotation in given if annotation is not None for node in ast.walk(annotation)]
+    named = {node.id for node in nodes if isinstance(node, ast.Name)}
+    quoted = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    return bool(TAKEN & (named | quoted))
+
+
+def _below(instance: Instance) -> list[type[Instance]]:
+    kinds = list(INSTANCES.values())
+    return kinds[kinds.index(type(instance)) + 1 :]
+
+
+def _called(function: Callable[..., Any]) -> str:
+    plain = inspect.unwrap(function)
+    return f"{plain.__module__}.{plain.__qualname__}".removeprefix("matchopt.")
+
+
+def test_every_reader_of_instances_is_an_entrance_or_behind_one() -> None:
+    """A function that is new must refuse by itself, or say who does so before it."""
+    entrances = {_called(function) for function in (*ENTRANCES, *KERNELS)}
+    found = set(_functions())
+    open_ = {name for name in found if name not in entrances and not any(_is_in(name, place) for place in BEHIND)}
+    assert not open_, f"{sorted(open_)}: decorate with `understanding`, and add to ENTRANCES or BEHIND"
+    assert entrances <= found
+    assert all(any(_is_in(name, place) for name in found) for place in BEHIND), "BEHIND names what is not there"
+
+
+def _is_in(name: str, place: str) -> bool:
+    return name == place or name.startswith(f"{place}.")
+
+
+@cache
+def _tiny() -> dict[str, tuple[TinyInstance, ...]]:
+    kinds: dict[str, list[TinyInstance]] = {kind: [] for kind in INSTANCES}
+    for tiny in tiny_instances():
+        kinds[tiny.instance.kind].append(tiny)
+    return {kind: tuple(found) for kind, found in kinds.items()}
+
+
+OPTIMA: dict[str, Any] = {}
+
+
+def _simple(kind: str) -> Instance:
+    """An instance of the kind that most entrances take: the one with fewest demands of those with a solution."""
+    fitting = [tiny for tiny in _tiny()[kind] if _is_small(tiny.instance) and tiny.optimum.solution is not None]
+    least = min(fitting, key=lambda tiny: len(tiny.instance.demands))
+    OPTIMA[least.instance.digest] = least.optimum.solution
+    return least.instance
+
+
+def _is_small(instance: Instance) -> bool:
+    """Whether the calls above fit: two rows in a layer, anything in others."""
+    if isinstance(instance, NetworkInstance):
+        return instance.architecture is None and instance.objective is None
+    if isinstance(instance, ProgramInstance):
+        return instance.n_variables > 0
+    return not isinstance(instance, LayerInstance) or instance.n_rows == 2
+
+
+@pytest.fixture
+def made_strange(monkeypatch: pytest.MonkeyPatch) -> Callable[[type], None]:
+    """Gives all objects of a class a demand that nobody was written for."""
+
+    def change(cls: type) -> None:
+        compute = vars(cls)["demands"]
+        plain = getattr(compute, "func", None) or compute.fget
+        monkeypatch.setattr(cls, "demands", property(lambda self: plain(self) | {STRANGE}))
+
+    monkeypatch.setitem(DEMANDS, STRANGE, "nobody knows what")
+    return change
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES, ids=_called)
+def test_a_strange_demand_is_refused_by_name(
+    entrance: Callable[..., Any], made_strange: Callable[[type], None], tmp_path: Path
+) -> None:
+    """Whoever takes an instance refuses it, and says why, once it demands something unknown."""
+    taken = [instance for instance in map(_simple, INSTANCES) if _takes_now(entrance, instance, tmp_path)]
+    assert taken, "it takes no instance at all, so nothing is tested"
+    for instance in taken:
+        made_strange(type(instance))
+        copy = type(instance).from_parts(instance.parts())
+        with pytest.raises(Refused, match=rf"{STRANGE} \(nobody knows what\)"):
+            ENTRANCES[entrance](copy, tmp_path)
+
+
+def _takes_now(entrance: Callable[..., Any], instance: Instance, folder: Path) -> bool:
+    """Whether it takes the instance as it is, and does not only hand it on."""
+    if (entrance is surrogate and instance.kind in ("assignment", "program")) or _is_last(entrance, instance):
+        return False
+    try:
+        ENTRANCES[entrance](instance, folder)
+    except (Refused, InvalidInstance, InvalidSolution, AttributeError, AssertionError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _is_last(entrance: Callable[..., Any], instance: Instance) -> bool:
+    return entrance is reduction and not _below(instance)
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("kernel", KERNELS, ids=_called)
+def test_kernels_refuse_strange_parts(
+    kernel: Callable[..., Any], part: type, made_strange: Callable[[type], None], tmp_path: Path
+) -> None:
+    """Kernels are handed the parts of a layer, so it is the parts that they ask."""
+    instance = _simple("layer")
+    made_strange(part)
+    with pytest.raises(Refused, match=f"a kernel of pairs does not understand {STRANGE}"):
+        KERNELS[kernel](instance, tmp_path)
+
+
+def test_the_doors_of_the_kernels_refuse_each_its_part(made_strange: Callable[[type], None]) -> None:
+    """All that packs a target, hardware or gains for the compiled loops."""
+    layer = _simple("layer")
+    assert isinstance(layer, LayerInstance)
+    for part in PARTS:
+        made_strange(part)
+    calls = (
+        lambda: row_blocks(layer.target, None),
+        lambda: CellSorter.of(layer.hardware),
+        lambda: finite_values(layer.rules.gains),
+    )
+    for call in calls:
+        with pytest.raises(Refused, match=STRANGE):
+            call()
+
+
+REGISTRY = load_plugins()
+
+
+@pytest.mark.parametrize("name", sorted(REGISTRY.solvers))
+def test_every_solver_is_kept_from_a_strange_demand(name: str, made_strange: Callable[[type], None]) -> None:
+    """Of its own kind and of every kind above, and the reason names the demand."""
+    solver = REGISTRY.make(name, {})
+    kinds = list(INSTANCES)
+    for kind in kinds[: kinds.index(solver.solves.kind) + 1]:
+        taken = next((tiny for tiny in _tiny()[kind] if Case(solver, tiny).refusal is None), None)
+        if taken is None:
+            continue
+        made_strange(type(taken.instance))
+        assert STRANGE in (Case(solver, taken).refusal or ""), kind
+
+
+def test_the_checker_knows_the_whole_vocabulary() -> None:
+    """It judges every solution, so a demand that it does not know could not be solved at all."""
+    assert set(DEMANDS) == UNDERSTOOD
