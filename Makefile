@@ -9,6 +9,9 @@ ifneq ($(wildcard $(LIBRARY)/instances/catalogue.csv),)
 export MATCHOPT_LIBRARY ?= $(LIBRARY)
 endif
 
+# The tests start hundreds of processes; without bytecode on disk each would compile the sources again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: env demo check test bench lock clean
 .DEFAULT_GOAL := help
 

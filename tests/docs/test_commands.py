@@ -5,14 +5,20 @@ and are not compared. The sessions of one file run in order in one empty folder.
 `<!-- skip: reason -->` leaves it out and says why; `make` commands are only checked to exist.
 """
 
+import contextlib
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from matchopt.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -28,11 +34,39 @@ def commands(text: str) -> list[tuple[str, str | None]]:
     return found
 
 
-def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run in `folder` with this environment's programs first."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "MATCHOPT_DOCS": "1"}
-    return subprocess.run(command, shell=True, cwd=folder, env=env, text=True, capture_output=True, timeout=300)
+def in_process(*words: str) -> None:
+    """Run a command of matchopt here."""
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, f"{shlex.join(words)}\n{done.output}"
+
+
+@cache
+def trained(words: tuple[str, ...]) -> dict[str, bytes]:
+    """The files that a training leaves in an empty folder: two documents that begin alike train once."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        in_process(*words)
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir() if path.is_file()}
+
+
+def run(command: str, folder: Path) -> None:
+    """Run in `folder`, whose processes find this environment's programs first; anything but success is an error.
+
+    Commands of matchopt run in this process, which spares each of them the imports; a line for the shell (pipes,
+    other programs) does not.
+    """
+    words = shlex.split(command)
+    with contextlib.chdir(folder):
+        if words[:2] == ["matchopt", "train"]:
+            for name, content in trained(tuple(words[1:])).items():
+                Path(name).write_bytes(content)
+            return
+        if words[0] == "matchopt" and not set(command) & set("|<>;&$"):
+            in_process(*words[1:])
+            return
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        env = {**os.environ, "PATH": path}
+        shell = subprocess.run(command, shell=True, env=env, text=True, capture_output=True, timeout=300)
+        assert shell.returncode == 0, f"{command}\n{shell.stdout}\n{shell.stderr}"
 
 
 @pytest.mark.slow
@@ -46,20 +80,17 @@ def test_commands_run_as_shown(document: Path, tmp_path: Path) -> None:
         if words[0] == "make":
             assert set(words[1:]) <= targets, command
         elif reason is None and words[0] not in {"git", "cd"}:
-            done = run(command, tmp_path)
-            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+            run(command, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_python_blocks_run(document: Path, tmp_path: Path) -> None:
-    """Every Python block that imports matchopt runs as a program of its own."""
-    for number, block in enumerate(re.findall(r"```python\n(.*?)```", document.read_text(), re.S)):
-        if "import" in block and "matchopt" in block:
-            program = tmp_path / f"block{number}.py"
-            program.write_text(block)
-            done = run(f"{shlex.quote(sys.executable)} {program}", tmp_path)
-            assert done.returncode == 0, f"{block}\n{done.stderr}"
+    """Every Python block that imports matchopt runs in a namespace of its own."""
+    with contextlib.chdir(tmp_path):
+        for block in re.findall(r"```python\n(.*?)```", document.read_text(), re.S):
+            if "import" in block and "matchopt" in block:
+                exec(compile(block, document.name, "exec"), {"__name__": "__main__"})
 
 
 def test_the_readme_shows_the_two_commands() -> None:
