@@ -66,6 +66,7 @@ from .settings import NonNegativeInt as NonNegativeInt
 from .settings import PositiveFloat as PositiveFloat
 from .settings import PositiveInt as PositiveInt
 from .settings import Share as Share
+from .solver import Allowance as Allowance
 from .solver import Limit as Limit
 from .solver import Limits as Limits
 from .solver import Result as Result

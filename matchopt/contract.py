@@ -1,14 +1,18 @@
-"""Whether a class keeps the form of its contract, asked once when its plugin is loaded."""
+"""Whether a class keeps the form of its contract, asked once when its plugin is loaded; and whether a result does."""
 
 import inspect
+import numbers
 import re
+from collections.abc import Mapping
 from typing import Any, get_args
 
+import numpy as np
+
 from matchopt.errors import PluginError
-from matchopt.instances import INSTANCES, Instance
+from matchopt.instances import INSTANCES, SOLUTIONS, Instance, Solution
 from matchopt.instances.demands import AT_0_1, not_understood
 from matchopt.settings import options_of
-from matchopt.solver import Solver
+from matchopt.solver import Limit, Result, Solver, Status
 from matchopt.trainer_contract import Promise, TrainerContract
 
 ROLES = ("exact", "heuristic", "baseline")
@@ -98,3 +102,64 @@ def _check_form(cls: Any, base: Any, called: str) -> str:
     if not isinstance(getattr(cls, "extra", None), str):
         raise PluginError(f"{place}.extra must be the name of an extra, or empty")
     return place
+
+
+def proper_result(result: Any, kind: str) -> Result:
+    """What a solver for `kind` returned, with plain values: status and limit may be given as text, numbers as numpy's.
+
+    Raises
+    ------
+    PluginError
+        naming the field that is wrong.
+    """
+    if not isinstance(result, Result):
+        raise PluginError(f"the solver returned {_short(result)} instead of a Result")
+    if result.solution is not None:
+        proper_solution(result.solution, kind, "Result.solution must be")
+    try:
+        status = Status(result.status)
+        limit = None if result.limit is None else Limit(result.limit)
+    except ValueError as cause:
+        raise PluginError(f"Result.status or Result.limit is wrong: {cause}") from None
+    bound = proper_number(result.bound, "Result.bound must be a number")
+    if not isinstance(result.message, str):
+        raise PluginError(f"Result.message must be text, found {_short(result.message)}")
+    return Result(result.solution, status, limit, bound, _stats(result.stats), result.message[:2000])
+
+
+def proper_solution(solution: Any, kind: str, what: str) -> Solution:
+    """The solution, if it is one of `kind`; PluginError, beginning with `what`, if it is not."""
+    wanted = SOLUTIONS[kind]
+    if not isinstance(solution, wanted):
+        raise PluginError(f"{what} a solution of type {wanted.__name__}, found {_short(solution)}")
+    return solution
+
+
+def proper_number(value: Any, what: str) -> float:
+    """The number as a float; PluginError, beginning with `what`, if it is none."""
+    if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.number)):
+        raise PluginError(f"{what}, found {_short(value)}")
+    return float(value)
+
+
+def _stats(stats: Any) -> dict[str, int | float | str]:
+    if not isinstance(stats, Mapping):
+        raise PluginError(f"Result.stats must be a mapping, found {_short(stats)}")
+    plain: dict[str, int | float | str] = {}
+    for name, value in stats.items():
+        simple = value.item() if isinstance(value, np.generic) else value
+        if not isinstance(name, str) or not isinstance(simple, (int, float, str)):
+            raise PluginError(
+                f"Result.stats must hold numbers and short texts by name, found {name!r}: {_short(value)}"
+            )
+        plain[name] = simple[:200] if isinstance(simple, str) else simple
+    return plain
+
+
+def _short(value: Any) -> str:
+    """A value in an error message: its type and the start of its text."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:
+        text = "?"
+    return f"{type(value).__name__} {text[:80]}" if value is not None else "None"

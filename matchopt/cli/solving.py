@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     "--memory-limit",
     type=click.FloatRange(min=0, min_open=True),
     metavar="GB",
-    help="Memory of the solver's process, in units of 10^9 bytes.  [default: none]",
+    help="Memory of the solver's process, in units of 10^9 bytes.  [default: 80 % of what is free]",
 )
 @click.option(
     "--iterations", type=click.IntRange(min=0), help="Most passes of the solver's main loop.  [default: none]"

@@ -13,7 +13,7 @@ from matchopt.instances import NetworkInstance, NetworkMapping, ProgramInstance
 from matchopt.network import ImageData, measure, realise
 from matchopt.plugins import Registry, load_plugins
 from matchopt.run import Run, Task, solve_all
-from matchopt.solver import Limit, Status
+from matchopt.solver import Allowance, Limit, Status
 from matchopt.terminal.progress import Progress
 
 
@@ -90,7 +90,7 @@ class Campaign:
         return ProgramInstance not in kinds and NetworkInstance not in kinds
 
     def _task(self, case: Case, solver: str) -> Task:
-        return Task(case.instance, solver, time_limit=case.regime.seconds, plugin_files=self._files)
+        return Task(case.instance, solver, allowance=Allowance(case.regime.seconds), plugin_files=self._files)
 
     def _key(self, case: Case, solver: str) -> str:
         return content_key({"regime": case.regime.name, "task": task_key(self._task(case, solver))})

@@ -1,18 +1,16 @@
 """Solving an instance by a solver of a simpler kind: down the ladder, each part in turn, and up again."""
 
 import math
-import numbers
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from matchopt.contract import proper_number, proper_result, proper_solution
 from matchopt.contract import refusal as refusal_of
 from matchopt.errors import PluginError, Refused
 from matchopt.instances import (
-    SOLUTIONS,
     Assignment,
     AssignmentInstance,
     Hardware,
@@ -25,35 +23,25 @@ from matchopt.instances import (
     WeightError,
 )
 from matchopt.reduce import Reduction, not_separable, reduction, surrogate
-from matchopt.solver import Limit, Limits, Result, Solver, Status
+from matchopt.solver import Limits, Result, Solver, Status
 
 
-@dataclass
-class Descent:
-    """What `solve_parts` needs; the limits are those of `Limits`, for the whole instance."""
-
-    instance: Instance
-    solver: Solver
-    rng: np.random.Generator
-    report: Callable[[Solution, float], None]
-    start: Solution | None = None
-    seconds: float | None = None
-    iterations: int | None = None
-    memory: int | None = None
-    threads: int = 1
-    surrogate: bool = False  # whether a refused instance is replaced by its surrogate
-    replaced: str = ""  # why it was, once it was
-    began: float = field(default_factory=time.monotonic)
-
-    def remaining(self) -> float:
-        """Seconds left, inf without a limit."""
-        return math.inf if self.seconds is None else max(0.0, self.seconds - (time.monotonic() - self.began))
-
-
-def solve_parts(descent: Descent) -> Result:
+def solve_parts(
+    instance: Instance, solver: Solver, rng: np.random.Generator, limits: Limits, surrogate: bool = False
+) -> tuple[Result, str]:
     """Reduce the instance, solve its parts one after the other with a fair share of the time, and lift the answers.
 
     The whole is OPTIMAL only if all parts are, INFEASIBLE if any is; its bound is lifted from the parts' bounds.
+
+    Parameters
+    ----------
+    limits : for the whole instance.
+    surrogate : whether a refused instance is replaced by its surrogate.
+
+    Returns
+    -------
+    result : with plain values.
+    reason : why the surrogate was solved; empty if the instance itself was.
 
     Raises
     ------
@@ -62,38 +50,48 @@ def solve_parts(descent: Descent) -> Result:
     PluginError
         when the solver breaks its contract.
     """
-    solver = descent.solver
-    way, starts = _way_down(descent)
+    way, starts, replaced = _way_down(instance, solver, limits.start, surrogate)
     best: list[Solution | None] = list(starts) if starts else [None] * len(way.parts)
     bounds = [-math.inf] * len(way.parts)
     results: list[Result] = []
     for number, part in enumerate(way.parts):
 
         def on_incumbent(solution: Solution, bound: float, number: int = number, part: Instance = part) -> None:
-            _check_solution(solution, solver, "report takes")
-            best[number], bounds[number] = solution, _number(bound, "report takes the bound")
+            best[number] = proper_solution(solution, part.kind, "report takes")
+            bounds[number] = _higher(bounds[number], proper_number(bound, "report takes the bound"))
             if all(known is not None for known in best):
-                lower = -math.inf if descent.replaced else way.lift_bound(bounds)
-                descent.report(_lift(way, best, part, number), lower)
+                limits.report(_lift(way, best, part, number), -math.inf if replaced else way.lift_bound(bounds))
 
-        seconds = None if descent.seconds is None else descent.remaining() * _share(way.parts[number:])
+        own = (
+            limits
+            if limits.seconds is None
+            else replace(limits, seconds=limits.remaining() * _share(way.parts[number:]))
+        )
         start = starts[number] if starts else None
-        limits = Limits(seconds, descent.iterations, descent.memory, descent.threads, start, on_incumbent)
-        result = checked(solver.solve(part, limits, descent.rng), solver)
-        results.append(result)
+        own = replace(own, start=start, on_incumbent=on_incumbent, began=time.monotonic())
+        result = proper_result(solver.solve(part, own, rng), part.kind)
+        bounds[number] = _higher(bounds[number], result.bound)
+        results.append(replace(result, bound=bounds[number]))
         if result.solution is None:
             break
-        best[number], bounds[number] = result.solution, result.bound
+        best[number] = result.solution
     whole = _whole(way, results)
-    return _without_claims(whole) if descent.replaced else whole
+    return (_without_claims(whole), replaced) if replaced else (whole, "")
 
 
-def _way_down(descent: Descent) -> tuple[Reduction, tuple[Solution, ...]]:
-    """The way from the instance, or where that is refused from its surrogate, and the warm start of each part."""
-    solver, refusal = descent.solver, None
-    for instance in _forms(descent):
+def _higher(known: float, bound: float) -> float:
+    """The better of two bounds; one that is not a number is handed on, for the judge to say so."""
+    return known if bound <= known else bound
+
+
+def _way_down(
+    instance: Instance, solver: Solver, start: Solution | None, may_replace: bool
+) -> tuple[Reduction, tuple[Solution, ...], str]:
+    """The way from the instance, or if refused from its surrogate; the warm start of each part; the reason."""
+    refusal = None
+    for form in _forms(instance, may_replace):
         try:
-            way = reduction(instance, solver.solves)
+            way = reduction(form, solver.solves)
             for part in way.parts:
                 reason = refusal_of(solver, part)
                 if reason is not None:
@@ -101,24 +99,22 @@ def _way_down(descent: Descent) -> tuple[Reduction, tuple[Solution, ...]]:
         except Refused as cause:
             refusal = refusal or cause  # the reason that counts is that of the instance itself
             continue
-        starts = _lowered(way, descent.start)
-        if refusal is not None:
-            descent.replaced = str(refusal)
-            pairs = zip(way.parts, starts, strict=False)  # no starts at all, or one for each part
-            starts = starts if all(_is_feasible(part, start) for part, start in pairs) else ()
-        return way, starts
+        starts = _lowered(way, start)
+        if refusal is None:
+            return way, starts, ""
+        pairs = zip(way.parts, starts, strict=False)  # no starts at all, or one for each part
+        return way, starts if all(_is_feasible(part, begin) for part, begin in pairs) else (), str(refusal)
     assert refusal is not None
     raise refusal
 
 
-def _forms(descent: Descent) -> Iterator[Instance]:
+def _forms(instance: Instance, may_replace: bool) -> Iterator[Instance]:
     """The instance, then where that is allowed plainer ones, each made when the form before it was refused.
 
     A network first leaves its own objective to those of its layers, if these are more than weight errors.
     """
-    instance = descent.instance
     yield instance
-    if not descent.surrogate:
+    if not may_replace:
         return
     if isinstance(instance, NetworkInstance) and instance.objective is not None:
         own = [layer for layer in instance.layers if not isinstance(layer.objective, WeightError)]
@@ -160,29 +156,6 @@ def warm_up(instance: Instance) -> None:
             rules = Rules(drop=layer.rules.drop, gains=layer.rules.gains)
             small = reduction(LayerInstance(Target.from_dense(one), Hardware(one), rules), AssignmentInstance)
             small.lift([Assignment(np.zeros(1, int))])
-
-
-def checked(result: Any, solver: Solver) -> Result:
-    """The result of a solver with plain Python values in it.
-
-    Raises
-    ------
-    PluginError
-        naming the field that is wrong.
-    """
-    if not isinstance(result, Result):
-        raise PluginError(f"the solver returned {_short(result)} instead of a Result")
-    if result.solution is not None:
-        _check_solution(result.solution, solver, "Result.solution must be")
-    try:
-        status = Status(result.status)
-        limit = None if result.limit is None else Limit(result.limit)
-    except ValueError as cause:
-        raise PluginError(f"Result.status or Result.limit is wrong: {cause}") from None
-    bound = _number(result.bound, "Result.bound must be a number")
-    if not isinstance(result.message, str):
-        raise PluginError(f"Result.message must be text, found {_short(result.message)}")
-    return Result(result.solution, status, limit, bound, _stats(result.stats), result.message[:2000])
 
 
 def _lowered(way: Reduction, start: Solution | None) -> tuple[Solution, ...]:
@@ -233,38 +206,3 @@ def _summed(tables: Sequence[Mapping[str, int | float | str]]) -> dict[str, int 
             both = not isinstance(value, str) and before is not None and not isinstance(before, str)
             total[name] = before + value if both else value  # type: ignore[operator]  # both are numbers
     return total
-
-
-def _check_solution(solution: Any, solver: Solver, what: str) -> None:
-    wanted = SOLUTIONS[solver.solves.kind]
-    if not isinstance(solution, wanted):
-        raise PluginError(f"{what} a solution of type {wanted.__name__}, found {_short(solution)}")
-
-
-def _number(value: Any, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.number)):
-        raise PluginError(f"{what}, found {_short(value)}")
-    return float(value)
-
-
-def _stats(stats: Any) -> dict[str, int | float | str]:
-    if not isinstance(stats, Mapping):
-        raise PluginError(f"Result.stats must be a mapping, found {_short(stats)}")
-    plain: dict[str, int | float | str] = {}
-    for name, value in stats.items():
-        simple = value.item() if isinstance(value, np.generic) else value
-        if not isinstance(name, str) or not isinstance(simple, (int, float, str)):
-            raise PluginError(
-                f"Result.stats must hold numbers and short texts by name, found {name!r}: {_short(value)}"
-            )
-        plain[name] = simple[:200] if isinstance(simple, str) else simple
-    return plain
-
-
-def _short(value: Any) -> str:
-    """A value in an error message: its type and the start of its text."""
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:
-        text = "?"
-    return f"{type(value).__name__} {text[:80]}" if value is not None else "None"

@@ -12,6 +12,7 @@ from matchopt.solver import Limit, Status
 
 ROUNDING = 1e-6  # relative: engines that work with tolerances give bounds that exceed the optimum by as much
 TINY = 1e-12
+SLACK = 1e-4  # relative, and absolute below 1: by so much do engines let a bound fall short of what they call optimal
 MOST_VIOLATIONS = 20
 
 
@@ -68,6 +69,7 @@ class Judge:
             else:
                 self._keep(answer.solution, objective, answer.seconds or 0.0)
                 status = self._against_best(status, objective, notes)
+                status = _against_bound(status, objective, answer.bound, notes)
         if not violations:
             status = self._consistent(status, answer, notes)
         status, bound = self._valid_bound(status, answer.bound, notes)
@@ -143,9 +145,15 @@ class Judge:
             notes.append(f"the solver's bound {max(false):.10g} is above the objective {objective:.10g}; ignored")
             status = Status.FEASIBLE if status is Status.OPTIMAL else status
         valid = max((min(bound, objective) for bound in claims if bound <= most), default=None)
-        if status is Status.OPTIMAL:
-            valid = objective if valid is None else valid  # that is what the claim says
-        return status, valid
+        return status, objective if status is Status.OPTIMAL else valid  # the claim of an optimum says as much
+
+
+def _against_bound(status: Status, objective: Number, bound: float, notes: list[str]) -> Status:
+    """The status without a claim of optimality that the solver's own last bound does not bear out."""
+    if status is not Status.OPTIMAL or not -math.inf < bound < objective - SLACK * max(1.0, abs(objective)):
+        return status
+    notes.append(f"the solver claims optimal although its bound is {bound:.10g}, below {objective:.10g}; ignored")
+    return Status.FEASIBLE
 
 
 def certified(instance: Instance, verdict: Verdict, seconds: float = 10.0) -> Verdict:

@@ -6,7 +6,7 @@ import importlib.metadata
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from matchopt.checker import check
@@ -17,7 +17,9 @@ from matchopt.run.answers import Answer, read_answer, read_ending, read_solution
 from matchopt.run.judge import Judge, Verdict, certified
 from matchopt.run.process import Stopped, WorkerProcess
 from matchopt.run.record import Incumbent, Number, Run, gap_of
-from matchopt.run.task import SolverReference, Task, refer_stages
+from matchopt.run.source import SolverLabel, SolverSource
+from matchopt.run.stages import sources_of
+from matchopt.run.task import Task
 from matchopt.run.watchdog import MEMORY_SHARE, free_memory
 from matchopt.solver import Limit, Solver, Status
 
@@ -32,13 +34,13 @@ def perform(
     cancel: threading.Event | None = None,
     on_incumbent: OnIncumbent | None = None,
     keep_on_interrupt: bool = False,
-    reference: SolverReference | None = None,
+    source: SolverSource | None = None,
 ) -> Run:
     """Perform a task of one solver; the arguments are those of `solve` and `solve_all`.
 
     Parameters
     ----------
-    reference : of a stage of a pipeline, whose start has been checked; None for a task of its own.
+    source : of a stage of a pipeline, whose start has been checked; None for a task of its own.
 
     Raises
     ------
@@ -46,14 +48,13 @@ def perform(
         when the task cannot start: see `solve`.
     """
     began = time.monotonic()
-    share = free_memory() * MEMORY_SHARE / slots
-    memory = int(share if task.memory_limit is None else task.memory_limit * 1e9)
+    memory = task.allowance.memory or int(free_memory() * MEMORY_SHARE / slots)
     judge = Judge(task.instance)
-    with WorkerProcess(task.threads, memory) as worker:  # it starts up while this process prepares
-        own_task = reference is None
-        if reference is None:
-            (reference,) = refer_stages(task)
-        worker.send(_request(task, reference, memory))
+    with WorkerProcess(task.allowance.threads, memory) as worker:  # it starts up while this process prepares
+        own_task = source is None
+        if source is None:
+            (source,) = sources_of(task)
+        worker.send(_request(task, source, memory))
         if own_task:
             check_start(task)
         clock = _Clock()
@@ -69,7 +70,7 @@ def perform(
         verdict = _with_proof(task, verdict, keep_on_interrupt)
     return record(
         task,
-        reference,
+        source.label,
         verdict,
         seconds=time.monotonic() - began,
         solver_seconds=solver_seconds,
@@ -78,7 +79,7 @@ def perform(
         surrogate=answer.surrogate,
         stats=answer.stats,
         trace=tuple(judge.trace),
-        versions=_versions(reference.cls),
+        versions=_versions(source.cls),
         log=worker.log,
     )
 
@@ -127,7 +128,7 @@ def _listen(
             for number, message in enumerate(batch):
                 if message.facts.get("type") == "started":
                     clock.start()
-                    worker.watchdog.arm(task.time_limit)
+                    worker.watchdog.arm(task.allowance.seconds)
                 elif message.facts.get("type") != "incumbent":
                     clock.stop()
                     return read_answer(message, task.instance, memory)
@@ -154,15 +155,12 @@ def _hear(message: Parts, judge: Judge, instance: Instance, clock: _Clock, on_in
     return ""
 
 
-def _request(task: Task, reference: SolverReference, memory: int) -> Parts:
+def _request(task: Task, source: SolverSource, memory: int) -> Parts:
     facts: dict[str, Any] = {
         "kind": task.instance.kind,
         "provenance": task.instance.provenance.facts(),
-        "solver": reference.facts(),
-        "seconds": task.time_limit,
-        "iterations": task.iterations,
-        "memory": memory,
-        "threads": task.threads,
+        "solver": source.facts(),
+        "allowance": asdict(replace(task.allowance, memory=memory)),
         "seed": task.seed,
         "surrogate": task.surrogate,
     }
@@ -186,22 +184,19 @@ def check_start(task: Task) -> Number | None:
     return report.objective
 
 
-def record(task: Task, reference: SolverReference, verdict: Verdict, **measured: Any) -> Run:
+def record(task: Task, label: SolverLabel, verdict: Verdict, **measured: Any) -> Run:
     """The record of a task: what was asked for, the verdict, and what was measured."""
     objective = None if verdict.best is None else verdict.best.objective
     return Run(
         instance=task.instance.name,
         digest=task.instance.digest,
         kind=task.instance.kind,
-        solver=reference.name,
-        options=dict(reference.options),
-        distribution=reference.distribution,
-        version=reference.version,
+        solver=label.name,
+        options=dict(label.options),
+        distribution=label.distribution,
+        version=label.version,
         seed=task.seed,
-        threads=task.threads,
-        time_limit=task.time_limit,
-        memory_limit=task.memory_limit,
-        iterations=task.iterations,
+        allowance=task.allowance,
         status=verdict.status,
         limit=verdict.limit,
         objective=objective,

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from matchopt.errors import MatchoptError
 from matchopt.instances import Solution
@@ -13,8 +12,10 @@ from matchopt.run.conclusion import conclude
 from matchopt.run.judge import Verdict
 from matchopt.run.perform import OnIncumbent, check_start, perform, record
 from matchopt.run.record import Incumbent, Number, Run
-from matchopt.run.task import SolverReference, Task, joined, refer_stages, stage_limits
-from matchopt.solver import Limit, Solver, Status
+from matchopt.run.source import SolverLabel
+from matchopt.run.stages import joined, sources_of, stage_limits
+from matchopt.run.task import Task
+from matchopt.solver import Limit, Status
 
 SHORTEST = 0.01  # seconds for which a stage is started
 
@@ -58,9 +59,9 @@ def perform_guarded(task: Task, slots: int, cancel: threading.Event | None) -> R
         return perform_stages(task, slots=slots, cancel=cancel)
     except Exception as cause:
         text = str(cause) if isinstance(cause, MatchoptError) else f"{type(cause).__name__}: {cause}"
-        nobody: Any = Solver  # there may be no class of this name
-        reference = SolverReference("+".join(task.stages), nobody, task.options, None, None, None, None, None, "")
-        return record(task, reference, Verdict(Status.ERROR, None, None, None, None, text))
+        return record(
+            task, SolverLabel("+".join(task.stages), task.options), Verdict(Status.ERROR, None, None, None, None, text)
+        )
 
 
 def stage_seconds(left: float, number: int, limits: Sequence[Number | None]) -> float:
@@ -97,7 +98,7 @@ class Pipeline:
     ) -> None:
         self._began = time.monotonic()
         self._task, self._slots, self._cancel, self._hear = task, slots, cancel, on_incumbent
-        self._references = refer_stages(task)
+        self._sources = sources_of(task)
         self._limits = stage_limits(task)
         self._clock = 0.0  # seconds of the solvers' clocks
         self._runs: list[Run] = []
@@ -108,12 +109,13 @@ class Pipeline:
 
     def run(self, keep_on_interrupt: bool) -> None:
         """Run the stages in order; after an interrupt no further one."""
-        for number, reference in enumerate(self._references):
-            left = math.inf if self._task.time_limit is None else self._task.time_limit - self._clock
+        for number, source in enumerate(self._sources):
+            allowed = self._task.allowance.seconds
+            left = math.inf if allowed is None else allowed - self._clock
             seconds = stage_seconds(left, number, self._limits)
             if seconds < SHORTEST:
                 text = "not started: the stages before it took all the time"
-                self._keep(record(self._stage(number, None), reference, _nothing(text)))
+                self._keep(record(self._stage(number, None), source.label, _nothing(text)))
                 continue
             run = perform(
                 self._stage(number, seconds),
@@ -121,7 +123,7 @@ class Pipeline:
                 cancel=self._cancel,
                 on_incumbent=self._listener(),
                 keep_on_interrupt=keep_on_interrupt,
-                reference=reference,
+                source=source,
             )
             self._keep(run)
             if run.limit is Limit.INTERRUPTED:
@@ -138,7 +140,7 @@ class Pipeline:
         verdict = conclude(self._task, self._runs, self._best, self._objective, interrupted, prove)
         return record(
             self._task,
-            joined(self._references),
+            joined([source.label for source in self._sources]),
             verdict,
             seconds=time.monotonic() - self._began,
             solver_seconds=self._clock,
@@ -158,9 +160,9 @@ class Pipeline:
         return replace(
             self._task,
             solver=name,
-            options={},  # they are in the reference
+            options={},  # they are in the source
             stage_limits={},
-            time_limit=limit,
+            allowance=replace(self._task.allowance, seconds=limit),
             start=self._best,
             certify=False,
             surrogate=True,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matchopt.instances import Solution
-from matchopt.solver import Limit, Status
+from matchopt.solver import Allowance, Limit, Status
 
 Number = float | int  # an int where costs are integers: exact
 
@@ -39,7 +39,7 @@ class Run:
     solver, options : name of the solver and the values of all its options; of a pipeline "a+b" and "a.option".
     distribution, version : of the solver's plugin; a plugin file has no distribution, and its hash as version.
     versions : versions of the distributions behind the modules the solver needs.
-    seed, threads, time_limit, memory_limit, iterations : as asked for; seconds, GB; None for no limit of our own.
+    seed, allowance : as asked for; None for no limit of the caller's.
     status : see `Status`.
     limit : why it stopped early, None if it did not.
     objective : of the solution, as the checker computes it; None without one.
@@ -83,10 +83,7 @@ class Run:
     surrogate: str = ""
     stages: tuple["Run", ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
-    threads: int = 1
-    time_limit: Number | None = None
-    memory_limit: Number | None = None
-    iterations: int | None = None
+    allowance: Allowance = field(default_factory=Allowance)
     stats: Mapping[str, int | float | str] = field(default_factory=dict)
     trace: tuple[tuple[float, Number, float | None], ...] = ()
     violations: tuple[str, ...] = ()
@@ -95,8 +92,16 @@ class Run:
 
     def to_json(self) -> dict[str, Any]:
         """All fields but the solution and the log, as JSON; absent numbers are None, and nothing is NaN or infinite."""
-        left_out = {"solution", "log"}
-        return {name: _plain(value) for name, value in vars(self).items() if name not in left_out}
+        left_out = {"solution", "log", "allowance"}
+        facts = {name: value for name, value in vars(self).items() if name not in left_out} | spelt(self.allowance)
+        return {name: _plain(value) for name, value in facts.items()}
+
+
+def spelt(allowance: Allowance) -> dict[str, Any]:
+    """An allowance in the words of a caller and of records: seconds, and GB (1e9 bytes)."""
+    memory = None if allowance.memory is None else allowance.memory / 1e9
+    limits = {"time_limit": allowance.seconds, "memory_limit": memory}
+    return {"threads": allowance.threads, **limits, "iterations": allowance.iterations}
 
 
 def gap_of(objective: Number | None, bound: Number | None) -> float | None:

@@ -10,7 +10,7 @@ from matchopt.instances import Instance, Solution
 from matchopt.run.perform import OnIncumbent
 from matchopt.run.pipeline import perform_guarded, perform_stages
 from matchopt.run.record import Number, Run
-from matchopt.run.task import Task
+from matchopt.run.task import Task, allow
 from matchopt.settings import OptionValue
 from matchopt.solver import Solver
 
@@ -75,11 +75,8 @@ def solve(
         instance=instance,
         solver=solver,
         options=options or {},
-        time_limit=time_limit,
-        memory_limit=memory_limit,
+        allowance=allow(time_limit, memory_limit, threads, iterations),
         seed=seed,
-        threads=threads,
-        iterations=iterations,
         start=start,
         plugin_files=tuple(Path(file) for file in plugin_files),
         certify=certify,

@@ -25,10 +25,10 @@ from matchopt.errors import MissingExtra, PluginError, Refused
 from matchopt.instances import INSTANCES, SOLUTIONS, Provenance, Solution
 from matchopt.parts import Parts
 from matchopt.plugins import import_file, load_plugins
-from matchopt.run.descent import Descent, solve_parts, warm_up
+from matchopt.run.descent import solve_parts, warm_up
 from matchopt.run.messages import LOST_LINE, encode, read_message, write_all
 from matchopt.settings import make
-from matchopt.solver import Solver
+from matchopt.solver import Allowance, Limits, Solver
 
 MEMORY_SLACK = 2**29  # memory a process reserves and never touches: code, stacks of threads, arenas
 _PR_SET_PDEATHSIG = 1
@@ -86,9 +86,9 @@ def _die_with(host: int) -> None:
 
 def _run(message: Parts, channel: Channel) -> None:
     task = message.facts
-    limit: int | None = task["memory"]
-    if limit is not None:
-        _limit_data(limit + MEMORY_SLACK)
+    allowance = Allowance(**task["allowance"])
+    if allowance.memory is not None:
+        _limit_data(allowance.memory + MEMORY_SLACK)
     provenance = Provenance.from_facts(task["provenance"])
     instance = INSTANCES[task["kind"]].from_parts(message.part("instance"), provenance)
     start = SOLUTIONS[task["kind"]].from_parts(message.part("start")) if "start" in task else None
@@ -103,10 +103,8 @@ def _run(message: Parts, channel: Channel) -> None:
     def report(solution: Solution, bound: float) -> None:
         channel.send({"type": "incumbent", "bound": bound, "at": time.monotonic() - began}, solution)
 
-    descent = Descent(instance, solver, np.random.default_rng(task["seed"]), report, start)
-    descent.seconds, descent.iterations = task["seconds"], task["iterations"]
-    descent.memory, descent.threads, descent.surrogate = limit, task["threads"], task["surrogate"]
-    result = solve_parts(descent)
+    limits = Limits(**task["allowance"], start=start, on_incumbent=report, began=began)
+    result, replaced = solve_parts(instance, solver, np.random.default_rng(task["seed"]), limits, task["surrogate"])
     facts = {
         "type": "result",
         "status": result.status.value,
@@ -114,7 +112,7 @@ def _run(message: Parts, channel: Channel) -> None:
         "bound": result.bound,
         "stats": dict(result.stats),
         "message": result.message,
-        "surrogate": descent.replaced,
+        "surrogate": replaced,
         "at": time.monotonic() - began,
         "peak": _peak_memory(),
     }
@@ -129,7 +127,7 @@ def _limit_data(most: int) -> None:
 
 
 def _solver_class(reference: dict[str, Any]) -> type[Solver]:
-    if reference["module"] is None:
+    if reference["registered"]:
         files = [] if reference["file"] is None else [Path(reference["file"])]
         only = [] if reference["plugin"] is None else [reference["plugin"]]
         return load_plugins(files, only).entry(reference["name"]).cls

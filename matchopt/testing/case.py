@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from matchopt.checker import check
-from matchopt.contract import refusal
-from matchopt.errors import MatchoptError
-from matchopt.instances import SOLUTIONS, Instance, Solution
+from matchopt.contract import proper_result, refusal
+from matchopt.errors import MatchoptError, PluginError
+from matchopt.instances import Instance, Solution
 from matchopt.reduce import Reduction, reduction
-from matchopt.solver import Limit, Limits, Result, Solver, Status
+from matchopt.solver import Limits, Result, Solver, Status
 from matchopt.testing.tiny import TinyInstance
 
 PATIENCE = 20.0  # seconds for a tiny instance; a solver that needs more is not told apart from one that hangs
@@ -83,6 +83,8 @@ def solve_once(
     before, began = digest_of(copy), time.perf_counter()
     result = solver.solve(copy, limits, np.random.default_rng(SEED))
     taken = time.perf_counter() - began
+    if wrong_form(result, instance.kind) is None:
+        result = proper_result(result, instance.kind)
     return Trial(result, tuple(incumbents), len(limits.passed), taken, digest_of(copy) != before)
 
 
@@ -103,21 +105,11 @@ def digest_of(instance: Instance) -> str:
 
 def wrong_form(result: Any, kind: str) -> str | None:
     """What keeps `result` from being a result of a solver for `kind`, or None."""
-    if not isinstance(result, Result):
-        return f"solve returned {type(result).__name__}, not a Result"
-    wanted = SOLUTIONS[kind]
-    if result.solution is not None and not isinstance(result.solution, wanted):
-        return f"solution is {type(result.solution).__name__}, not {wanted.__name__} or None"
-    if not isinstance(result.status, Status):
-        return f"status is {result.status!r}, not a Status"
-    if result.limit is not None and not isinstance(result.limit, Limit):
-        return f"limit is {result.limit!r}, not a Limit or None"
-    if isinstance(result.bound, bool) or not isinstance(result.bound, (int, float)):
-        return f"bound is {result.bound!r}, not a number"
-    for name, value in dict(result.stats).items():
-        if not isinstance(name, str) or not isinstance(value, (int, float, str)):
-            return f"stats holds {name!r}: {value!r}; names are texts, values numbers or texts"
-    return None if isinstance(result.message, str) else f"message is {result.message!r}, not a text"
+    try:
+        proper_result(result, kind)
+    except PluginError as wrong:
+        return str(wrong)
+    return None
 
 
 def same_answer(one: Result, other: Result) -> bool:

@@ -28,7 +28,7 @@ from matchopt import (
 from matchopt.checker import check
 from matchopt.reduce import not_separable, reduction, surrogate
 from matchopt.run import solve
-from matchopt.run.descent import Descent, solve_parts
+from matchopt.run.descent import solve_parts
 from matchopt.solver import Status
 from matchopt.testing.tiny import tiny_instances
 
@@ -115,21 +115,20 @@ def test_a_pipeline_gives_the_surrogate_to_solvers_that_refuse():
 
 def down(instance, solver, start=None):
     """What solve_parts does with the surrogate allowed."""
-    descent = Descent(instance, solver, np.random.default_rng(0), lambda *_: None, start, surrogate=True)
-    return descent, solve_parts(descent)
+    return solve_parts(instance, solver, np.random.default_rng(0), Limits(start=start), surrogate=True)
 
 
 def test_the_first_form_that_is_taken_is_solved():
     """An instance that a solver takes is never replaced; gains are kept where the solver can use them."""
     tiny = {tiny.name: tiny.instance for tiny in MAPPINGS}
     plain = tiny["network-free-biases"]
-    descent, result = down(plain, RandomWiring())
-    assert descent.replaced == "" and result.status is Status.FEASIBLE
+    result, replaced = down(plain, RandomWiring())
+    assert replaced == "" and result.status is Status.FEASIBLE
     budget = tiny["network-budget"]
     layers = tuple(replace(layer, rules=Rules(gains=Gains.finite(2.0, 3.0))) for layer in budget.layers)
     with_gains = replace(network_with_a_task(), layers=layers)
-    descent, result = down(with_gains, RandomWiring(draws=30))
-    assert descent.replaced and {g for part in result.solution.layers for g in part.gain.tolist()} == {2.0, 3.0}
+    result, replaced = down(with_gains, RandomWiring(draws=30))
+    assert replaced and {g for part in result.solution.layers for g in part.gain.tolist()} == {2.0, 3.0}
 
 
 def test_layers_with_objectives_of_their_own_come_first():
@@ -144,10 +143,10 @@ def test_layers_with_objectives_of_their_own_come_first():
     network = network_with_a_task()
     moments = OutputError(np.array([[1.0, 0.5], [0.5, 1.0]]))
     layers = tuple(replace(layer, objective=moments) for layer in network.layers)
-    descent, result = down(replace(network, layers=layers), Listening())
-    assert seen == [OutputError, OutputError] and result.bound == -np.inf and descent.replaced
-    descent, result = down(replace(network, layers=layers), Hungarian())
-    assert result.status is Status.FEASIBLE and "does not understand task-loss" in descent.replaced
+    result, replaced = down(replace(network, layers=layers), Listening())
+    assert seen == [OutputError, OutputError] and result.bound == -np.inf and replaced
+    result, replaced = down(replace(network, layers=layers), Hungarian())
+    assert result.status is Status.FEASIBLE and "does not understand task-loss" in replaced
 
 
 def test_a_start_that_breaks_the_stricter_rules_is_left_out():

@@ -8,7 +8,7 @@ import numpy as np
 import psutil
 import pytest
 
-from matchopt import AssignmentInstance
+from matchopt import Allowance, AssignmentInstance
 from matchopt.run import Task, watchdog
 
 HOSTILE = Path(__file__).with_name("hostile.py")
@@ -35,7 +35,9 @@ def task(instance):
     """Make a task for one of the hostile solvers."""
 
     def make(name, **changes):
-        return Task(**{"instance": instance, "solver": name, "plugin_files": (HOSTILE,), "time_limit": 10.0} | changes)
+        return Task(
+            **{"instance": instance, "solver": name, "plugin_files": (HOSTILE,), "allowance": Allowance(10.0)} | changes
+        )
 
     return make
 

@@ -12,6 +12,7 @@ from matchopt import (
     LayerInstance,
     LayerMapping,
     Limit,
+    Limits,
     NetworkInstance,
     NetworkMapping,
     Refused,
@@ -24,7 +25,7 @@ from matchopt.checker import check
 from matchopt.errors import PluginError
 from matchopt.reduce import Reduction
 from matchopt.run import descent
-from matchopt.run.descent import Descent, solve_parts
+from matchopt.run.descent import solve_parts
 
 RNG = np.random.default_rng(5)
 
@@ -61,8 +62,10 @@ def run(*answers, **limits):
     global ANSWERS
     ANSWERS = itertools.chain(answers)
     seen = []
-    task = Descent(NETWORK, Script(), np.random.default_rng(0), lambda *pair: seen.append(pair), **limits)
-    return solve_parts(task), seen
+    told = Limits(on_incumbent=lambda *pair: seen.append(pair), **limits)
+    result, replaced = solve_parts(NETWORK, Script(), np.random.default_rng(0), told)
+    assert not replaced
+    return result, seen
 
 
 def answer(status=Status.OPTIMAL, bound=-math.inf, **more):
@@ -135,6 +138,21 @@ def test_incumbents_of_the_last_part_are_lifted():
     assert len(seen) == 3 and [bound for _, bound in seen] == [-math.inf, -math.inf, 3.0]
 
 
+def test_a_last_bound_does_not_replace_a_better_one():
+    """What a part reported stays proved, whatever it returns at its end."""
+
+    def forgets(part, limits):
+        limits.report(identity(part), 5.0)
+        return Result(identity(part), bound=3.0)
+
+    def improves(part, limits):
+        limits.report(identity(part), 1.0)
+        return Result(identity(part), bound=2.0)
+
+    result, seen = run(forgets, improves, forgets)
+    assert result.bound == 12.0 and seen[0][1] == 12.0
+
+
 def test_the_warm_start_reaches_the_parts():
     """Each part gets its own."""
     start = NetworkMapping(tuple(identity(part) for part in NETWORK.layers))
@@ -156,7 +174,7 @@ def test_a_refused_part_refuses_the_whole_before_anything_is_solved():
             return "has three inputs" if instance.target.n_inputs == 3 else None
 
     with pytest.raises(Refused, match="has three inputs"):
-        solve_parts(Descent(NETWORK, Picky(), np.random.default_rng(0), lambda *pair: None))
+        solve_parts(NETWORK, Picky(), np.random.default_rng(0), Limits())
 
 
 def test_a_solution_that_cannot_be_lifted_names_the_broken_rule(monkeypatch):

@@ -15,7 +15,8 @@ from matchopt.run import Task, perform, solve_all, worker
 from matchopt.run.answers import read_answer, read_solution
 from matchopt.run.judge import Judge, certified
 from matchopt.run.messages import Frames
-from matchopt.run.task import refer
+from matchopt.run.source import source_of
+from matchopt.run.task import allow
 
 pytestmark = pytest.mark.slow  # one worker process for each of fifty hostile solvers
 
@@ -101,8 +102,7 @@ def runs(instance, quick_kills):
         Task(
             instance,
             name,
-            time_limit=LIMITED.get(name, 20.0),
-            memory_limit=GIGABYTES.get(name, 4.0),
+            allowance=allow(LIMITED.get(name, 20.0), GIGABYTES.get(name, 4.0)),
             plugin_files=(HOSTILE,),
         )
         for name in ["good", *(name for name in EXPECTED if name not in HERE), "good"]
@@ -118,9 +118,9 @@ def runs(instance, quick_kills):
 
 def run_here(task):
     """What `perform` does, with the worker's code called in this process."""
-    reference = refer(task.solver, task.options, task.plugin_files)
-    request = perform._request(task, reference, 10**9)
-    request.facts["memory"] = None  # this process keeps its limits
+    source = source_of(task.solver, task.options, task.plugin_files)
+    request = perform._request(task, source, 10**9)
+    request.facts["allowance"]["memory"] = None  # this process keeps its limits
     with tempfile.TemporaryFile() as line:
         channel = worker.Channel(line.fileno())
         try:
@@ -136,7 +136,7 @@ def run_here(task):
     answer = read_answer(last, task.instance, 10**9)
     verdict = certified(task.instance, judge.verdict(answer))
     trace = tuple(judge.trace)
-    return perform.record(task, reference, verdict, refused=answer.refused, stats=answer.stats, trace=trace)
+    return perform.record(task, source.label, verdict, refused=answer.refused, stats=answer.stats, trace=trace)
 
 
 def test_every_hostile_solver_is_in_the_table(runs):

@@ -43,6 +43,21 @@ def test_an_optimum_without_a_bound_claims_its_objective():
     assert judged(Answer(Status.OPTIMAL, solution=BEST)).bound == 3.0
 
 
+@pytest.mark.parametrize("incumbents", [(), ((BEST, 2.0),)], ids=["last", "last-and-reported"])
+def test_an_optimum_far_above_its_own_bound_is_no_optimum(incumbents):
+    """The bound may be true, the claim does not follow; what an engine's tolerance leaves is no contradiction."""
+    verdict = judged(Answer(Status.OPTIMAL, solution=BEST, bound=-1e9), *incumbents)
+    assert (verdict.status, verdict.proof, verdict.bound) == (Status.FEASIBLE, None, 2.0 if incumbents else -1e9)
+    assert verdict.message == "the solver claims optimal although its bound is -1000000000, below 3; ignored"
+    verdict = judged(Answer(Status.OPTIMAL, solution=BEST, bound=3.0 - 1e-5), *incumbents)
+    assert (verdict.status, verdict.bound, verdict.message) == (Status.OPTIMAL, 3.0, "")
+
+
+def test_an_optimum_without_a_last_bound_outdoes_the_bounds_before():
+    """An engine that ends with a proof need not repeat it as a bound."""
+    assert judged(Answer(Status.OPTIMAL, solution=BEST), (BEST, 1.0)).bound == 3.0
+
+
 def test_a_feasible_optimum_is_proven_too():
     """The certificate does not ask who found the solution; the status stays the solver's."""
     verdict = certified(INSTANCE, judged(Answer(Status.FEASIBLE, solution=BEST)))

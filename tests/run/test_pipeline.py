@@ -220,12 +220,12 @@ def test_a_stage_passes_its_time_on(instance):
     """The first needs next to nothing of its half; the second is given the rest."""
     run = solve(instance, "modest+tell-seconds", time_limit=8, plugin_files=FILES, certify=False)
     first, second = run.stages
-    assert first.time_limit == 4 and second.time_limit == pytest.approx(8 - first.solver_seconds)
-    assert second.stats["seconds"] == pytest.approx(second.time_limit, abs=0.2) and run.time_limit == 8
+    assert first.allowance.seconds == 4 and second.allowance.seconds == pytest.approx(8 - first.solver_seconds)
+    assert second.stats["seconds"] == pytest.approx(second.allowance.seconds, abs=0.2) and run.allowance.seconds == 8
     limited = solve(
         instance, "modest+tell-seconds", time_limit=8, stage_limits={"2": 3}, plugin_files=FILES, certify=False
     )
-    assert [stage.time_limit for stage in limited.stages] == [5, 3]
+    assert [stage.allowance.seconds for stage in limited.stages] == [5, 3]
 
 
 @SLOW

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from matchopt import (
+    Allowance,
     Assignment,
     AssignmentInstance,
     Hardware,
@@ -61,7 +62,7 @@ def test_what_the_caller_asks_for_reaches_the_solver(instance):
         "omp": "2",
     }
     assert 6 < run.stats["seconds"] <= 7 and run.message == "hi"
-    assert (run.time_limit, run.iterations, run.threads, run.seed) == (7, 5, 2, 0)
+    assert (run.allowance, run.seed) == (Allowance(7, 5, None, 2), 0)
     assert (run.solver, run.options, run.distribution) == ("echo", {"text": "hi"}, None)
     assert run.version.startswith("sha256:") and run.versions == {"numpy.linalg": f"numpy {np.__version__}"}
     assert (run.instance, run.digest, run.kind) == (instance.name, instance.digest, "assignment")
