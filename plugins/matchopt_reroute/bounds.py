@@ -1,13 +1,15 @@
-"""Lower bounds on what a target row costs on a hardware neuron, under an output error on fixed inputs."""
+"""Lower bounds: on what a row costs on a hardware neuron under an output error, and on a network's functional error."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from matchopt import LayerInstance, OutputError, Target
+from matchopt import FunctionalError, LayerInstance, NetworkInstance, OutputError, Target, assign, kernels
 
 MOST_FAN_IN = 128  # beyond, eigenvalues for the bound would take longer than the search
 SAFE = 1.0 - 1e-9  # what rounding may take from a bound
+BLOCK = 4096  # samples taken at a time
 ROUNDING = 1e-13  # error of an eigenvalue relative to the largest, per row of the matrix
 
 
@@ -35,28 +37,49 @@ def pair_bounds(layer: LayerInstance, threads: int) -> np.ndarray:
     pair is a weighted matching, which is solved exactly. Two shapes of D are scaled up to where that still holds: the
     diagonal of S, and what of it the other inputs do not explain (1 over the diagonal of the inverse).
     """
-    from matchopt import pair_costs  # only here: it loads numba
-
     target, rules = layer.target, layer.rules
     bounds = []
     for explained in (False, True):
         weight = _dominated(target, moments_of(layer), explained)
         bounds.append(
-            pair_costs(target, layer.hardware, gains=rules.gains, drop=rules.drop, importance=weight, threads=threads)
+            kernels.pair_costs(
+                target, layer.hardware, gains=rules.gains, drop=rules.drop, importance=weight, threads=threads
+            )
         )
     return np.asarray(np.maximum(*bounds) * SAFE)
 
 
 def assignment_bound(bounds: np.ndarray) -> float:
     """The least total of a bound for each row on neurons of their own, rounded down; inf where rows do not fit."""
-    from scipy.optimize import linear_sum_assignment
-
-    try:
-        rows, neurons = linear_sum_assignment(bounds)
-    except ValueError:
+    neuron_of = assign(bounds)
+    if neuron_of is None:
         return math.inf
-    total = math.fsum(bounds[rows, neurons].tolist())
+    total = math.fsum(bounds[np.arange(len(neuron_of)), neuron_of].tolist())
     return total - (1.0 - SAFE) * abs(total)
+
+
+def functional_bound(instance: NetworkInstance, threads: int) -> float:
+    """No mapping has a functional error below this; -inf where nothing is known.
+
+    The first layer hears the samples themselves, whatever the others do, so its error is an output error under their
+    covariances (second moments where biases do not adjust) and the least of that is bounded pair by pair; later layers
+    cost 0 at least. Not for layers with extra inputs, where other inputs may stand in for the row's own. Cells route
+    freely and serve one weight each, as `reroute` asks.
+    """
+    objective, layer = instance.objective, instance.layers[0]
+    if not isinstance(objective, FunctionalError) or instance.biases is None:
+        return -math.inf
+    if layer.rules.extra_inputs or layer.rules.tunable or layer.target.fan_in.max(initial=0) > MOST_FAN_IN:
+        return -math.inf
+    mean, covariance = _covariances(objective, layer.target.n_inputs)
+    weights = layer.target.dense()
+    constant = weights @ mean + instance.biases[0]
+    spread = float(np.einsum("ix,xy,iy->", weights, covariance, weights, optimize=True))
+    if spread <= 1e-12 * float(constant @ constant) or spread <= 0.0:
+        return -math.inf  # signals that hardly vary: what they are divided by is a matter of rounding
+    matrix = covariance if instance.adjustable else covariance + np.outer(mean, mean)
+    bounds = pair_bounds(replace(layer, objective=OutputError((matrix + matrix.T) / 2)), threads)
+    return assignment_bound(bounds) / spread * SAFE
 
 
 def _dominated(target: Target, moments: np.ndarray, explained: bool) -> np.ndarray:
@@ -82,3 +105,16 @@ def _dominated(target: Target, moments: np.ndarray, explained: bool) -> np.ndarr
         least = float(np.linalg.eigvalsh(own / np.outer(root, root))[0])
         found[part] = shape * max(0.0, least - rounding * float(own.diagonal().max() / shape.min()))
     return found
+
+
+def _covariances(objective: FunctionalError, n_inputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Means and covariances of what the network receives."""
+    count = len(objective.inputs)
+    near = objective.rows(slice(0, BLOCK)).mean(axis=0)  # squares of distances from it keep their digits
+    total, square = np.zeros(n_inputs), np.zeros((n_inputs, n_inputs))
+    for first in range(0, count, BLOCK):
+        away = objective.rows(slice(first, first + BLOCK)) - near
+        total += away.sum(axis=0)
+        square += away.T @ away
+    offset = total / count
+    return near + offset, square / count - np.outer(offset, offset)

@@ -1,35 +1,94 @@
-"""One run of the solver: a first pass over the layers, then rounds of sweeps."""
+"""One run over a network: layer by layer on what the mapped layers before really give, then rounds of sweeps."""
 
-import math
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt import Limits, NetworkInstance, NetworkMapping
+from matchopt import NetworkInstance, NetworkMapping, kernels
 from matchopt_reroute.descent import Descent
-from matchopt_reroute.forward import Pass
 from matchopt_reroute.goal import Goal
-from matchopt_reroute.state import State
-from matchopt_reroute.tasks import LayerTask
+from matchopt_reroute.state import LayerTask, State
+from matchopt_reroute.wiring import assigned
 
 WORTHWHILE = 0.01  # a round that lowers the error by less is the last one
+FREE = (1e-6, 1e6)  # scales that a hidden row may be realised at, where nothing after it minds
+OUTPUT_SCALES = (1.0, 1.4, 2.0, 2.8)  # common to the last layer; above 1 the realised outputs are smaller
+KICKS = 5_000  # disturbances of a layer, shared by its rows
 
 
-@dataclass
-class Keeper:
-    """The best mapping so far by the instance's objective; better ones are reported."""
+@dataclass(frozen=True)
+class Pass:
+    """How layers are placed: see the options of the solver; `free` says whether scales may be chosen at all."""
 
-    instance: NetworkInstance
-    limits: Limits
-    best: NetworkMapping | None = None
-    value: float = math.inf
+    free: bool
+    candidates: int
+    pull: float
+    ridge: float
+    seed: int
+    stop: Callable[[], bool]
 
-    def offer(self, mapping: NetworkMapping) -> None:
-        """Keep and report `mapping` if it is better."""
-        value = self.instance.value(mapping)
-        if value < self.value:
-            self.best, self.value = mapping, value
-            self.limits.report(mapping)
+    def place(self, state: State) -> bool:
+        """Map the next layer; False when the time was up before every pair was tried.
+
+        Raises
+        ------
+        Unplaceable
+            when the rows do not fit the hardware.
+        """
+        n = len(state.layers)
+        task, activity = state.tasks[n], state.activity[n]
+        moments = task.moments(activity, self.ridge)
+        errors = task.errors(moments, activity, task.realisable, slice(None))
+        inputs = task.likely(errors, self.candidates)
+        best: tuple[float, kernels.Scales, np.ndarray, np.ndarray] | None = None
+        for scales in self._scales(task, last=n == len(state.tasks) - 1):
+            costs = np.stack([p.costs(errors, scales, inputs=inputs, stop=self.stop) for p in task.placers.values()])
+            if self.stop():
+                return False
+            cost = costs.min(axis=0)
+            neuron_of = assigned(cost)
+            rows = np.arange(len(neuron_of))
+            total = float(cost[rows, neuron_of].sum())
+            if best is None or total < best[0]:
+                best = total, scales, neuron_of, costs.argmin(axis=0)[rows, neuron_of]
+        assert best is not None
+        state.append(*self._improved(task, errors, best[1], best[2], best[3]))
+        return True
+
+    def _improved(
+        self,
+        task: LayerTask,
+        errors: kernels.RowErrors,
+        scales: kernels.Scales,
+        neuron_of: np.ndarray,
+        which: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Neurons, places, gains and scales of all rows after a longer search on the neurons they got."""
+        m = len(neuron_of)
+        input_of, scale = np.full((m, task.layer.hardware.n_cells), -1), np.ones(m)
+        gain = np.array(list(task.placers))[which]
+        kicks = KICKS // max(1, m)
+        for number, placer in enumerate(task.placers.values()):
+            rows = np.flatnonzero(which == number)
+            found = placer.improve(
+                errors.rows(rows), neuron_of[rows], scales, inputs=task.heard(rows), kicks=kicks, seed=self.seed
+            )
+            input_of[rows], scale[rows] = found.input_of, found.scale
+        gains = task.layer.rules.gains
+        if gains.low is not None and gains.high is not None:
+            return neuron_of, input_of, np.clip(scale, gains.low, gains.high), np.ones(m)
+        return neuron_of, input_of, gain, scale
+
+    def _scales(self, task: LayerTask, last: bool) -> Iterator[kernels.Scales]:
+        if not self.free or task.layer.rules.gains.is_interval:
+            yield task.scales
+        elif last:
+            yield from (kernels.Scales(u, u) for u in OUTPUT_SCALES)
+        else:
+            yield kernels.Scales(*FREE, self.pull, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +102,15 @@ class Course:
     rounds: int
     outputs_only: bool
 
-    def run(self, start: NetworkMapping | None, keeper: Keeper | None, rng: np.random.Generator) -> State | None:
-        """The state at the end, None if the time was up before there was one.
-
-        With a keeper every state on the way is offered to it.
-        """
+    def run(
+        self, start: NetworkMapping | None, offer: Callable[[NetworkMapping], object], rng: np.random.Generator
+    ) -> State | None:
+        """The state at the end, None if the time was up before there was one; `offer` gets the mappings on the way."""
         state = self._first(start)
         if state is None:
             return None
         goal = Goal(state, self.outputs_only)
-        if keeper is not None:
-            keeper.offer(state.mapping())
+        offer(state.mapping())
         descent = Descent(state, goal, self.step.ridge, self.step.stop)
         for _ in range(self.rounds):
             before = goal.value()
@@ -61,8 +118,7 @@ class Course:
                 descent.sweep(n, rng)
                 if n < len(self.tasks) - 1:
                     descent.sweep(len(self.tasks) - 1, rng)
-            if keeper is not None:
-                keeper.offer(state.mapping())
+            offer(state.mapping())
             if self.step.stop() or goal.value() > before * (1.0 - WORTHWHILE):
                 break
         return state

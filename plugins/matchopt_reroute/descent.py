@@ -10,11 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt.kernels import Scales
-from matchopt_reroute.goal import Change, Goal
-from matchopt_reroute.slopes import Slopes
-from matchopt_reroute.state import State
-from matchopt_reroute.tasks import SINGLE, Moments
+from matchopt import kernels
+from matchopt_reroute.goal import Change, Goal, Slopes
+from matchopt_reroute.state import SINGLE, Moments, State
 
 REACH = 2.0  # largest change that is wished for, relative to the row's present signal
 LEAST = 1e-6  # least relative gain of an accepted row
@@ -74,7 +72,7 @@ class Descent:
         neuron = mapped.neuron_of[rows]
         interval = task.layer.rules.gains.is_interval
         placer = task.placers[1.0] if interval else task.placers[float(mapped.gain[i])]
-        scales = task.scales if interval else Scales()
+        scales = task.scales if interval else kernels.Scales()
         found = placer.improve(
             errors, neuron, scales, start=mapped.input_of[rows], inputs=task.heard(rows), kicks=kicks, seed=i
         )

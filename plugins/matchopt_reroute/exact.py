@@ -6,7 +6,9 @@ import numpy as np
 
 from matchopt import LayerInstance, Limit, Limits, PositiveInt, Result, Solver, Status
 from matchopt_reroute.bounds import assignment_bound, not_moments, pair_bounds
-from matchopt_reroute.wiring import refuses_wiring
+from matchopt_reroute.pairs import Pairs, search_rounds
+from matchopt_reroute.proof import Proof
+from matchopt_reroute.wiring import Unplaceable, assigned, refuses_wiring, smallest, take_start
 
 MOST_FAN_IN = 64
 ROUNDS, KICKS, OTHERS = 10, 50, 4  # of the search that precedes the proof
@@ -49,37 +51,32 @@ class OutputExact(Solver):
             return f"a fan-in of {most} is too large to enumerate (at most {MOST_FAN_IN})"
         return not_moments(instance)
 
+    def prepare(self) -> None:
+        """See `Solver.prepare`."""
+        self.solve(smallest(), Limits(), np.random.default_rng(0))
+
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
-        # Only here: they load numba.
-        from matchopt_reroute.forward import Unplaceable, assign
-        from matchopt_reroute.pairs import Pairs
-        from matchopt_reroute.proof import Proof
-        from matchopt_reroute.rounds import Incumbent, search_rounds
-        from matchopt_reroute.table import PairTable
-
-        incumbent = Incumbent(instance, limits)
-        incumbent.begin()
+        take_start(instance, limits)
         bounds = pair_bounds(instance, limits.threads)
-        incumbent.bound = assignment_bound(bounds)
+        least = assignment_bound(bounds)
         pairs = Pairs(instance, limits.threads, lambda: limits.reached() is not None)
         try:
-            assign(bounds)
+            assigned(bounds)
         except Unplaceable as cause:
             return Result(None, Status.INFEASIBLE, message=str(cause))
         if limits.reached() or not pairs.begin(None):
-            bound = min(incumbent.bound, incumbent.value)
-            return Result(incumbent.best, limit=Limit.TIME, bound=bound)
-        search_rounds(pairs, incumbent, ROUNDS, KICKS, OTHERS, int(rng.integers(2**30)))
-        proof = Proof(PairTable(instance, bounds, limits.threads), pairs, incumbent)
+            return Result(limits.best, limit=Limit.TIME, bound=min(least, limits.best_value))
+        search_rounds(pairs, limits, least, ROUNDS, KICKS, OTHERS, int(rng.integers(2**30)))
+        proof = Proof(instance, bounds, pairs, limits)
         budget, limit = self.nodes, None
         while not proof.run(budget):
             limit = limits.reached()
             if limit is not None or limits.seconds is None:
                 break
             budget *= 10
-        bound = min(incumbent.bound, incumbent.value)
+        bound = min(proof.bound, limits.best_value)
         stats = {"nodes": proof.table.nodes, "exact pairs": int(proof.table.exact.sum())}
         if proof.complete:
-            return Result(incumbent.best, Status.OPTIMAL, None, bound, stats)
-        return Result(incumbent.best, Status.FEASIBLE, limit or Limit.NODE, bound, stats)
+            return Result(limits.best, Status.OPTIMAL, None, bound, stats)
+        return Result(limits.best, Status.FEASIBLE, limit or Limit.NODE, bound, stats)

@@ -1,15 +1,18 @@
 """Costs and places of pairs of target rows and hardware neurons, found by search and improved while it lasts."""
 
+from __future__ import annotations
+
+import math
 from collections.abc import Callable
 
 import numpy as np
 
-from matchopt import LayerInstance, LayerMapping
-from matchopt.kernels import Places
-from matchopt_reroute.choices import gain_choices, likely_inputs, listed
-from matchopt_reroute.wiring import output_errors
+from matchopt import LayerInstance, LayerMapping, Limits, kernels
+from matchopt_reroute.bounds import moments_of
+from matchopt_reroute.wiring import assigned, cell_table, from_table, gain_choices, likely_inputs, listed
 
 LIKELY = 64  # inputs per row that pairs are judged on where any input may be heard; longer searches use all
+PATIENCE = 2  # rounds without a better assignment after which the search ends
 
 
 class Pairs:
@@ -19,7 +22,7 @@ class Pairs:
         self._instance, self._stop = instance, stop
         placers, self._scales = gain_choices(instance, threads)
         self._search, self._gains = list(placers.values()), np.array(list(placers))
-        self.errors, support = output_errors(instance)
+        self.errors, support = _output_errors(instance)
         self._heard = None if instance.rules.extra_inputs else listed(support)
         self._likely = self._heard if self._heard is not None else likely_inputs(self.errors, support, LIKELY)
         self._known: dict[tuple[int, int], tuple[np.ndarray, float]] = {}
@@ -38,13 +41,12 @@ class Pairs:
 
     def begin_with(self, mapping: LayerMapping) -> None:
         """Take over the rows of a feasible mapping where they are better than what is known."""
-        input_of = np.full((mapping.n_rows, self._instance.hardware.n_cells), -1)
-        input_of[mapping.row_of, mapping.cell] = mapping.input
+        table = cell_table(mapping, self._instance.hardware.n_cells)
         rows = np.arange(mapping.n_rows)
         which = np.zeros(mapping.n_rows, np.int64)
         if self._instance.rules.gains.values is not None:
             which = np.argmax(self._gains == mapping.gain[:, None], axis=1)
-        self._longer(rows, mapping.neuron_of, which, 0, 0, input_of)
+        self._longer(rows, mapping.neuron_of, which, 0, 0, table)
 
     def search_longer(self, kicks: int, others: int, seed: int) -> None:
         """Search the chosen pair of every row longer, and its next best ones."""
@@ -63,6 +65,13 @@ class Pairs:
         self.cost[row, neuron] = cost
         self._gain_of[row, neuron] = int(np.flatnonzero(self._gains == gain)[0])
 
+    def offer(self, limits: Limits, bound: float) -> np.ndarray:
+        """Offer the mapping of the cheapest assignment; returns the neurons it chose."""
+        chosen = assigned(self.cost)
+        mapping = self.mapping(chosen)
+        limits.offer(mapping, self._instance.value(mapping), bound)
+        return chosen
+
     def mapping(self, neuron_of: np.ndarray) -> LayerMapping:
         """The mapping of an assignment, its pairs searched where that has not been done."""
         self._chosen = neuron_of
@@ -72,10 +81,8 @@ class Pairs:
         self.total = float(self.cost[rows, neuron_of].sum())
         known = [self._known[i, j] for i, j in enumerate(neuron_of.tolist())]
         n_cells = self._instance.hardware.n_cells
-        input_of = np.array([places for places, _ in known], np.int64).reshape(len(rows), n_cells)
-        at, cells = np.nonzero(input_of >= 0)
-        starts = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=len(rows)))])
-        return LayerMapping(neuron_of, starts, cells, input_of[at, cells], np.array([gain for _, gain in known]))
+        table = np.array([places for places, _ in known], np.int64).reshape(len(rows), n_cells)
+        return from_table(neuron_of, table, np.array([gain for _, gain in known]))
 
     def _longer(
         self,
@@ -116,7 +123,7 @@ class Pairs:
                 )
                 self._keep(i, j, number, found)
 
-    def _keep(self, rows: np.ndarray, neurons: np.ndarray, number: int, found: Places) -> None:
+    def _keep(self, rows: np.ndarray, neurons: np.ndarray, number: int, found: kernels.Places) -> None:
         gains = self._instance.rules.gains
         for at, (i, j) in enumerate(zip(rows.tolist(), neurons.tolist(), strict=True)):
             cost = float(found.cost[at])
@@ -126,3 +133,36 @@ class Pairs:
                     gain = float(np.clip(found.scale[at], gains.low, gains.high))
                 self._known[i, j] = found.input_of[at], gain
                 self.cost[i, j], self._gain_of[i, j] = cost, number
+
+
+def search_rounds(pairs: Pairs, limits: Limits, bound: float, rounds: int, kicks: int, others: int, seed: int) -> None:
+    """Assign, search the chosen pairs and `others` of each row longer, and assign again; mappings are offered.
+
+    Raises
+    ------
+    Unplaceable
+        when the rows do not fit the hardware.
+    """
+    if limits.best is not None:
+        pairs.begin_with(limits.best)
+    total, idle = math.inf, 0
+    for step in limits.steps(rounds + 1):
+        pairs.offer(limits, bound)
+        idle = 0 if pairs.total < total else idle + 1
+        total = min(total, pairs.total)
+        if step == rounds or idle == PATIENCE:
+            break
+        pairs.search_longer(kicks, others, seed + step)
+
+
+def _output_errors(instance: LayerInstance) -> tuple[kernels.RowErrors, np.ndarray]:
+    """The rows' errors as functions of their weights, and the support as a mask."""
+    target, moments = instance.target, moments_of(instance).copy()  # writable, so that it is not copied again
+    wanted, support = target.dense(), np.zeros((target.n_rows, target.n_inputs), bool)
+    support[target.row_of, target.indices] = True
+    linear = wanted @ moments
+    constant = np.einsum("ix,ix->i", linear, wanted)
+    fixed = not instance.rules.drop
+    return kernels.RowErrors(
+        moments, linear, constant, None, support if fixed else None, wanted if fixed else None
+    ), support

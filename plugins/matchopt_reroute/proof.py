@@ -2,35 +2,34 @@
 
 import numpy as np
 
+from matchopt import LayerInstance, Limits
 from matchopt_reroute.bounds import SAFE, assignment_bound
-from matchopt_reroute.forward import assign
 from matchopt_reroute.pairs import Pairs
-from matchopt_reroute.rounds import Incumbent
-from matchopt_reroute.table import PairTable
+from matchopt_reroute.wiring import assigned
 
 
 class Proof:
-    """Raises the bounds of a table where an assignment needs it; `pairs.cost` are costs that are reached."""
+    """Raises lower bounds of pairs where an assignment needs it; `pairs.cost` are costs that are reached."""
 
-    def __init__(self, table: PairTable, pairs: Pairs, incumbent: Incumbent) -> None:
-        self.table, self._pairs, self._incumbent = table, pairs, incumbent
-        self.complete = False
+    def __init__(self, instance: LayerInstance, bounds: np.ndarray, pairs: Pairs, limits: Limits) -> None:
+        from matchopt_reroute.enumeration import PairTable  # only here: it loads numba
+
+        self.table, self._pairs, self._limits = PairTable(instance, bounds, limits.threads), pairs, limits
+        self.bound, self.complete = assignment_bound(bounds), False
 
     def run(self, budget: int) -> bool:
         """Go on with this many nodes for each enumeration; whether optimality is proved."""
-        limits = self._incumbent.limits
-        while not limits.reached():
-            chosen = assign(self._pairs.cost)
-            self._incumbent.offer(self._pairs.mapping(chosen))
+        while not self._limits.reached():
+            chosen = self._pairs.offer(self._limits, self.bound)
             rows = np.arange(len(chosen))
             if self._enumerate(rows, chosen, self._pairs.cost[rows, chosen], budget):
                 continue
             ceiling = worthwhile(self._pairs.cost, chosen)
             i, j = np.nonzero(~self.table.exact & (self.table.bounds < ceiling * SAFE))
             better = self._enumerate(i, j, ceiling[i, j], budget)
-            if not limits.reached():
+            if not self._limits.reached():
                 self._raise(budget)
-            self._incumbent.bound = max(self._incumbent.bound, assignment_bound(self.table.bounds))
+            self.bound = max(self.bound, assignment_bound(self.table.bounds))
             if not better:
                 open_pairs = self.table.bounds < ceiling * SAFE**2
                 open_pairs[rows, chosen] |= ~self.table.exact[rows, chosen]
@@ -40,7 +39,7 @@ class Proof:
 
     def _enumerate(self, rows: np.ndarray, neurons: np.ndarray, ceiling: np.ndarray, budget: int) -> bool:
         """Enumerate pairs below their ceilings; whether any turned out cheaper than known."""
-        stop = self._incumbent.limits.reached
+        stop = self._limits.reached
         better = False
         for i in np.unique(rows).tolist():
             if stop():
@@ -57,9 +56,9 @@ class Proof:
 
     def _raise(self, budget: int) -> None:
         """Raise the bounds of pairs that enumeration could not end, where the assignment of bounds uses them."""
-        chosen = assign(self.table.bounds)
+        chosen = assigned(self.table.bounds)
         for i, j in enumerate(chosen.tolist()):
-            if self._incumbent.limits.reached():
+            if self._limits.reached():
                 return
             if not self.table.exact[i, j] and self.table.spent[i, j] >= budget:
                 self.table.halve(i, j, float(self._pairs.cost[i, j]), budget)

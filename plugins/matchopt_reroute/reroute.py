@@ -22,7 +22,10 @@ from matchopt import (
     Status,
     is_feasible,
 )
-from matchopt_reroute.network_bound import functional_bound
+from matchopt_reroute.bounds import functional_bound
+from matchopt_reroute.course import Course, Pass
+from matchopt_reroute.state import layer_tasks, sample_rows
+from matchopt_reroute.wiring import Unplaceable, smallest
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,13 @@ class Reroute(Solver):
                 return f"reroute puts one cell on an input, but layer {n} allows {layer.rules.cells_per_weight}"
         return None
 
+    def prepare(self) -> None:
+        """See `Solver.prepare`."""
+        network = NetworkInstance((smallest(),), (np.zeros(1),), objective=FunctionalError(np.eye(2)))
+        self.solve(network, Limits(), np.random.default_rng(0))
+
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`; budgets of tunable connections are left unspent."""
-        from matchopt_reroute.forward import Unplaceable  # only here: it loads numba
-
         start = limits.start
         if not isinstance(start, NetworkMapping) or not is_feasible(instance, start):
             start = None
@@ -112,30 +118,28 @@ class Reroute(Solver):
         judged: bool,
     ) -> NetworkMapping | None:
         """The best mapping found; `judged` says whether states on the way are compared by the instance's objective."""
-        from matchopt_reroute.course import Course, Keeper
-        from matchopt_reroute.forward import Pass
-        from matchopt_reroute.tasks import layer_tasks, sample_rows
-
-        keeper = Keeper(instance, limits)
         if start is not None and instance.objective is not None:
-            keeper.best, keeper.value = start, instance.value(start)
+            limits.offer(start, instance.value(start))
         inputs = sample_rows(instance, self.samples, rng)
         tasks = layer_tasks(instance, inputs, limits.threads)
         seed = int(rng.integers(2**31 - 1))
+
+        def offer(mapping: NetworkMapping) -> bool:
+            return limits.offer(mapping, instance.value(mapping))
 
         def run(outputs_only: bool, offers: bool) -> NetworkMapping | None:
             free = outputs_only and (instance.adjustable or instance.biases is None)
             step = Pass(free, self.candidates, self.pull, self.ridge, seed, lambda: limits.reached() is not None)
             course = Course(instance, tasks, inputs, step, self.rounds, outputs_only)
-            state = course.run(start, keeper if offers else None, rng)
+            state = course.run(start, offer if offers else lambda mapping: None, rng)
             return None if state is None else state.mapping()
 
         found = run(self.aim == "outputs", judged)
-        if judged:
-            return keeper.best
-        if found is None or start is None or instance.objective is None:
-            return found
-        keeper.offer(found)
-        if keeper.best is start and isinstance(instance.objective, FunctionalError) and not limits.reached():
-            run(False, True)  # the outputs are right at scales that this objective does not forgive
-        return keeper.best
+        if not judged:
+            if found is None or start is None or instance.objective is None:
+                return found
+            offer(found)
+            if limits.best is start and isinstance(instance.objective, FunctionalError) and not limits.reached():
+                run(False, True)  # the outputs are right at scales that this objective does not forgive
+        best: NetworkMapping | None = limits.best
+        return best

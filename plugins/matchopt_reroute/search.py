@@ -1,5 +1,6 @@
 """Local search for layers that minimise the error of their outputs."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,8 @@ from matchopt import (
     reduction,
 )
 from matchopt_reroute.bounds import MOST_FAN_IN, assignment_bound, not_moments, pair_bounds
-from matchopt_reroute.wiring import refuses_wiring
+from matchopt_reroute.pairs import Pairs, search_rounds
+from matchopt_reroute.wiring import Unplaceable, assigned, refuses_wiring, smallest, take_start
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,12 @@ class OutputSearch(Solver):
         """Weight errors, shared buses, several cells per weight, tunable budgets; see `Solver.refuses`."""
         return refuses_wiring(instance, self.name)
 
+    def prepare(self) -> None:
+        """See `Solver.prepare`."""
+        self.solve(smallest(), Limits(), np.random.default_rng(0))
+
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
-        from matchopt_reroute.forward import Unplaceable  # only here: it loads numba
-
         assert isinstance(instance.objective, OutputError)
         seed = int(rng.integers(2**30))
         try:
@@ -67,33 +71,27 @@ class OutputSearch(Solver):
             return Result(None, Status.INFEASIBLE, message=str(cause))
 
     def _search(self, instance: LayerInstance, limits: Limits, seed: int) -> Result:
-        from matchopt_reroute.pairs import Pairs
-        from matchopt_reroute.rounds import Incumbent, search_rounds
-
         pairs = Pairs(instance, limits.threads, lambda: limits.reached() is not None)
-        incumbent = Incumbent(instance, limits)
-        incumbent.begin()
-        bounds = None
+        take_start(instance, limits)
+        bounds, least = None, -math.inf
         bounded = not instance.rules.extra_inputs and instance.target.fan_in.max(initial=0) <= MOST_FAN_IN
         if bounded and not_moments(instance) is None:
             bounds = pair_bounds(instance, limits.threads)
-            incumbent.bound = assignment_bound(bounds)
+            least = assignment_bound(bounds)
         if limits.reached() or not pairs.begin(self._tried(instance, bounds)):
-            bound, message = min(incumbent.bound, incumbent.value), "time was up before every pair was tried"
-            return Result(incumbent.best, limit=Limit.TIME, bound=bound, message=message)
-        search_rounds(pairs, incumbent, self.rounds, self.kicks, self.others, seed)
+            bound, message = min(least, limits.best_value), "time was up before every pair was tried"
+            return Result(limits.best, limit=Limit.TIME, bound=bound, message=message)
+        search_rounds(pairs, limits, least, self.rounds, self.kicks, self.others, seed)
         limit = limits.reached()
         if limit is None and limits.iterations is not None and limits.iterations <= self.rounds:
             limit = Limit.ITERATION
-        return Result(incumbent.best, limit=limit, bound=min(incumbent.bound, incumbent.value))
+        return Result(limits.best, limit=limit, bound=min(least, limits.best_value))
 
     def _tried(self, instance: LayerInstance, bounds: np.ndarray | None) -> np.ndarray | None:
         """The neurons tried for each row, those of the best assignment of bounds among them; None for all."""
-        from matchopt_reroute.forward import assign
-
         if instance.hardware.n_neurons <= self.candidates or bounds is None:
             return None
-        chosen = assign(bounds)
+        chosen = assigned(bounds)
         order = np.argsort(bounds, axis=1, kind="stable")[:, : self.candidates]
         left_out = (order != chosen[:, None]).all(axis=1)
         order[left_out, -1] = chosen[left_out]
@@ -102,12 +100,9 @@ class OutputSearch(Solver):
 
 def _separable(instance: LayerInstance) -> Result:
     """The optimum where inputs are not correlated."""
-    from matchopt_reroute.forward import assign
-
     step = reduction(instance, AssignmentInstance)
     (costs,) = step.parts
     assert isinstance(costs, AssignmentInstance)
-    neuron_of = assign(costs.dense) if instance.n_rows else np.zeros(0, np.int64)
-    mapping = step.lift([Assignment(neuron_of)])
+    mapping = step.lift([Assignment(assigned(costs.dense))])
     assert isinstance(mapping, LayerMapping)
     return Result(mapping, Status.OPTIMAL, bound=min(assignment_bound(costs.dense), instance.value(mapping)))

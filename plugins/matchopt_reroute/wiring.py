@@ -1,14 +1,28 @@
-"""Layers that minimise an output error: which of them can be wired here, and their errors by weights."""
+"""What a row may choose from: inputs, gains, hardware neurons; and its wiring as a table of what each cell hears."""
 
-from typing import TYPE_CHECKING
+from __future__ import annotations
 
 import numpy as np
 
-from matchopt import LayerInstance, OutputError
-from matchopt_reroute.bounds import moments_of
+from matchopt import Hardware, LayerInstance, LayerMapping, Limits, OutputError, Target, assign, is_feasible, kernels
 
-if TYPE_CHECKING:
-    from matchopt.kernels import RowErrors
+
+class Unplaceable(Exception):
+    """No choice of hardware neurons gives every row cells enough for its connections; its text says so."""
+
+
+def assigned(cost: np.ndarray) -> np.ndarray:
+    """The hardware neurons of the cheapest assignment.
+
+    Raises
+    ------
+    Unplaceable
+        when there is none of finite cost.
+    """
+    neuron_of = assign(cost)
+    if neuron_of is None:
+        raise Unplaceable("no choice of hardware neurons gives every row cells enough for its connections")
+    return neuron_of
 
 
 def refuses_wiring(instance: LayerInstance, solver: str) -> str | None:
@@ -25,14 +39,61 @@ def refuses_wiring(instance: LayerInstance, solver: str) -> str | None:
     return None
 
 
-def output_errors(instance: LayerInstance) -> "tuple[RowErrors, np.ndarray]":
-    """The rows' errors as functions of their weights, and the support as a mask."""
-    from matchopt.kernels import RowErrors  # only here: it loads numba
+def smallest() -> LayerInstance:
+    """A layer of one row, to be solved before any clock starts: that loads or compiles all that solving calls."""
+    moments = OutputError(np.array([[1.0, 0.5], [0.5, 1.0]]))
+    return LayerInstance(Target.from_dense(np.array([[1.0, 0.5]])), Hardware(np.array([[1.0, 0.4]])), objective=moments)
 
-    target, moments = instance.target, moments_of(instance).copy()  # writable, so that it is not copied again
-    wanted, support = target.dense(), np.zeros((target.n_rows, target.n_inputs), bool)
-    support[target.row_of, target.indices] = True
-    linear = wanted @ moments
-    constant = np.einsum("ix,ix->i", linear, wanted)
-    fixed = not instance.rules.drop
-    return RowErrors(moments, linear, constant, None, support if fixed else None, wanted if fixed else None), support
+
+def take_start(instance: LayerInstance, limits: Limits) -> None:
+    """Offer the caller's start, if it is feasible."""
+    start = limits.start
+    if isinstance(start, LayerMapping) and is_feasible(instance, start):
+        limits.offer(start, instance.value(start))
+
+
+def cell_table(mapping: LayerMapping, n_cells: int) -> np.ndarray:
+    """The input that every cell of a row's hardware neuron listens to, -1 for none, shape (rows, cells)."""
+    table = np.full((mapping.n_rows, n_cells), -1)
+    table[mapping.row_of, mapping.cell] = mapping.input
+    return table
+
+
+def from_table(neuron_of: np.ndarray, table: np.ndarray, gain: np.ndarray) -> LayerMapping:
+    """The mapping of rows on these neurons, with these gains, whose cells listen as `cell_table` says."""
+    rows, cells = np.nonzero(table >= 0)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(table)))])
+    return LayerMapping(neuron_of, starts, cells, table[rows, cells], gain)
+
+
+def gain_choices(
+    layer: LayerInstance, threads: int, *, single: bool = False
+) -> tuple[dict[float, kernels.CellPlacement], kernels.Scales]:
+    """For each gain of a finite set (1 under an interval) the search on cells of that gain; the scales besides."""
+    gains = layer.rules.gains
+    finite = gains.values if gains.values is not None else (1.0,)
+    placers = {
+        gain: kernels.CellPlacement(layer.hardware, factor=gain, single=single, threads=threads) for gain in finite
+    }
+    return placers, kernels.Scales() if gains.low is None or gains.high is None else kernels.Scales(
+        gains.low, gains.high
+    )
+
+
+def likely_inputs(errors: kernels.RowErrors, support: np.ndarray, most: int) -> np.ndarray | None:
+    """The `most` inputs of each row that alone explain most of its signal, and its support; None for all."""
+    if most >= support.shape[1]:
+        return None
+    power = errors.moments.diagonal()
+    worth = np.abs(errors.linear) / np.sqrt(np.maximum(power, power.dtype.type(1e-30)))
+    worth[support] = np.inf
+    kept = support.copy()
+    np.put_along_axis(kept, np.argsort(-worth, axis=1, kind="stable")[:, :most], True, axis=1)
+    return listed(kept)
+
+
+def listed(mask: np.ndarray) -> np.ndarray:
+    """The true columns of each row, rising, -1 filling up."""
+    count = mask.sum(axis=1)
+    order = np.argsort(~mask, axis=1, kind="stable")[:, : max(1, int(count.max(initial=0)))]
+    return np.where(np.arange(order.shape[1]) < count[:, None], order, -1)

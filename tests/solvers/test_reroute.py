@@ -10,12 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matchopt_reroute import Reroute
+from matchopt_reroute.course import Pass
 from matchopt_reroute.descent import Descent
-from matchopt_reroute.forward import Pass
-from matchopt_reroute.goal import Goal
-from matchopt_reroute.slopes import Slopes
-from matchopt_reroute.state import State
-from matchopt_reroute.tasks import layer_tasks
+from matchopt_reroute.goal import Goal, Slopes
+from matchopt_reroute.state import State, layer_tasks
 from scipy.optimize import linear_sum_assignment
 from solvers.small_networks import network
 

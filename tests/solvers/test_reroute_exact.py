@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matchopt_cpsat import CpSat
 from matchopt_reroute import OutputExact, OutputSearch
-from matchopt_reroute.enumeration import least_error
-from matchopt_reroute.factors import factored
+from matchopt_reroute.enumeration import factored, least_error
 from matchopt_reroute.proof import worthwhile
 from scipy.optimize import linear_sum_assignment
 from solvers.output_layers import layer, moments, row_costs

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matchopt_reroute import Reroute
-from matchopt_reroute.network_bound import functional_bound
+from matchopt_reroute.bounds import functional_bound
 from solvers.small_networks import network
 
 from matchopt import (
