@@ -55,7 +55,7 @@ class TrainerContract(WithOptions):
 
         Raises
         ------
-        ValueError
+        InvalidOption
             when the architecture does not fit the data, the options do not fit the architecture, the checkpoint
             belongs to another run, the device is not there, or training diverges.
         """

@@ -82,7 +82,6 @@ def train(output: Path, seed: int, device: str, checkpoint: Path | None, method:
     Same method, options and seed give the same network, interrupted or not. Validation data choose; test data are
     looked at once.
     """
-    from matchopt.errors import MatchoptError
     from matchopt.terminal.progress import Progress
 
     if checkpoint is not None and checkpoint.absolute() == output.absolute():
@@ -97,10 +96,6 @@ def train(output: Path, seed: int, device: str, checkpoint: Path | None, method:
     except KeyboardInterrupt:
         click.echo(_kept(checkpoint), err=True)
         raise
-    except MatchoptError:
-        raise
-    except ValueError as cause:  # the trainer's word for settings that do not fit
-        raise click.UsageError(str(cause)) from cause
     result.network.save(output)
     _report(result, output)
 

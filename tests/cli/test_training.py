@@ -14,6 +14,26 @@ from matchopt.plugins import load_plugins
 
 pytest.importorskip("torch")
 
+FAULTY = """
+from dataclasses import dataclass
+from typing import Annotated
+from annotated_types import Le
+from matchopt import hookimpl
+from matchopt.network import Trainer
+
+@dataclass(frozen=True)
+class Faulty(Trainer):
+    name, promise, needs = "faulty", "exact", ()
+    odd: Annotated[int, Le(2)] = 1
+
+    def new_run(self, setting):
+        raise ValueError("shapes (3,) and (4,)")
+
+@hookimpl
+def register_trainers(register):
+    register(Faulty)
+"""
+
 
 def run(*arguments: str | Path | float) -> Result:
     """A command in this process."""
@@ -75,8 +95,8 @@ def test_trainers_are_listed_with_promise_and_options() -> None:
         (["--connectivity", "1.5"], "--connectivity"),
         (["--option", "refrseh=3"], "did you mean 'refresh'"),
         (["--option", "refresh=often"], "must be a whole number, found 'often'"),
-        (["--option", "refresh=0"], "does not take refresh=0"),
-        (["--method", "deep-rewiring", "--option", "connectivity=2"], "connectivity must be above 0 and at most 1"),
+        (["--option", "refresh=0"], "trainer gradual-pruning: refresh must be a whole number >= 1, found 0"),
+        (["--method", "deep-rewiring", "--option", "connectivity=2"], "connectivity must be a number > 0 and <= 1"),
         (["--device", "cuda:55"], "is not there"),
         (["--augment", "distrot"], "did you mean 'distort'"),
         (["--method", "dense", "--epochs", "1", "-o", "epochs=2"], "epochs is given twice"),
@@ -214,3 +234,17 @@ def test_an_interrupted_command_says_how_to_go_on(own: Path, tmp_path: Path) -> 
     assert output.read_bytes() == whole
     other = run(*command, "--checkpoint", file, "--seed", 1)
     assert other.exit_code == 2 and "its seed is 0, now it is 1" in other.stderr
+
+
+def test_a_bug_in_a_trainer_is_no_usage_error(tmp_path: Path) -> None:
+    """Only what options get wrong is one sentence and exit status 2; another ValueError keeps its traceback."""
+    plugin = tmp_path / "faulty.py"
+    plugin.write_text(FAULTY)
+    done = run("train", "--plugin", plugin, "--method", "faulty", "--output", tmp_path / "net.safetensors")
+    assert (
+        isinstance(done.exception, ValueError) and str(done.exception) == "shapes (3,) and (4,)" and done.exit_code == 1
+    )
+    done = run(
+        "train", "--plugin", plugin, "--method", "faulty", "-o", "odd=3", "--output", tmp_path / "net.safetensors"
+    )
+    assert done.exit_code == 2 and "trainer faulty: odd must be a whole number <= 2, found 3" in done.stderr

@@ -185,13 +185,16 @@ def test_facts_can_make_the_augmentation_again():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Augmentation(rotation=-0.1), "rotation of an augmentation must be >= 0, found -0.1"),
+        (
+            lambda: Augmentation(rotation=-0.1),
+            "augmentation distort: rotation must be a finite number >= 0, found -0.1",
+        ),
         (lambda: Augmentation(elastic=float("nan")), "elastic .* found nan"),
-        (lambda: Augmentation(scale=1.0), "scale of an augmentation must be below 1"),
-        (lambda: Augmentation(grid=1), "grid of an augmentation must be at least 2"),
+        (lambda: Augmentation(scale=1.0), "scale must be a number >= 0 and < 1"),
+        (lambda: Augmentation(grid=1), "grid must be a whole number >= 2"),
         (lambda: Augmentation(clean_epochs=-1), "clean_epochs"),
-        (lambda: CropAugmentation(33), r"size of a crop must be in 1 \.\. 32, found 33"),
-        (lambda: CropAugmentation(contrast=1.5), r"contrast of an augmentation must be in 0 \.\. 1"),
+        (lambda: CropAugmentation(33), "augmentation crop: size must be at most 32, found 33"),
+        (lambda: CropAugmentation(contrast=1.5), "contrast must be a number >= 0 and <= 1"),
         (lambda: Augmentation()(np.zeros((1, 3), np.float32), np.random.default_rng(0)), "rows of 3 values"),
         (lambda: CropAugmentation()(np.zeros((1, 3), np.uint8), np.random.default_rng(0)), "rows of 3 values"),
     ],

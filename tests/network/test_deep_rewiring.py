@@ -282,9 +282,9 @@ def test_learns_real_images_and_repeats_bit_by_bit(few_images):
     ("options", "message"),
     [
         ({"connectivity": 0.0}, "connectivity must be"),
-        ({"epochs": 0}, "epochs must be >= 1"),
-        ({"alpha": -1.0}, "alpha must be >= 0"),
-        ({"noise_std": float("nan")}, "noise_std must be >= 0"),
+        ({"epochs": 0}, "epochs must be a whole number >= 1"),
+        ({"alpha": -1.0}, "alpha must be a finite number >= 0"),
+        ({"noise_std": float("nan")}, "noise_std must be a finite number >= 0"),
     ],
 )
 def test_impossible_configuration_is_refused(options, message):

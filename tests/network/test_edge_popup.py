@@ -129,9 +129,9 @@ def test_learns_real_images(few_images, weights):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kept": 0.0}, "kept must be above 0 and at most 1, found 0.0"),
-        ({"epochs": 0}, "epochs must be >= 1, found 0"),
-        ({"momentum": 1.0}, "momentum must be below 1, found 1.0"),
+        ({"kept": 0.0}, "kept must be a number > 0 and <= 1, found 0.0"),
+        ({"epochs": 0}, "epochs must be a whole number >= 1, found 0"),
+        ({"momentum": 1.0}, "momentum must be a number >= 0 and < 1, found 1.0"),
     ],
 )
 def test_impossible_configuration_is_refused(options, message):

@@ -93,8 +93,8 @@ def test_strongest_are_the_largest_of_every_row(rows, columns, data):
     ("options", "message"),
     [
         ({"connectivity": 0.0}, "connectivity must be"),
-        ({"begin": 0.9, "end": 0.2}, "0 <= begin < end <= 1"),
-        ({"refresh": 0}, "refresh must be >= 1"),
+        ({"begin": 0.9, "end": 0.2}, "begin must be below end, found 0.9 and 0.2"),
+        ({"refresh": 0}, "refresh must be a whole number >= 1"),
     ],
 )
 def test_impossible_configuration_is_refused(options, message):
@@ -107,7 +107,7 @@ def test_impossible_configuration_is_refused(options, message):
     ("trainer", "widths", "message"),
     [
         (TINY, (784, 30, 10), "fan_in needs one number per layer, 2"),
-        (replace(TINY, fan_in=(8, 31, 10)), WIDTHS, "fan_in of layer 1 must be in 1 .. 30, found 31"),
+        (replace(TINY, fan_in=(8, 31, 10)), WIDTHS, "fan_in of layer 1 must be at most its 30 inputs, found 31"),
         (TINY, (784, 30, 20, 9), "must begin with 784 and end with 10"),
         (replace(TINY, batch_size=5_000), WIDTHS, "batch_size must be in 1 .. 2000"),
     ],

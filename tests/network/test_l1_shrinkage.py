@@ -89,7 +89,11 @@ def test_penalty_rises_over_the_ramp():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"strength": -1.0}, "strength must be >= 0"), ({"epochs": 0}, "epochs must be >= 1")]
+    ("options", "message"),
+    [
+        ({"strength": -1.0}, "strength must be a finite number >= 0"),
+        ({"epochs": 0}, "epochs must be a whole number >= 1"),
+    ],
 )
 def test_impossible_configuration_is_refused(options, message):
     """Configurations check themselves."""

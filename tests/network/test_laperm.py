@@ -118,9 +118,9 @@ def test_learns_real_images(few_images):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"interval": 0}, "interval must be >= 1, found 0"),
-        ({"zeros": 1.0}, "zeros must be below 1, found 1.0"),
-        ({"zeros": float("nan")}, "zeros must be >= 0, found nan"),
+        ({"interval": 0}, "interval must be a whole number >= 1, found 0"),
+        ({"zeros": 1.0}, "zeros must be a number >= 0 and < 1, found 1.0"),
+        ({"zeros": float("nan")}, "zeros must be a number >= 0 and < 1, found nan"),
     ],
 )
 def test_impossible_configuration_is_refused(options, message):

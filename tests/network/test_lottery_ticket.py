@@ -104,7 +104,8 @@ def test_no_rounds_are_the_dense_network(few_images):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"rounds": -1}, "rounds must be >= 0"), ({"pruned": 1.0}, "must be below 1")]
+    ("options", "message"),
+    [({"rounds": -1}, "rounds must be a whole number >= 0"), ({"pruned": 1.0}, "pruned must be a number >= 0 and < 1")],
 )
 def test_impossible_configuration_is_refused(options, message):
     """Configurations check themselves."""

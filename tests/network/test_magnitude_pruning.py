@@ -70,9 +70,9 @@ def test_pruning_and_retraining_keep_accuracy(few_images):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"connectivity": 0.0}, "connectivity must be above 0 and at most 1"),
-        ({"rounds": 0}, "rounds must be >= 1"),
-        ({"quality": -1.0}, "quality must be >= 0"),
+        ({"connectivity": 0.0}, "connectivity must be a number > 0 and <= 1 or none"),
+        ({"rounds": 0}, "rounds must be a whole number >= 1"),
+        ({"quality": -1.0}, "quality must be a finite number >= 0"),
     ],
 )
 def test_impossible_configuration_is_refused(options, message):

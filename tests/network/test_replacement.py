@@ -84,9 +84,9 @@ def test_learns_real_images(few_images, method):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"interval": 0}, "interval must be >= 1"),
-        ({"replaced_until": 0.0}, "replaced_until must be above 0"),
-        ({"replaced": -0.1}, "replaced must be >= 0"),
+        ({"interval": 0}, "interval must be a whole number >= 1"),
+        ({"replaced_until": 0.0}, "replaced_until must be a number > 0 and <= 1"),
+        ({"replaced": -0.1}, "replaced must be a number >= 0 and <= 1"),
     ],
 )
 def test_impossible_configuration_is_refused(method, options, message):

@@ -1,12 +1,14 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matchopt.network.training.schedules import SCHEDULES, rate_factor
+from matchopt.network.training.schedules import Schedule, rate_factor
 
 
-@given(st.sampled_from(SCHEDULES), st.integers(1, 40), st.lists(st.integers(1, 50), max_size=3, unique=True))
+@given(st.sampled_from(get_args(Schedule)), st.integers(1, 40), st.lists(st.integers(1, 50), max_size=3, unique=True))
 def test_rates_begin_in_full_and_fall_between_restarts(schedule, epochs, restarts):
     """From 1, never below 0 or above 1, falling except at the restarts; full again right after each of them."""
     restarts = tuple(sorted(restarts))

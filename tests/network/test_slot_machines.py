@@ -255,11 +255,11 @@ def test_with_random_scores_some_values_can_never_win():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"values": 0}, "values must be >= 1, found 0"),
+        ({"values": 0}, "values must be a whole number >= 1, found 0"),
         ({"selection": "probabilistic", "form": "latent"}, "form latent goes with greedy selection"),
         ({"epochs": 0}, "at least one epoch"),
         ({"optimiser": "adam", "decay": 0.1}, "decay goes with optimiser sgd"),
-        ({"momentum": 1.0}, "momentum must be below 1"),
+        ({"momentum": 1.0}, "momentum must be a number >= 0 and < 1"),
         ({"form": "scores", "penalty": 0.1}, "penalty goes with form latent, found penalty 0.1 and scores"),
         ({"optimiser": "sgd", "learning_rate": 50.0, "decay": 1e-3}, "learning_rate \\* decay must be at most"),
     ],

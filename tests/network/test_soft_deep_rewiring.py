@@ -124,10 +124,10 @@ def test_learns_real_images(few_images):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"noise_std": 0.0}, "noise_std must be >= 1e-09"),
-        ({"alpha": 0.0}, "alpha must be >= 1e-09"),
-        ({"dormant_every": 0}, "dormant_every must be >= 1"),
-        ({"connectivity": 1.5}, "connectivity must be above 0 and at most 1"),
+        ({"noise_std": 0.0}, "noise_std must be a finite number >= 1e-09"),
+        ({"alpha": 0.0}, "alpha must be a finite number >= 1e-09"),
+        ({"dormant_every": 0}, "dormant_every must be a whole number >= 1"),
+        ({"connectivity": 1.5}, "connectivity must be a number >= 1e-06 and <= 1"),
     ],
 )
 def test_impossible_configuration_is_refused(options, message):

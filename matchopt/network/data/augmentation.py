@@ -6,14 +6,16 @@ as they are; the training loop sees to that. Both classes serve as `Transform` o
 """
 
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge, Interval
 from jaxtyping import Float32, UInt8
 
 from matchopt.errors import InvalidOption, UnknownName
 from matchopt.network.data.images import ImageData
 from matchopt.parts import Json
+from matchopt.settings import NonNegativeFloat, NonNegativeInt, PositiveInt, check_fields
 
 Shape3 = tuple[int, int, int]
 Standardise = Literal["none", "image"]
@@ -46,24 +48,17 @@ class Augmentation:
 
     name: ClassVar[str] = "distort"
 
-    rotation: float = 0.22
-    scale: float = 0.13
-    shear: float = 0.13
-    shift: float = 2.0
-    elastic: float = 0.7
-    grid: int = 6
-    clean_epochs: int = 2
+    rotation: NonNegativeFloat = 0.22
+    scale: Annotated[float, Interval(ge=0, lt=1)] = 0.13
+    shear: NonNegativeFloat = 0.13
+    shift: NonNegativeFloat = 2.0
+    elastic: NonNegativeFloat = 0.7
+    grid: Annotated[int, Ge(2)] = 6
+    clean_epochs: NonNegativeInt = 2
     shape: Shape3 = (1, 28, 28)
 
     def __post_init__(self) -> None:
-        for field in ("rotation", "scale", "shear", "shift", "elastic"):
-            if not 0 <= getattr(self, field) < np.inf:
-                raise InvalidOption(f"{field} of an augmentation must be >= 0, found {getattr(self, field)!r}")
-        if self.scale >= 1:
-            raise InvalidOption(f"scale of an augmentation must be below 1, found {self.scale!r}")
-        if self.grid < 2:
-            raise InvalidOption(f"grid of an augmentation must be at least 2 points a side, found {self.grid!r}")
-        _check_epochs(self.clean_epochs)
+        check_fields(self, "augmentation distort")
 
     def __call__(
         self, images: Float32[np.ndarray, "images pixels"], rng: np.random.Generator
@@ -125,23 +120,20 @@ class CropAugmentation:
 
     name: ClassVar[str] = "crop"
 
-    size: int = 24
-    padding: int = 0
+    size: PositiveInt = 24
+    padding: NonNegativeInt = 0
     mirror: bool = True
-    brightness: float = 63 / 255
-    contrast: float = 0.8
+    brightness: NonNegativeFloat = 63 / 255
+    contrast: Annotated[float, Interval(ge=0, le=1)] = 0.8
     standardise: Standardise = "image"
-    clean_epochs: int = 0
+    clean_epochs: NonNegativeInt = 0
     shape: Shape3 = (3, 32, 32)
 
     def __post_init__(self) -> None:
+        check_fields(self, "augmentation crop")
         room = min(self.shape[1:]) + 2 * self.padding
-        if self.padding < 0 or not 1 <= self.size <= room:
-            raise InvalidOption(f"size of a crop must be in 1 .. {room}, found {self.size!r}")
-        for field, top in (("brightness", np.inf), ("contrast", 1)):
-            if not 0 <= getattr(self, field) <= top:
-                raise InvalidOption(f"{field} of an augmentation must be in 0 .. {top}, found {getattr(self, field)!r}")
-        _check_epochs(self.clean_epochs)
+        if self.size > room:
+            raise InvalidOption(f"augmentation crop: size must be at most {room}, found {self.size!r}")
 
     def __call__(self, images: Rows, rng: np.random.Generator) -> Float32[np.ndarray, "images cropped"]:
         """Changed crops of the images, one per row; images of type uint8 are divided by 255.
@@ -249,11 +241,6 @@ def _check_rows(images: Rows, shape: Shape3, name: str) -> None:
         raise InvalidOption(
             f"augmentation {name} takes images of shape {shape}, found rows of {images.shape[1]} values"
         )
-
-
-def _check_epochs(clean: int) -> None:
-    if clean < 0:
-        raise InvalidOption(f"clean_epochs of an augmentation must be >= 0, found {clean!r}")
 
 
 def _facts(name: str, fields: dict[str, Json]) -> dict[str, Json]:

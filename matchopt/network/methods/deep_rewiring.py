@@ -5,9 +5,9 @@ from typing import Literal
 
 from matchopt.instances.architecture import FullyConnected
 from matchopt.network.training.method import Method, Setting
-from matchopt.network.training.options import a_share, at_least, one_of
 from matchopt.network.training.schedules import rate_factor
 from matchopt.network.training.trainer import Trainer
+from matchopt.settings import NonNegativeFloat, PositiveInt, Share
 
 PAPER_CONNECTIVITY = 3552 / 266_200  # densities .01, .03 and .3 of LeNet-300-100: 2352 + 900 + 300 connections
 
@@ -47,23 +47,18 @@ class DeepRewiring(Trainer):
     name = "deep-rewiring"
     promise = "exact"
 
-    connectivity: float = PAPER_CONNECTIVITY
-    epochs: int = 10
-    batch_size: int = 10
-    learning_rate: float = 0.05
+    connectivity: Share = PAPER_CONNECTIVITY
+    epochs: PositiveInt = 10
+    batch_size: PositiveInt = 10
+    learning_rate: NonNegativeFloat = 0.05
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    rate_decay: float = 1.0
-    alpha: float = 1e-4
-    noise_std: float = 5e-8
+    rate_decay: NonNegativeFloat = 1.0
+    alpha: NonNegativeFloat = 1e-4
+    noise_std: NonNegativeFloat = 5e-8
     budget: Literal["layer", "network"] = "layer"
     redraw_signs: bool = False
     optimiser: Literal["sgd", "adam"] = "sgd"
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        a_share(self, "connectivity")
-        at_least(self, epochs=1, batch_size=1, threads=1, learning_rate=0, rate_decay=0, alpha=0, noise_std=0)
-        one_of(self, optimiser=("sgd", "adam"), schedule=("constant", "linear", "cosine"), budget=("layer", "network"))
+    threads: PositiveInt = 1
 
     def new_run(self, setting: Setting) -> Method:
         """See `Trainer.new_run`."""

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
-from matchopt.network.training.options import OptimiserName, at_least, one_of, rule
+from matchopt.network.training.optimisers import Momentum, OptimiserName, rule
 from matchopt.network.training.trainer import Trainer
+from matchopt.settings import NonNegativeFloat, PositiveInt
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,14 @@ class DenseTraining(Trainer):
     name = "dense"
     promise = "exact"
 
-    epochs: int = 15
-    batch_size: int = 100
+    epochs: PositiveInt = 15
+    batch_size: PositiveInt = 100
     optimiser: OptimiserName = "adam"
-    learning_rate: float = 1e-3
-    rate_end: float = 0.0
-    momentum: float = 0.9
-    decay: float = 0.0
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        at_least(self, epochs=1, batch_size=1, threads=1, learning_rate=0, rate_end=0, momentum=0, decay=0)
-        one_of(self, optimiser=("adam", "sgd"))
+    learning_rate: NonNegativeFloat = 1e-3
+    rate_end: NonNegativeFloat = 0.0
+    momentum: Momentum = 0.9
+    decay: NonNegativeFloat = 0.0
+    threads: PositiveInt = 1
 
     def new_run(self, setting: Setting) -> "DenseRun":
         """See `Trainer.new_run`."""

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from matchopt.errors import InvalidOption
 from matchopt.network.training.method import Method, Setting
-from matchopt.network.training.optimisers import Adam, Rule, Sgd
-from matchopt.network.training.options import OptimiserName, a_share, at_least, one_of
-from matchopt.network.training.schedules import SCHEDULES, Schedule
+from matchopt.network.training.optimisers import Adam, Momentum, OptimiserName, Rule, Sgd
+from matchopt.network.training.schedules import Schedule
 from matchopt.network.training.trainer import Trainer
+from matchopt.settings import NonNegativeFloat, PositiveInt, Share
 
 
 @dataclass(frozen=True)
@@ -42,25 +41,18 @@ class EdgePopup(Trainer):
     name = "edge-popup"
     promise = "exact"
 
-    kept: float = 0.5
+    kept: Share = 0.5
     weights: Literal["signed-constant", "normal"] = "signed-constant"
     scaled: bool = True
-    epochs: int = 25
-    batch_size: int = 128
+    epochs: PositiveInt = 25
+    batch_size: PositiveInt = 128
     optimiser: OptimiserName = "sgd"
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    decay: float = 1e-4
+    learning_rate: NonNegativeFloat = 0.1
+    momentum: Momentum = 0.9
+    decay: NonNegativeFloat = 1e-4
     schedule: Schedule = "cosine"
-    restarts: tuple[int, ...] = (25, 75)
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        a_share(self, "kept")
-        at_least(self, epochs=1, batch_size=1, learning_rate=0, momentum=0, decay=0, threads=1)
-        one_of(self, weights=("signed-constant", "normal"), optimiser=("sgd", "adam"), schedule=SCHEDULES)
-        if not self.momentum < 1.0:
-            raise InvalidOption(f"momentum must be below 1, found {self.momentum}")
+    restarts: tuple[PositiveInt, ...] = (25, 75)
+    threads: PositiveInt = 1
 
     @property
     def rule(self) -> Rule:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from matchopt.network.training.budgets import matrix_budgets
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
-from matchopt.network.training.options import OptimiserName, a_share, at_least, one_of, rule
+from matchopt.network.training.optimisers import Momentum, OptimiserName, rule
 from matchopt.network.training.starts import random_masks, sparse_normal
 from matchopt.network.training.trainer import Trainer
+from matchopt.settings import NonNegativeFloat, PositiveInt, Share
 
 
 @dataclass(frozen=True)
@@ -32,18 +33,13 @@ class FixedRandom(Trainer):
     name = "fixed-random"
     promise = "exact"
 
-    connectivity: float = 0.01
-    epochs: int = 60
-    batch_size: int = 100
+    connectivity: Share = 0.01
+    epochs: PositiveInt = 60
+    batch_size: PositiveInt = 100
     optimiser: OptimiserName = "adam"
-    learning_rate: float = 3e-3
-    momentum: float = 0.9
-    decay: float = 1e-4
-
-    def __post_init__(self) -> None:
-        a_share(self, "connectivity")
-        at_least(self, epochs=1, batch_size=1, learning_rate=0, momentum=0, decay=0)
-        one_of(self, optimiser=("adam", "sgd"))
+    learning_rate: NonNegativeFloat = 3e-3
+    momentum: Momentum = 0.9
+    decay: NonNegativeFloat = 1e-4
 
     def new_run(self, setting: Setting) -> "FixedRandomRun":
         """See `Trainer.new_run`."""

@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Interval
 from jaxtyping import Bool, Float32, Int64
 
+from matchopt.errors import InvalidOption
 from matchopt.network.training.budgets import matrix_budgets
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
 from matchopt.network.training.model import Shapes
 from matchopt.network.training.optimisers import Adam
-from matchopt.network.training.options import a_share, at_least, one_of
 from matchopt.network.training.trainer import Trainer
+from matchopt.settings import NonNegativeFloat, NonNegativeInt, PositiveInt, Share
 
 
 @dataclass(frozen=True)
@@ -56,30 +58,25 @@ class GradualPruning(Trainer):
     promise = "reported"
 
     mode: Literal["global", "layer", "row"] = "row"
-    fan_in: tuple[int, ...] = (8, 8, 30)
-    connectivity: float = 0.01
-    prune_epochs: int = 12
-    retrain_epochs: int = 30
-    batch_size: int = 100
-    retrain_batch_size: int = 100
-    prune_rate: float = 2e-3
-    prune_rate_end: float = 1e-3
-    prune_decay: float = 1e-4
-    retrain_rate: float = 2e-3
-    retrain_decay: float = 0.0
-    begin: float = 0.15
-    end: float = 0.85
-    refresh: int = 100
-    threads: int = 1
+    fan_in: tuple[PositiveInt, ...] = (8, 8, 30)
+    connectivity: Share = 0.01
+    prune_epochs: PositiveInt = 12
+    retrain_epochs: NonNegativeInt = 30
+    batch_size: PositiveInt = 100
+    retrain_batch_size: PositiveInt = 100
+    prune_rate: NonNegativeFloat = 2e-3
+    prune_rate_end: NonNegativeFloat = 1e-3
+    prune_decay: NonNegativeFloat = 1e-4
+    retrain_rate: NonNegativeFloat = 2e-3
+    retrain_decay: NonNegativeFloat = 0.0
+    begin: Annotated[float, Interval(ge=0, lt=1)] = 0.15
+    end: Share = 0.85
+    refresh: PositiveInt = 100
+    threads: PositiveInt = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "fan_in", tuple(self.fan_in))
-        one_of(self, mode=("global", "layer", "row"))
-        a_share(self, "connectivity")
-        if not 0.0 <= self.begin < self.end <= 1.0:
-            raise ValueError(f"need 0 <= begin < end <= 1, found {self.begin} and {self.end}")
-        at_least(self, prune_rate=0, prune_rate_end=0, prune_decay=0, retrain_rate=0, retrain_decay=0)
-        at_least(self, prune_epochs=1, retrain_epochs=0, batch_size=1, retrain_batch_size=1, refresh=1, threads=1)
+        if not self.begin < self.end:
+            raise InvalidOption(f"begin must be below end, found {self.begin} and {self.end}")
 
     @classmethod
     def for_demo(cls) -> "GradualPruning":
@@ -95,10 +92,10 @@ class GradualPruning(Trainer):
         if self.mode != "row":
             return
         if len(self.fan_in) != len(shapes):
-            raise ValueError(f"fan_in needs one number per layer, {len(shapes)}, found {self.fan_in}")
+            raise InvalidOption(f"fan_in needs one number per layer, {len(shapes)}, found {self.fan_in}")
         for layer, (wanted, (_, inputs)) in enumerate(zip(self.fan_in, shapes, strict=True)):
-            if not 1 <= wanted <= inputs:
-                raise ValueError(f"fan_in of layer {layer} must be in 1 .. {inputs}, found {wanted}")
+            if wanted > inputs:
+                raise InvalidOption(f"fan_in of layer {layer} must be at most its {inputs} inputs, found {wanted}")
 
 
 class PruningRun(Method):

@@ -1,14 +1,16 @@
 """l1-shrinkage: a penalty on the sum of magnitudes, taken as a proximal step, so that weights become exactly zero."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from matchopt.errors import InvalidOption
+from annotated_types import Interval
+
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
-from matchopt.network.training.optimisers import Adam
-from matchopt.network.training.options import OptimiserName, at_least, one_of, rule
+from matchopt.network.training.optimisers import Adam, Momentum, OptimiserName, rule
 from matchopt.network.training.tensors import Tensor
 from matchopt.network.training.trainer import Trainer
+from matchopt.settings import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 
 @dataclass(frozen=True)
@@ -43,23 +45,16 @@ class L1Shrinkage(Trainer):
     name = "l1-shrinkage"
     promise = "reported"
 
-    strength: float = 4e-3
-    ramp: float = 0.8
-    epochs: int = 10
-    retrain_epochs: int = 20
-    batch_size: int = 100
+    strength: NonNegativeFloat = 4e-3
+    ramp: Annotated[float, Interval(ge=0, le=1)] = 0.8
+    epochs: PositiveInt = 10
+    retrain_epochs: NonNegativeInt = 20
+    batch_size: PositiveInt = 100
     optimiser: OptimiserName = "sgd"
-    learning_rate: float = 0.05
-    retrain_rate: float = 2e-3
-    momentum: float = 0.9
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        at_least(self, strength=0, epochs=1, retrain_epochs=0, batch_size=1, learning_rate=0, retrain_rate=0)
-        at_least(self, momentum=0, threads=1, ramp=0)
-        if not self.momentum < 1.0 or not self.ramp <= 1.0:
-            raise InvalidOption(f"momentum must be below 1 and ramp at most 1, found {self.momentum} and {self.ramp}")
-        one_of(self, optimiser=("adam", "sgd"))
+    learning_rate: NonNegativeFloat = 0.05
+    retrain_rate: NonNegativeFloat = 2e-3
+    momentum: Momentum = 0.9
+    threads: PositiveInt = 1
 
     def new_run(self, setting: Setting) -> "ShrinkageRun":
         """See `Trainer.new_run`."""

@@ -1,13 +1,14 @@
 """LaPerm: every neuron keeps its initial weights and learns where to put them."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from matchopt.errors import InvalidOption
+from annotated_types import Interval
+
 from matchopt.network.training.method import Method, Setting
-from matchopt.network.training.options import at_least, one_of
-from matchopt.network.training.schedules import SCHEDULES, Schedule
+from matchopt.network.training.schedules import Schedule
 from matchopt.network.training.trainer import Trainer
+from matchopt.settings import NonNegativeFloat, PositiveInt
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,15 @@ class LaPerm(Trainer):
     name = "laperm"
     promise = "reported"
 
-    interval: int = 250
-    zeros: float = 0.0
+    interval: PositiveInt = 250
+    zeros: Annotated[float, Interval(ge=0, lt=1)] = 0.0
     weights: Literal["normal", "uniform", "signed-constant"] = "uniform"
-    epochs: int = 25
-    batch_size: int = 100
-    learning_rate: float = 1e-3
+    epochs: PositiveInt = 25
+    batch_size: PositiveInt = 100
+    learning_rate: NonNegativeFloat = 1e-3
     schedule: Schedule = "linear"
-    restarts: tuple[int, ...] = (25, 75)
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        at_least(self, interval=1, zeros=0, epochs=1, batch_size=1, learning_rate=0, threads=1)
-        one_of(self, weights=("normal", "uniform", "signed-constant"), schedule=SCHEDULES)
-        if not self.zeros < 1.0:
-            raise InvalidOption(f"zeros must be below 1, found {self.zeros}")
+    restarts: tuple[PositiveInt, ...] = (25, 75)
+    threads: PositiveInt = 1
 
     def new_run(self, setting: Setting) -> Method:
         """See `Trainer.new_run`."""

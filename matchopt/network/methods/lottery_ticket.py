@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Interval
 from jaxtyping import Bool, Float32
 
 from matchopt.errors import InvalidOption
@@ -12,9 +13,10 @@ from matchopt.network.training.drop_grow import smallest
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
 from matchopt.network.training.model import he_normal
-from matchopt.network.training.options import OptimiserName, at_least, one_of, rule
+from matchopt.network.training.optimisers import Momentum, OptimiserName, rule
 from matchopt.network.training.starts import random_masks
 from matchopt.network.training.trainer import Trainer
+from matchopt.settings import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 Control = Literal["none", "reinitialised", "random-mask"]
 
@@ -51,27 +53,19 @@ class LotteryTicket(Trainer):
     name = "lottery-ticket"
     promise = "reported"
 
-    rounds: int = 15
-    pruned: float = 0.2
-    pruned_output: float = 0.1
+    rounds: NonNegativeInt = 15
+    pruned: Annotated[float, Interval(ge=0, lt=1)] = 0.2
+    pruned_output: Annotated[float, Interval(ge=0, lt=1)] = 0.1
     scope: Literal["layer", "global"] = "layer"
-    rewind_step: int = 0
+    rewind_step: NonNegativeInt = 0
     control: Control = "none"
-    epochs: int = 4
-    batch_size: int = 60
+    epochs: PositiveInt = 4
+    batch_size: PositiveInt = 60
     optimiser: OptimiserName = "adam"
-    learning_rate: float = 1.2e-3
-    rate_end: float | None = None
-    momentum: float = 0.9
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        at_least(self, rounds=0, rewind_step=0, epochs=1, batch_size=1, learning_rate=0, momentum=0, threads=1)
-        at_least(self, pruned=0, pruned_output=0)
-        if not max(self.pruned, self.pruned_output) < 1.0:
-            raise InvalidOption(f"pruned and pruned_output must be below 1, found {self.pruned}, {self.pruned_output}")
-        one_of(self, optimiser=("adam", "sgd"), scope=("layer", "global"))
-        one_of(self, control=("none", "reinitialised", "random-mask"))
+    learning_rate: NonNegativeFloat = 1.2e-3
+    rate_end: NonNegativeFloat | None = None
+    momentum: Momentum = 0.9
+    threads: PositiveInt = 1
 
     def new_run(self, setting: Setting) -> "TicketRun":
         """See `Trainer.new_run`."""

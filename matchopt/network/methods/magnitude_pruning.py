@@ -8,8 +8,9 @@ from jaxtyping import Float32
 from matchopt.network.training.drop_grow import smallest
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
-from matchopt.network.training.options import OptimiserName, a_share, at_least, one_of, rule
+from matchopt.network.training.optimisers import Momentum, OptimiserName, rule
 from matchopt.network.training.trainer import Trainer
+from matchopt.settings import NonNegativeFloat, NonNegativeInt, PositiveInt, Share
 
 
 @dataclass(frozen=True)
@@ -43,26 +44,19 @@ class MagnitudePruning(Trainer):
     name = "magnitude-pruning"
     promise = "reported"
 
-    connectivity: float | None = 0.01
-    quality: float = 1.0
-    rounds: int = 4
-    dense_epochs: int = 8
-    retrain_epochs: int = 4
-    final_epochs: int = 40
-    batch_size: int = 100
+    connectivity: Share | None = 0.01
+    quality: NonNegativeFloat = 1.0
+    rounds: PositiveInt = 4
+    dense_epochs: PositiveInt = 8
+    retrain_epochs: NonNegativeInt = 4
+    final_epochs: PositiveInt = 40
+    batch_size: PositiveInt = 100
     optimiser: OptimiserName = "adam"
-    learning_rate: float = 1e-3
-    retrain_rate: float = 2e-3
-    momentum: float = 0.9
-    decay: float = 1e-4
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        if self.connectivity is not None:
-            a_share(self, "connectivity")
-        at_least(self, quality=0, rounds=1, dense_epochs=1, retrain_epochs=0, final_epochs=1, batch_size=1)
-        at_least(self, learning_rate=0, retrain_rate=0, momentum=0, decay=0, threads=1)
-        one_of(self, optimiser=("adam", "sgd"))
+    learning_rate: NonNegativeFloat = 1e-3
+    retrain_rate: NonNegativeFloat = 2e-3
+    momentum: Momentum = 0.9
+    decay: NonNegativeFloat = 1e-4
+    threads: PositiveInt = 1
 
     def new_run(self, setting: Setting) -> "RoundsRun":
         """See `Trainer.new_run`."""

@@ -1,13 +1,16 @@
 """soft-DEEP R: no budget; dormant connections diffuse until they become active by themselves."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Interval
 
 from matchopt.instances.architecture import FullyConnected
 from matchopt.network.training.budgets import matrix_budgets
 from matchopt.network.training.method import Method, Setting
 from matchopt.network.training.model import Shapes
-from matchopt.network.training.options import a_share, at_least
 from matchopt.network.training.trainer import Trainer
+from matchopt.settings import PositiveInt, Share
 
 
 @dataclass(frozen=True)
@@ -42,20 +45,15 @@ class SoftDeepRewiring(Trainer):
     name = "soft-deep-rewiring"
     promise = "reported"
 
-    connectivity: float = 0.007
-    epochs: int = 10
-    batch_size: int = 10
-    learning_rate: float = 0.05
-    alpha: float = 2e-5
-    noise_std: float = 1e-6
-    resting: float = 0.3
-    dormant_every: int = 10
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        a_share(self, "connectivity", "resting")
-        at_least(self, epochs=1, batch_size=1, dormant_every=1, threads=1)
-        at_least(self, connectivity=1e-6, learning_rate=1e-9, alpha=1e-9, noise_std=1e-9)
+    connectivity: Annotated[float, Interval(ge=1e-6, le=1)] = 0.007
+    epochs: PositiveInt = 10
+    batch_size: PositiveInt = 10
+    learning_rate: Annotated[float, Ge(1e-9)] = 0.05
+    alpha: Annotated[float, Ge(1e-9)] = 2e-5
+    noise_std: Annotated[float, Ge(1e-9)] = 1e-6
+    resting: Share = 0.3
+    dormant_every: PositiveInt = 10
+    threads: PositiveInt = 1
 
     def new_run(self, setting: Setting) -> Method:
         """See `Trainer.new_run`."""

@@ -1,13 +1,17 @@
 """SET, sparse evolutionary training: the weakest connections make room for random ones."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
 
 from matchopt.network.methods.replacement import Plan, ReplacementRun
 from matchopt.network.training.drop_grow import Choice, at_random
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Phase, Setting, Step
-from matchopt.network.training.options import OptimiserName, a_share, at_least, one_of, rule
+from matchopt.network.training.optimisers import Momentum, OptimiserName, rule
 from matchopt.network.training.trainer import Trainer
+from matchopt.settings import NonNegativeFloat, PositiveInt, Share
 
 
 @dataclass(frozen=True)
@@ -39,21 +43,16 @@ class SparseEvolution(Trainer):
     name = "set"
     promise = "exact"
 
-    connectivity: float = 0.01
-    epochs: int = 60
-    batch_size: int = 100
+    connectivity: Share = 0.01
+    epochs: PositiveInt = 60
+    batch_size: PositiveInt = 100
     optimiser: OptimiserName = "adam"
-    learning_rate: float = 3e-3
-    momentum: float = 0.9
-    decay: float = 1e-4
-    interval: int = 100
-    replaced: float = 0.3
-    replaced_until: float = 0.75
-
-    def __post_init__(self) -> None:
-        a_share(self, "connectivity", "replaced_until")
-        at_least(self, epochs=1, batch_size=1, learning_rate=0, momentum=0, decay=0, interval=1, replaced=0)
-        one_of(self, optimiser=("adam", "sgd"))
+    learning_rate: NonNegativeFloat = 3e-3
+    momentum: Momentum = 0.9
+    decay: NonNegativeFloat = 1e-4
+    interval: PositiveInt = 100
+    replaced: Annotated[float, Interval(ge=0, le=1)] = 0.3
+    replaced_until: Share = 0.75
 
     def new_run(self, setting: Setting) -> ReplacementRun:
         """See `Trainer.new_run`."""

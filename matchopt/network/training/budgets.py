@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+from matchopt.errors import InvalidOption
+
 OUTPUT_RATIO, HIDDEN_RATIO, INPUT_RATIO = 30.0, 3.0, 1.0  # densities .01, .03, .3 of Bellec et al. 2018, section 4
 
 
@@ -31,7 +33,7 @@ def matrix_budgets(shapes: Sequence[tuple[int, int]], connectivity: float) -> tu
 
     Raises
     ------
-    ValueError
+    InvalidOption
         when the connectivity is outside that range.
 
     References
@@ -39,7 +41,7 @@ def matrix_budgets(shapes: Sequence[tuple[int, int]], connectivity: float) -> tu
     Bellec, Kappel, Maass, Legenstein 2018, arXiv 1711.05136, section 4.
     """
     if not 0.0 < connectivity <= 1.0:
-        raise ValueError(f"connectivity must be above 0 and at most 1, found {connectivity}")
+        raise InvalidOption(f"connectivity must be above 0 and at most 1, found {connectivity}")
     sizes = [rows * cols for rows, cols in shapes]
     ratios = [HIDDEN_RATIO] * len(sizes)
     ratios[0], ratios[-1] = INPUT_RATIO, OUTPUT_RATIO

@@ -6,13 +6,17 @@ Compiled loops on a CPU, torch elsewhere. This module loads without either; meth
 import math
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Interval
 from jaxtyping import Int64
 
 from matchopt.network.training.tensors import Tensor
 from matchopt.parts import Json
+
+OptimiserName = Literal["adam", "sgd"]
+Momentum = Annotated[float, Interval(ge=0, lt=1)]
 
 
 class Rule(ABC):
@@ -113,6 +117,18 @@ class Sgd(Rule):
             speed = moments[0].mul_(self.momentum).add_(slope)
             slope = slope.add(speed, alpha=self.momentum) if self.nesterov else speed
         values.add_(slope, alpha=-rate)
+
+
+def rule(optimiser: OptimiserName, momentum: float = 0.0, decay: float = 0.0) -> Rule:
+    """Adam with its usual constants, or gradient descent with Nesterov momentum where there is any.
+
+    Parameters
+    ----------
+    optimiser : which.
+    momentum : of gradient descent, 0 .. 1; Adam has its own.
+    decay : l2 penalty, added to the gradient as decay * value.
+    """
+    return Adam(decay=decay) if optimiser == "adam" else Sgd(momentum, momentum > 0.0, decay)
 
 
 class Optimiser:

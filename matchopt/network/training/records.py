@@ -9,6 +9,7 @@ from jaxtyping import Float32
 
 from matchopt.network.sparse_network import SparseNetwork
 from matchopt.parts import Json
+from matchopt.settings import PositiveInt, check_fields
 
 
 @dataclass(frozen=True)
@@ -87,23 +88,18 @@ class Conduct:
 
     Raises
     ------
-    ValueError
+    InvalidOption
         when a number is below 1 or the labels are neither of the two.
     """
 
     transform: Transform | None = None
     labels: Literal["fixed", "permuted"] = "fixed"
-    validate_every: int | None = None
-    patience: int | None = None
+    validate_every: PositiveInt | None = None
+    patience: PositiveInt | None = None
     observer: Observer | None = None
 
     def __post_init__(self) -> None:
-        if self.labels not in ("fixed", "permuted"):
-            raise ValueError(f"labels must be fixed or permuted, found {self.labels!r}")
-        for name in ("validate_every", "patience"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be >= 1, found {value}")
+        check_fields(self, "conduct")
 
     def facts(self) -> dict[str, Json]:
         """What changes the trained network, as JSON; empty where nothing does."""

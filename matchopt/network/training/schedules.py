@@ -4,7 +4,6 @@ import math
 from typing import Literal
 
 Schedule = Literal["linear", "cosine", "constant", "restarts"]
-SCHEDULES: tuple[Schedule, ...] = ("linear", "cosine", "constant", "restarts")
 
 
 def rate_factor(schedule: Schedule, done: float, epochs: int, restarts: tuple[int, ...] = ()) -> float:

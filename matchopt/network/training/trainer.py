@@ -35,7 +35,7 @@ class Trainer(TrainerContract):
 
         Raises
         ------
-        ValueError
+        InvalidOption
             when the options do not fit the architecture or the data.
         """
 
