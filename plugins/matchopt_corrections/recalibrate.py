@@ -7,7 +7,7 @@ import numpy as np
 from matchopt import Limits, NetworkInstance, NonNegativeInt, Result, Solver
 from matchopt_corrections.beginning import NO_START, begin
 from matchopt_corrections.least_squares import Fit, corrected
-from matchopt_corrections.samples import lacks_samples
+from matchopt_corrections.samples import UNDERSTOOD, lacks_samples
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Recalibrate(Solver):
     name = "recalibrate"
     solves = NetworkInstance
     needs = ("scipy",)
+    understands = UNDERSTOOD
 
     samples: NonNegativeInt = 10_000
 

@@ -6,6 +6,12 @@ import numpy as np
 
 from matchopt import NetworkInstance, SampleObjective
 
+# Every rule, for the wiring stays as it is; of networks the fully connected ones.
+UNDERSTOOD = frozenset({
+    "importance", "read-noise", "unusable-cells", "leak", "shared-bus", "several-cells", "drop", "extra-inputs",
+    "gains", "gain-interval", "tunable", "output-error", "correlated-inputs", "task-loss", "functional-error",
+    "score-error", "hardware-bias", "adjustable-bias", "network-tunable",
+})  # fmt: skip
 HELD_OUT = 0.1  # share of the samples on which a correction is judged
 
 
@@ -31,8 +37,6 @@ def samples_of(instance: NetworkInstance) -> Samples:
 
 def lacks_samples(instance: NetworkInstance) -> str | None:
     """Why nothing can be fitted to an instance, or None."""
-    if getattr(instance, "architecture", None) is not None:
-        return "only fully connected networks are corrected"
     if instance.objective is None and (instance.samples is None or len(instance.samples) == 0):
         return "it has no sample inputs to fit a correction to; export it with samples or with an objective on samples"
     return None

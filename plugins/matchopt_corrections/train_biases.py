@@ -6,7 +6,7 @@ import numpy as np
 
 from matchopt import Limits, NetworkInstance, NonNegativeInt, PositiveFloat, PositiveInt, Result, Solver, TaskLoss
 from matchopt_corrections.beginning import NO_START, begin
-from matchopt_corrections.samples import lacks_samples
+from matchopt_corrections.samples import UNDERSTOOD, lacks_samples
 from matchopt_corrections.training import Plan, trained
 
 
@@ -28,6 +28,7 @@ class TrainBiases(Solver):
     name = "train-biases"
     solves = NetworkInstance
     needs = ("scipy",)
+    understands = UNDERSTOOD
 
     epochs: NonNegativeInt = 5
     rate: PositiveFloat = 2e-3

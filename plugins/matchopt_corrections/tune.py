@@ -19,7 +19,7 @@ from matchopt import (
 )
 from matchopt_corrections.beginning import NO_START, begin
 from matchopt_corrections.choice import SCORES, choose, room, with_tunable
-from matchopt_corrections.samples import lacks_samples
+from matchopt_corrections.samples import UNDERSTOOD, lacks_samples
 from matchopt_corrections.training import Plan, trained
 
 
@@ -47,6 +47,7 @@ class Tune(Solver):
     name = "tune"
     solves = NetworkInstance
     needs = ("scipy",)
+    understands = UNDERSTOOD
 
     where: Literal["budget", "last-layer", "all"] = "budget"
     budget: Annotated[float, Interval(ge=0, le=1)] = 1.0

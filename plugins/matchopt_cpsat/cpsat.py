@@ -51,6 +51,7 @@ class CpSat(Solver):
     needs = ("ortools",)
     extra = "ortools"
     role = "exact"
+    understands = frozenset({"whole-variables", "unbounded-variables"})
 
     linearization: Literal[0, 1, 2] = 2
     presolve: bool = True
@@ -58,7 +59,7 @@ class CpSat(Solver):
     gap: NonNegativeFloat = 0.0
 
     def refuses(self, instance: ProgramInstance) -> str | None:
-        """Continuous or unbounded variables, rows beyond 64 bits, and size; see `Solver.refuses`."""
+        """Variables without bounds, rows beyond 64 bits, and size; see `Solver.refuses`."""
         if instance.n_variables > MAX_VARIABLES:
             return f"{instance.n_variables} variables are too many (at most {MAX_VARIABLES})"
         if len(instance.indices) > MAX_ENTRIES:

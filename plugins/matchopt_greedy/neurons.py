@@ -12,7 +12,6 @@ from matchopt import (
     Result,
     Solver,
     Target,
-    not_separable,
     reduction,
 )
 from matchopt_greedy.augment import augment
@@ -36,12 +35,12 @@ class Greedy(Solver):
     solves = LayerInstance
     needs = ("numba", "scipy")
     role = "heuristic"
+    understands = frozenset(
+        {"importance", "read-noise", "unusable-cells", "leak", "drop", "extra-inputs", "gains", "gain-interval"}
+        | {"output-error"}
+    )
 
     order: Literal["norm", "fan-in", "regret"] = "norm"
-
-    def refuses(self, instance: LayerInstance) -> str | None:
-        """Layers whose cost is no sum over pairs of neurons; see `Solver.refuses`."""
-        return not_separable(instance)
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""

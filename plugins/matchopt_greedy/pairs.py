@@ -27,6 +27,7 @@ class GreedyPairs(Solver):
     name = "greedy-pairs"
     solves = AssignmentInstance
     role = "heuristic"
+    understands = frozenset({"sparse", "forbidden-pairs", "integer-costs", "rectangular"})
 
     def solve(self, instance: AssignmentInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""

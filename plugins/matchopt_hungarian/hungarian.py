@@ -37,6 +37,7 @@ class Hungarian(Solver):
     needs = ("scipy",)
     may_use = ("lapx",)
     role = "exact"
+    understands = frozenset({"sparse", "forbidden-pairs", "integer-costs", "rectangular"})
 
     engine: Literal["auto", "scipy", "lap"] = "auto"
 

@@ -49,6 +49,7 @@ class Milp(Solver):
     solves = ProgramInstance
     needs = ("scipy",)
     role = "exact"
+    understands = frozenset({"whole-variables", "continuous-variables", "unbounded-variables"})
 
     presolve: bool = True
     gap: NonNegativeFloat = 0.0

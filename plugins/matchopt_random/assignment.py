@@ -30,6 +30,7 @@ class RandomAssignment(Solver):
     solves = AssignmentInstance
     needs = ("scipy",)
     role = "baseline"
+    understands = frozenset({"sparse", "forbidden-pairs", "integer-costs", "rectangular"})
 
     draws: PositiveInt = 1
 

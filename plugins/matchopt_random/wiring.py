@@ -30,6 +30,10 @@ class RandomWiring(Solver):
     solves = LayerInstance
     needs = ("scipy",)
     role = "baseline"
+    understands = frozenset(
+        {"importance", "read-noise", "unusable-cells", "leak", "drop", "extra-inputs", "gains", "gain-interval"}
+        | {"shared-bus", "several-cells", "tunable", "output-error", "correlated-inputs"}
+    )
 
     draws: PositiveInt = 1
     attempts: PositiveInt = 20

@@ -8,7 +8,7 @@ from matchopt import LayerInstance, Limit, Limits, PositiveInt, Result, Solver, 
 from matchopt_reroute.bounds import assignment_bound, not_moments, pair_bounds
 from matchopt_reroute.pairs import Pairs, search_rounds
 from matchopt_reroute.proof import Proof
-from matchopt_reroute.wiring import Unplaceable, assigned, refuses_wiring, smallest, take_start
+from matchopt_reroute.wiring import UNDERSTOOD, Unplaceable, assigned, refuses_wiring, smallest, take_start
 
 MOST_FAN_IN = 64
 ROUNDS, KICKS, OTHERS = 10, 50, 4  # of the search that precedes the proof
@@ -34,18 +34,15 @@ class OutputExact(Solver):
     solves = LayerInstance
     needs = ("numba", "scipy")
     role = "exact"
+    understands = UNDERSTOOD
 
     nodes: PositiveInt = 100_000
 
     def refuses(self, instance: LayerInstance) -> str | None:
-        """What `output-search` refuses, extra inputs, gains in an interval, large fan-in; see `Solver.refuses`."""
+        """Weight errors, a large fan-in, moments that are none; see `Solver.refuses`."""
         reason = refuses_wiring(instance, self.name)
         if reason is not None:
             return reason
-        if instance.rules.extra_inputs:
-            return "output-exact keeps to the target's inputs, but extra inputs are allowed"
-        if instance.rules.gains.values is None:
-            return "output-exact takes a finite set of gains, but these are an interval"
         most = int(instance.target.fan_in.max(initial=0))
         if most > MOST_FAN_IN:
             return f"a fan-in of {most} is too large to enumerate (at most {MOST_FAN_IN})"

@@ -25,7 +25,7 @@ from matchopt import (
 from matchopt_reroute.bounds import functional_bound
 from matchopt_reroute.course import Course, Pass
 from matchopt_reroute.state import layer_tasks, sample_rows
-from matchopt_reroute.wiring import Unplaceable, smallest
+from matchopt_reroute.wiring import UNDERSTOOD, Unplaceable, smallest
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,10 @@ class Reroute(Solver):
     name = "reroute"
     solves = NetworkInstance
     needs = ("numba", "scipy")
+    understands = UNDERSTOOD | {
+        "extra-inputs", "gain-interval", "tunable", "network-tunable", "hardware-bias", "adjustable-bias",
+        "task-loss", "functional-error", "score-error",
+    }  # fmt: skip
 
     aim: Literal["outputs", "signals"] = "outputs"
     samples: Annotated[int, Ge(2)] = 4000
@@ -75,16 +79,9 @@ class Reroute(Solver):
     pull: PositiveFloat = 0.003
 
     def refuses(self, instance: NetworkInstance) -> str | None:
-        """Networks without samples or other than fully connected, and layers it cannot wire; see `Solver.refuses`."""
-        if instance.architecture is not None:
-            return f"reroute maps fully connected networks, this one is {instance.architecture.kind}"
+        """Networks without samples; see `Solver.refuses`."""
         if instance.objective is None and (instance.samples is None or len(instance.samples) == 0):
             return "reroute needs sample inputs: export with a functional error, or embed samples"
-        for n, layer in enumerate(instance.layers):
-            if not layer.hardware.free_routing:
-                return f"reroute routes every hardware neuron freely, but those of layer {n} share buses"
-            if layer.rules.cells_per_weight > 1:
-                return f"reroute puts one cell on an input, but layer {n} allows {layer.rules.cells_per_weight}"
         return None
 
     def prepare(self) -> None:

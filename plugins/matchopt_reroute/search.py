@@ -22,7 +22,7 @@ from matchopt import (
 )
 from matchopt_reroute.bounds import MOST_FAN_IN, assignment_bound, not_moments, pair_bounds
 from matchopt_reroute.pairs import Pairs, search_rounds
-from matchopt_reroute.wiring import Unplaceable, assigned, refuses_wiring, smallest, take_start
+from matchopt_reroute.wiring import UNDERSTOOD, Unplaceable, assigned, refuses_wiring, smallest, take_start
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class OutputSearch(Solver):
     name = "output-search"
     solves = LayerInstance
     needs = ("numba", "scipy")
+    understands = UNDERSTOOD | {"extra-inputs", "gain-interval"}
 
     rounds: NonNegativeInt = 20
     kicks: NonNegativeInt = 50
@@ -52,7 +53,7 @@ class OutputSearch(Solver):
     candidates: PositiveInt = 400
 
     def refuses(self, instance: LayerInstance) -> str | None:
-        """Weight errors, shared buses, several cells per weight, tunable budgets; see `Solver.refuses`."""
+        """Weight errors; see `Solver.refuses`."""
         return refuses_wiring(instance, self.name)
 
     def prepare(self) -> None:

@@ -25,17 +25,16 @@ def assigned(cost: np.ndarray) -> np.ndarray:
     return neuron_of
 
 
+# One cell on an input, neurons routed freely, no budget left unspent; importance plays no part in an output error.
+UNDERSTOOD = frozenset(
+    {"importance", "read-noise", "unusable-cells", "leak", "drop", "gains", "output-error", "correlated-inputs"}
+)
+
+
 def refuses_wiring(instance: LayerInstance, solver: str) -> str | None:
-    """Why a solver of output errors with one cell per weight on freely routed neurons refuses `instance`, or None."""
-    rules = instance.rules
+    """Why a solver of output errors refuses `instance`, or None."""
     if not isinstance(instance.objective, OutputError):
         return f"{solver} minimises output errors; under the weight error hungarian is exact"
-    if not instance.hardware.free_routing:
-        return f"{solver} wires every hardware neuron freely, but some share a bus"
-    if rules.cells_per_weight > 1:
-        return f"{solver} puts one cell on an input, but {rules.cells_per_weight} are allowed"
-    if rules.tunable > 0:
-        return f"{solver} would leave a budget of {rules.tunable} tunable connections unspent"
     return None
 
 

@@ -69,6 +69,11 @@ class Slots(Solver):
     solves = NetworkInstance
     needs = ("torch", "numba", "scipy", "matchopt_slots.ready")
     extra = "torch"
+    understands = frozenset({
+        "importance", "read-noise", "unusable-cells", "leak", "drop", "extra-inputs", "gains", "gain-interval",
+        "output-error", "correlated-inputs", "task-loss", "functional-error", "score-error",
+        "hardware-bias", "adjustable-bias", "network-tunable",
+    })  # fmt: skip
 
     epochs: NonNegativeInt = 60
     rate: NonNegativeFloat = 0.01
@@ -83,16 +88,9 @@ class Slots(Solver):
     held_out: Annotated[float, Interval(ge=0, le=0.5)] = 0.1
 
     def refuses(self, instance: NetworkInstance) -> str | None:
-        """Whatever it cannot train on or would leave unused; see `Solver.refuses`."""
+        """Networks without samples to train on; see `Solver.refuses`."""
         if not isinstance(instance.objective, SampleObjective):
             return "slots trains on samples: the network must minimise task-loss, functional-error or score-error"
-        if instance.tunable or any(layer.rules.tunable for layer in instance.layers):
-            return "slots uses fixed weights only and would leave a budget of tunable weights unspent"
-        for n, layer in enumerate(instance.layers):
-            if not layer.hardware.free_routing:
-                return f"slots routes every hardware neuron freely, but those of layer {n} share buses"
-            if layer.rules.cells_per_weight > 1:
-                return f"slots serves a weight by one cell, but layer {n} allows {layer.rules.cells_per_weight}"
         return None
 
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:

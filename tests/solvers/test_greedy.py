@@ -11,6 +11,7 @@ from matchopt_greedy import Greedy, GreedyPairs
 from solvers.small import COSTS, assignment, columns, listed, objective, solved
 
 from matchopt import AssignmentInstance, Hardware, LayerInstance, LayerMapping, Rules, Status, Target, reduction
+from matchopt.contract import refusal
 from matchopt.testing import brute_force
 
 seeds = st.integers(0, 2**32 - 1)
@@ -126,8 +127,8 @@ def test_greedy_refuses_what_does_not_separate() -> None:
     """Several cells per weight couple the cells of a row: refused, with the reason."""
     instance = random_target(np.random.default_rng(0))
     coupled = LayerInstance(instance.target, instance.hardware, Rules(cells_per_weight=2))
-    assert Greedy().refuses(instance) is None
-    assert "2 cells per weight" in (Greedy().refuses(coupled) or "")
+    assert refusal(Greedy(), instance) is None
+    assert "several-cells" in (refusal(Greedy(), coupled) or "")
 
 
 def test_greedy_takes_only_its_orders() -> None:

@@ -37,6 +37,7 @@ from matchopt import (
     surrogate,
 )
 from matchopt.checker import check
+from matchopt.contract import refusal
 from matchopt.library import problems_folder
 from matchopt.network import (
     ImageData,
@@ -241,12 +242,12 @@ def test_what_it_does_not_take() -> None:
     shared = replace(layer, hardware=Hardware(layer.hardware.weights, bus=np.zeros(layer.hardware.n_neurons, np.int64)))
     refused = {
         "sample inputs": replace(instance, objective=None),
-        "share buses": replace(instance, layers=(shared, instance.layers[1])),
-        "one cell on an input": network(2, labels=False, cells_per_weight=2),
+        "shared-bus": replace(instance, layers=(shared, instance.layers[1])),
+        "several-cells": network(2, labels=False, cells_per_weight=2),
     }
     for words, other in refused.items():
-        assert words in (Reroute().refuses(other) or ""), words
-    assert Reroute().refuses(instance) is None
+        assert words in (refusal(Reroute(), other) or ""), words
+    assert refusal(Reroute(), instance) is None
     with pytest.raises(ValueError, match="samples must be a whole number >= 2"):
         Reroute(samples=1)
     with pytest.raises(ValueError, match="aim must be"):

@@ -16,6 +16,7 @@ from solvers.output_layers import layer, moments, row_costs
 
 from matchopt import Gains, Limit, Limits, OutputError, ProgramInstance, Result, Status, read, reduction
 from matchopt.checker import check
+from matchopt.contract import refusal
 from matchopt.instances import LayerInstance
 from matchopt.library import problems_folder
 from matchopt.testing import brute_force, run_checks
@@ -171,18 +172,18 @@ def test_what_it_does_not_take() -> None:
     """Each refusal says in one sentence what stands in the way."""
     plain = layer(0)
     refused = {
-        "extra inputs": layer(0, extra_inputs=True),
-        "interval": layer(0, gains=Gains.interval(0.5, 2.0)),
-        "one cell on an input": layer(0, cells_per_weight=2),
-        "unspent": layer(0, tunable=1),
+        "extra-inputs": layer(0, extra_inputs=True),
+        "gain-interval": layer(0, gains=Gains.interval(0.5, 2.0)),
+        "several-cells": layer(0, cells_per_weight=2),
+        "tunable": layer(0, tunable=1),
         "fan-in of 70": layer(0, inputs=80, fan_in=70, cells=70),
         "negative eigenvalue": LayerInstance(
             plain.target, plain.hardware, plain.rules, OutputError(np.ones((4, 4)) - 0.9 * np.eye(4))
         ),
     }
     for words, instance in refused.items():
-        assert words in (OutputExact().refuses(instance) or ""), words
-    assert OutputExact().refuses(plain) is None
+        assert words in (refusal(OutputExact(), instance) or ""), words
+    assert refusal(OutputExact(), plain) is None
     with pytest.raises(ValueError, match="nodes must be a whole number >= 1"):
         OutputExact(nodes=0)
 

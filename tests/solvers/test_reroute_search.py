@@ -25,6 +25,7 @@ from matchopt import (
     reduction,
 )
 from matchopt.checker import check
+from matchopt.contract import refusal
 from matchopt.testing import brute_force, run_checks
 
 seeds = st.integers(0, 2**32 - 1)
@@ -178,13 +179,13 @@ def test_what_it_does_not_take() -> None:
     shared = Hardware(plain.hardware.weights, bus=np.zeros(3, np.int64))
     refused = {
         "hungarian is exact": replace(plain, objective=WeightError()),
-        "share a bus": replace(plain, hardware=shared),
-        "one cell on an input": layer(0, cells_per_weight=2),
-        "unspent": layer(0, tunable=1),
+        "shared-bus": replace(plain, hardware=shared),
+        "several-cells": layer(0, cells_per_weight=2),
+        "tunable": layer(0, tunable=1),
     }
     for words, instance in refused.items():
-        assert words in (OutputSearch().refuses(instance) or ""), words
-    assert OutputSearch().refuses(plain) is None
+        assert words in (refusal(OutputSearch(), instance) or ""), words
+    assert refusal(OutputSearch(), plain) is None
     with pytest.raises(ValueError, match="candidates must be a whole number >= 1"):
         OutputSearch(candidates=0)
 

@@ -22,6 +22,7 @@ from matchopt import (
     surrogate,
 )
 from matchopt.checker import check
+from matchopt.contract import refusal
 
 QUICK = Slots(epochs=3)
 FREE = {"drop": True, "extra_inputs": True}
@@ -179,14 +180,14 @@ def test_refuses_in_one_sentence() -> None:
     other = (shared, instance.layers[1].hardware)
     refused = {
         "task-loss, functional-error or score-error": surrogate(instance),
-        "unspent": with_rules(rules=Rules(tunable=1)),
-        "one cell": with_rules(rules=Rules(cells_per_weight=2)),
-        "share buses": replace(instance, layers=tuple(
+        "tunable": with_rules(rules=Rules(tunable=1)),
+        "several-cells": with_rules(rules=Rules(cells_per_weight=2)),
+        "shared-bus": replace(instance, layers=tuple(
             replace(layer, hardware=h) for layer, h in zip(instance.layers, other, strict=True))),
     }  # fmt: skip
-    assert QUICK.refuses(instance) is None
+    assert refusal(QUICK, instance) is None
     for words, what in refused.items():
-        assert words in (QUICK.refuses(what) or "")
+        assert words in (refusal(QUICK, what) or "")
 
 
 @pytest.mark.parametrize(
