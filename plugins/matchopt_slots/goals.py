@@ -1,5 +1,6 @@
 """What is minimised: the mean cross-entropy, or how far signals or scores are from the target network's."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,11 +8,9 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from matchopt import FunctionalError, NetworkInstance, ScoreError, TaskLoss
+from matchopt import FunctionalError, NetworkInstance, ScoreError, TaskLoss, kernels
 from matchopt_slots.layers import Activity
 from matchopt_slots.samples import Samples
-from matchopt_slots.scores import Scores
-from matchopt_slots.teacher import Teacher
 
 
 class Goal(Protocol):
@@ -97,6 +96,48 @@ class Functional(Goal):
         return np.array([found])
 
 
+class Scores(Goal):
+    """The score error: the angle between all scores of a batch and the target network's; no labels."""
+
+    def __init__(self, instance: NetworkInstance, samples: Samples, lanes: int) -> None:
+        self._teacher = Teacher(instance, samples, lanes)
+
+    def _scores(self, activity: Activity, inputs: np.ndarray) -> list[np.ndarray]:
+        """Wanted and found."""
+        both = (self._teacher.signals(inputs, activity.lanes)[-1], activity.signals[-1])
+        exact = (outputs.astype(np.float64) for outputs in both)
+        return [outputs - outputs.mean(axis=0) if len(outputs) > 1 else outputs for outputs in exact]
+
+    def derivative(
+        self, which: np.ndarray, activity: Activity, inputs: np.ndarray
+    ) -> tuple[float, list[np.ndarray | None]]:
+        """See `Goal.derivative`; where scores point away from the target's the loss goes on, 1 to 2."""
+        wanted, found = self._scores(activity, inputs)
+        sizes = math.sqrt(float(np.vdot(wanted, wanted))), math.sqrt(float(np.vdot(found, found)))
+        if min(sizes) == 0.0:
+            return 1.0, [*([None] * (len(activity.signals) - 1)), np.zeros_like(activity.signals[-1])]
+        cosine = float(np.vdot(wanted, found)) / (sizes[0] * sizes[1])
+        turn = wanted / (sizes[0] * sizes[1]) - found * (cosine / sizes[1] ** 2)
+        delta = (-2.0 * abs(cosine) * turn).astype(np.float32)
+        return 1.0 - cosine * abs(cosine), [*([None] * (len(activity.signals) - 1)), delta]
+
+    def sums(
+        self, which: np.ndarray, activity: Activity, inputs: np.ndarray, noises: Sequence[np.ndarray]
+    ) -> np.ndarray:
+        """See `Goal.sums`."""
+        wanted, found = self._scores(activity, inputs)
+        noise = float(noises[-1] @ np.square(activity.received[-1], dtype=np.float64).sum(axis=1))
+        noise *= 1.0 - 1.0 / len(found) if len(found) > 1 else 1.0
+        return np.array([np.vdot(wanted, wanted), np.vdot(wanted, found), np.vdot(found, found) + noise])
+
+    def value(self, sums: np.ndarray, count: int) -> float:
+        """See `Goal.value`."""
+        wanted, common, found = sums.tolist()
+        if math.isnan(common + found):
+            return math.nan
+        return 1.0 - common**2 / (wanted * found) if common > 0.0 else 1.0
+
+
 def goal_of(instance: NetworkInstance, samples: Samples, lanes: int) -> Goal:
     """The goal that the instance's objective sets."""
     if isinstance(instance.objective, FunctionalError):
@@ -105,3 +146,39 @@ def goal_of(instance: NetworkInstance, samples: Samples, lanes: int) -> Goal:
         return Scores(instance, samples, lanes)
     assert isinstance(instance.objective, TaskLoss)
     return CrossEntropy(instance.objective.labels, len(instance.layers))
+
+
+class Teacher:
+    """Gives the signals of the target network, which runs beside the one in training."""
+
+    def __init__(self, instance: NetworkInstance, samples: Samples, lanes: int) -> None:
+        self._wires = [target_wires(instance, n, samples.live) for n in range(len(instance.layers))]
+        rows = [layer.n_rows for layer in instance.layers]
+        given = instance.biases or tuple(np.zeros(m) for m in rows)
+        self._biases = [bias.astype(np.float32) for bias in given]
+        self._shape = (rows, len(samples.live), samples.constant)
+        self._activity = Activity(*self._shape, lanes)
+
+    def signals(self, inputs: np.ndarray, lanes: int) -> list[np.ndarray]:
+        """Pre-activations of every layer on these inputs; valid until the next call."""
+        if self._activity.lanes != lanes:
+            self._activity = Activity(*self._shape, lanes)
+        self._activity.forward(self._wires, self._biases, inputs)
+        return self._activity.signals
+
+
+def target_wires(instance: NetworkInstance, n: int, live: np.ndarray) -> kernels.Wires:
+    """The target weights of layer `n` as wires; of the first layer those on live inputs."""
+    target = instance.layers[n].target
+    place = np.full(target.n_inputs, -1)
+    chosen = live if n == 0 else np.arange(target.n_inputs)
+    place[chosen] = np.arange(len(chosen))
+    kept = place[target.indices] >= 0
+    rows = target.row_of[kept]
+    count = np.bincount(rows, minlength=target.n_rows)
+    made = kernels.Wires.room(target.n_rows, int(count.max(initial=0)))
+    made.count[:] = count
+    at = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
+    made.inputs[rows, at] = place[target.indices[kept]]
+    made.weights[rows, at] = target.weights[kept]
+    return made

@@ -1,12 +1,15 @@
 """Training which fixed weights to use."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Interval
 
 from matchopt import (
+    FunctionalError,
+    Hardware,
+    LayerInstance,
     Limit,
     Limits,
     NetworkInstance,
@@ -14,9 +17,11 @@ from matchopt import (
     NonNegativeInt,
     PositiveInt,
     Result,
+    Rules,
     SampleObjective,
     Solver,
     Status,
+    Target,
 )
 
 
@@ -67,7 +72,7 @@ class Slots(Solver):
 
     name = "slots"
     solves = NetworkInstance
-    needs = ("torch", "numba", "scipy", "matchopt_slots.ready")
+    needs = ("torch", "numba", "scipy")
     extra = "torch"
     understands = frozenset({
         "importance", "read-noise", "unusable-cells", "leak", "drop", "extra-inputs", "gains", "gain-interval",
@@ -93,21 +98,30 @@ class Slots(Solver):
             return "slots trains on samples: the network must minimise task-loss, functional-error or score-error"
         return None
 
+    def prepare(self) -> None:
+        """See `Solver.prepare`: training two tiny networks, one for each way to route, calls all that there is."""
+        for free in (True, False):
+            rules = Rules(drop=free, extra_inputs=free)
+            layer = LayerInstance(Target.from_dense(np.ones((1, 1))), Hardware(np.ones((1, 1))), rules)
+            objective = FunctionalError(np.array([[1.0], [2.0]]))
+            network = NetworkInstance((layer, layer), (np.zeros(1), np.zeros(1)), objective=objective, adjustable=True)
+            replace(self, epochs=1, batch=1, rebind=1).solve(network, Limits(), np.random.default_rng(0))
+
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`; a loss that is no number ends training with Status.ERROR and the best mapping so far."""
         from matchopt_slots.course import Plan, run  # only here: it loads torch
 
-        begun, well, pace, keeper = run(Plan(**asdict(self)), instance, limits, rng)
-        if keeper is None:
+        course = run(Plan(**asdict(self)), instance, limits, rng)
+        if course is None:
             message = "some layer has no assignment of rows to hardware neurons with cells enough"
             return Result(None, Status.INFEASIBLE, message=message)
         limit = None
         if limits.iterations is not None and limits.iterations < self.epochs:
             limit = Limit.ITERATION
-        if well and not pace.complete:
+        if course.well and not course.pace.complete:
             limit = Limit.TIME
-        stats: dict[str, int | float | str] = {"epochs": begun, "steps": pace.steps, "held-out": keeper.held_out}
-        if not well:
-            message = f"the loss is no number after {pace.steps} steps; lower the rate"
-            return Result(keeper.best, Status.ERROR, limit, stats=stats, message=message)
-        return Result(keeper.best, limit=limit, stats=stats)
+        stats = {"epochs": course.begun, "steps": course.pace.steps, "held-out": course.held_out}
+        if not course.well:
+            message = f"the loss is no number after {course.pace.steps} steps; lower the rate"
+            return Result(limits.best, Status.ERROR, limit, stats=stats, message=message)
+        return Result(limits.best, limit=limit, stats=stats)

@@ -26,7 +26,9 @@ print(before, compiled() - before, sorted(heavy))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["output-search drop-noise", "output-exact gains", "reroute bound"])
+@pytest.mark.parametrize(
+    "case", ["output-search drop-noise", "output-exact gains", "reroute bound", "slots free", "slots gains"]
+)
 def test_nothing_is_left_to_load(case: str) -> None:
     """In a fresh process a solve after `prepare` compiles no function for new types and imports no heavy package."""
     command = [sys.executable, "-c", SCRIPT, case]

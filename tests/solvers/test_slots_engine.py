@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from matchopt_slots.binding import bindings
+from matchopt_slots.course import Pace
 from matchopt_slots.goals import goal_of
-from matchopt_slots.pace import Pace
 from matchopt_slots.samples import Samples
 from matchopt_slots.trainee import Trainee
 from solvers.small_networks import network
