@@ -94,7 +94,7 @@ def test_trainers_are_listed_with_promise_and_options() -> None:
         (["--method", "gradualpruning"], "did you mean 'gradual-pruning'"),
         (["--connectivity", "1.5"], "--connectivity"),
         (["--option", "refrseh=3"], "did you mean 'refresh'"),
-        (["--option", "refresh=often"], "must be a whole number, found 'often'"),
+        (["--option", "refresh=often"], "must be a whole number >= 1, found 'often'"),
         (["--option", "refresh=0"], "trainer gradual-pruning: refresh must be a whole number >= 1, found 0"),
         (["--method", "deep-rewiring", "--option", "connectivity=2"], "connectivity must be a number > 0 and <= 1"),
         (["--device", "cuda:55"], "is not there"),
