@@ -219,7 +219,7 @@ def _table(cls: Any, value: Any, text: bool) -> Any:
 
 @cache
 def fields_of(owner: Callable[..., Any]) -> Mapping[str, Field]:
-    """The settings of a dataclass or function by name, in order.
+    """The settings of a dataclass, or of a function, whose parameters of other types are none, by name and in order.
 
     Raises
     ------
@@ -235,7 +235,8 @@ def fields_of(owner: Callable[..., Any]) -> Mapping[str, Field]:
     else:
         parameters = inspect.signature(owner).parameters.values()
         defaults = {p.name: MISSING if p.default is p.empty else p.default for p in parameters}
-    return {name: Field(name, hints[name], kind_of(hints[name]), default) for name, default in defaults.items()}
+    fields = {name: Field(name, hints[name], kind_of(hints[name]), default) for name, default in defaults.items()}
+    return {name: field for name, field in fields.items() if field.kind is not None or isinstance(owner, type)}
 
 
 def _default(field: "dataclasses.Field[Any]") -> Any:

@@ -126,5 +126,5 @@ def test_missing_recordings_are_one_sentence(tmp_path):
     with pytest.raises(DataError, match=r"fsdd is not here.*matchopt data fetch fsdd.*put the folder") as caught:
         load_fsdd(tmp_path)
     assert str(tmp_path) in str(caught.value)
-    with pytest.raises(InvalidOption, match="frames must be at least 1"):
+    with pytest.raises(InvalidOption, match="data set fsdd: frames must be a whole number >= 1, found 0"):
         load_fsdd(frames=0)

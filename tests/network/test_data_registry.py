@@ -62,10 +62,10 @@ def test_places_are_searched_in_order(own_places, monkeypatch):
     ("options", "error", "message"),
     [
         ({"sise": 24}, UnknownName, "unknown option of data set cifar10 'sise'; did you mean 'size'"),
-        ({"size": "many"}, InvalidOption, "option size of data set cifar10 takes int, found 'many'"),
-        ({"size": 24.0}, InvalidOption, "takes int"),
-        ({"size": True}, InvalidOption, "takes int"),
-        ({"standardise": "channel"}, InvalidOption, "takes one of none, image, found 'channel'"),
+        ({"size": "many"}, InvalidOption, "data set cifar10: size must be a whole number >= 1 and <= 32, found 'many'"),
+        ({"size": 24.0}, InvalidOption, "must be a whole number"),
+        ({"size": True}, InvalidOption, "must be a whole number"),
+        ({"standardise": "channel"}, InvalidOption, "must be one of none, image, found 'channel'"),
     ],
 )
 def test_wrong_options_are_refused(options, error, message):
@@ -77,10 +77,10 @@ def test_wrong_options_are_refused(options, error, message):
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("No", False), ("1", True)])
 def test_text_is_read_by_type(text, value):
     """The command line gives text."""
-    deltas = next(option for option in data_entry("fsdd").options if option.name == "deltas")
-    assert deltas.read(text, "x") is value
-    with pytest.raises(InvalidOption, match="x takes bool, found 'maybe'"):
-        deltas.read("maybe", "x")
+    entry = data_entry("fsdd")
+    assert entry.about.read(entry.load, {"deltas": text, "frames": "9"}) == {"deltas": value, "frames": 9}
+    with pytest.raises(InvalidOption, match="data set fsdd: deltas must be true or false, found 'maybe'"):
+        entry.about.read(entry.load, {"deltas": "maybe"})
 
 
 def test_mnist_is_found_again_by_its_reference(mnist):
@@ -102,8 +102,8 @@ def test_mnist_is_found_again_by_its_reference(mnist):
         ("mnist[1,2]", "none of those known here"),
         ("mnist[folder=/etc]", "cannot be loaded: unknown option of data set mnist 'folder'"),
         ("mnist[size=3]", "cannot be loaded: unknown option"),
-        ("cifar10[size=0]", "cannot be loaded: size must be in 1"),
-        ("cifar10[size=x][1,2,3]", "cannot be loaded: option size"),
+        ("cifar10[size=0]", "cannot be loaded: data set cifar10: size must be a whole number >= 1"),
+        ("cifar10[size=x][1,2,3]", "cannot be loaded: data set cifar10: size"),
         ("timit", "timit is not here"),
     ],
 )

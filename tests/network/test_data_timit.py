@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from matchopt.errors import DataError, InvalidOption
 from matchopt.network.data.phones import COUNTS, TRANSCRIBED, fold, phone_classes
+from matchopt.network.data.registry import load_data
 from matchopt.network.data.timit import CORE_SPEAKERS, _utterances, frame_labels, load_timit
 
 CLASSES = phone_classes(61)
@@ -185,12 +186,15 @@ def test_a_missing_or_empty_corpus_is_one_sentence(tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "message"),
-    [({"frames": 0}, "frames must be at least 1"), ({"phones": 40}, "phones must be 61, 48 or 39")],
+    [
+        ({"frames": 0}, "frames must be a whole number >= 1"),
+        ({"phones": 40}, "phones must be one of 39, 48, 61, found 40"),
+    ],
 )
 def test_options_out_of_range_are_refused(corpus, option, message):
     """Options are checked before anything is read."""
     with pytest.raises(InvalidOption, match=message):
-        load_timit(corpus, **option)
+        load_data("timit", corpus, **option)
 
 
 @given(st.binary(max_size=60), st.integers(1, 30))

@@ -4,11 +4,14 @@ import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 from jaxtyping import UInt8
 
-from matchopt.errors import DataError, InvalidOption, MissingExtra
+from matchopt.errors import DataError, MissingExtra
+from matchopt.instances.network import DataReference
 from matchopt.network.data.archives import Wanted, content_digest, file_digest, read_files
 from matchopt.network.data.array_cache import Arrays, Shapes, cached
 from matchopt.network.data.augmentation import Standardise, centre_crop
@@ -19,6 +22,7 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 SPLIT_SEED = 20180501
 N_TRAIN, N_TEST, N_VALIDATION = 50_000, 10_000, 5_000
 SIDE = 32
+Side = Annotated[int, Interval(ge=1, le=SIDE)]
 PIXELS = 3 * SIDE * SIDE
 RECORDS = 10_000  # images in each file of the binary archive
 
@@ -78,7 +82,7 @@ _SHAPES: Shapes = {
 }
 
 
-def load_cifar10(folder: Path | None = None, size: int = SIDE, standardise: Standardise = "none") -> ImageData:
+def load_cifar10(folder: Path | None = None, size: Side = SIDE, standardise: Standardise = "none") -> ImageData:
     """CIFAR-10 split 45,000 / 5,000 / 10,000, shape (3, size, size).
 
     The split is one fixed permutation of the published training images.
@@ -102,17 +106,17 @@ def load_cifar10(folder: Path | None = None, size: int = SIDE, standardise: Stan
     ----------
     Krizhevsky 2009, Learning multiple layers of features from tiny images.
     """
-    _check(size, standardise)
+    options = BINARY.read(load_cifar10, {"size": size, "standardise": standardise})
     (path,) = BINARY.locate(folder)
     expected = BINARY.downloads[0].sha256
     assert expected is not None
     if _digest(path) != expected:
         raise _BINARY_FILES.error(path, "is not the published archive (its SHA-256 differs)")
     arrays = cached(f"cifar10-{expected[:16]}", _SHAPES, lambda: _from_records(path, read_files(path, _BINARY_FILES)))
-    return _data(BINARY, expected, arrays, size, standardise)
+    return _data(arrays, size, standardise, BINARY.reference(expected, options, load_cifar10))
 
 
-def load_cifar10_jpeg(folder: Path | None = None, size: int = SIDE, standardise: Standardise = "none") -> ImageData:
+def load_cifar10_jpeg(folder: Path | None = None, size: Side = SIDE, standardise: Standardise = "none") -> ImageData:
     """The lossy copy of CIFAR-10, named cifar10-jpeg75; options and split sizes as of `load_cifar10`.
 
     The files are sorted by class, which is no order of the published archive: the split is another one, and a fixed
@@ -134,7 +138,7 @@ def load_cifar10_jpeg(folder: Path | None = None, size: int = SIDE, standardise:
     MissingExtra
         when Pillow is not installed.
     """
-    _check(size, standardise)
+    options = JPEG.read(load_cifar10_jpeg, {"size": size, "standardise": standardise})
     found = JPEG.locate(folder)
     place = found[0] if len(found) == 1 else found[0].parent
     if place.is_dir():
@@ -145,14 +149,7 @@ def load_cifar10_jpeg(folder: Path | None = None, size: int = SIDE, standardise:
         arrays = cached(key, _SHAPES, lambda: _from_jpegs(place, _published(place)))
     mixed = np.random.default_rng(SPLIT_SEED).permutation(N_TEST)
     arrays |= {name: arrays[name][mixed] for name in ("test_images", "test_labels")}
-    return _data(JPEG, _JPEG_CONTENT, arrays, size, standardise)
-
-
-def _check(size: int, standardise: str) -> None:
-    if not 1 <= size <= SIDE:
-        raise InvalidOption(f"size must be in 1 .. {SIDE}, found {size}")
-    if standardise not in ("none", "image"):
-        raise InvalidOption(f"standardise must be none or image, found {standardise!r}")
+    return _data(arrays, size, standardise, JPEG.reference(_JPEG_CONTENT, options, load_cifar10_jpeg))
 
 
 def _digest(path: Path) -> str:
@@ -210,7 +207,7 @@ def _decode(place: Path, name: str, content: bytes) -> UInt8[np.ndarray, "32 32 
         raise _JPEG_FILES.error(place, f"holds {name}, which is no sound JPEG file") from None
 
 
-def _data(data_set: DataSet, content: str, arrays: Arrays, size: int, standardise: Standardise) -> ImageData:
+def _data(arrays: Arrays, size: int, standardise: Standardise, reference: DataReference) -> ImageData:
     order = np.random.default_rng(SPLIT_SEED).permutation(N_TRAIN)
     train, validation = order[N_VALIDATION:], order[:N_VALIDATION]
     images, labels = arrays["train_images"], arrays["train_labels"].astype(np.int64)
@@ -228,7 +225,7 @@ def _data(data_set: DataSet, content: str, arrays: Arrays, size: int, standardis
         seen(arrays["test_images"]),
         arrays["test_labels"].astype(np.int64),
         len(CLASSES),
-        data_set.reference(content, {"size": size, "standardise": standardise}, {"size": SIDE, "standardise": "none"}),
+        reference,
         (3, size, size),
         bounded=standardise == "none",
         originals=None if whole else originals,

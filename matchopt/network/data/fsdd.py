@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from matchopt.errors import InvalidOption
 from matchopt.network.data.archives import Wanted, content_digest, read_files
 from matchopt.network.data.images import ImageData
-from matchopt.network.data.published import DataSet, Download, OptionValue
+from matchopt.network.data.published import DataSet, Download
 from matchopt.network.data.speech import FeatureKind, Scaling, at_the_end, feature_rows, n_features, read_recording
+from matchopt.settings import PositiveInt
 
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 N_DIGITS, N_TEST, N_INDEX = 10, 5, 50  # recordings 0 .. 4 of every digit and speaker are the official test set
@@ -42,11 +42,10 @@ _FILES = Wanted(
     advice="fetch it again with: matchopt data fetch fsdd",
 )
 _CONTENT = "dbd573d7cafe79c4b49f65718115e1304e24e067fa39eff18a660dc6cb9c360f"
-_DEFAULTS: dict[str, OptionValue] = {"features": "mfcc", "frames": 64, "deltas": False}
 
 
 def load_fsdd(
-    folder: Path | None = None, features: FeatureKind = "mfcc", frames: int = 64, deltas: bool = False
+    folder: Path | None = None, features: FeatureKind = "mfcc", frames: PositiveInt = 64, deltas: bool = False
 ) -> ImageData:
     """Spoken digits as sequences of features, shape (frames, features): 2,430 / 270 / 300 recordings.
 
@@ -76,8 +75,7 @@ def load_fsdd(
     ----------
     github.com/Jakobovski/free-spoken-digit-dataset, doi:10.5281/zenodo.1342401.
     """
-    if frames < 1:
-        raise InvalidOption(f"frames must be at least 1, found {frames}")
+    options = FSDD.read(load_fsdd, {"features": features, "frames": frames, "deltas": deltas})
     (place,) = FSDD.locate(folder)
     files = read_files(place, _FILES)
     digest = content_digest(files)
@@ -90,7 +88,6 @@ def load_fsdd(
     fixed = np.stack([at_the_end(scaling.applied(row), frames) for row in rows]).reshape(len(rows), -1)
     labels = np.array([int(name[0]) for name in names])
     train, validation, test = parts
-    options: dict[str, OptionValue] = {"features": features, "frames": frames, "deltas": deltas}
     return ImageData(
         fixed[train],
         labels[train],
@@ -99,7 +96,7 @@ def load_fsdd(
         fixed[test],
         labels[test],
         N_DIGITS,
-        FSDD.reference(digest, options, _DEFAULTS),
+        FSDD.reference(digest, options, load_fsdd),
         (frames, n_features(features, deltas)),
         bounded=False,
     )

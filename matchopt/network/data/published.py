@@ -2,16 +2,17 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from matchopt.errors import DataError
 from matchopt.instances.network import DataReference
 from matchopt.library import LIBRARY_VARIABLE, library_folder, problems_folder
+from matchopt.settings import OptionValue, options_of, read_options
 
 CACHE_VARIABLE = "MATCHOPT_CACHE"
-OptionValue = int | float | str | bool
 
 
 @dataclass(frozen=True)
@@ -99,16 +100,28 @@ class DataSet:
         note = f"; {self.note}" if self.note else ""
         return f"{fetch}{self.obtain} into {folder}{note}"
 
-    def reference(
-        self, content: str, options: Mapping[str, OptionValue], defaults: Mapping[str, OptionValue]
-    ) -> DataReference:
+    def read(self, load: Callable[..., Any], options: Mapping[str, OptionValue]) -> dict[str, Any]:
+        """The values of options of the function that loads it, text being read by the annotation of its parameter.
+
+        Raises
+        ------
+        UnknownName
+            for an option that does not exist.
+        InvalidOption
+            for a value that the option does not take.
+        """
+        return read_options(load, options, f"data set {self.name}")
+
+    def reference(self, content: str, options: Mapping[str, OptionValue], load: Callable[..., Any]) -> DataReference:
         """Name and SHA-256 of the data as loaded with these options.
 
         Parameters
         ----------
         content : SHA-256 of the published files.
-        options, defaults : how they were loaded; the name lists what differs from the defaults.
+        options : how they were loaded; the name lists what differs from the defaults.
+        load : the function that did, which has the defaults.
         """
+        defaults = {option.name: option.default for option in options_of(load)}
         changed = ",".join(f"{name}={value}" for name, value in options.items() if value != defaults[name])
         stated = ",".join(f"{name}={value}" for name, value in sorted(options.items()))
         sha = hashlib.sha256(f"{content} {stated}".encode()).hexdigest()

@@ -1,11 +1,9 @@
 """All data sets by name: found, listed, loaded, and found again from a reference."""
 
-import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
 
 from matchopt.errors import DataError, InvalidOption, UnknownName
 from matchopt.instances.network import DataReference
@@ -13,47 +11,11 @@ from matchopt.network.data.cifar10 import BINARY, JPEG, load_cifar10, load_cifar
 from matchopt.network.data.fsdd import FSDD, load_fsdd
 from matchopt.network.data.images import ImageData
 from matchopt.network.data.mnist import FASHION_MNIST, MNIST, load_fashion_mnist, load_mnist
-from matchopt.network.data.published import DataSet, OptionValue
+from matchopt.network.data.published import DataSet
 from matchopt.network.data.timit import TIMIT, load_timit
+from matchopt.settings import Option, OptionValue, options_of
 
 _PART = re.compile(r"([a-z0-9-]+)(?:\[([a-z]+=[^\[\]=,]+(?:,[a-z]+=[^\[\]=,]+)*)\])?(?:\[(\d+),(\d+),(\d+)\])?")
-_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-
-
-@dataclass(frozen=True)
-class DataOption:
-    """One option of a data set.
-
-    Parameters
-    ----------
-    name : name of the loader's parameter.
-    default : its value where it is not given.
-    allowed : all values it takes; empty where only the type of the default matters.
-    """
-
-    name: str
-    default: OptionValue
-    allowed: tuple[OptionValue, ...]
-
-    def read(self, value: OptionValue, what: str) -> OptionValue:
-        """The value, read from text where it is text.
-
-        Raises
-        ------
-        InvalidOption
-            when it has the wrong type, or is not allowed.
-        """
-        kind = type(self.default)
-        found: OptionValue | None = value
-        if isinstance(value, str) and kind is bool:
-            found = _BOOLEANS.get(value.lower())
-        elif isinstance(value, str) and kind is int:
-            found = int(value) if re.fullmatch(r"[+-]?\d{1,9}", value) else None
-        if type(found) is not kind or (self.allowed and found not in self.allowed):
-            wanted = "one of " + ", ".join(map(str, self.allowed)) if self.allowed else kind.__name__
-            raise InvalidOption(f"{what} takes {wanted}, found {value!r}")
-        assert found is not None
-        return found
 
 
 @dataclass(frozen=True)
@@ -64,10 +26,9 @@ class DataEntry:
     load: Callable[..., ImageData]
 
     @property
-    def options(self) -> tuple[DataOption, ...]:
+    def options(self) -> tuple[Option, ...]:
         """What can be chosen when it is loaded."""
-        parameters = inspect.signature(self.load).parameters.values()
-        return tuple(DataOption(p.name, p.default, get_args(p.annotation)) for p in parameters if p.name != "folder")
+        return options_of(self.load)
 
     def place(self) -> Path | None:
         """The folder or file it would be loaded from; None where it is not there."""
@@ -149,10 +110,4 @@ def find_data(reference: DataReference) -> ImageData:
 
 
 def _load(entry: DataEntry, folder: Path | None, options: Mapping[str, OptionValue]) -> ImageData:
-    known = {option.name: option for option in entry.options}
-    chosen: dict[str, Any] = {}
-    for key, value in options.items():
-        if key not in known:
-            raise UnknownName(f"option of data set {entry.about.name}", key, known)
-        chosen[key] = known[key].read(value, f"option {key} of data set {entry.about.name}")
-    return entry.load(folder, **chosen)
+    return entry.load(folder, **entry.about.read(entry.load, options))

@@ -6,15 +6,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from matchopt.errors import DataError, InvalidOption
+from matchopt.errors import DataError
 from matchopt.network.data.images import IGNORED, ImageData
 from matchopt.network.data.phones import phone_classes
-from matchopt.network.data.published import DataSet, OptionValue
+from matchopt.network.data.published import DataSet
 from matchopt.network.data.speech import (
     HOP_SECONDS,
     WINDOW_SECONDS,
@@ -24,6 +24,7 @@ from matchopt.network.data.speech import (
     n_features,
     read_recording,
 )
+from matchopt.settings import PositiveInt
 
 VALIDATION = 0.05  # of the training utterances
 SPLIT_SEED = 20180501
@@ -48,13 +49,6 @@ TIMIT = DataSet(
     "TEST",
     "LDC user agreement",
 )
-_DEFAULTS: dict[str, OptionValue] = {
-    "features": "mfcc",
-    "frames": 200,
-    "deltas": True,
-    "phones": 39,
-    "test": "core",
-}
 
 
 @dataclass(frozen=True)
@@ -77,9 +71,9 @@ class _Utterance:
 def load_timit(
     folder: Path | None = None,
     features: FeatureKind = "mfcc",
-    frames: int = 200,
+    frames: PositiveInt = 200,
     deltas: bool = True,
-    phones: int = 39,
+    phones: Literal[39, 48, 61] = 39,
     test: Literal["core", "complete"] = "core",
 ) -> ImageData:
     """TIMIT as sequences of features with a phone for every frame, shape (frames, features).
@@ -113,11 +107,9 @@ def load_timit(
     Garofolo et al. 1993, LDC93S1, doi:10.35111/17gk-bn40. Graves, Schmidhuber 2005, doi:10.1016/j.neunet.2005.06.042
     (framewise classification with a twentieth of the utterances for validation).
     """
+    given: dict[str, Any] = {"features": features, "frames": frames, "deltas": deltas, "phones": phones, "test": test}
+    options = TIMIT.read(load_timit, given)
     classes = phone_classes(phones)
-    if frames < 1:
-        raise InvalidOption(f"frames must be at least 1, found {frames}")
-    if test not in ("core", "complete"):
-        raise InvalidOption(f"test must be core or complete, found {test!r}")
     corpus = TIMIT.locate(folder)[0].parent
     digest = hashlib.sha256()
     parts: list[tuple[list[np.ndarray], list[np.ndarray]]] = []
@@ -126,19 +118,12 @@ def load_timit(
         parts.append(([rows for rows, _ in read], [labels for _, labels in read]))
     scaling = Scaling.of(parts[0][0])
     pieces = [_pieces([scaling.applied(rows) for rows in rows_of], labels_of, frames) for rows_of, labels_of in parts]
-    options: dict[str, OptionValue] = {
-        "features": features,
-        "frames": frames,
-        "deltas": deltas,
-        "phones": phones,
-        "test": test,
-    }
     return ImageData(
         *pieces[0],
         *pieces[1],
         *pieces[2],
         phones,
-        TIMIT.reference(digest.hexdigest(), options, _DEFAULTS),
+        TIMIT.reference(digest.hexdigest(), options, load_timit),
         (frames, n_features(features, deltas)),
         bounded=False,
     )
