@@ -50,19 +50,18 @@ class AsOnAnotherDevice:
     def __enter__(self):
         import pytest
 
-        from matchopt.network.training import selection, slots
-        from matchopt.network.training.autograd import TorchModel
+        from matchopt.network.training import autograd, engines, slots, tensors
 
-        class Tensors(TorchModel):
+        class Tensors(autograd.TorchModel):
             def __init__(self, *arguments):
                 super().__init__(*arguments)
                 self.values, self.gradient = self.flat, self._slope
 
         self._patch = pytest.MonkeyPatch()
-        for module in (selection, slots):
+        for module in (tensors, slots):
             self._patch.setattr(module, "is_cpu", lambda device: False)
-        self._patch.setattr(selection, "TorchModel", Tensors)
-        self._patch.setattr(selection, "FullyConnected", tuple)  # none is: all go through torch
+        self._patch.setattr(autograd, "TorchModel", Tensors)
+        self._patch.setattr(engines, "by_hand", lambda architecture, device: False)
 
     def __exit__(self, *error):
         self._patch.undo()

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from matchopt.network.methods.deep_rewiring import DeepRewiring
-from matchopt.network.methods.rewiring import ConnectionRun, Rewiring, allot, random_start
-from matchopt.network.methods.rewiring_by_torch import TorchRun
+from matchopt.network.methods.rewiring import ListedRewiring, MatrixRewiring, Rewiring, allot, random_start
 from matchopt.network.training.budgets import layer_budgets
 
 from .conftest import WIDTHS, toy_data
@@ -71,7 +70,7 @@ def test_start_is_distinct_sites_with_half_normal_theta(widths, share, seed):
     assert not model.values[sum(budgets) :].any()
 
 
-@pytest.mark.parametrize("kind", [ConnectionRun, TorchRun])
+@pytest.mark.parametrize("kind", [ListedRewiring, MatrixRewiring])
 @settings(max_examples=12, deadline=None)
 @given(
     WIDTHS_AND_DATA,
@@ -96,7 +95,7 @@ def test_budgets_hold_after_every_step(kind, found, connectivity, optimiser, bud
             assert run.counts == budgets
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DeepRewiring, "new_run", lambda self, setting: kind(self, setting))
+        patch.setattr(DeepRewiring, "new_run", lambda self, setting: kind(self.plan(setting), setting))
         result = train_watched(trainer, data, widths, seed, look)
     assert result.connectivity == result.network.connectivity
 

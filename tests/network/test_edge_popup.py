@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from matchopt.instances.architecture import FullyConnected
 from matchopt.instances.architecture_names import architecture_named
-from matchopt.network.methods.edge_popup import EdgePopup
-from matchopt.network.methods.top_share import TopShareRun, frozen_weights, largest, largest_by_torch
+from matchopt.network.methods.edge_popup import EdgePopup, TopShareRun, frozen_weights, largest, largest_by_torch
 
 from .conftest import toy_data
 from .selecting import AsOnAnotherDevice, flat_weights, gradient_by_autograd, image_data, setting_of

@@ -10,8 +10,7 @@ import pytest
 from matchopt.instances.architecture import Convolution, Convolutional, FullyConnected, Recurrent
 from matchopt.instances.network import DataReference
 from matchopt.network import Conduct, ImageData
-from matchopt.network.methods.rewiring import ConnectionRun
-from matchopt.network.methods.rewiring_by_torch import TorchRun
+from matchopt.network.methods.rewiring import ListedRewiring, MatrixRewiring
 from matchopt.plugins import load_plugins
 
 PRUNING = {"retrain_epochs": 2, "batch_size": 8, "retrain_batch_size": 8}
@@ -230,6 +229,6 @@ def test_each_way_of_rewiring_is_tested():
     from matchopt.network import Setting
 
     rngs = [np.random.default_rng(n) for n in range(3)]
-    assert isinstance(trainer.new_run(Setting(data, architecture, "cpu", *rngs)), ConnectionRun)
+    assert isinstance(trainer.new_run(Setting(data, architecture, "cpu", *rngs)), ListedRewiring)
     recurrent, shape = SHAPES["recurrent"]
-    assert isinstance(trainer.new_run(Setting(noise_data(shape), recurrent, "cpu", *rngs)), TorchRun)
+    assert isinstance(trainer.new_run(Setting(noise_data(shape), recurrent, "cpu", *rngs)), MatrixRewiring)

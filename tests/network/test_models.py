@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from matchopt.instances.architecture import FullyConnected
 from matchopt.network.training.autograd import TorchModel
 from matchopt.network.training.engines import steady_arithmetic
+from matchopt.network.training.fully_connected import DenseModel
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.model import he_normal
-from matchopt.network.training.models import DenseModel
 from matchopt.network.training.optimisers import Adam
 
 from .conftest import toy_data

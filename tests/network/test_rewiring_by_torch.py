@@ -11,8 +11,7 @@ from scipy.stats import chisquare
 
 from matchopt.instances.architecture import FullyConnected
 from matchopt.network import DeepRewiring, Setting, Step
-from matchopt.network.methods.rewiring import ConnectionRun
-from matchopt.network.methods.rewiring_by_torch import TorchRun
+from matchopt.network.methods.rewiring import ListedRewiring, MatrixRewiring
 from matchopt.network.training.budgets import matrix_budgets
 
 from .conftest import toy_data
@@ -20,11 +19,11 @@ from .conftest import toy_data
 PLAIN = DeepRewiring(epochs=1, batch_size=10, alpha=0.0, noise_std=0.0)
 
 
-def run(options, widths, seed=0, kind=TorchRun, data=None):
+def run(options, widths, seed=0, kind=MatrixRewiring, data=None):
     rngs = np.random.default_rng(seed).spawn(3)
-    return kind(
-        options, Setting(data or toy_data(widths[0], widths[-1], seed=seed), FullyConnected(widths), "cpu", *rngs)
-    )
+    data = data or toy_data(widths[0], widths[-1], seed=seed)
+    setting = Setting(data, FullyConnected(widths), "cpu", *rngs)
+    return kind(options.plan(setting), setting)
 
 
 def step(method, data, number=1, total=10):
@@ -61,7 +60,7 @@ def test_exactly_k_connections_after_every_step(widths, share, alpha, noise, red
 def test_full_layers_train_as_on_a_list(optimiser):
     """With every site active nothing is left to chance, and both forms take the same steps, up to rounding."""
     options, data = replace(PLAIN, connectivity=1.0, alpha=0.05, learning_rate=0.05, optimiser=optimiser), toy_data()
-    by_torch, as_list = (run(options, (6, 5, 3), 1, kind, data) for kind in (TorchRun, ConnectionRun))
+    by_torch, as_list = (run(options, (6, 5, 3), 1, kind, data) for kind in (MatrixRewiring, ListedRewiring))
     for number in range(1, 9):
         for method in (by_torch, as_list):
             step(method, data, number)
@@ -99,7 +98,7 @@ def test_noise_has_the_standard_deviation_asked_for():
     assert abs(moved.mean()) < 0.01
 
 
-@pytest.mark.parametrize("kind", [TorchRun, ConnectionRun])
+@pytest.mark.parametrize("kind", [MatrixRewiring, ListedRewiring])
 def test_adam_forgets_sites_that_move(kind):
     """A site that becomes active has no memory: its moments are zero."""
     options = replace(PLAIN, connectivity=0.4, learning_rate=0.05, alpha=1.0, optimiser="adam")
@@ -108,9 +107,9 @@ def test_adam_forgets_sites_that_move(kind):
         step(method, data, number)
     moments = method.state().arrays["moments"]
     weights = method.net.values[: moments.shape[1] - 10]
-    fresh = np.flatnonzero(weights == 0) if kind is ConnectionRun else np.flatnonzero(~method.active.numpy())
+    fresh = np.flatnonzero(weights == 0) if kind is ListedRewiring else np.flatnonzero(~method.active.numpy())
     assert len(fresh)
-    assert not moments[:, fresh].any() or kind is TorchRun
-    if kind is TorchRun:  # dormant sites get a gradient too; what counts is the moment they become active
+    assert not moments[:, fresh].any() or kind is MatrixRewiring
+    if kind is MatrixRewiring:  # dormant sites get a gradient too; what counts is the moment they become active
         method._activate(fresh[:3])
         assert not method.state().arrays["moments"][:, fresh[:3]].any()

@@ -99,7 +99,7 @@ def test_latents_in_tensors_choose_as_compiled(start, rule, monkeypatch):
     latent = he_normal(shapes, rng)[:32]
     scores = None if start == "nearest" else starts_of(tables, [20, 12], [0.1, 0.1], latent, rng)
     compiled = LatentSlots(shapes, tables, scores, latent.copy(), rule, "cpu")
-    monkeypatch.setattr("matchopt.network.training.selection.is_cpu", lambda device: False)
+    monkeypatch.setattr("matchopt.network.training.tensors.is_cpu", lambda device: False)
     monkeypatch.setattr("matchopt.network.training.slots.is_cpu", lambda device: False)
     tensors = LatentSlots(shapes, tables, scores, latent.copy(), rule, "cpu")
     weights, as_tensor = np.zeros(32, np.float32), torch.zeros(32)

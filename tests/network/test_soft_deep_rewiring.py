@@ -8,10 +8,8 @@ from hypothesis import strategies as st
 
 from matchopt.instances.architecture import FullyConnected
 from matchopt.network.methods.soft_deep_rewiring import SoftDeepRewiring
-from matchopt.network.methods.soft_rewiring import ConnectionRun, soft_start
-from matchopt.network.methods.soft_rewiring_by_torch import TorchRun
+from matchopt.network.methods.soft_rewiring import ListedSoftRewiring, MatrixSoftRewiring, SoftRewiring, soft_start
 from matchopt.network.training.method import Setting, Step
-from matchopt.network.training.soft_rewiring import SoftRewiring
 
 from .conftest import toy_data
 from .stepping import SEEDS, WIDTHS_AND_DATA, network_and_data, train_watched
@@ -27,13 +25,13 @@ def setting_of(widths, data, seed=0):
 
 def parameters_of(run):
     """Parameters, signs, and weights of all sites."""
-    if isinstance(run, TorchRun):
+    if isinstance(run, MatrixSoftRewiring):
         return run.theta.numpy(), run._signs.numpy(), run.net.weights
     layers = run.net.network().layers
     return run._rewiring.theta, run._rewiring.signs, np.concatenate([layer.weights.ravel() for layer in layers])
 
 
-@pytest.mark.parametrize("kind", [ConnectionRun, TorchRun])
+@pytest.mark.parametrize("kind", [ListedSoftRewiring, MatrixSoftRewiring])
 @settings(max_examples=12, deadline=None)
 @given(WIDTHS_AND_DATA, st.floats(0.05, 1.0), st.integers(1, 3), st.floats(1e-3, 0.1), st.floats(1e-4, 0.1), SEEDS)
 def test_weights_are_what_the_parameters_say(kind, found, connectivity, every, alpha, noise, seed):
@@ -48,13 +46,14 @@ def test_weights_are_what_the_parameters_say(kind, found, connectivity, every, a
         assert sum(run.counts) == (theta > 0).sum()
         most.append(sum(run.counts))
         if last and at.number % every == 0:  # those that were dormant before this step have walked in it
-            floors = np.repeat(trainer.floors(run.net.shapes), [m * n for m, n in run.net.shapes]).astype(np.float32)
+            floors = trainer.plan(setting_of(widths, data)).floors
+            floors = np.repeat(floors, [m * n for m, n in run.net.shapes]).astype(np.float32)
             assert (theta >= floors)[last[-1] < 0].all()
         last.append(theta.copy())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SoftDeepRewiring, "new_run", lambda self, setting: kind(self, setting))
-        begins = sum(kind(trainer, setting_of(widths, data, seed)).counts)
+        patch.setattr(SoftDeepRewiring, "new_run", lambda self, setting: kind(self.plan(setting), setting))
+        begins = sum(trainer.new_run(setting_of(widths, data, seed)).counts)
         result = train_watched(trainer, data, widths, seed, look)
     n_sites = sum(layer.mask.size for layer in result.network.layers)
     assert result.connectivity * n_sites == pytest.approx(max(begins, *most))
@@ -64,11 +63,11 @@ def test_weights_are_what_the_parameters_say(kind, found, connectivity, every, a
 def test_both_ways_take_the_same_steps():
     """Without noise, lists of connections and matrices give the same parameters; biases follow the gradient alone."""
     data, widths = toy_data(7, 3), (7, 6, 5, 3)
-    theta, signs = soft_start(TINY, setting_of(widths, data))
-    floors = TINY.floors(((6, 7), (5, 6), (3, 5)))
-    rewiring = SoftRewiring(widths, theta.copy(), signs, floors, np.random.default_rng(), TINY.alpha)
+    plan = TINY.plan(setting_of(widths, data))
+    theta, signs = soft_start(plan, setting_of(widths, data))
+    rewiring = SoftRewiring(widths, theta.copy(), signs, plan.floors, np.random.default_rng(), TINY.alpha)
     rewiring._normal = lambda count, std: np.zeros(count, np.float32)
-    by_torch = TorchRun(TINY, setting_of(widths, data))
+    by_torch = MatrixSoftRewiring(plan, setting_of(widths, data))
     assert np.array_equal(by_torch.theta.numpy(), theta)
     for number in range(1, 30):
         batch = np.arange(number, number + 6)
@@ -90,7 +89,8 @@ def test_matrices_have_the_stationary_share_of_active_sites():
     trainer = SoftDeepRewiring(
         0.2, batch_size=1, learning_rate=1e-2, alpha=10.0, noise_std=0.02**0.5, resting=1.0, dormant_every=1
     )
-    run = TorchRun(trainer, setting_of((40, 50), data))
+    setting = setting_of((40, 50), data)
+    run = MatrixSoftRewiring(trainer.plan(setting), setting)
     active = []
     for number in range(1, 4_001):
         run.net.gradient[:] = 0.0
@@ -103,8 +103,8 @@ def test_start_is_that_of_rewiring_with_dormant_sites_above_the_floor():
     """As many active sites as budgeted, of mean sqrt(2 / pi / inputs); dormant ones uniform between floor and zero."""
     trainer = SoftDeepRewiring(0.1)
     setting = setting_of((400, 200, 10), toy_data(400, 10))
-    theta, signs = soft_start(trainer, setting)
-    first, floor = theta[:80_000], trainer.floors(setting.shapes)[0]
+    theta, signs = soft_start(trainer.plan(setting), setting)
+    first, floor = theta[:80_000], trainer.plan(setting).floors[0]
     assert (theta >= 0).sum() == round(0.1 * 82_000)
     assert first[first >= 0].mean() == pytest.approx((2 / np.pi / 400) ** 0.5, rel=0.03)
     dormant = first[first < 0]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matchopt.network.training.soft_rewiring_kernels import descend_active, diffuse_dormant, list_active
+from matchopt.network.training.rewiring_kernels import descend_active, diffuse_dormant, list_active
 
 
 class Walkers:

@@ -17,7 +17,7 @@ import pytest
 from scipy.stats import chisquare
 
 from matchopt.network.methods.rewiring import Rewiring
-from matchopt.network.training.models import ConnectionModel
+from matchopt.network.training.fully_connected import ConnectionModel
 
 CHAINS, RATE, STEPS = 2_500, 1e-3, 5_000  # 5 units of time; on any two sites the energy relaxes in .7 to 1.0
 ACTIVE, SITES = 2, 4

@@ -7,11 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 ROOM = "matchopt.network"
 KNOWN = {  # to be cut
-    frozenset(f"{ROOM}.methods.{name}" for name in ("deep_rewiring", "rewiring", "rewiring_by_torch")),
-    frozenset(f"{ROOM}.methods.{name}" for name in ("edge_popup", "top_share")),
-    frozenset(f"{ROOM}.methods.{name}" for name in ("laperm", "permuting")),
     frozenset(f"{ROOM}.methods.{name}" for name in ("slot_machines", "slots")),
-    frozenset(f"{ROOM}.methods.{name}" for name in ("soft_deep_rewiring", "soft_rewiring", "soft_rewiring_by_torch")),
     frozenset([f"{ROOM}.network_file", f"{ROOM}.sparse_network"]),
 }
 

@@ -1,10 +1,11 @@
 """DEEP R: training under a hard limit on the number of connections, by rewiring in every step."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from matchopt.instances.architecture import FullyConnected
-from matchopt.network.training.method import Method, Setting
+from matchopt.network.training.budgets import matrix_budgets
+from matchopt.network.training.engines import by_hand
+from matchopt.network.training.method import Method, Phase, Setting
 from matchopt.network.training.schedules import rate_factor
 from matchopt.network.training.trainer import Trainer
 from matchopt.settings import NonNegativeFloat, PositiveInt, Share
@@ -62,18 +63,20 @@ class DeepRewiring(Trainer):
 
     def new_run(self, setting: Setting) -> Method:
         """See `Trainer.new_run`."""
-        if isinstance(setting.architecture, FullyConnected) and setting.device == "cpu":
-            from matchopt.network.methods.rewiring import ConnectionRun
+        from matchopt.network.methods.rewiring import ListedRewiring, MatrixRewiring
 
-            return ConnectionRun(self, setting)
-        from matchopt.network.methods.rewiring_by_torch import TorchRun
+        run = ListedRewiring if by_hand(setting.architecture, setting.device) else MatrixRewiring
+        return run(self.plan(setting), setting)
 
-        return TorchRun(self, setting)
+    def plan(self, setting: Setting) -> Any:
+        """The options as values for a run: a `RewiringPlan`."""
+        from matchopt.network.methods.rewiring import RewiringPlan
 
-    @property
-    def relative_noise(self) -> float:
-        """Standard deviation of the noise per step, divided by the learning rate."""
-        return self.noise_std / self.learning_rate if self.learning_rate else 0.0
+        phase = Phase("rewire", self.epochs, self.batch_size)
+        noise = self.noise_std / self.learning_rate if self.learning_rate else 0.0
+        ways = {"shared": self.budget == "network", "redraw_signs": self.redraw_signs, "adam": self.optimiser == "adam"}
+        budgets = matrix_budgets(setting.shapes, self.connectivity)
+        return RewiringPlan(phase, budgets, self.alpha, noise, **ways, rate=self.rate)
 
     def rate(self, done: float) -> float:
         """Learning rate when this share of training is over."""

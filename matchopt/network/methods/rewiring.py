@@ -1,36 +1,60 @@
-"""DEEP R on a list of connections: one run, and one step of all connections in compiled loops."""
+"""DEEP R: one run on a list of connections, and one on full matrices."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float32, Int8, Int64
 
 from matchopt.instances.architecture import FullyConnected
-from matchopt.network.methods.deep_rewiring import DeepRewiring
-from matchopt.network.training.budgets import matrix_budgets
+from matchopt.network.sparse_network import SparseNetwork
+from matchopt.network.training.autograd import TorchModel
+from matchopt.network.training.fully_connected import ConnectionModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
-from matchopt.network.training.models import ConnectionModel
-from matchopt.network.training.optimisers import Adam, Optimiser
-from matchopt.network.training.rewiring_kernels import descend, reactivate
+from matchopt.network.training.model import sparse_network
+from matchopt.network.training.optimisers import Adam, Optimiser, Sgd
+from matchopt.network.training.rewiring_kernels import descend, draw_dormant, reactivate
+from matchopt.network.training.tensors import on_cpu
 from matchopt.parts import Parts
 
 
-class ConnectionRun(Method):
-    """One run of DEEP R."""
+@dataclass(frozen=True)
+class RewiringPlan:
+    """What `DeepRewiring` makes of its options, which it explains.
+
+    Parameters
+    ----------
+    budgets : connections that every matrix begins with.
+    relative_noise : standard deviation of the noise per step, divided by the learning rate.
+    shared : whether only the sum of the budgets is kept.
+    rate : learning rate when a share of training, 0 .. 1, is over.
+    """
+
+    phase: Phase
+    budgets: tuple[int, ...]
+    alpha: float
+    relative_noise: float
+    shared: bool
+    redraw_signs: bool
+    adam: bool
+    rate: Callable[[float], float]
+
+
+class ListedRewiring(Method):
+    """One run of DEEP R on a list of connections."""
 
     net: ConnectionModel
 
-    def __init__(self, options: DeepRewiring, setting: Setting) -> None:
+    def __init__(self, plan: RewiringPlan, setting: Setting) -> None:
         assert isinstance(setting.architecture, FullyConnected)
-        budgets = matrix_budgets(setting.shapes, options.connectivity)
-        self.net, signs = random_start(setting.architecture.widths, budgets, setting.start)
-        noise, redraw = options.relative_noise, options.redraw_signs
-        shares = budgets if options.budget == "network" else None
-        self._rewiring = Rewiring(self.net, signs, setting.chance, options.alpha, noise, redraw, shares)
-        self.phases = (Phase("rewire", options.epochs, options.batch_size),)
-        self._rate = options.rate
-        self._adam = Optimiser(Adam(), self.net.values) if options.optimiser == "adam" else None
+        self.net, signs = random_start(setting.architecture.widths, plan.budgets, setting.start)
+        shares = plan.budgets if plan.shared else None
+        noise, redraw = plan.relative_noise, plan.redraw_signs
+        self._rewiring = Rewiring(self.net, signs, setting.chance, plan.alpha, noise, redraw, shares)
+        self.phases, self._rate = (plan.phase,), plan.rate
+        self._adam = Optimiser(Adam(), self.net.values) if plan.adam else None
 
     def step(self, at: Step) -> None:
         """See `Method.step`."""
@@ -64,8 +88,100 @@ class ConnectionRun(Method):
             getattr(self._rewiring, name)[:] = state.arrays[name]
         self.net.first_connection[:] = state.arrays["first_connection"]
         if self._adam is not None:
-            self._adam = Optimiser.from_facts(state.facts["adam"], self.net.values)
-            self._adam.moments[:] = state.arrays["moments"]
+            self._adam = Optimiser.from_facts(state.facts["adam"], self.net.values, state.arrays["moments"])
+
+
+class MatrixRewiring(Method):
+    """One run of DEEP R on full matrices in torch, for any architecture and device.
+
+    Which sites are dormant is kept on the CPU, weights and signs on the device.
+    """
+
+    kept = ("active", "sign", "free", "in_use")
+    net: TorchModel
+
+    def __init__(self, plan: RewiringPlan, setting: Setting) -> None:
+        self._plan, self._chance = plan, setting.chance
+        self.in_use = list(plan.budgets)  # connections of every matrix
+        sites, parts, signs = draw_start(setting.shapes, plan.budgets, setting.start)
+        self._starts = np.cumsum([0, *(m * n for m, n in setting.shapes)])
+        values = np.zeros(self._starts[-1] + sum(m for m, _ in setting.shapes), np.float32)
+        active, free = np.zeros(self._starts[-1], bool), []
+        for first, chosen, part in zip(self._starts, sites, parts, strict=False):
+            values[first + chosen], active[first + chosen] = part, True
+        for first, after in pairwise(self._starts):
+            dormant = np.flatnonzero(~active[first:after])
+            free.append(np.concatenate([dormant, np.zeros(after - first - len(dormant), np.int64)]))
+        self.net = TorchModel(setting.architecture, values, setting.device, setting.noise)
+        self.free = np.concatenate(free)  # per matrix: its dormant sites first
+        self.active = torch.tensor(active, device=setting.device)
+        self.sign = torch.tensor(signs.astype(np.float32), device=setting.device)
+        self._generator = torch.Generator(setting.device)
+        self._optimiser = Optimiser(Adam() if plan.adam else Sgd(), self.net.values)
+        self.phases = (plan.phase,)
+
+    def step(self, at: Step) -> None:
+        """See `Method.step`: steps 1 to 3 of the algorithm."""
+        rate, plan = self._plan.rate(at.done), self._plan
+        self._optimiser.step(self.net.values, self.net.gradient, rate)
+        weights = self.net.flat[: len(self.sign)]
+        theta = (weights * self.sign).sub_(rate * plan.alpha)
+        if plan.relative_noise:
+            self._generator.manual_seed(int(self._chance.integers(2**62)))
+            noise = torch.randn(theta.shape, generator=self._generator, device=theta.device)
+            theta.add_(noise, alpha=plan.relative_noise * rate)
+        alive = self.active & (theta >= 0)  # dormant sites do not move, whatever the optimiser did
+        weights.copy_(theta.mul_(self.sign).mul_(alive))
+        ended = (self.active & ~alive).nonzero().flatten().cpu().numpy()
+        if len(ended):
+            self.active = alive
+            self._activate(self._drawn(ended))
+
+    def _drawn(self, ended: Int64[np.ndarray, " ended"]) -> Int64[np.ndarray, " ended"]:
+        """As many dormant sites as ended, those included; of the same matrix, or wherever they are allotted."""
+        chosen = []
+        bounds = np.searchsorted(ended, self._starts)
+        given = np.diff(bounds)
+        dormant = np.diff(self._starts) - self.in_use
+        if self._plan.shared:
+            given = allot(len(ended), np.array(self._plan.budgets, float), dormant + given, self._chance)
+        for layer, (a, b) in enumerate(pairwise(bounds)):
+            first, after = self._starts[layer : layer + 2]
+            draws, found = self._chance.random(given[layer]), np.zeros(given[layer], np.int64)
+            draw_dormant(self.free[first:after], dormant[layer], ended[a:b] - first, draws, found)
+            chosen.append(first + found)
+            self.in_use[layer] += int(given[layer] - (b - a))
+        return np.concatenate(chosen)
+
+    def _activate(self, chosen: Int64[np.ndarray, " ended"]) -> None:
+        """Begin with theta = 0 at these sites, without memory."""
+        sites = torch.from_numpy(chosen).to(self.active.device)
+        self.active[sites] = True
+        if self._plan.redraw_signs:
+            signs = (2 * self._chance.integers(0, 2, len(chosen)) - 1).astype(np.float32)
+            self.sign[sites] = torch.from_numpy(signs).to(self.sign.device)
+        self._optimiser.moments[:, chosen if isinstance(self._optimiser.moments, np.ndarray) else sites] = 0.0
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """See `Method.counts`."""
+        return tuple(self.in_use)
+
+    def network(self) -> SparseNetwork:
+        """See `Method.network`."""
+        net = self.net
+        return sparse_network(net.architecture, on_cpu(net.values), on_cpu(self.active), net.buffers)
+
+    def state(self) -> Parts:
+        """See `Method.state`."""
+        optimiser = self._optimiser
+        return super().state() | Parts({"optimiser": optimiser.facts()}, {"moments": on_cpu(optimiser.moments)})
+
+    def restore(self, state: Parts) -> None:
+        """See `Method.restore`."""
+        super().restore(state)
+        facts, moments = state.facts["optimiser"], state.arrays["moments"]
+        self._optimiser = Optimiser.from_facts(facts, self.net.values, moments)
 
 
 class Rewiring:

@@ -8,8 +8,9 @@ from matchopt.network.training.method import Method, Phase, Setting, Step
 from matchopt.network.training.model import he_normal
 from matchopt.network.training.optimisers import Adam, Sgd
 from matchopt.network.training.schedules import rate_factor
-from matchopt.network.training.selection import FreeWeights, SelectedModel, Selection, on_device
+from matchopt.network.training.selection import FreeWeights, SelectedModel, Selection
 from matchopt.network.training.slots import LatentSlots, ScoreSlots, Tables, draw_values, starts_of
+from matchopt.network.training.tensors import on_device
 from matchopt.parts import Parts
 
 

@@ -1,14 +1,13 @@
 """soft-DEEP R: no budget; dormant connections diffuse until they become active by themselves."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Ge, Interval
 
-from matchopt.instances.architecture import FullyConnected
 from matchopt.network.training.budgets import matrix_budgets
-from matchopt.network.training.method import Method, Setting
-from matchopt.network.training.model import Shapes
+from matchopt.network.training.engines import by_hand
+from matchopt.network.training.method import Method, Phase, Setting
 from matchopt.network.training.trainer import Trainer
 from matchopt.settings import PositiveInt, Share
 
@@ -57,19 +56,19 @@ class SoftDeepRewiring(Trainer):
 
     def new_run(self, setting: Setting) -> Method:
         """See `Trainer.new_run`."""
-        if isinstance(setting.architecture, FullyConnected) and setting.device == "cpu":
-            from matchopt.network.methods.soft_rewiring import ConnectionRun
+        from matchopt.network.methods.soft_rewiring import ListedSoftRewiring, MatrixSoftRewiring
 
-            return ConnectionRun(self, setting)
-        from matchopt.network.methods.soft_rewiring_by_torch import TorchRun
+        run = ListedSoftRewiring if by_hand(setting.architecture, setting.device) else MatrixSoftRewiring
+        return run(self.plan(setting), setting)
 
-        return TorchRun(self, setting)
+    def plan(self, setting: Setting) -> Any:
+        """The options as values for a run: a `SoftPlan`."""
+        from matchopt.network.methods.soft_rewiring import SoftPlan
 
-    def floors(self, shapes: Shapes) -> list[float]:
-        """Least value of the dormant parameters of every matrix, below 0."""
+        counts, floors = matrix_budgets(setting.shapes, self.connectivity), []
         temperature = self.noise_std**2 / (2.0 * self.learning_rate)
-        floors = []
-        for (m, n), count in zip(shapes, matrix_budgets(shapes, self.connectivity), strict=True):
+        for (m, n), count in zip(setting.shapes, counts, strict=True):
             p = min(self.resting * max(count, 1) / (m * n), 0.999)  # a full matrix keeps a floor to walk on
             floors.append(-temperature * (1.0 - p) / (self.alpha * p))
-        return floors
+        phase, pace = Phase("rewire", self.epochs, self.batch_size), (self.learning_rate, self.alpha, self.noise_std)
+        return SoftPlan(phase, counts, tuple(floors), *pace, self.dormant_every)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.nn import functional
 
@@ -12,8 +12,8 @@ from matchopt.errors import InvalidOption
 from matchopt.instances.architecture import Architecture
 from matchopt.network import forward
 from matchopt.network.data.images import IGNORED
-from matchopt.network.sparse_network import SparseNetwork
-from matchopt.network.training.model import Model, sparse_network, split
+from matchopt.network.training.model import Batch, Images, Labels, Model, split
+from matchopt.network.training.tensors import on_cpu, put
 from matchopt.parts import Parts
 
 
@@ -43,23 +43,18 @@ class TorchModel(Model):
         slopes, bias_slopes = split(self._slope, self.shapes)
         for parameter, slope in zip(self._parameters, (*slopes, *bias_slopes), strict=True):
             parameter.grad = slope
-        self.buffers = forward.fresh_buffers(architecture, device)
+        self._running = forward.fresh_buffers(architecture, device)
         self._rng, self._generator = rng, torch.Generator(device)
         self._held: dict[int, tuple[Any, Tensor]] = {}
 
-    def loss(
-        self,
-        images: Float32[np.ndarray, "images values"],
-        labels: Int64[np.ndarray, " images *frames"],
-        batch: Int64[np.ndarray, " lanes"],
-    ) -> Any:
+    def loss(self, images: Images, labels: Labels, batch: Batch) -> Any:
         """See `Model.loss`."""
         inputs, wanted = self._rows(images, batch), self._rows(labels, batch)
         # A seed per batch: the state of torch's generators cannot be kept across devices and versions.
         self._generator.manual_seed(int(self._rng.integers(2**62)))
         self._slope.zero_()
         weights, biases = self._parameters[: len(self.shapes)], self._parameters[len(self.shapes) :]
-        found = forward.logits(self.architecture, weights, biases, inputs, True, self._generator, self.buffers)
+        found = forward.logits(self.architecture, weights, biases, inputs, True, self._generator, self._running)
         loss = functional.cross_entropy(found.flatten(0, -2), wanted.flatten(), ignore_index=IGNORED)
         loss.backward()
         found = loss.detach()
@@ -73,41 +68,25 @@ class TorchModel(Model):
         with torch.no_grad():
             for start in range(0, len(inputs), step):
                 chunk = torch.tensor(inputs[start : start + step], dtype=torch.float32, device=self.device)
-                found.append(forward.logits(self.architecture, weights, biases, chunk, buffers=self.buffers).cpu())
+                found.append(forward.logits(self.architecture, weights, biases, chunk, buffers=self._running).cpu())
         return torch.cat(found).numpy()
 
     def classifier(self) -> "TorchModel":
         """See `Model.classifier`: this model, on its device."""
         return self
 
-    def network(self) -> SparseNetwork:
-        """See `Model.network`."""
-        n_weights = sum(m * n for m, n in self.shapes)
-        return sparse_network(
-            self.architecture, self.flat.cpu().numpy(), np.ones(n_weights, bool), self.state_of_buffers()
-        )
-
-    def state_of_buffers(self) -> dict[str, np.ndarray]:
-        """Running statistics, as arrays."""
-        return {name: tensor.cpu().numpy() for name, tensor in self.buffers.items()}
-
     @property
-    def counts(self) -> tuple[int, ...]:
-        """See `Model.counts`."""
-        return tuple(m * n for m, n in self.shapes)
-
-    def state(self) -> Parts:
-        """See `Model.state`."""
-        buffers = Parts({}, self.state_of_buffers()).prefixed("buffers")
-        return Parts({}, {"values": self.flat.cpu().numpy(), **buffers})
+    def buffers(self) -> dict[str, np.ndarray]:
+        """See `Model.buffers`."""
+        return {name: on_cpu(tensor) for name, tensor in self._running.items()}
 
     def restore(self, state: Parts) -> None:
         """See `Model.restore`."""
-        self.flat.copy_(torch.tensor(state.arrays["values"]))
-        for name, tensor in self.buffers.items():
-            tensor.copy_(torch.tensor(state.arrays[f"buffers.{name}"]))
+        super().restore(state)
+        for name, tensor in self._running.items():
+            put(tensor, state.arrays[f"buffers.{name}"])
 
-    def _rows(self, array: np.ndarray, batch: Int64[np.ndarray, " lanes"]) -> Tensor:
+    def _rows(self, array: np.ndarray, batch: Batch) -> Tensor:
         """Some rows on the device; read-only arrays, which data sets consist of, are carried over whole, and once."""
         if self.flat.device.type == "cpu" or array.flags.writeable:
             return torch.from_numpy(array[batch]).to(self.device)

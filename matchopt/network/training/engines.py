@@ -1,7 +1,40 @@
-"""In what arithmetic networks are trained. Loads without torch."""
+"""What runs below a network in training: which engine, and in what arithmetic. Loads without torch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeGuard
+
+import numpy as np
+from jaxtyping import Float32
+
+from matchopt.instances.architecture import Architecture, FullyConnected
+from matchopt.network.training.model import Model
+
+
+def by_hand(architecture: Architecture, device: str) -> TypeGuard[FullyConnected]:
+    """Whether there are engines faster than automatic differentiation: for fully connected networks on a CPU."""
+    return isinstance(architecture, FullyConnected) and device == "cpu"
+
+
+def choose(
+    architecture: Architecture, values: Float32[np.ndarray, " p"], device: str, rng: np.random.Generator
+) -> Model:
+    """The engine that holds all weights: full matrices by hand, or torch's automatic differentiation.
+
+    Parameters
+    ----------
+    architecture : which network.
+    values : the parameters to begin with, weights matrix by matrix, then all biases.
+    device : where it trains.
+    rng : seeds what the architecture leaves to chance.
+    """
+    if by_hand(architecture, device):
+        from matchopt.network.training.fully_connected import DenseModel
+
+        return DenseModel(architecture.widths, values)
+    from matchopt.network.training.autograd import TorchModel
+
+    return TorchModel(architecture, values, device, rng)
 
 
 @contextmanager

@@ -5,23 +5,19 @@ connections where few are in use, or torch on any device.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32
 
 from matchopt.instances.architecture import Architecture, FullyConnected
 from matchopt.network.accuracy import Classifier
 from matchopt.network.sparse_network import SparseNetwork
-from matchopt.network.training.model import Model, sparse_network
+from matchopt.network.training.engines import by_hand, choose
+from matchopt.network.training.model import Batch, Images, Labels, Model, segments, sparse_network
 from matchopt.network.training.optimisers import Optimiser, Rule
-from matchopt.network.training.tensors import Tensor
+from matchopt.network.training.tensors import Tensor, as_tensor, like, on_cpu, put
 from matchopt.parts import Parts
-
-if TYPE_CHECKING:
-    from matchopt.network.training.autograd import TorchModel
-    from matchopt.network.training.models import DenseModel
 
 LIST_BELOW = 0.15  # connectivity from which on a list of connections is faster than full matrices, measured
 
@@ -55,12 +51,10 @@ class MaskedModel(Model):
         zeros_unused: bool = False,
     ) -> None:
         self.architecture, self.shapes, self.zeros_unused = architecture, architecture.matrices, zeros_unused
-        self._device, self._rng = device, rng
-        ends = np.cumsum([0, *(m * n for m, n in self.shapes)]).tolist()
-        self.segments = tuple(slice(a, b) for a, b in pairwise(ends))
-        self.n_weights = int(ends[-1])
+        self.segments, self.n_weights = segments(self.shapes), sum(m * n for m, n in self.shapes)
         self.mask: Bool[np.ndarray, " weights"] = np.ones(self.n_weights, bool)
-        self._full = self._full_model(values)
+        self._by_hand = by_hand(architecture, device)
+        self._full = choose(architecture, values, device, rng)
         self._engine: Model = self._full
         self._measure_mask()
         self.optimise(rule)
@@ -75,7 +69,7 @@ class MaskedModel(Model):
     @property
     def parameters(self) -> Float32[np.ndarray, " p"]:
         """A copy of all weights and then all biases, on the CPU."""
-        return self._spread(_on_cpu(self._engine.values))
+        return self._spread(on_cpu(self._engine.values))
 
     @property
     def held(self) -> Tensor:
@@ -83,17 +77,7 @@ class MaskedModel(Model):
 
         All sites, or only those in use: for what treats every weight alike, such as shrinking them.
         """
-        values = self._engine.values
-        if isinstance(values, np.ndarray):
-            import torch
-
-            values = torch.from_numpy(values)
-        held: Tensor = values[: int(self._n_held())]
-        return held
-
-    def matrices(self, flat: Any) -> list[Any]:
-        """Views of a flat vector over all sites, one matrix per layer."""
-        return [flat[s].reshape(shape) for s, shape in zip(self.segments, self.shapes, strict=True)]
+        return as_tensor(self._engine.values)[: -self._n_biases]
 
     # -- what methods do --
 
@@ -116,14 +100,13 @@ class MaskedModel(Model):
         compact : whether to go on with a list of connections, where that is possible; None: where it is faster.
         """
         stays = np.concatenate([self.mask & mask, np.ones(self._n_biases, bool)])
-        values, moments = self.parameters, self._spread(_on_cpu(self._optimiser.moments))
+        values, moments = self.parameters, self._spread(on_cpu(self._optimiser.moments))
         values[~stays] = 0.0
         moments[:, ~stays] = 0.0
         self.mask = mask.copy()
         self._measure_mask()
-        possible = isinstance(self.architecture, FullyConnected) and self._device == "cpu"
         wanted = np.count_nonzero(mask) < LIST_BELOW * self.n_weights if compact is None else compact
-        self._go_on(values, moments, bool(possible and wanted))
+        self._go_on(values, moments, bool(self._by_hand and wanted))
 
     def load(self, parameters: Float32[np.ndarray, " p"]) -> None:
         """Replace all weights in use, and all biases, by those of a vector such as `parameters` gave."""
@@ -133,18 +116,13 @@ class MaskedModel(Model):
         """Begin anew with this optimiser, without memory."""
         self._optimiser = Optimiser(rule, self._engine.values)
 
-    def gradient_everywhere(
-        self,
-        images: Float32[np.ndarray, "images values"],
-        labels: Int64[np.ndarray, " images *frames"],
-        batch: Int64[np.ndarray, " lanes"],
-    ) -> Float32[np.ndarray, " weights"]:
+    def gradient_everywhere(self, images: Images, labels: Labels, batch: Batch) -> Float32[np.ndarray, " weights"]:
         """Derivative of a batch's loss with respect to all weights, those outside the mask (at zero) included."""
-        self._full.values[:] = _like(self.parameters, self._full.values)
-        before = _on_cpu(self._full.gradient).copy()
+        put(self._full.values, self.parameters)
+        before = on_cpu(self._full.gradient).copy()
         self._full.loss(images, labels, batch)
-        found = _on_cpu(self._full.gradient)[: self.n_weights].copy()
-        self._full.gradient[:] = _like(before, self._full.gradient)
+        found = on_cpu(self._full.gradient)[: self.n_weights].copy()
+        put(self._full.gradient, before)
         return found
 
     # -- see Model --
@@ -159,12 +137,7 @@ class MaskedModel(Model):
         """See `Model.gradient`; in the order of `values`."""
         return self._engine.gradient
 
-    def loss(
-        self,
-        images: Float32[np.ndarray, "images values"],
-        labels: Int64[np.ndarray, " images *frames"],
-        batch: Int64[np.ndarray, " lanes"],
-    ) -> Any:
+    def loss(self, images: Images, labels: Labels, batch: Batch) -> Any:
         """See `Model.loss`."""
         return self._engine.loss(images, labels, batch)
 
@@ -172,8 +145,7 @@ class MaskedModel(Model):
         """See `Model.network`."""
         parameters = self.parameters
         mask = self.mask & (parameters[: self.n_weights] != 0) if self.zeros_unused else self.mask
-        buffers = self._full.state_of_buffers() if hasattr(self._full, "state_of_buffers") else None
-        return sparse_network(self.architecture, parameters, mask, buffers)
+        return sparse_network(self.architecture, parameters, mask, self._full.buffers)
 
     def classifier(self) -> Classifier:
         """See `Model.classifier`."""
@@ -191,7 +163,7 @@ class MaskedModel(Model):
         """See `Model.state`."""
         inner = self._full.state().prefixed("full")
         inner.pop("full.values")  # those of the engine count
-        moments = self._spread(_on_cpu(self._optimiser.moments))
+        moments = self._spread(on_cpu(self._optimiser.moments))
         arrays = {"mask": self.mask, "parameters": self.parameters, "moments": moments, **inner}
         facts = {"optimiser": self._optimiser.facts(), "zeros_unused": self.zeros_unused}
         return Parts({**facts, "listed": self._engine is not self._full}, arrays)
@@ -211,23 +183,11 @@ class MaskedModel(Model):
     def _n_biases(self) -> int:
         return sum(rows for rows, _ in self.shapes)
 
-    def _n_held(self) -> int:
-        return len(self._engine.values) - self._n_biases
-
-    def _full_model(self, values: Float32[np.ndarray, " p"]) -> "DenseModel | TorchModel":
-        if isinstance(self.architecture, FullyConnected) and self._device == "cpu":
-            from matchopt.network.training.models import DenseModel
-
-            return DenseModel(self.architecture.widths, values)
-        from matchopt.network.training.autograd import TorchModel
-
-        return TorchModel(self.architecture, values, self._device, self._rng)
-
     def _measure_mask(self) -> None:
         self._counts = tuple(int(np.count_nonzero(self.mask[s])) for s in self.segments)
         self._is_full = bool(self.mask.all())
         # float, as masking is then one vector operation
-        self._factor = _like(self.mask.astype(np.float32), self._full.values)
+        self._factor = like(self.mask.astype(np.float32), self._full.values)
 
     def _spread(self, held: np.ndarray) -> np.ndarray:
         """Values of the parameters that the engine holds as those of all parameters, zero elsewhere; a copy."""
@@ -241,7 +201,7 @@ class MaskedModel(Model):
         """Continue with these parameters and moments of all sites."""
         self._engine = self._full
         if listed:
-            from matchopt.network.training.models import ConnectionModel
+            from matchopt.network.training.fully_connected import ConnectionModel
 
             assert isinstance(self.architecture, FullyConnected)
             sites: Sequence[np.ndarray] = [np.flatnonzero(self.mask[s]) for s in self.segments]
@@ -250,18 +210,8 @@ class MaskedModel(Model):
             self._held_at, moments = kept, moments[:, kept]
         else:
             self._put(values)
-        self._optimiser.moments = _like(np.ascontiguousarray(moments), self._full.values)
+        self._optimiser.moments = like(np.ascontiguousarray(moments), self._full.values)
 
     def _put(self, parameters: Float32[np.ndarray, " p"]) -> None:
         chosen = parameters if self._engine is self._full else parameters[self._held_at]
-        self._engine.values[:] = _like(chosen, self._engine.values)
-
-
-def _on_cpu(values: Any) -> np.ndarray:
-    found: np.ndarray = values if isinstance(values, np.ndarray) else values.cpu().numpy()
-    return found
-
-
-def _like(array: np.ndarray, values: Any) -> Any:
-    """The array where `values` are: numpy, or a tensor on their device."""
-    return array if isinstance(values, np.ndarray) else values.new_tensor(array)
+        put(self._engine.values, chosen)

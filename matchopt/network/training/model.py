@@ -11,9 +11,13 @@ from jaxtyping import Float32, Int64
 from matchopt.instances.architecture import Architecture, FullyConnected
 from matchopt.network.accuracy import Classifier
 from matchopt.network.sparse_network import SparseNetwork
+from matchopt.network.training.tensors import on_cpu, put
 from matchopt.parts import Parts as Parts
 
 Shapes = tuple[tuple[int, int], ...]
+Images = Float32[np.ndarray, "images values"]
+Labels = Int64[np.ndarray, " images *frames"]
+Batch = Int64[np.ndarray, " lanes"]  # numbers of samples
 
 
 class Model(ABC):
@@ -34,30 +38,30 @@ class Model(ABC):
     gradient: Any
 
     @abstractmethod
-    def loss(
-        self,
-        images: Float32[np.ndarray, "images values"],
-        labels: Int64[np.ndarray, " images *frames"],
-        batch: Int64[np.ndarray, " lanes"],
-    ) -> Any:
+    def loss(self, images: Images, labels: Labels, batch: Batch) -> Any:
         """Mean cross-entropy of the samples numbered in `batch`, a number; fills `gradient`."""
 
-    @abstractmethod
-    def network(self) -> SparseNetwork:
-        """What has been trained so far, without a record."""
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Number of connections in use, per matrix; all, unless a model says otherwise."""
+        return tuple(m * n for m, n in self.shapes)
 
     @property
-    @abstractmethod
-    def counts(self) -> tuple[int, ...]:
-        """Number of connections in use, per matrix."""
+    def buffers(self) -> dict[str, np.ndarray]:
+        """Running statistics, by name; none, unless a model says otherwise."""
+        return {}
 
-    @abstractmethod
+    def network(self) -> SparseNetwork:
+        """What has been trained so far, without a record."""
+        return sparse_network(self.architecture, on_cpu(self.values), np.ones(sum(self.counts), bool), self.buffers)
+
     def state(self) -> Parts:
         """All that `restore` needs; may share memory with the model."""
+        return Parts({}, {"values": on_cpu(self.values), **Parts({}, self.buffers).prefixed("buffers")})
 
-    @abstractmethod
     def restore(self, state: Parts) -> None:
         """Go back to `state`, which a model made in the same way gave."""
+        put(self.values, state.arrays["values"])
 
     def classifier(self) -> Classifier:
         """What validation measures: the network, or a quicker way to the same logits."""
@@ -70,6 +74,12 @@ def split(flat: Any, shapes: Shapes) -> tuple[list[Any], list[Any]]:
     parts = [flat[a:b] for a, b in pairwise(ends)]
     matrices = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=False)]
     return matrices, parts[len(shapes) :]
+
+
+def segments(shapes: Shapes) -> tuple[slice, ...]:
+    """Where each matrix is in the flat vector of all weights."""
+    ends = np.cumsum([0, *(m * n for m, n in shapes)]).tolist()
+    return tuple(slice(a, b) for a, b in pairwise(ends))
 
 
 def as_architecture(found: Architecture | Sequence[int]) -> Architecture:
@@ -86,7 +96,7 @@ def sparse_network(
     """The network of a flat parameter vector and a flat mask of its weights."""
     weights, biases = split(values, architecture.matrices)
     masks, _ = split(np.concatenate([mask, np.zeros(len(values) - len(mask), bool)]), architecture.matrices)
-    return SparseNetwork.from_arrays(weights, biases, masks, architecture=architecture, buffers=buffers or {})
+    return SparseNetwork.from_arrays(weights, biases, masks, architecture=architecture, buffers=buffers)
 
 
 def he_normal(shapes: Shapes, rng: np.random.Generator) -> Float32[np.ndarray, " p"]:

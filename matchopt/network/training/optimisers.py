@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Interval
-from jaxtyping import Int64
 
-from matchopt.network.training.tensors import Tensor
+from matchopt.network.training.tensors import Tensor, put
 from matchopt.parts import Json
 
 OptimiserName = Literal["adam", "sgd"]
@@ -131,6 +130,9 @@ def rule(optimiser: OptimiserName, momentum: float = 0.0, decay: float = 0.0) ->
     return Adam(decay=decay) if optimiser == "adam" else Sgd(momentum, momentum > 0.0, decay)
 
 
+RULES: dict[str, type[Adam] | type[Sgd]] = {"Adam": Adam, "Sgd": Sgd}  # by the names in checkpoints
+
+
 class Optimiser:
     """A rule at work on `size` parameters.
 
@@ -153,18 +155,15 @@ class Optimiser:
         run = self.rule.compiled if isinstance(values, np.ndarray) else self.rule.by_torch
         run(values, gradient, self.moments, self.steps, rate)
 
-    def keep(self, chosen: Int64[np.ndarray, " kept"]) -> None:
-        """Go on with these parameters only, in this order."""
-        self.moments = np.ascontiguousarray(self.moments[:, chosen])
-
     def facts(self) -> dict[str, Json]:
         """The rule and the number of steps, as JSON; the moments are arrays."""
         return {"rule": type(self.rule).__name__, "settings": asdict(self.rule), "steps": self.steps}  # type: ignore[call-overload]
 
     @classmethod
-    def from_facts(cls, facts: Any, like: Any) -> "Optimiser":
-        """What `facts` describes, with moments still zero."""
-        rules: dict[str, Any] = {rule.__name__: rule for rule in Rule.__subclasses__()}
-        made = cls(rules[facts["rule"]](**facts["settings"]), like)
+    def from_facts(cls, facts: Any, like: Any, moments: np.ndarray | None = None) -> "Optimiser":
+        """What `facts` describes, with these moments; None for zeros."""
+        made = cls(RULES[facts["rule"]](**facts["settings"]), like)
         made.steps = int(facts["steps"])
+        if moments is not None:
+            put(made.moments, moments)
         return made

@@ -1,22 +1,18 @@
 """Networks whose weights are chosen among values that never change: what is trained is the choice."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32
 
-from matchopt.instances.architecture import Architecture, FullyConnected
 from matchopt.network.accuracy import Classifier
 from matchopt.network.sparse_network import SparseNetwork
-from matchopt.network.training.autograd import TorchModel
+from matchopt.network.training.engines import choose
 from matchopt.network.training.method import Setting
-from matchopt.network.training.model import Model, Shapes, sparse_network
-from matchopt.network.training.models import DenseModel
+from matchopt.network.training.model import Batch, Images, Labels, Model, sparse_network
 from matchopt.network.training.optimisers import Optimiser, Rule
+from matchopt.network.training.tensors import on_cpu, put
 from matchopt.parts import Parts
 
 
@@ -111,17 +107,12 @@ class SelectedModel(Model):
     """
 
     def __init__(self, setting: Setting, selection: Selection) -> None:
-        self.architecture: Architecture = setting.architecture
-        self.shapes: Shapes = setting.shapes
+        self.architecture = setting.architecture
+        self.shapes = setting.shapes
         self.selection = selection
         self.n_weights = sum(m * n for m, n in self.shapes)
         start = np.zeros(self.n_weights + sum(m for m, _ in self.shapes), np.float32)
-        self._engine: DenseModel | TorchModel
-        if isinstance(self.architecture, FullyConnected) and setting.device == "cpu":
-            self._engine = DenseModel(self.architecture.widths, start)
-        else:
-            self._engine = TorchModel(self.architecture, start, setting.device, setting.noise)
-        self._sizes = tuple(m * n for m, n in self.shapes)
+        self._engine = choose(self.architecture, start, setting.device, setting.noise)
 
     @property
     def values(self) -> Any:
@@ -141,12 +132,7 @@ class SelectedModel(Model):
         """A copy of the weights of the trained network, on the CPU."""
         return np.array(on_cpu(self._filled(training=False)))
 
-    def loss(
-        self,
-        images: Float32[np.ndarray, "images values"],
-        labels: Int64[np.ndarray, " images *frames"],
-        batch: Int64[np.ndarray, " lanes"],
-    ) -> Any:
+    def loss(self, images: Images, labels: Labels, batch: Batch) -> Any:
         """See `Model.loss`."""
         self._filled(training=True)
         return self._engine.loss(images, labels, batch)
@@ -156,19 +142,17 @@ class SelectedModel(Model):
         self._filled(training=False)
         mask = self.selection.mask()
         used = np.ones(self.n_weights, bool) if mask is None else mask
-        return sparse_network(self.architecture, on_cpu(self._engine.values), used, self._buffers())
+        return sparse_network(self.architecture, on_cpu(self._engine.values), used, self._engine.buffers)
 
     def classifier(self) -> Classifier:
         """See `Model.classifier`."""
-        if isinstance(self._engine, DenseModel):
-            return self.network()
         self._filled(training=False)
         return self._engine.classifier()
 
     @property
     def counts(self) -> tuple[int, ...]:
         """See `Model.counts`."""
-        return self.selection.counts or self._sizes
+        return self.selection.counts or super().counts
 
     def state(self) -> Parts:
         """See `Model.state`."""
@@ -185,40 +169,3 @@ class SelectedModel(Model):
         weights = self._engine.values[: self.n_weights]
         self.selection.fill(weights, training)
         return weights
-
-    def _buffers(self) -> Mapping[str, np.ndarray] | None:
-        return self._engine.state_of_buffers() if isinstance(self._engine, TorchModel) else None
-
-
-def parts(shapes: Shapes) -> tuple[slice, ...]:
-    """Where each matrix is in the flat vector of all weights."""
-    ends = np.cumsum([0, *(m * n for m, n in shapes)]).tolist()
-    return tuple(slice(a, b) for a, b in pairwise(ends))
-
-
-def is_cpu(device: str) -> bool:
-    """Whether a device of torch is a CPU, where arrays are numpy's."""
-    return device.partition(":")[0] == "cpu"
-
-
-def on_device(array: np.ndarray, device: str) -> Any:
-    """The array as it is for a CPU, as a tensor for another device."""
-    if is_cpu(device):
-        return array
-    return torch.from_numpy(array).to(device)
-
-
-def on_cpu(values: Any) -> np.ndarray:
-    """The same as a numpy array."""
-    found: np.ndarray = values if isinstance(values, np.ndarray) else values.cpu().numpy()
-    return found
-
-
-def as_tensor(values: Any) -> torch.Tensor:
-    """A tensor in the memory of `values`, numpy or tensor."""
-    return torch.from_numpy(values) if isinstance(values, np.ndarray) else values
-
-
-def put(values: Any, found: np.ndarray) -> None:
-    """Overwrite `values`, numpy or tensor."""
-    values[:] = found if isinstance(values, np.ndarray) else values.new_tensor(found)

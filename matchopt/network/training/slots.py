@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from matchopt.network.training.model import Shapes
+from matchopt.network.training.model import Shapes, segments
 from matchopt.network.training.optimisers import Adam, Optimiser, Rule, Sgd
-from matchopt.network.training.selection import Moved, as_tensor, is_cpu, on_device, parts
+from matchopt.network.training.selection import Moved
 from matchopt.network.training.slot_kernels import envelope, nearest_breaks, take, take_drawn, take_highest
+from matchopt.network.training.tensors import as_tensor, is_cpu, on_device
 from matchopt.parts import Parts
 
 Law = Literal["uniform", "normal"]
@@ -78,7 +79,7 @@ class LatentSlots(Moved):
         penalty: float = 0.0,
     ) -> None:
         super().__init__(on_device(latent, device), replace(rule, decay=rule.decay + penalty))
-        self._parts, self._on_cpu = parts(shapes), is_cpu(device)
+        self._parts, self._on_cpu = segments(shapes), is_cpu(device)
         self._factor = np.ones(1, np.float32)
         self._fading, self._fades = Optimiser(rule, self._factor), rule.decay > 0.0
         lines = [_lines(table, None if scores is None else scores[n]) for n, table in enumerate(tables)]
@@ -143,7 +144,7 @@ class ScoreSlots(Moved):
         # values before connections: then every operation runs along memory
         flat = np.ascontiguousarray(np.concatenate(scores).T)
         super().__init__(on_device(flat.reshape(-1), device), rule)
-        self._parts, self._sampling = parts(shapes), sampling
+        self._parts, self._sampling = segments(shapes), sampling
         self._tables = [torch.from_numpy(np.ascontiguousarray(table.T)).to(device) for table in tables]
         self.scores: torch.Tensor = as_tensor(self.values).view(flat.shape)
         self._slopes, self._generator = torch.empty_like(self.scores), torch.Generator(device)

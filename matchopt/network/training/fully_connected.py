@@ -10,7 +10,7 @@ from jaxtyping import Float32, Int32, Int64
 from matchopt.instances.architecture import FullyConnected
 from matchopt.network.sparse_network import SparseNetwork
 from matchopt.network.training.connection_kernels import loss_and_gradient, softmax_loss
-from matchopt.network.training.model import Model, sparse_network, split
+from matchopt.network.training.model import Batch, Images, Labels, Model, sparse_network, split
 from matchopt.parts import Parts
 
 Widths = tuple[int, ...]
@@ -39,12 +39,7 @@ class DenseModel(Model):
         self._activity = [torch.from_numpy(self._inputs).t(), *(torch.zeros(m, lanes) for m in self.widths[1:])]
         self._delta = [torch.zeros(m, lanes) for m in self.widths[1:]]
 
-    def loss(
-        self,
-        images: Float32[np.ndarray, "images pixels"],
-        labels: Int64[np.ndarray, " images"],
-        batch: Int64[np.ndarray, " lanes"],
-    ) -> float:
+    def loss(self, images: Images, labels: Labels, batch: Batch) -> float:
         """See `Model.loss`."""
         # Backpropagation by hand into buffers made once: torch's own allocates a megabyte per step, and touching
         # fresh memory then takes longer than the products.
@@ -64,24 +59,6 @@ class DenseModel(Model):
                 torch.mm(self._weights[layer].t(), delta[layer], out=delta[layer - 1])
                 delta[layer - 1].mul_(activity[layer] > 0)
         return float(loss)
-
-    def network(self) -> SparseNetwork:
-        """See `Model.network`."""
-        n_weights = len(self.values) - sum(self.widths[1:])
-        return sparse_network(self.architecture, self.values, np.ones(n_weights, bool))
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """See `Model.counts`."""
-        return tuple(m * n for m, n in self.shapes)
-
-    def state(self) -> Parts:
-        """See `Model.state`."""
-        return Parts({}, {"values": self.values})
-
-    def restore(self, state: Parts) -> None:
-        """See `Model.restore`."""
-        self.values[:] = state.arrays["values"]
 
 
 class ConnectionModel(Model):
@@ -123,12 +100,7 @@ class ConnectionModel(Model):
         chosen: Int64[np.ndarray, " k"] = unit * self.widths[layer] + (self.source[part] - self.first_unit[layer])
         return chosen
 
-    def loss(
-        self,
-        images: Float32[np.ndarray, "images pixels"],
-        labels: Int64[np.ndarray, " images"],
-        batch: Int64[np.ndarray, " lanes"],
-    ) -> float:
+    def loss(self, images: Images, labels: Labels, batch: Batch) -> float:
         """See `Model.loss`."""
         if self._work.shape[2] != len(batch):
             self._work = np.zeros((2, sum(self.widths), len(batch)), np.float32)
@@ -154,7 +126,7 @@ class ConnectionModel(Model):
 
     def state(self) -> Parts:
         """See `Model.state`."""
-        return Parts({}, {"values": self.values, "source": self.source, "target": self.target})
+        return super().state() | Parts({}, {"source": self.source, "target": self.target})
 
     def restore(self, state: Parts) -> None:
         """See `Model.restore`; the number of connections of each layer must be the same."""
