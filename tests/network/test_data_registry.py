@@ -83,6 +83,14 @@ def test_text_is_read_by_type(text, value):
         entry.about.read(entry.load, {"deltas": "maybe"})
 
 
+def test_every_option_of_a_data_set_has_a_meaning_and_a_range():
+    """From the docstring and the annotation of the function that loads it."""
+    options = {name: entry.options for name, entry in ENTRIES.items()}
+    assert all(option.doc for found in options.values() for option in found)
+    assert all(option.range for found in options.values() for option in found if option.type in ("int", "float"))
+    assert [option.name for option in options["timit"]] == ["features", "frames", "deltas", "phones", "test"]
+
+
 def test_mnist_is_found_again_by_its_reference(mnist):
     """In part, as mappings ask for it; another SHA-256 is another data set."""
     part = mnist.first(7, 5, 3)
