@@ -4,16 +4,17 @@ from pathlib import Path
 
 import click
 
-from matchopt.cli.settings import FILE, OutputFile, debug_option
-
-KINDS = ("layer", "assignment", "program")
+from matchopt.cli.settings import FILE, Names, OutputFile, debug_option
 
 
 @click.command(epilog="Example: matchopt convert layer.matchopt layer.mps.gz --to program")
 @click.argument("source", type=FILE)
 @click.argument("target", type=OutputFile())
 @click.option(
-    "--to", "kind", type=click.Choice(KINDS), help="Reduce the instance to this kind first, exactly or not at all."
+    "--to",
+    "kind",
+    type=Names("matchopt.instances:INSTANCES", without="network"),
+    help="Reduce the instance to this kind first, exactly or not at all.",
 )
 @click.option("--input-format", help="Format of SOURCE.  [default: recognised from content and ending]")
 @click.option("--format", "form", help="Format of TARGET.  [default: by its ending]")

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.sampling import NEEDED, SampleSource, sample_options
-from matchopt.cli.settings import FILE, GainSet, OutputFile, debug_option
+from matchopt.cli.sampling import SampleSource, sample_options
+from matchopt.cli.settings import FILE, GainSet, Names, OutputFile, debug_option
 from matchopt.cli.trained import architecture_option, read_trained
 
 if TYPE_CHECKING:
     from matchopt.instances import Gains, Hardware, Imperfections, Instance, Target
     from matchopt.network import SparseNetwork
 
-LAWS = ("gaussian", "uniform", "lognormal", "bimodal", "binary")
-OBJECTIVES = ("weight-error", *NEEDED)
 SHARE = click.FloatRange(min=0, max=1)
 AT_LEAST_0 = click.FloatRange(min=0)
 
@@ -33,8 +31,8 @@ def _hardware_options(command: Any) -> Any:
                 "neuron. Given once for several layers: their cells are drawn from it. NAME chooses an array of an "
                 ".npz file.",
             ),
-            click.option("--law", type=click.Choice(LAWS), default="gaussian", show_default=True,
-                         help="Law of random hardware weights, where no file is given."),
+            click.option("--law", type=Names("matchopt.instances.generators:LAWS"), default="gaussian",
+                         show_default=True, help="Law of random hardware weights, where no file is given."),
             click.option("--fan-in-ratio", type=float, default=1.25, show_default=True,
                          help="K/n: cells of a hardware neuron for each connection of the largest target neuron."),
             click.option("--neuron-ratio", type=float, default=1.0, show_default=True,
@@ -71,7 +69,8 @@ def _rule_options(command: Any) -> Any:
                          help="Gains a neuron may have: one, several, or an interval."),
             click.option("--tunable", type=click.IntRange(min=0), default=0, show_default=True,
                          help="Fully tunable connections, as one budget of the network (of the layer, with --layer)."),
-            click.option("--objective", type=click.Choice(OBJECTIVES), default="weight-error", show_default=True,
+            click.option("--objective", type=Names("matchopt.network.objectives:NetworkObjective"),
+                         default="weight-error", show_default=True,
                          help="What is minimised. weight-error: squared distance of the weights. output-error: "
                          "squared error of each layer's sums on the inputs it gets. functional-error: how far all "
                          "layers together stray from the target's signals; no labels. score-error: the angle between "
@@ -83,7 +82,7 @@ def _rule_options(command: Any) -> Any:
                          "data set, or a file with one input a row.  [default: 5000; all for task-loss]"),
             click.option("--centred", is_flag=True,
                          help="output-error around each layer's mean input: what is left once biases are adjusted."),
-            click.option("--biases", type=click.Choice(["free", "adjustable", "hardware"]), default="free",
+            click.option("--biases", type=Names("matchopt.network.objectives:Biases"), default="free",
                          show_default=True,
                          help="free: digital, as trained. adjustable: digital, and a mapping may change them, to make "
                          "up for the errors of its weights. hardware: weights on an input that is always 1, mapped "

@@ -3,8 +3,10 @@
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
@@ -67,6 +69,21 @@ def debug_option(command: Command) -> Command:
         help="Show the traceback of an error.",
     )
     return option(command)
+
+
+class Names(click.Choice):  # type: ignore[type-arg]  # generic in newer click only
+    """One of the names that are defined in `source`, "module:attribute", which is imported when they are needed."""
+
+    def __init__(self, source: str, without: str = "") -> None:
+        self.case_sensitive = True
+        self._source, self._without = source, without
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The keys of a mapping, or the members of a Literal."""
+        module, _, attribute = self._source.partition(":")
+        names = getattr(import_module(module), attribute)
+        return tuple(name for name in get_args(names) or names if name != self._without)
 
 
 class OutputFile(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
