@@ -15,6 +15,7 @@ from matchopt.cli.settings import FILE, Pair, debug_option, plugin_option, setti
 
 if TYPE_CHECKING:
     from matchopt.plugins import Registry, SolverEntry, TrainerEntry
+    from matchopt.solver import Solver
 
 
 @click.command(epilog="Example: matchopt solvers hungarian")
@@ -25,14 +26,46 @@ if TYPE_CHECKING:
 def solvers(name: str | None, as_json: bool) -> None:
     """List the solvers: what they solve, their options, and whether the packages they need are there.
 
-    With NAME, that solver alone, with what it says about itself.
+    Then which of an instance's demands each takes, and what is taken on the way down to a simpler kind: a demand is
+    whatever an instance asks for beyond the plainest of its kind. With NAME, that solver alone, with what it says about
+    itself and what its demands mean.
     """
     from matchopt.plugins import load_plugins
 
     registry = load_plugins(settings().plugin_files)
     chosen = [registry.entry(name)] if name else [registry.solvers[each] for each in sorted(registry.solvers)]
-    listed = [_about(entry, {"solves": entry.cls.solves.kind, "role": entry.cls.role}) for entry in chosen]
+    listed = [
+        _about(entry, {"solves": (cls := entry.cls).solves.kind, "role": cls.role, "understands": _taken(cls)})
+        for entry in chosen
+    ]
     _list("solver", listed, ("solves", "role"), as_json, registry)
+    if not as_json:
+        _print_demands(listed, in_words=name is not None)
+
+
+def _taken(cls: "type[Solver]") -> list[str]:
+    """The demands that a solver takes, in the order of the vocabulary."""
+    from matchopt.contract import understood_by
+    from matchopt.instances.demands import DEMANDS
+
+    return [name for name in DEMANDS if name in understood_by(cls)]
+
+
+def _print_demands(listed: list[dict[str, Any]], in_words: bool) -> None:
+    """One table for each kind: its demands, the solvers of that kind, and the reductions to the kinds below."""
+    from matchopt.instances.demands import demands_of_kind
+    from matchopt.reduce import WAYS_DOWN
+    from matchopt.terminal.table import print_table
+
+    for kind in dict.fromkeys(solver["solves"] for solver in listed):
+        takes = {solver["name"]: frozenset(solver["understands"]) for solver in listed if solver["solves"] == kind}
+        if not in_words:
+            takes |= {f"as {to}": understood for (above, to), understood in WAYS_DOWN.items() if above == kind}
+        names = demands_of_kind(kind)
+        rows = [[name, *("yes" if name in taken else "-" for taken in takes.values())] for name in names]
+        if in_words:
+            rows = [[*row, names[row[0]]] for row in rows]
+        print_table([f"{kind} demand", *takes, *(["meaning"] if in_words else [])], rows)
 
 
 @click.command(epilog="Example: matchopt trainers deep-rewiring")

@@ -15,37 +15,46 @@ P = ParamSpec("P")
 R = TypeVar("R")
 PLAIN: frozenset[str] = frozenset()  # of fields that ask for nothing
 
-# Name and meaning of every demand.
-DEMANDS: dict[str, str] = {
-    "importance": "the squared errors of connections count unequally",
-    "read-noise": "what some cells read varies from read to read",
-    "unusable-cells": "some cells cannot be switched on",
-    "leak": "a cell adds something while it is switched off and its line is driven",
-    "shared-bus": "hardware neurons share the wiring from inputs to cell lines",
-    "several-cells": "a weight may be the sum of several cells",
-    "drop": "a connection may stay unrealised",
-    "extra-inputs": "a cell may listen to an input outside the target's",
-    "gains": "hardware neurons have gains from a finite set, other than 1 alone",
-    "gain-interval": "hardware neurons may have any gain of an interval",
-    "tunable": "fully tunable weights may serve some connections",
-    "output-error": "the squared error of each row's sums on the layer's inputs is minimised",
-    "correlated-inputs": "inputs are correlated, so that the errors of a row's weights can make up for each other",
-    "task-loss": "the cross-entropy of the whole network on labelled samples is minimised",
-    "functional-error": "how far all layers' signals stray from the target's on samples is minimised",
-    "score-error": "the angle between the network's outputs and the target's on samples is minimised",
-    "hardware-bias": "biases are hardware weights on an input that is always 1",
-    "adjustable-bias": "a mapping may set the digital biases",
-    "network-tunable": "all layers together may have so many fully tunable weights",
-    "convolutional": "rows are filters that are moved over images",
-    "recurrent": "rows are gates of a cell that hears its own past outputs",
-    "sparse": "the allowed pairs are listed, all others are forbidden",
-    "forbidden-pairs": "some pairs of row and column are forbidden",
-    "integer-costs": "costs are whole numbers, and sums of them exact",
-    "rectangular": "there are more columns than rows",
-    "whole-variables": "some variables must be whole",
-    "continuous-variables": "some variables need not be whole",
-    "unbounded-variables": "some variables have no finite lower or upper bound",
+# Name and meaning of every demand, by the kind of instance that has it; networks also have those of their layers.
+BY_KIND: Mapping[str, Mapping[str, str]] = {
+    "network": {
+        "task-loss": "the cross-entropy of the whole network on labelled samples is minimised",
+        "functional-error": "how far all layers' signals stray from the target's on samples is minimised",
+        "score-error": "the angle between the network's outputs and the target's on samples is minimised",
+        "hardware-bias": "biases are hardware weights on an input that is always 1",
+        "adjustable-bias": "a mapping may set the digital biases",
+        "network-tunable": "all layers together may have so many fully tunable weights",
+        "convolutional": "rows are filters that are moved over images",
+        "recurrent": "rows are gates of a cell that hears its own past outputs",
+    },
+    "layer": {
+        "importance": "the squared errors of connections count unequally",
+        "read-noise": "what some cells read varies from read to read",
+        "unusable-cells": "some cells cannot be switched on",
+        "leak": "a cell adds something while it is switched off and its line is driven",
+        "shared-bus": "hardware neurons share the wiring from inputs to cell lines",
+        "several-cells": "a weight may be the sum of several cells",
+        "drop": "a connection may stay unrealised",
+        "extra-inputs": "a cell may listen to an input outside the target's",
+        "gains": "hardware neurons have gains from a finite set, other than 1 alone",
+        "gain-interval": "hardware neurons may have any gain of an interval",
+        "tunable": "fully tunable weights may serve some connections",
+        "output-error": "the squared error of each row's sums on the layer's inputs is minimised",
+        "correlated-inputs": "inputs are correlated, so that the errors of a row's weights can make up for each other",
+    },
+    "assignment": {
+        "sparse": "the allowed pairs are listed, all others are forbidden",
+        "forbidden-pairs": "some pairs of row and column are forbidden",
+        "integer-costs": "costs are whole numbers, and sums of them exact",
+        "rectangular": "there are more columns than rows",
+    },
+    "program": {
+        "whole-variables": "some variables must be whole",
+        "continuous-variables": "some variables need not be whole",
+        "unbounded-variables": "some variables have no finite lower or upper bound",
+    },
 }
+DEMANDS: dict[str, str] = {name: meaning for own in BY_KIND.values() for name, meaning in own.items()}
 
 _LAYER = frozenset(
     {"importance", "read-noise", "unusable-cells", "leak", "shared-bus", "several-cells", "drop", "extra-inputs"}
@@ -93,6 +102,11 @@ def demands_of(owner: Any, /, **of_field: frozenset[str]) -> frozenset[str]:
     if left_out:
         raise TypeError(f"{type(owner).__name__}.{left_out[0]} is tied to no demand; name one, or PLAIN")
     return PLAIN.union(*of_field.values())
+
+
+def demands_of_kind(kind: str) -> Mapping[str, str]:
+    """Name and meaning of all that an instance of this kind may demand."""
+    return {**(BY_KIND["layer"] if kind == "network" else {}), **BY_KIND[kind]}
 
 
 def not_understood(asking: Demanding, understands: Collection[str], who: str) -> str | None:

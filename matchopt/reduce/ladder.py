@@ -1,5 +1,7 @@
 """Finding the way down the ladder."""
 
+from collections.abc import Mapping
+
 from matchopt.errors import Refused
 from matchopt.instances import (
     AssignmentInstance,
@@ -9,11 +11,24 @@ from matchopt.instances import (
     OutputError,
     ProgramInstance,
 )
+from matchopt.reduce.layer_program import UNDERSTOOD as IN_BINARIES
 from matchopt.reduce.layer_program import layers_to_program
+from matchopt.reduce.linearise import UNDERSTOOD as LINEAR
 from matchopt.reduce.linearise import linearise
 from matchopt.reduce.reduction import Reduction, unchanged
+from matchopt.reduce.separable import UNDERSTOOD as SEPARABLE
 from matchopt.reduce.separable import layer_to_assignment, not_separable
+from matchopt.reduce.split import UNDERSTOOD as SPLIT
 from matchopt.reduce.split import not_splittable, split
+
+# What an instance may ask for on its way to a simpler kind. A network that does not split is one program.
+WAYS_DOWN: Mapping[tuple[str, str], frozenset[str]] = {
+    ("network", "layer"): SPLIT,
+    ("network", "program"): IN_BINARIES,
+    ("layer", "assignment"): SEPARABLE,
+    ("layer", "program"): SEPARABLE | IN_BINARIES,
+    ("assignment", "program"): LINEAR,
+}
 
 
 def reduction(instance: Instance, to: type[Instance]) -> Reduction:

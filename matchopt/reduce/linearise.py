@@ -21,7 +21,10 @@ MAX_PAIRS = 4_000_000  # binaries; an engine needs some 1 KB for each, so this i
 EXACT = 2**53  # whole numbers up to here are exact as floats
 
 
-@understanding("the program of an assignment", AT_0_1["assignment"])
+UNDERSTOOD = AT_0_1["assignment"]
+
+
+@understanding("the program of an assignment", UNDERSTOOD)
 def linearise(instance: Instance) -> Reduction:
     """Minimise sum c x subject to every row taking one column and every column serving at most one row.
 

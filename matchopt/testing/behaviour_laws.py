@@ -17,7 +17,7 @@ from matchopt.instances import (
     ProgramPoint,
     Solution,
 )
-from matchopt.instances.demands import not_understood
+from matchopt.instances.demands import PLAIN, demands_of_kind, not_understood
 from matchopt.settings import options_of
 from matchopt.solver import Limit, Result, Status
 from matchopt.testing.answer_laws import equals_optimum
@@ -163,6 +163,25 @@ def refusal_has_a_reason(case: Case) -> None:
         raise Broken(f"refuses returned {reason!r}; give None, or the reason in one line")
 
 
+def declared_demands_are_met(case: Case) -> None:
+    """What the class declares are demands of its kind; where it declares any, all others are refused by name."""
+    kind, declared = case.solver.solves.kind, type(case.solver).understands
+    if declared is None:
+        raise Skipped("the class declares no demands, so it is given all that its kind had at version 0.1")
+    strange = sorted(declared.difference(demands_of_kind(kind)))
+    if strange:
+        raise Broken(f"{strange[0]} is no demand of a {kind} (known: {', '.join(demands_of_kind(kind))})")
+    for other in case.others:
+        beyond = other.instance.demands - declared
+        reason = refusal_of(case.solver, other.instance) or ""
+        if any(demand not in reason for demand in beyond):
+            names = ", ".join(sorted(beyond))
+            raise Broken(f"{other.name} demands {names}, which the class does not declare, and is {reason or 'taken'}")
+    met = PLAIN.union(*(other.instance.demands for other in _taken(case)))
+    if declared - met:
+        raise Skipped(f"no tiny instance that it takes has {', '.join(sorted(declared - met))}")
+
+
 def takes_something(case: Case) -> None:
     """At least one tiny instance of the solver's kind is not refused."""
     if not _taken(case):
@@ -235,6 +254,7 @@ BEHAVIOUR_LAWS = (
     Law(infeasible_start_is_harmless),
     Law(stops_in_time, where="middling"),
     Law(refusal_has_a_reason, refused=True),
+    Law(declared_demands_are_met, where="class", refused=True, since=2),
     Law(takes_something, where="class", refused=True),
     Law(class_is_declared, where="class", refused=True),
     Law(options_are_documented, where="class", refused=True),

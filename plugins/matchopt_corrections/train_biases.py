@@ -28,7 +28,7 @@ class TrainBiases(Solver):
     name = "train-biases"
     solves = NetworkInstance
     needs = ("scipy",)
-    understands = UNDERSTOOD
+    understands = UNDERSTOOD - {"functional-error", "score-error"}  # without labels
 
     epochs: NonNegativeInt = 5
     rate: PositiveFloat = 2e-3

@@ -47,7 +47,7 @@ class Tune(Solver):
     name = "tune"
     solves = NetworkInstance
     needs = ("scipy",)
-    understands = UNDERSTOOD
+    understands = UNDERSTOOD - {"functional-error", "score-error"}  # without labels
 
     where: Literal["budget", "last-layer", "all"] = "budget"
     budget: Annotated[float, Interval(ge=0, le=1)] = 1.0

@@ -169,3 +169,16 @@ def test_check_solver_of_an_unknown_solver() -> None:
     """A misspelt solver is named before any check runs; exit status 2."""
     done = run("check-solver", "gredy")
     assert done.exit_code == 2 and "did you mean 'greedy'" in done.stderr
+
+
+def test_solvers_show_the_demands_that_they_take() -> None:
+    """A table for each kind, from the declarations; with a name, what the demands mean; JSON lists them."""
+    table = run("solvers").stdout
+    assert "layer demand" in table and "network demand" in table and "as assignment" in table
+    (shared,) = (line.split() for line in table.splitlines() if line.startswith(" shared-bus") and "as" not in line
+                 if len(line.split()) == 7)  # fmt: skip
+    assert shared == ["shared-bus", "-", "-", "-", "yes", "-", "yes"]  # random-wiring, and layers as programs
+    one = run("solvers", "output-exact").stdout
+    assert "a weight may be the sum of several cells" in one and "random-wiring" not in one
+    (listed,) = json.loads(run("solvers", "cpsat", "--json").stdout)["solvers"]
+    assert listed["understands"] == ["whole-variables", "unbounded-variables"]

@@ -65,6 +65,7 @@ def solver(
     refuses: Callable[[Any], Any] | None = None,
     quiet: bool = False,
     called: str = "mutant",
+    declares: frozenset[str] | None = None,
 ) -> Solver:
     """A solver whose honest result goes through `twist`; `quiet` ones report nothing on the way."""
     a_name, a_role, refusal = called, role, refuses
@@ -76,6 +77,7 @@ def solver(
         name = a_name
         solves = kind
         role = a_role
+        understands = declares
 
         def refuses(self, instance: Any) -> Any:
             arrays = instance.parts().arrays.values()
@@ -280,6 +282,10 @@ def refusal_has_a_reason() -> Solver:
     return solver(refuses=lambda instance: "" if instance.n_rows == 1 else None)
 
 
+def declared_demands_are_met() -> Solver:
+    return solver(declares=frozenset({"sparse", "forbidden-pairs", "integer-costs", "rectangular", "drop"}))
+
+
 def takes_something() -> Solver:
     return solver(refuses=lambda instance: "is not to its taste")
 
@@ -355,6 +361,7 @@ MUTANTS: dict[str, Callable[[], Solver]] = {
         infeasible_start_is_harmless,
         stops_in_time,
         refusal_has_a_reason,
+        declared_demands_are_met,
         takes_something,
         class_is_declared,
         options_are_documented,

@@ -179,3 +179,21 @@ def test_heuristics_are_not_asked_for_proofs_and_that_is_shown() -> None:
     """Laws for exact solvers appear once, as skipped with the reason."""
     rows = [row for row in run_checks(solver(role="heuristic")).rows if row.law == "exact-solves"]
     assert [(row.outcome, row.instance) for row in rows] == [("skipped", "class")]
+
+
+def test_a_declaration_keeps_tiny_instances_away_by_name() -> None:
+    """A solver that declares few demands is asked on what has no others; all else is refused, naming the demand."""
+    report = run_checks(solver(declares=frozenset({"rectangular"})))
+    assert report.passed, report.summary()
+    refused = [row for row in report.rows if row.outcome == "refused"]
+    assert any("sparse (the allowed pairs are listed" in row.detail for row in refused)
+    met = [row for row in report.rows if row.law == "declared-demands-are-met"]
+    assert [row.outcome for row in met] == ["passed"]
+
+
+def test_a_declared_demand_that_is_never_met_is_told() -> None:
+    """The kit does not say that it tested what it did not."""
+    report = run_checks(solver(declares=frozenset({"sparse", "forbidden-pairs", "integer-costs", "rectangular"}),
+                               refuses=lambda instance: "is not listed" if instance.is_sparse else None))  # fmt: skip
+    (met,) = (row for row in report.rows if row.law == "declared-demands-are-met")
+    assert (met.outcome, met.detail) == ("skipped", "no tiny instance that it takes has sparse")
