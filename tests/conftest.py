@@ -2,7 +2,10 @@
 
 import signal
 
+import typecheck
 from hypothesis import settings
+
+typecheck.install()
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")

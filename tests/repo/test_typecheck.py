@@ -1,0 +1,83 @@
+"""The run-time type checks that all other tests run under find what they are for."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jaxtyping
+import numpy as np
+import pytest
+import typecheck
+from beartype.roar import BeartypeCallHintViolation
+from jaxtyping import Float
+
+from matchopt.kernels import Scales
+from matchopt.proofs.cells import Cells
+
+
+@typecheck.checked
+def product(
+    left: Float[np.ndarray, "rows inner"], right: Float[np.ndarray, " inner"], lie: bool = False
+) -> Float[np.ndarray, " rows"]:
+    """A function with named axes."""
+    return right if lie else left @ right
+
+
+def test_axes_of_one_name_have_one_size() -> None:
+    """Within a call, answer included; the next call may have other sizes."""
+    assert product(np.ones((2, 3)), np.ones(3)).shape == (2,)
+    assert product(np.ones((5, 4)), np.ones(4)).shape == (5,)
+    with pytest.raises(BeartypeCallHintViolation, match="inner"):
+        product(np.ones((2, 3)), np.ones(4))
+    with pytest.raises(BeartypeCallHintViolation, match="rows"):
+        product(np.ones((2, 3)), np.ones(3), lie=True)
+    with pytest.raises(BeartypeCallHintViolation):
+        product(np.ones((2, 3), np.float32).astype(int), np.ones(3))
+
+
+def test_functions_within_functions_are_checked_each() -> None:
+    """Every closure checks, and is bound to its own variables."""
+
+    def make(added: int) -> Callable[[int], int]:
+        @typecheck.checked
+        def add(number: int) -> int:
+            return "no number" if number == 0 else number + added  # type: ignore[return-value]
+
+        return add
+
+    one, two = make(1), make(2)
+    assert (one(5), two(5), one.__name__) == (6, 7, "add")
+    for add in (one, two):
+        for wrong in ("5", 0):
+            with pytest.raises(BeartypeCallHintViolation):
+                add(wrong)  # type: ignore[arg-type]
+
+
+def test_classes_and_generators_are_checked() -> None:
+    """A dataclass checks what it is made from, a generator what it is called with."""
+
+    @typecheck.checked
+    @dataclass
+    class Row:
+        cells: Float[np.ndarray, " cells"]
+        noise: Float[np.ndarray, " cells"]
+
+    @typecheck.checked
+    def parts(of: Float[np.ndarray, "n n"]) -> Iterator[Float[np.ndarray, " n"]]:
+        yield from of
+
+    assert Row(np.ones(2), np.ones(2)).cells.shape == (2,)
+    assert len(list(parts(np.ones((2, 2))))) == 2
+    with pytest.raises(BeartypeCallHintViolation):
+        Row(np.ones(2), np.ones(3))
+    with pytest.raises((BeartypeCallHintViolation, jaxtyping.TypeCheckError)):
+        parts(np.ones((2, 3)))
+
+
+def test_the_package_is_under_it() -> None:
+    """Functions, methods and dataclasses of the rooms that the options of pytest name."""
+    wrong: Any = "1"
+    with pytest.raises(BeartypeCallHintViolation):
+        Scales(low=wrong)
+    with pytest.raises(BeartypeCallHintViolation):
+        Cells(wrong, wrong, wrong)
