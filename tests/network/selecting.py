@@ -50,7 +50,7 @@ class AsOnAnotherDevice:
     def __enter__(self):
         import pytest
 
-        from matchopt.network.training import autograd, engines, slots, tensors
+        from matchopt.network.training import autograd, engines, slot_choice, tensors
 
         class Tensors(autograd.TorchModel):
             def __init__(self, *arguments):
@@ -58,7 +58,7 @@ class AsOnAnotherDevice:
                 self.values, self.gradient = self.flat, self._slope
 
         self._patch = pytest.MonkeyPatch()
-        for module in (tensors, slots):
+        for module in (tensors, slot_choice):
             self._patch.setattr(module, "is_cpu", lambda device: False)
         self._patch.setattr(autograd, "TorchModel", Tensors)
         self._patch.setattr(engines, "by_hand", lambda architecture, device: False)

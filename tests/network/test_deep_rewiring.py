@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
+from matchopt.instances.architecture import FullyConnected
 from matchopt.network.methods.deep_rewiring import DeepRewiring
 from matchopt.network.methods.rewiring import ListedRewiring, MatrixRewiring, Rewiring, allot, random_start
-from matchopt.network.training.budgets import layer_budgets
+from matchopt.network.training.starts import matrix_budgets
 
 from .conftest import WIDTHS, toy_data
 from .stepping import SEEDS, WIDTHS_AND_DATA, network_and_data, train_watched
@@ -83,7 +84,7 @@ def test_start_is_distinct_sites_with_half_normal_theta(widths, share, seed):
 def test_budgets_hold_after_every_step(kind, found, connectivity, optimiser, budget, alpha, seed):
     """Both ways and both optimisers: exactly the budget, of every layer or in all; what is not in use is zero."""
     widths, data = network_and_data(found, seed)
-    budgets = layer_budgets(widths, connectivity)
+    budgets = matrix_budgets(FullyConnected(widths).matrices, connectivity)
     trainer = replace(TINY, connectivity=connectivity, optimiser=optimiser, budget=budget, alpha=alpha, epochs=2)
 
     def look(run, at):

@@ -3,7 +3,7 @@ import pytest
 from scipy.special import softmax
 
 from matchopt.network.methods.dense import DenseTraining
-from matchopt.network.training.model import he_normal
+from matchopt.network.training.starts import he_normal
 from matchopt.network.training.streams import Streams
 
 from .conftest import WIDTHS

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matchopt.network.training.drop_grow import at_random, by_score, drop_share, replace_weakest
+from matchopt.network.methods.replacement import at_random, by_score, drop_share, replace_weakest
 
 
 @st.composite

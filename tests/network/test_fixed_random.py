@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matchopt.instances.architecture import FullyConnected
 from matchopt.network.methods.fixed_random import FixedRandom
-from matchopt.network.training.budgets import layer_budgets
-from matchopt.network.training.starts import random_mask, sparse_normal
+from matchopt.network.training.starts import matrix_budgets, random_mask, sparse_normal
 
 from .stepping import SEEDS, WIDTHS_AND_DATA, assert_zero_outside, network_and_data, train_watched
 
@@ -15,7 +15,7 @@ from .stepping import SEEDS, WIDTHS_AND_DATA, assert_zero_outside, network_and_d
 def test_the_connections_of_the_start_are_those_of_the_end(found, connectivity, optimiser, decay, seed):
     """Exactly the budget of every layer, full layers included; the same sites and zeros elsewhere after every step."""
     widths, data = network_and_data(found, seed)
-    budgets, masks = layer_budgets(widths, connectivity), []
+    budgets, masks = matrix_budgets(FullyConnected(widths).matrices, connectivity), []
 
     def look(run, at):
         del at

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matchopt.instances.architecture import FullyConnected
 from matchopt.network.methods.gradual_pruning import GradualPruning, strongest
-from matchopt.network.training.budgets import layer_budgets
+from matchopt.network.training.starts import matrix_budgets
 
 from .conftest import WIDTHS, toy_data
 
@@ -35,7 +36,9 @@ def test_other_modes_end_with_exact_counts(mode, connectivity, seed):
     trainer = replace(TOY, mode=mode, connectivity=connectivity)
     network = trainer.train(toy_data(), widths, seed).network
     if mode == "layer":
-        assert tuple(layer.n_connections for layer in network.layers) == layer_budgets(widths, connectivity)
+        assert tuple(layer.n_connections for layer in network.layers) == matrix_budgets(
+            FullyConnected(widths).matrices, connectivity
+        )
     else:
         assert network.n_connections == round(connectivity * (48 + 56 + 21))
 

@@ -9,8 +9,8 @@ from matchopt.network.training.autograd import TorchModel
 from matchopt.network.training.engines import steady_arithmetic
 from matchopt.network.training.fully_connected import DenseModel
 from matchopt.network.training.masked import MaskedModel
-from matchopt.network.training.model import he_normal
 from matchopt.network.training.optimisers import Adam
+from matchopt.network.training.starts import he_normal
 
 from .conftest import toy_data
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from matchopt.instances.architecture import FullyConnected
 from matchopt.network.training.masked import MaskedModel
-from matchopt.network.training.model import he_normal
 from matchopt.network.training.optimisers import Adam, Optimiser, Sgd
+from matchopt.network.training.starts import he_normal
 
 RULES = {
     "adam": Adam(),

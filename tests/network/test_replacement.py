@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matchopt.instances.architecture import FullyConnected
+from matchopt.network.methods.replacement import drop_share
 from matchopt.network.methods.rigl import RigL
 from matchopt.network.methods.sparse_evolution import SparseEvolution
-from matchopt.network.training.budgets import layer_budgets
-from matchopt.network.training.drop_grow import drop_share
+from matchopt.network.training.starts import matrix_budgets
 
 from .stepping import SEEDS, WIDTHS_AND_DATA, assert_zero_outside, network_and_data, train_watched
 
@@ -28,7 +29,7 @@ def test_every_layer_keeps_its_number_and_replaces_what_is_due(
     Were a dropped site grown again at once, fewer would change than are due.
     """
     widths, data = network_and_data(found, seed)
-    budgets, before = layer_budgets(widths, connectivity), []
+    budgets, before = matrix_budgets(FullyConnected(widths).matrices, connectivity), []
     sizes = [m * n for n, m in pairwise(widths)]
 
     def look(run, at):

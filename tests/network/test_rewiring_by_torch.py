@@ -12,7 +12,7 @@ from scipy.stats import chisquare
 from matchopt.instances.architecture import FullyConnected
 from matchopt.network import DeepRewiring, Setting, Step
 from matchopt.network.methods.rewiring import ListedRewiring, MatrixRewiring
-from matchopt.network.training.budgets import matrix_budgets
+from matchopt.network.training.starts import matrix_budgets
 
 from .conftest import toy_data
 

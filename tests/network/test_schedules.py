@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matchopt.network.training.schedules import Schedule, rate_factor
+from matchopt.network.training.optimisers import Schedule, rate_factor
 
 
 @given(st.sampled_from(get_args(Schedule)), st.integers(1, 40), st.lists(st.integers(1, 50), max_size=3, unique=True))

@@ -6,10 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matchopt.network.training.model import he_normal
 from matchopt.network.training.optimisers import Adam, Sgd
+from matchopt.network.training.slot_choice import LatentSlots, ScoreSlots, draw_values, drawn, highest, starts_of
 from matchopt.network.training.slot_kernels import envelope, nearest_breaks, take, take_drawn, take_highest
-from matchopt.network.training.slots import LatentSlots, ScoreSlots, draw_values, drawn, highest, starts_of
+from matchopt.network.training.starts import he_normal
 
 SIZES = st.tuples(st.integers(1, 30), st.integers(1, 9))
 SEEDS = st.integers(0, 2**32 - 1)
@@ -100,7 +100,7 @@ def test_latents_in_tensors_choose_as_compiled(start, rule, monkeypatch):
     scores = None if start == "nearest" else starts_of(tables, [20, 12], [0.1, 0.1], latent, rng)
     compiled = LatentSlots(shapes, tables, scores, latent.copy(), rule, "cpu")
     monkeypatch.setattr("matchopt.network.training.tensors.is_cpu", lambda device: False)
-    monkeypatch.setattr("matchopt.network.training.slots.is_cpu", lambda device: False)
+    monkeypatch.setattr("matchopt.network.training.slot_choice.is_cpu", lambda device: False)
     tensors = LatentSlots(shapes, tables, scores, latent.copy(), rule, "cpu")
     weights, as_tensor = np.zeros(32, np.float32), torch.zeros(32)
     for _ in range(50):

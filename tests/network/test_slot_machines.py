@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 from matchopt.instances.architecture import FullyConnected
 from matchopt.instances.architecture_names import architecture_named
-from matchopt.network.methods.slot_machines import SlotMachines
-from matchopt.network.methods.slots import SlotRun, filter_areas
-from matchopt.network.training.slots import LatentSlots, ScoreSlots
+from matchopt.network.methods.slot_machines import SlotMachines, SlotRun, filter_areas
+from matchopt.network.training.slot_choice import LatentSlots, ScoreSlots
 
 from .conftest import toy_data
 from .selecting import AsOnAnotherDevice, flat_weights, gradient_by_autograd, image_data, setting_of

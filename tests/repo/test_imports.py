@@ -7,7 +7,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 ROOM = "matchopt.network"
 KNOWN = {  # to be cut
-    frozenset(f"{ROOM}.methods.{name}" for name in ("slot_machines", "slots")),
     frozenset([f"{ROOM}.network_file", f"{ROOM}.sparse_network"]),
 }
 

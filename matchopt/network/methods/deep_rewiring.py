@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from matchopt.network.training.budgets import matrix_budgets
 from matchopt.network.training.engines import by_hand
 from matchopt.network.training.method import Method, Phase, Setting
-from matchopt.network.training.schedules import rate_factor
+from matchopt.network.training.optimisers import rate_factor
+from matchopt.network.training.starts import matrix_budgets
 from matchopt.network.training.trainer import Trainer
 from matchopt.settings import NonNegativeFloat, PositiveInt, Share
 

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from matchopt.network.training.method import Method, Phase, Setting, Step
-from matchopt.network.training.model import Shapes, he_normal, segments
-from matchopt.network.training.optimisers import Adam, Momentum, OptimiserName, Rule, Sgd
-from matchopt.network.training.schedules import Schedule, rate_factor
+from matchopt.network.training.model import Shapes, segments
+from matchopt.network.training.optimisers import Adam, Momentum, OptimiserName, Rule, Schedule, Sgd, rate_factor
 from matchopt.network.training.selection import Moved, SelectedModel
+from matchopt.network.training.starts import he_normal
 from matchopt.network.training.tensors import on_cpu, on_device
 from matchopt.network.training.trainer import Trainer
 from matchopt.settings import NonNegativeFloat, PositiveInt, Share

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from matchopt.network.training.budgets import matrix_budgets
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
 from matchopt.network.training.optimisers import Momentum, OptimiserName, rule
-from matchopt.network.training.starts import random_masks, sparse_normal
+from matchopt.network.training.starts import matrix_budgets, random_masks, sparse_normal
 from matchopt.network.training.trainer import Trainer
 from matchopt.settings import NonNegativeFloat, PositiveInt, Share
 

@@ -9,11 +9,11 @@ from annotated_types import Interval
 from jaxtyping import Bool, Float32, Int64
 
 from matchopt.errors import InvalidOption
-from matchopt.network.training.budgets import matrix_budgets
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
 from matchopt.network.training.model import Shapes
 from matchopt.network.training.optimisers import Adam
+from matchopt.network.training.starts import matrix_budgets
 from matchopt.network.training.trainer import Trainer
 from matchopt.settings import NonNegativeFloat, NonNegativeInt, PositiveInt, Share
 

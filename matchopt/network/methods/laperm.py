@@ -9,8 +9,7 @@ from jaxtyping import Bool, Float32
 
 from matchopt.network.training.method import Method, Phase, Setting, Step
 from matchopt.network.training.model import Shapes, segments
-from matchopt.network.training.optimisers import Adam
-from matchopt.network.training.schedules import Schedule, rate_factor
+from matchopt.network.training.optimisers import Adam, Schedule, rate_factor
 from matchopt.network.training.selection import FreeWeights, SelectedModel
 from matchopt.network.training.tensors import Tensor, as_tensor, on_device
 from matchopt.network.training.trainer import Trainer

@@ -9,12 +9,11 @@ from annotated_types import Interval
 from jaxtyping import Bool, Float32
 
 from matchopt.errors import InvalidOption
-from matchopt.network.training.drop_grow import smallest
+from matchopt.network.methods.replacement import smallest
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
-from matchopt.network.training.model import he_normal
 from matchopt.network.training.optimisers import Momentum, OptimiserName, rule
-from matchopt.network.training.starts import random_masks
+from matchopt.network.training.starts import he_normal, random_masks
 from matchopt.network.training.trainer import Trainer
 from matchopt.settings import NonNegativeFloat, NonNegativeInt, PositiveInt
 

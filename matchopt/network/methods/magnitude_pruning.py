@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from matchopt.network.training.drop_grow import smallest
+from matchopt.network.methods.replacement import smallest
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
 from matchopt.network.training.optimisers import Momentum, OptimiserName, rule

@@ -6,8 +6,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Interval
 
-from matchopt.network.methods.replacement import Plan, ReplacementRun
-from matchopt.network.training.drop_grow import Choice, by_score
+from matchopt.network.methods.replacement import Choice, Plan, ReplacementRun, by_score
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Phase, Setting, Step
 from matchopt.network.training.optimisers import Momentum, OptimiserName, rule

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Interval
 
-from matchopt.network.training.budgets import matrix_budgets
 from matchopt.network.training.engines import by_hand
 from matchopt.network.training.method import Method, Phase, Setting
+from matchopt.network.training.starts import matrix_budgets
 from matchopt.network.training.trainer import Trainer
 from matchopt.settings import PositiveInt, Share
 

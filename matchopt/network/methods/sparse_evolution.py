@@ -5,8 +5,7 @@ from typing import Annotated
 
 from annotated_types import Interval
 
-from matchopt.network.methods.replacement import Plan, ReplacementRun
-from matchopt.network.training.drop_grow import Choice, at_random
+from matchopt.network.methods.replacement import Choice, Plan, ReplacementRun, at_random
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Phase, Setting, Step
 from matchopt.network.training.optimisers import Momentum, OptimiserName, rule

@@ -12,8 +12,9 @@ from matchopt.instances.architecture import Architecture, Recurrent
 from matchopt.network.data import ImageData
 from matchopt.network.sparse_network import SparseNetwork
 from matchopt.network.training.masked import MaskedModel
-from matchopt.network.training.model import Model, Shapes, he_normal
+from matchopt.network.training.model import Model, Shapes
 from matchopt.network.training.optimisers import Rule
+from matchopt.network.training.starts import he_normal
 from matchopt.parts import Json, Parts
 
 

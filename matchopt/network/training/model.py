@@ -97,14 +97,3 @@ def sparse_network(
     weights, biases = split(values, architecture.matrices)
     masks, _ = split(np.concatenate([mask, np.zeros(len(values) - len(mask), bool)]), architecture.matrices)
     return SparseNetwork.from_arrays(weights, biases, masks, architecture=architecture, buffers=buffers)
-
-
-def he_normal(shapes: Shapes, rng: np.random.Generator) -> Float32[np.ndarray, " p"]:
-    """Weights N(0, 2 / inputs) and zero biases, as one flat vector.
-
-    References
-    ----------
-    He, Zhang, Ren, Sun 2015, arXiv 1502.01852, section 2.2.
-    """
-    drawn = [rng.standard_normal((m, n), np.float32) * np.float32((2.0 / n) ** 0.5) for m, n in shapes]
-    return np.concatenate([*(w.ravel() for w in drawn), np.zeros(sum(m for m, _ in shapes), np.float32)])

@@ -1,4 +1,4 @@
-"""First-order optimisers on one flat vector of parameters, with a state that follows a selection of them.
+"""First-order optimisers on one flat vector of parameters, and how their learning rates fall.
 
 Compiled loops on a CPU, torch elsewhere. This module loads without either; methods name a rule, models run it.
 """
@@ -15,6 +15,7 @@ from matchopt.network.training.tensors import Tensor, put
 from matchopt.parts import Json
 
 OptimiserName = Literal["adam", "sgd"]
+Schedule = Literal["linear", "cosine", "constant", "restarts"]
 Momentum = Annotated[float, Interval(ge=0, lt=1)]
 
 
@@ -128,6 +129,37 @@ def rule(optimiser: OptimiserName, momentum: float = 0.0, decay: float = 0.0) ->
     decay : l2 penalty, added to the gradient as decay * value.
     """
     return Adam(decay=decay) if optimiser == "adam" else Sgd(momentum, momentum > 0.0, decay)
+
+
+def rate_factor(schedule: Schedule, done: float, epochs: int, restarts: tuple[int, ...] = ()) -> float:
+    """Share of the full learning rate.
+
+    Parameters
+    ----------
+    schedule : "linear" or "cosine" fall to 0 at the end; "restarts" falls to 0 as a cosine and begins again at the
+        full rate at some epochs; "constant" does not fall.
+    done : share of training that is over, 0 .. 1.
+    epochs : length of training.
+    restarts : epochs, ascending, at whose ends "restarts" begins again; those at or beyond `epochs` do not matter.
+
+    References
+    ----------
+    Loshchilov and Hutter 2017, SGDR, ICLR, arXiv 1608.03983 (warm restarts).
+
+    Examples
+    --------
+    >>> [rate_factor("restarts", epoch / 8, 8, (2, 20)) for epoch in (0, 1, 2, 5)]
+    [1.0, 0.5, 1.0, 0.5]
+    """
+    if schedule == "constant":
+        return 1.0
+    if schedule == "linear":
+        return 1.0 - done
+    ends = [0, *(epoch for epoch in restarts if epoch < epochs), epochs] if schedule == "restarts" else [0, epochs]
+    at = done * epochs
+    begin = max(end for end in ends[:-1] if end <= at)
+    end = min(end for end in ends if end > at or end == epochs)
+    return 0.5 * (1.0 + math.cos(math.pi * (at - begin) / (end - begin)))
 
 
 RULES: dict[str, type[Adam] | type[Sgd]] = {"Adam": Adam, "Sgd": Sgd}  # by the names in checkpoints

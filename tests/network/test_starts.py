@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matchopt.network.training.budgets import layer_budgets
+from matchopt.instances.architecture import FullyConnected
+from matchopt.network.training.starts import matrix_budgets
 
 LENET = (784, 300, 100, 10)
 
@@ -21,13 +22,13 @@ LENET = (784, 300, 100, 10)
 )
 def test_published_budgets(connectivity, budgets):
     """LeNet-300-100 gets the budgets of the DEEP R paper and those derived from its ratio."""
-    assert layer_budgets(LENET, connectivity) == budgets
+    assert matrix_budgets(FullyConnected(LENET).matrices, connectivity) == budgets
 
 
 @given(st.lists(st.integers(1, 200), min_size=2, max_size=6).map(tuple), st.floats(1e-6, 1.0))
 def test_budgets_add_up(widths, connectivity):
     """No layer is empty or more than full, the sum is right to half a connection per layer, the last is no sparser."""
-    budgets = layer_budgets(widths, connectivity)
+    budgets = matrix_budgets(FullyConnected(widths).matrices, connectivity)
     sizes = [m * n for n, m in pairwise(widths)]
     assert all(1 <= budget <= size for budget, size in zip(budgets, sizes, strict=True))
     assert abs(sum(budgets) - max(connectivity * sum(sizes), len(sizes))) <= len(sizes) * 0.51
@@ -40,4 +41,4 @@ def test_budgets_add_up(widths, connectivity):
 def test_impossible_connectivity_is_refused(connectivity):
     """Connectivity is above 0 and at most 1."""
     with pytest.raises(ValueError, match="connectivity must be above 0"):
-        layer_budgets(LENET, connectivity)
+        matrix_budgets(FullyConnected(LENET).matrices, connectivity)
