@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matchopt.instances.architecture import FullyConnected
+from matchopt.instances.architecture import Convolution, Convolutional, FullyConnected
 from matchopt.network.methods.replacement import drop_share
 from matchopt.network.methods.rigl import RigL
 from matchopt.network.methods.sparse_evolution import SparseEvolution
 from matchopt.network.training.starts import matrix_budgets
 
+from .selecting import image_data, setting_of
 from .stepping import SEEDS, WIDTHS_AND_DATA, assert_zero_outside, network_and_data, train_watched
 
 METHODS = pytest.mark.parametrize("method", [RigL, SparseEvolution])
@@ -51,6 +52,30 @@ def test_every_layer_keeps_its_number_and_replaces_what_is_due(
     )  # fmt: skip
     network = train_watched(trainer, data, widths, seed, look).network
     assert tuple(layer.n_connections for layer in network.layers) == budgets
+
+
+def test_asking_for_the_dense_gradient_leaves_no_trace():
+    """Batch normalisation and dropout go on as if RigL had not looked: same statistics, same chance, same gradient."""
+    architecture = Convolutional((2, 6, 6), (Convolution(3, 3, 1, normalise="batch"),), (5,), 4, dropout=0.3)
+    data, batch = image_data((2, 6, 6), classes=4), np.arange(7)
+    setting = setting_of(architecture, data)
+    run = RigL(connectivity=0.3).new_run(setting)
+    samples = (data.train_images, data.train_labels, batch)
+    run.net.loss(*samples)
+    before = (run.net.network().buffers, setting.noise.bit_generator.state, run.net.gradient.copy())
+    slopes = run.net.gradient_everywhere(*samples)
+    assert slopes[~run.net.mask].any()
+    after = (run.net.network().buffers, setting.noise.bit_generator.state, run.net.gradient)
+    for name, array in before[0].items():
+        np.testing.assert_array_equal(after[0][name], array)
+    assert after[1] == before[1]
+    np.testing.assert_array_equal(after[2], before[2])
+    run.net.loss(*samples)
+    again = RigL(connectivity=0.3).new_run(setting_of(architecture, data)).net
+    for _ in range(2):
+        again.loss(*samples)
+    np.testing.assert_array_equal(run.net.gradient, again.gradient)
+    assert any((run.net.network().buffers[name] != array).any() for name, array in before[0].items())
 
 
 def test_rigl_grows_where_the_gradient_is_largest(few_images):

@@ -60,6 +60,14 @@ class TorchModel(Model):
         found = loss.detach()
         return found.item() if found.device.type == "cpu" else found
 
+    def probe(self, images: Images, labels: Labels, batch: Batch) -> Float32[np.ndarray, " p"]:
+        """See `Model.probe`: neither running statistics nor what chance decides next are moved."""
+        running, chance = {name: tensor.clone() for name, tensor in self._running.items()}, self._rng.bit_generator
+        state = chance.state
+        found = super().probe(images, labels, batch)
+        self._running, chance.state = running, state
+        return found
+
     def logits(self, inputs: Float[np.ndarray, "samples values"]) -> Float32[np.ndarray, "samples *frames classes"]:
         """The values before the softmax, as validation sees them: nothing is left to chance."""
         weights, biases = self._parameters[: len(self.shapes)], self._parameters[len(self.shapes) :]

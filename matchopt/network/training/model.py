@@ -41,6 +41,14 @@ class Model(ABC):
     def loss(self, images: Images, labels: Labels, batch: Batch) -> Any:
         """Mean cross-entropy of the samples numbered in `batch`, a number; fills `gradient`."""
 
+    def probe(self, images: Images, labels: Labels, batch: Batch) -> Float32[np.ndarray, " p"]:
+        """The gradient that `loss` would fill in, on the CPU; the model stays as it is."""
+        before = on_cpu(self.gradient).copy()
+        self.loss(images, labels, batch)
+        found = on_cpu(self.gradient).copy()
+        put(self.gradient, before)
+        return found
+
     @property
     def counts(self) -> tuple[int, ...]:
         """Number of connections in use, per matrix; all, unless a model says otherwise."""
