@@ -18,7 +18,7 @@ from matchopt import Gains, Hardware, Instance, LayerInstance, NetworkInstance, 
 from matchopt.formats import file_sha256, write
 from matchopt.formats.catalogue import COLUMNS
 from matchopt.instances import Imperfections
-from matchopt.network import SparseNetwork, draw_hardware, export_network, load_mnist, read_network
+from matchopt.network import SparseNetwork, draw_hardware, export_network, load_mnist, read_network, write_network
 from matchopt.network.methods.gradual_pruning import GradualPruning
 from matchopt.network.objectives import Biases, layer_inputs
 from matchopt.plugins import load_plugins
@@ -36,7 +36,7 @@ def target() -> SparseNetwork:
         return read_network(TARGET)
     network = GradualPruning.for_demo().train(load_mnist(), WIDTHS, SEED).network
     TARGET.parent.mkdir(exist_ok=True)
-    network.save(TARGET)
+    write_network(TARGET, network)
     return network
 
 

@@ -82,6 +82,7 @@ def train(output: Path, seed: int, device: str, checkpoint: Path | None, method:
     Same method, options and seed give the same network, interrupted or not. Validation data choose; test data are
     looked at once.
     """
+    from matchopt.network import write_network
     from matchopt.terminal.progress import Progress
 
     if checkpoint is not None and checkpoint.absolute() == output.absolute():
@@ -96,7 +97,7 @@ def train(output: Path, seed: int, device: str, checkpoint: Path | None, method:
     except KeyboardInterrupt:
         click.echo(_kept(checkpoint), err=True)
         raise
-    result.network.save(output)
+    write_network(output, result.network)
     _report(result, output)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from matchopt.demo.plan import Plan
 from matchopt.errors import MatchoptError
-from matchopt.network import EpochRecord, ImageData, SparseNetwork
+from matchopt.network import EpochRecord, ImageData, SparseNetwork, read_network, write_network
 from matchopt.parts import canonical_json
 from matchopt.terminal.progress import Progress
 
@@ -32,12 +32,12 @@ def target_network(plan: Plan, data: ImageData, path: Path) -> tuple[SparseNetwo
             bar.update(epoch.epoch, note, epoch.epochs)
 
         network = plan.trainer.train(data, plan.widths, plan.seed, show).network
-    network.save(path)
+    write_network(path, network)
     return network, False
 
 
 def _read(path: Path) -> SparseNetwork | None:
     try:
-        return SparseNetwork.load(path) if path.exists() else None
+        return read_network(path) if path.exists() else None
     except MatchoptError:  # damaged or of an older version: train again
         return None

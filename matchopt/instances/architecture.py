@@ -79,7 +79,7 @@ class FullyConnected(Architecture):
 
     Parameters
     ----------
-    widths : units of each layer, inputs first and classes last, at least two, each >= 1.
+    widths : units of each layer, inputs first and classes last, at least two, each >= 0.
     """
 
     kind = "fully-connected"
@@ -87,7 +87,7 @@ class FullyConnected(Architecture):
     widths: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", _sizes(self.widths, "widths", least=1))
+        object.__setattr__(self, "widths", _sizes(self.widths, "widths", least=0))
         if len(self.widths) < 2:
             raise InvalidInstance(f"architecture.widths must be at least two numbers, found {self.widths}")
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
@@ -11,9 +10,9 @@ from jaxtyping import Float
 from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances import signals
 from matchopt.instances.architecture import Architecture, FullyConnected, architecture_from
+from matchopt.instances.architecture_fit import Buffers, completed, frozen_buffers
 from matchopt.instances.arrays import frozen
 from matchopt.instances.base import Instance, Provenance, Solution
-from matchopt.instances.buffers import Buffers, frozen_buffers
 from matchopt.instances.demands import PLAIN, asks, demands_of
 from matchopt.instances.layer import LayerInstance, LayerMapping
 from matchopt.instances.network_parts import (
@@ -117,8 +116,9 @@ class NetworkInstance(Instance):
     data : the data set the network was trained on; None if unknown.
     samples : sample inputs of the network (without the constant 1), shape (samples, inputs); None for none.
     adjustable : whether a mapping may set the digital biases to other values; only with digital biases.
-    architecture : how a sample runs through the layers; None for fully connected ones with ReLU between them. With
-        another one a row is a filter or a gate, listens to a patch or to [x_t, h_(t-1)], and `objective` must be None.
+    architecture : how a sample runs through the layers. None, or any fully connected one, becomes the fully connected
+        one that the layers make, with ReLU between them. With another one a row is a filter or a gate, listens to a
+        patch or to [x_t, h_(t-1)], and `objective` must be None.
     buffers : running statistics of batch normalisation, as `architecture.buffers` lists them; digital and exact.
     provenance : where the instance comes from; no part of its content.
 
@@ -138,7 +138,7 @@ class NetworkInstance(Instance):
     samples: Float[np.ndarray, "samples inputs"] | None = None
     adjustable: bool = False
     provenance: Provenance = Provenance()
-    architecture: Architecture | None = None
+    architecture: Architecture = None  # type: ignore[assignment]  # an architecture once made
     buffers: Buffers = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -162,29 +162,16 @@ class NetworkInstance(Instance):
             self._check_objective(self.objective)
 
     def _check_layers(self) -> None:
-        layers, constant, architecture = self.layers, int(self.biases is None), self.architecture
+        layers, constant = self.layers, int(self.biases is None)
         if layers[0].target.n_inputs < constant:
             raise InvalidInstance("layers.0: hardware biases need a constant input, found no inputs")
-        if architecture is not None:
-            found = tuple((layer.n_rows, layer.target.n_inputs - constant) for layer in layers)
-            if found != architecture.matrices:
-                raise InvalidInstance(
-                    f"layers: the architecture has matrices of shapes {architecture.matrices}, found {found}"
-                    f"{' besides the constant input of hardware biases' if constant else ''}"
-                )
-        if isinstance(architecture, FullyConnected):  # says nothing that the layers do not say
-            object.__setattr__(self, "architecture", None)
-        if self.architecture is not None:
-            return
-        for n, (before, after) in enumerate(pairwise(layers), start=1):
-            if after.target.n_inputs != before.n_rows + constant:
-                raise InvalidInstance(
-                    f"layers.{n}: must take {before.n_rows + constant} inputs, as the layer before has {before.n_rows} "
-                    f"rows{' and biases are hardware' if constant else ''}, found {after.target.n_inputs}"
-                )
+        shapes = [(layer.n_rows, layer.target.n_inputs - constant) for layer in layers]
+        besides = " besides the constant input of hardware biases" if constant else ""
+        said = None if isinstance(self.architecture, FullyConnected) else self.architecture
+        object.__setattr__(self, "architecture", completed(said, shapes, besides))
 
     def _check_objective(self, objective: Objective) -> None:
-        if self.architecture is not None:
+        if not isinstance(self.architecture, FullyConnected):
             raise InvalidInstance(
                 f"a {self.architecture.kind} network minimises the sum of its layers' objectives; {objective.name} "
                 "needs fully connected layers"
@@ -206,9 +193,7 @@ class NetworkInstance(Instance):
     @property
     def n_inputs(self) -> int:
         """Number of inputs of the network, without the constant 1 of hardware biases."""
-        if self.architecture is not None:
-            return self.architecture.n_inputs
-        return self.layers[0].target.n_inputs - int(self.biases is None)
+        return self.architecture.n_inputs
 
     @cached_property
     def demands(self) -> frozenset[str]:
@@ -223,7 +208,7 @@ class NetworkInstance(Instance):
             samples=PLAIN,  # offered, to whom they help; nothing is measured on them
             adjustable=asks("adjustable-bias", self.adjustable),
             provenance=PLAIN,
-            architecture=PLAIN if self.architecture is None else self.architecture.demands,
+            architecture=self.architecture.demands,
             buffers=PLAIN,  # belong to the architecture
         )
 
@@ -265,11 +250,10 @@ class NetworkInstance(Instance):
         Fully connected networks only; others are run by `matchopt.network.RealisedNetwork`.
         """
         self._check_chain()
-        *_, (_, logits) = signals.run(weights, self.biases if biases is None else biases, inputs)
-        return logits
+        return signals.logits(weights, self.biases if biases is None else biases, inputs)
 
     def _check_chain(self) -> None:
-        if self.architecture is not None:
+        if not isinstance(self.architecture, FullyConnected):
             raise InvalidInstance(f"a {self.architecture.kind} network is run by matchopt.network, not by its instance")
 
     def value(self, mapping: NetworkMapping) -> float:
@@ -294,7 +278,7 @@ class NetworkInstance(Instance):
         facts |= objective_facts(self.objective)
         if self.adjustable:
             facts["adjustable"] = True
-        if self.architecture is not None:
+        if not isinstance(self.architecture, FullyConnected):  # which the layers say themselves
             facts["architecture"] = self.architecture.facts()
         arrays: dict[str, np.ndarray] = {}
         inner = [layer.parts() for layer in self.layers]
@@ -320,18 +304,22 @@ class NetworkInstance(Instance):
         layers = tuple(
             LayerInstance.from_parts(Parts(facts["layers"][n], parts.under(f"layers.{n}"))) for n in range(count)
         )
-        found = parts.under("biases")
+        bias = parts.under("biases")
         if facts["biases"] == "hardware":
-            exact_keys(found, set(), set(), "biases", InvalidInstance)
-        return cls(
+            exact_keys(bias, set(), set(), "biases", InvalidInstance)
+        said = architecture_from(facts["architecture"]) if "architecture" in facts else None
+        found = cls(
             layers,
-            biases=listed(found, count, InvalidInstance) if facts["biases"] == "free" else None,
+            biases=listed(bias, count, InvalidInstance) if facts["biases"] == "free" else None,
             tunable=facts["tunable"],
             objective=objective_of(parts),
             data=None if facts["data"] is None else DataReference(**facts["data"]),
             samples=parts.arrays.get("samples"),
             adjustable=facts.get("adjustable", False),
             provenance=provenance or Provenance(),
-            architecture=architecture_from(facts["architecture"]) if "architecture" in facts else None,
+            architecture=said,  # type: ignore[arg-type]
             buffers=parts.under("buffers"),
         )
+        if said not in (None, found.architecture):
+            raise InvalidInstance(f"architecture: the layers make {found.architecture}, found {said}")
+        return found

@@ -16,7 +16,7 @@ LARGE = 10_000  # entries; below, a dense product takes microseconds anyway
 
 
 def run(
-    weights: Matrices, biases: Biases, inputs: Float[np.ndarray, "samples inputs"]
+    weights: Matrices, biases: Biases, inputs: Float[np.ndarray, "samples inputs"], dtype: Any = np.float64
 ) -> Iterator[tuple[Float[np.ndarray, "samples received"], Float[np.ndarray, "samples rows"]]]:
     """What every layer receives, and its pre-activations; ReLU between layers.
 
@@ -26,18 +26,30 @@ def run(
     biases : digital biases of each layer; None where the last input of every layer is the constant 1, which is then
         appended to what the layer receives.
     inputs : inputs of the network, without the constant 1.
+    dtype : precision to compute in, that of the weights.
     """
-    return _run([_packed(matrix) for matrix in weights], biases, inputs)
+    return _run([_packed(matrix) for matrix in weights], biases, inputs, dtype)
+
+
+def logits(
+    weights: Matrices, biases: Biases, inputs: Float[np.ndarray, "samples inputs"], dtype: Any = np.float64
+) -> Float[np.ndarray, "samples rows"]:
+    """The pre-activations of the last layer; see `run`."""
+    signal = np.empty((len(inputs), 0), dtype)
+    for _, signal in run(weights, biases, inputs, dtype):  # noqa: B007  # the last one is what is asked for
+        pass
+    return signal
 
 
 def _run(
-    packed: Sequence[Any], biases: Biases, inputs: Float[np.ndarray, "samples inputs"]
+    packed: Sequence[Any], biases: Biases, inputs: Float[np.ndarray, "samples inputs"], dtype: Any = np.float64
 ) -> Iterator[tuple[Float[np.ndarray, "samples received"], Float[np.ndarray, "samples rows"]]]:
-    received = np.asarray(inputs, dtype=np.float64)
+    received = np.asarray(inputs, dtype)
     for n, matrix in enumerate(packed):
         if biases is None:
-            received = np.column_stack([received, np.ones(len(received))])
-        signal = (matrix @ np.ascontiguousarray(received.T)).T
+            received = np.column_stack([received, np.ones(len(received), dtype)])
+        dense = isinstance(matrix, np.ndarray)
+        signal = received @ matrix.T if dense else (matrix @ np.ascontiguousarray(received.T)).T
         if biases is not None:
             signal += biases[n]
         yield received, signal

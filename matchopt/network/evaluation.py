@@ -1,6 +1,5 @@
 """What a mapping does to a network: accuracies beside the target's, and the error of every layer."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,7 +160,6 @@ def _layer_number(instance: LayerInstance, network: SparseNetwork) -> int:
 
 
 def _with_layer(network: SparseNetwork, number: int, weights: np.ndarray) -> RealisedNetwork:
-    full: Sequence[np.ndarray] = [layer.weights.astype(np.float64) for layer in network.layers]
-    chosen = tuple(weights if n == number else matrix for n, matrix in enumerate(full))
-    biases = tuple(layer.biases.astype(np.float64) for layer in network.layers)
+    chosen = tuple(weights if n == number else w.astype(np.float64) for n, w in enumerate(network.weights))
+    biases = tuple(bias.astype(np.float64) for bias in network.biases)
     return RealisedNetwork(chosen, biases, network.architecture, network.buffers)

@@ -12,7 +12,7 @@ from matchopt.formats.container import is_container
 from matchopt.formats.sources import Source
 from matchopt.instances.architecture import Architecture
 from matchopt.network.assemble import assemble
-from matchopt.network.network_file import load_network
+from matchopt.network.network_file import read_own_network
 from matchopt.network.sparse_network import SparseNetwork
 
 MAX_BYTES = 2**31  # of a foreign file, unpacked
@@ -42,7 +42,7 @@ def read_network(path: Path, architecture: Architecture | None = None) -> Sparse
     source = Source(path)
     head = source.head
     if is_container(source):
-        network = load_network(path)
+        network = read_own_network(source)
         if architecture is not None and architecture != network.architecture:
             raise source.error(f"its architecture is {network.architecture}, another one was named: {architecture}")
         return network

@@ -10,10 +10,11 @@ from matchopt.errors import InvalidInstance
 from matchopt.formats.container import Content, read_content, write_content
 from matchopt.formats.sources import Source
 from matchopt.instances.architecture import architecture_from
+from matchopt.instances.architecture_fit import completed
 from matchopt.instances.arrays import frozen
 from matchopt.instances.network import DataReference
 from matchopt.instances.target import Target
-from matchopt.network.sparse_network import CHAIN, SparseLayer, SparseNetwork, TrainingRecord
+from matchopt.network.sparse_network import SparseLayer, SparseNetwork, TrainingRecord
 from matchopt.parts import Json, Parts, exact_keys, field_values
 
 KIND = "sparse-network"
@@ -31,15 +32,14 @@ def write_network(path: Path, network: SparseNetwork) -> None:
     write_content(path, Content("network", KIND, _parts(network)))
 
 
-def load_network(path: Path) -> SparseNetwork:
-    """Read what `write_network` wrote.
+def read_own_network(source: Source) -> SparseNetwork:
+    """Read what `write_network` wrote; `matchopt.network.read_network` reads that and files of others.
 
     Raises
     ------
     FormatError
         naming the file and the field that is wrong.
     """
-    source = Source(path)
     content = read_content(source, "network")
     with source.named():
         if content.kind != KIND:
@@ -85,7 +85,8 @@ def _network(parts: Parts) -> SparseNetwork:
         n_inputs = n_inputs if architecture is None else architecture.matrices[number][1]
         layers.append(_layer(arrays, n_inputs, f"layers.{number}"))
         n_inputs = len(layers[-1].biases)
-    return SparseNetwork(tuple(layers), _record(facts["record"]), architecture or CHAIN, buffers)
+    whole = completed(architecture, [layer.weights.shape for layer in layers])
+    return SparseNetwork(tuple(layers), whole, _record(facts["record"]), buffers)
 
 
 def _layer(arrays: Mapping[str, np.ndarray], n_inputs: int, where: str) -> SparseLayer:

@@ -16,7 +16,8 @@ from matchopt.instances.objective import (
     TaskLoss,
     WeightError,
 )
-from matchopt.network.sparse_network import SparseNetwork, received_by
+from matchopt.network import running
+from matchopt.network.sparse_network import SparseNetwork
 
 Biases = Literal["free", "adjustable", "hardware"]
 LayerObjective = Literal["weight-error", "output-error"]
@@ -115,12 +116,9 @@ def layer_inputs(
     One row per sample; in convolutional and recurrent networks one per sample and position (image patches, frames), of
     which at most `POSITIONS` are drawn, always the same.
     """
-    if not network.fully_connected:
-        return received_by(network, inputs, POSITIONS)
-    received = [np.asarray(inputs, np.float64)]
-    for layer in network.layers[:-1]:
-        received.append(np.maximum(received[-1] @ layer.weights.T.astype(np.float64) + layer.biases, 0.0))
-    return tuple(received)
+    return running.layer_inputs(
+        network.architecture, network.weights, network.biases, inputs, network.buffers, POSITIONS
+    )
 
 
 class Moments:

@@ -7,11 +7,11 @@ import numpy as np
 from jaxtyping import Float
 
 from matchopt.errors import InvalidSolution
-from matchopt.instances.architecture import Architecture, FullyConnected
+from matchopt.instances.architecture import Architecture
 from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.instances.layer import LayerInstance, LayerMapping
 from matchopt.instances.network import NetworkInstance, NetworkMapping
-from matchopt.network.sparse_network import run_forward
+from matchopt.network import running
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,13 +22,13 @@ class RealisedNetwork:
     ----------
     weights : weight of every connection, one matrix (units x inputs) per layer.
     biases : bias of every unit, one vector per layer.
-    architecture : how a sample runs through the layers; None for fully connected ones.
+    architecture : how a sample runs through the layers.
     buffers : running statistics of batch normalisation, by name.
     """
 
     weights: tuple[Float[np.ndarray, "_ _"], ...]
     biases: tuple[Float[np.ndarray, " _"], ...]
-    architecture: Architecture | None = None
+    architecture: Architecture
     buffers: Mapping[str, Float[np.ndarray, " _"]] = field(default_factory=dict)
 
     def logits(self, inputs: Float[np.ndarray, "samples inputs"]) -> Float[np.ndarray, "samples *frames classes"]:
@@ -39,14 +39,7 @@ class RealisedNetwork:
         MissingExtra
             when the layers are not fully connected and torch is not installed.
         """
-        if not isinstance(self.architecture, FullyConnected | None):
-            return run_forward(self.architecture, self.weights, self.biases, inputs, self.buffers)
-        hidden = inputs.astype(self.weights[0].dtype)
-        for number, (matrix, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            if number:
-                np.maximum(hidden, 0.0, out=hidden)
-            hidden = hidden @ matrix.T + bias
-        return hidden
+        return running.logits(self.architecture, self.weights, self.biases, inputs, self.buffers)
 
 
 @understanding("the realised network", AT_0_1["network"])

@@ -3,21 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
 
-from matchopt.errors import InvalidInstance, MissingExtra
+from matchopt.errors import InvalidInstance
 from matchopt.instances.architecture import Architecture, FullyConnected
+from matchopt.instances.architecture_fit import completed, frozen_buffers
 from matchopt.instances.arrays import frozen
-from matchopt.instances.buffers import frozen_buffers
 from matchopt.instances.network import DataReference
+from matchopt.network import running
 from matchopt.parts import Json
-
-CHAIN = FullyConnected((1, 1))  # stands for fully connected layers of whatever widths the layers have
 
 
 @dataclass(frozen=True)
@@ -104,8 +101,8 @@ class SparseNetwork:
     ----------
     layers : the layers in order, at least one; each takes as many inputs as the one before has units, or has the shape
         that the architecture says.
+    architecture : how a sample runs through the layers.
     record : how it was made.
-    architecture : how a sample runs through the layers; `CHAIN` for fully connected ones, whose widths are filled in.
     buffers : running statistics of batch normalisation by name, as `architecture.buffers` lists them; kept in single
         precision.
 
@@ -116,29 +113,15 @@ class SparseNetwork:
     """
 
     layers: tuple[SparseLayer, ...]
+    architecture: Architecture
     record: TrainingRecord = TrainingRecord()
-    architecture: Architecture = CHAIN
     buffers: Mapping[str, Float[np.ndarray, " _"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
-        if not self.layers:
-            raise InvalidInstance("layers: a network needs at least one layer, found none")
-        if isinstance(self.architecture, FullyConnected):
-            for number, (before, after) in enumerate(pairwise(self.layers), start=1):
-                if after.weights.shape[1] != before.weights.shape[0]:
-                    raise InvalidInstance(
-                        f"layers.{number}.weights must have {before.weights.shape[0]} columns, one per unit of the "
-                        f"layer before, found {after.weights.shape[1]}"
-                    )
-        if self.architecture is CHAIN:
-            widths = (self.layers[0].weights.shape[1], *(layer.weights.shape[0] for layer in self.layers))
-            if min(widths) < 1:
-                raise InvalidInstance(f"layers: every layer needs a unit and an input, found widths {widths}")
-            object.__setattr__(self, "architecture", FullyConnected(widths))
-        found = tuple(layer.weights.shape for layer in self.layers)
-        if found != self.architecture.matrices:
-            raise InvalidInstance(f"layers must have the shapes {self.architecture.matrices}, found {found}")
+        completed(self.architecture, [layer.weights.shape for layer in self.layers])
+        if min(self.widths) < 1:
+            raise InvalidInstance(f"layers: every layer needs a unit and an input, found widths {self.widths}")
         buffers = frozen_buffers(self.architecture, self.buffers)
         object.__setattr__(self, "buffers", {name: _single(x, f"buffers.{name}") for name, x in buffers.items()})
 
@@ -165,7 +148,8 @@ class SparseNetwork:
                 raise InvalidInstance(f"layers.{number}.{cause}") from None
             except IndexError:
                 raise InvalidInstance(f"layers.{number}: biases or mask missing, {len(weights)} layers given") from None
-        return cls(tuple(layers), record or TrainingRecord(), architecture or CHAIN, buffers or {})
+        whole = completed(architecture, [layer.weights.shape for layer in layers])
+        return cls(tuple(layers), whole, record or TrainingRecord(), buffers or {})
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
@@ -181,6 +165,16 @@ class SparseNetwork:
     def n_connections(self) -> int:
         """Number of connections of the whole network."""
         return sum(layer.n_connections for layer in self.layers)
+
+    @property
+    def weights(self) -> tuple[Float32[np.ndarray, "_ _"], ...]:
+        """The weights of every layer as full matrices."""
+        return tuple(layer.weights for layer in self.layers)
+
+    @property
+    def biases(self) -> tuple[Float32[np.ndarray, " _"], ...]:
+        """The biases of every layer."""
+        return tuple(layer.biases for layer in self.layers)
 
     @property
     def connectivity(self) -> float:
@@ -200,72 +194,11 @@ class SparseNetwork:
         MissingExtra
             when the layers are not fully connected and torch is not installed.
         """
-        if not self.fully_connected:
-            weights, biases = zip(*((layer.weights, layer.biases) for layer in self.layers), strict=True)
-            return run_forward(self.architecture, weights, biases, inputs, self.buffers)
-        hidden = np.asarray(inputs, np.float32)
-        for number, layer in enumerate(self.layers):
-            hidden = hidden @ layer.weights.T + layer.biases
-            if number < len(self.layers) - 1:
-                np.maximum(hidden, 0.0, out=hidden)
-        return hidden
+        return running.logits(self.architecture, self.weights, self.biases, inputs, self.buffers)
 
     def with_record(self, record: TrainingRecord) -> "SparseNetwork":
         """The same network with another record."""
         return replace(self, record=record)
-
-    def save(self, path: Path) -> None:
-        """Write it as a safetensors file; see `matchopt.network.network_file`."""
-        from matchopt.network.network_file import write_network
-
-        write_network(path, self)
-
-    @classmethod
-    def load(cls, path: Path) -> "SparseNetwork":
-        """Read what `save` wrote; for networks of other origin see `matchopt.network.foreign.read_network`."""
-        from matchopt.network.network_file import load_network
-
-        return load_network(path)
-
-
-def run_forward(
-    architecture: Architecture,
-    weights: Sequence[Float[np.ndarray, "_ _"]],
-    biases: Sequence[Float[np.ndarray, " _"]],
-    inputs: Float[np.ndarray, "samples inputs"],
-    buffers: Mapping[str, np.ndarray],
-) -> Float[np.ndarray, "samples *frames classes"]:
-    """What `matchopt.network.forward.predict` gives; raises MissingExtra where torch is missing."""
-    found: np.ndarray = _forward().predict(architecture, weights, biases, inputs, buffers)
-    return found
-
-
-def received_by(
-    network: SparseNetwork, inputs: Float[np.ndarray, "samples inputs"], most: int
-) -> tuple[Float[np.ndarray, "_ _"], ...]:
-    """What `matchopt.network.forward.layer_inputs` gives for `network`, in double precision.
-
-    Raises
-    ------
-    MissingExtra
-        where torch is missing.
-    """
-    forward = _forward()
-    parts = ([layer.weights for layer in network.layers], [layer.biases for layer in network.layers], network.buffers)
-    weights, biases, buffers = forward.as_tensors(*parts)
-    rows = forward.as_tensors([np.asarray(inputs, np.float32)], [])[0][0]
-    received = forward.layer_inputs(network.architecture, weights, biases, rows, most, buffers=buffers)
-    return tuple(part.numpy().astype(np.float64) for part in received)
-
-
-def _forward() -> Any:
-    try:
-        from matchopt.network import forward
-    except ModuleNotFoundError as cause:
-        if cause.name != "torch":
-            raise
-        raise MissingExtra("running a convolutional or recurrent network", "torch", "torch") from None
-    return forward
 
 
 def _single(array: Float[np.ndarray, "..."], name: str) -> Float32[np.ndarray, "..."]:

@@ -7,7 +7,7 @@ from typing import Any
 from matchopt.errors import UnknownName
 from matchopt.grid.records import content_key
 from matchopt.library import problems_folder
-from matchopt.network import SparseNetwork, read_network
+from matchopt.network import SparseNetwork, read_network, write_network
 from matchopt.study.place import Place
 from matchopt.study.settings import settings_of
 from matchopt.study.training import TrainingRun, train
@@ -33,7 +33,7 @@ class TargetFiles:
             if name not in SHIPPED and not self.path(name).is_file():
                 recipe = settings_of(TrainingRun, self._recipe(name))
                 self.path(name).parent.mkdir(parents=True, exist_ok=True)
-                train(recipe, self._place).network.save(self.path(name))
+                write_network(self.path(name), train(recipe, self._place).network)
 
     def load(self, name: str) -> SparseNetwork:
         """The network called `name`."""

@@ -11,8 +11,7 @@ import torch
 from matchopt import LayerInstance, NetworkInstance, read
 from matchopt.instances.architecture import Architecture, Recurrent
 from matchopt.instances.architecture_names import architecture_named
-from matchopt.network import ImageData, SparseNetwork, TrainingRecord, forward, load_mnist
-from matchopt.network.network_file import load_network
+from matchopt.network import ImageData, SparseNetwork, TrainingRecord, forward, load_mnist, read_network, write_network
 
 from .test_networks import run
 
@@ -61,7 +60,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     paths = {}
     for name, text in FORMS.items():
         paths[name] = folder / f"{name}.safetensors"
-        sparse(architecture_named(text, data.shape, 10), data).save(paths[name])
+        write_network(paths[name], sparse(architecture_named(text, data.shape, 10), data))
     return paths
 
 
@@ -98,7 +97,7 @@ def test_a_narrow_chip_of_random_binary_weights_does_not(networks: dict[str, Pat
 @pytest.mark.parametrize("name", FORMS)
 def test_a_single_layer(networks: dict[str, Path], tmp_path: Path, name: str) -> None:
     """One layer alone, judged within its network."""
-    network = load_network(networks[name])
+    network = read_network(networks[name])
     solution, layer = tmp_path / "best.matchopt", tmp_path / "layer.matchopt"
     assert run("export", networks[name], "--output", layer, "--layer", 0, "--fan-in-ratio", 4).exit_code == 0
     single = read(layer)
@@ -115,7 +114,7 @@ def test_a_single_layer(networks: dict[str, Path], tmp_path: Path, name: str) ->
 @pytest.mark.parametrize("name", FORMS)
 def test_biases_on_the_chip(networks: dict[str, Path], tmp_path: Path, name: str) -> None:
     """Hardware biases are one more input of every filter and gate."""
-    network = load_network(networks[name])
+    network = read_network(networks[name])
     biased = solved(networks[name], tmp_path, "--fan-in-ratio", 6, "--neuron-ratio", 2, "--biases", "hardware")
     assert abs(biased["mapped"]["validation"] - biased["target"]["validation"]) <= 0.04
     instance = read(tmp_path / "instance.matchopt")
@@ -125,7 +124,7 @@ def test_biases_on_the_chip(networks: dict[str, Path], tmp_path: Path, name: str
 
 def test_output_error_of_patches(networks: dict[str, Path], tmp_path: Path) -> None:
     """Second moments of image patches come from sample images on the command line."""
-    data, network = load_mnist(), load_network(networks["cnn"])
+    data, network = load_mnist(), read_network(networks["cnn"])
     np.save(tmp_path / "samples.npy", data.train_images[:40])
     options = ["--objective", "output-error", "--samples", tmp_path / "samples.npy", "--layer", 0]
     done = run("export", networks["cnn"], "--output", tmp_path / "a.matchopt", *options)

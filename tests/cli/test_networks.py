@@ -22,7 +22,7 @@ from matchopt import (
     write,
 )
 from matchopt.cli import main
-from matchopt.network import ImageData, SparseNetwork
+from matchopt.network import ImageData, SparseNetwork, write_network
 
 
 def run(*arguments: str | Path | float) -> Result:
@@ -45,7 +45,7 @@ def small_network(inputs: int = 5, seed: int = 0) -> SparseNetwork:
 def network(tmp_path: Path) -> Path:
     """A small network in a file."""
     path = tmp_path / "net.safetensors"
-    small_network().save(path)
+    write_network(path, small_network())
     return path
 
 
@@ -138,7 +138,7 @@ def test_output_error_from_samples(network: Path, tmp_path: Path) -> None:
 def test_objectives_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training images go in as bytes, labels with the task loss only; the biases may be adjustable; both are shown."""
     path = tmp_path / "net.safetensors"
-    small_network(784).save(path)
+    write_network(path, small_network(784))
     data = tiny_mnist()
     monkeypatch.setattr("matchopt.network.evaluation.load_mnist", lambda: data)
     options = ["--samples", 30, "--biases", "adjustable"]
@@ -218,7 +218,7 @@ def test_evaluate_without_data_gives_the_error_of_every_layer(network: Path, tmp
 def test_evaluate_uses_and_counts_what_the_mapping_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Biases and tuned values of the mapping make its accuracy, and are counted as digital numbers."""
     path = tmp_path / "net.safetensors"
-    small_network(784).save(path)
+    write_network(path, small_network(784))
     data = tiny_mnist()
     monkeypatch.setattr("matchopt.network.evaluation.load_mnist", lambda: data)
     found = exported(path, "--biases", "adjustable", "--tunable", 2)
@@ -243,7 +243,7 @@ def test_evaluate_uses_and_counts_what_the_mapping_sets(tmp_path: Path, monkeypa
 def test_accuracies_beside_the_target(tmp_path: Path) -> None:
     """A network with MNIST's inputs is measured before and after; a layer of it needs the network, and gets it."""
     path = tmp_path / "net.safetensors"
-    small_network(784).save(path)
+    write_network(path, small_network(784))
     whole = exported(path, "--fan-in-ratio", 8)
     assert isinstance(whole, NetworkInstance)
     best = tmp_path / "best.matchopt"

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from matchopt import DataReference
 from matchopt.cli import main
-from matchopt.network import ImageData, SparseNetwork
+from matchopt.network import ImageData, read_network
 from matchopt.plugins import load_plugins
 
 pytest.importorskip("torch")
@@ -143,7 +143,7 @@ def test_methods_train_with_flags_and_options(tmp_path: Path, arguments: list[st
     output = tmp_path / "net.safetensors"
     done = run("train", "--widths", "784,20,10", "--output", output, *arguments)
     assert done.exit_code == 0, done.stderr
-    network = SparseNetwork.load(output)
+    network = read_network(output)
     assert connections is None or network.n_connections == connections
     assert f"{network.n_connections} (" in done.stdout
     for word in ("in training   at most", "validation", "test"):
@@ -156,7 +156,7 @@ def test_other_architectures_train(tmp_path: Path) -> None:
     network = ["--architecture", "cnn:2c5-m4-10", "--method", "dense", "--epochs", "1"]
     done = run("train", *network, "--output", output)
     assert done.exit_code == 0, done.stderr
-    assert SparseNetwork.load(output).architecture.kind == "convolutional"
+    assert read_network(output).architecture.kind == "convolutional"
 
 
 OWN = """
@@ -209,7 +209,7 @@ def test_a_plugin_brings_its_method(own: Path, tmp_path: Path) -> None:
     output = tmp_path / "net.safetensors"
     done = run("train", "--method", "own", "-o", "rate=0.5", "--plugin", own, "--output", output)
     assert done.exit_code == 0, done.stderr
-    record = SparseNetwork.load(output).record
+    record = read_network(output).record
     assert (record.method, dict(record.config)) == ("own", {"rate": 0.5, "epochs": 1})
     assert "Plain descent." in run("trainers", "own", "--plugin", own).stdout
     listed = json.loads(run("plugins", "--plugin", own, "--json").stdout)["plugins"]

@@ -100,9 +100,9 @@ STAGE = Convolution(2, 3, 1, 2)
     ("make", "message"),
     [
         (lambda: FullyConnected((3,)), "at least two numbers"),
-        (lambda: FullyConnected((3, 0)), "widths must be a whole number in 1"),
+        (lambda: FullyConnected((3, -1)), "widths must be a whole number in 0"),
         (lambda: FullyConnected((3, True)), "whole number"),
-        (lambda: FullyConnected((3, 2**40)), "whole number in 1"),
+        (lambda: FullyConnected((3, 2**40)), "whole number in 0"),
         (lambda: Convolution(2, 3, 3), "padding must be below the size"),
         (lambda: Convolution(2, 3, normalise="layer"), "one of none, batch, response, pooled-response"),
         (lambda: Convolutional((1, 6), (STAGE,)), "channels, height and width"),

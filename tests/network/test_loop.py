@@ -162,6 +162,7 @@ def test_a_diverging_run_is_one_sentence():
         ({"device": "gpu"}, "device 'gpu' is not there .*; use device cpu"),
         ({"seed": -1}, "seed must be >= 0"),
         ({"architecture": (6, 5, 4)}, "must begin with 6 and end with 3"),
+        ({"architecture": (6, 0, 3)}, "widths must all be at least 1"),
         ({"architecture": (6,)}, "at least two"),
     ],
 )

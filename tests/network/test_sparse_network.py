@@ -77,8 +77,9 @@ EYE = np.eye(2)
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SparseNetwork(()), "at least one layer"),
-        (lambda: SparseNetwork.from_arrays([EYE, np.ones((2, 3))]), "layers.1.weights must have 2 columns"),
+        (lambda: SparseNetwork.from_arrays([]), "at least one layer"),
+        (lambda: SparseNetwork.from_arrays([EYE, np.ones((2, 3))]), "layers.1: must take 2 inputs"),
+        (lambda: SparseNetwork.from_arrays([np.ones((0, 2))]), r"needs a unit and an input, found widths \(2, 0\)"),
         (lambda: SparseNetwork.from_arrays([EYE * np.nan]), "layers.0.weights must be finite"),
         (lambda: SparseNetwork.from_arrays([EYE * 1e39]), "must fit single precision"),
         (lambda: SparseNetwork.from_arrays([EYE], [np.zeros(3)]), "layers.0.biases must have shape"),

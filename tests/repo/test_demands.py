@@ -21,6 +21,7 @@ from matchopt.formats.orlib_assignment import write_dense, write_sparse
 from matchopt.formats.wiring import layers_of, mapping_from, wires_of
 from matchopt.instances import (
     INSTANCES,
+    FullyConnected,
     Gains,
     Hardware,
     Instance,
@@ -211,7 +212,7 @@ def _simple(kind: str) -> Instance:
 def _is_small(instance: Instance) -> bool:
     """Whether the calls above fit: two rows in a layer, anything in others."""
     if isinstance(instance, NetworkInstance):
-        return instance.architecture is None and instance.objective is None
+        return isinstance(instance.architecture, FullyConnected) and instance.objective is None
     if isinstance(instance, ProgramInstance):
         return instance.n_variables > 0
     return not isinstance(instance, LayerInstance) or instance.n_rows == 2

@@ -5,10 +5,6 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOM = "matchopt.network"
-KNOWN = {  # to be cut
-    frozenset([f"{ROOM}.network_file", f"{ROOM}.sparse_network"]),
-}
 
 
 def modules() -> dict[str, list[Path]]:
@@ -77,7 +73,7 @@ def knots(edges: dict[str, set[str]]) -> set[frozenset[str]]:
 
 def test_no_import_cycle_of_any_kind() -> None:
     """Neither at the top of modules, nor in functions, nor for types only."""
-    assert knots(graph()) == KNOWN
+    assert knots(graph()) == set()
 
 
 def test_the_count_sees_every_kind_of_import() -> None:

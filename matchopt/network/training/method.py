@@ -162,6 +162,8 @@ def check_fit(data: ImageData, architecture: Architecture) -> None:
         raise InvalidOption(
             f"widths must begin with {wanted[0]} and end with {wanted[1]} for {data.reference.name}, found {shown}"
         )
+    if min(min(shape) for shape in architecture.matrices) < 1:
+        raise InvalidOption(f"widths must all be at least 1, found {getattr(architecture, 'widths', ())}")
     per_frame = data.train_labels.ndim > 1
     if per_frame != (isinstance(architecture, Recurrent) and architecture.readout == "every"):
         labels, advice = ("a label per frame", "one that ends in -every, such as lstm:128-every")
