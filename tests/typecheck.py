@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import jaxtyping
 from beartype import BeartypeConf, beartype
+from beartype.roar import BeartypeDecorHintForwardRefException
 
 check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # as for static checkers, an int is a float too
 
@@ -63,11 +64,21 @@ def plainly(function: FunctionType) -> Callable[..., Any]:
     """The function with checks that know nothing of axes, made once for all closures with one body."""
     code = function.__code__
     if code not in _templates:
-        made = check(function)
+        made = compiled(function)
         _templates[code] = None if made is function else bound(made, None)
         return made
     template = _templates[code]
     return function if template is None else functools.wraps(function)(bound(template, function))
+
+
+def compiled(function: FunctionType) -> FunctionType:
+    """What beartype makes; names in quotes that only static checkers know are taken for Any."""
+    try:
+        return check(function)
+    except BeartypeDecorHintForwardRefException:
+        quoted = {name: Any for name, hint in function.__annotations__.items() if isinstance(hint, str)}
+        function.__annotations__ = function.__annotations__ | quoted
+        return check(function)
 
 
 def bound(made: FunctionType, function: FunctionType | None) -> FunctionType:
