@@ -171,7 +171,7 @@ def _utterances(corpus: Path) -> list[_Utterance]:
 
 
 def _read(
-    utterance: _Utterance, kind: FeatureKind, deltas: bool, classes: dict[str, int | None], digest: "hashlib._Hash"
+    utterance: _Utterance, kind: FeatureKind, deltas: bool, classes: dict[str, int | None], digest: Any
 ) -> tuple[Float32[np.ndarray, "frames features"], Int64[np.ndarray, " frames"]]:
     """Features and labels of one utterance; its files go into the digest."""
     contents = []
