@@ -103,6 +103,13 @@ class Target:
         starts = self.indptr[:-1][self.fan_in > 0]
         return bool(np.all(self.importance == np.repeat(self.importance[starts], self.fan_in[self.fan_in > 0])))
 
+    def with_constant(self, weights: Float[np.ndarray, " rows"]) -> "Target":
+        """The same with one more input, the last, to which every row has a connection of this weight."""
+        starts, ends = np.arange(self.n_rows + 1), self.indptr[1:]
+        indices = np.insert(self.indices, ends, self.n_inputs)
+        given = (np.insert(self.weights, ends, weights), self.n_inputs + 1, np.insert(self.importance, ends, 1.0))
+        return Target(self.indptr + starts, indices, *given)
+
     def row(self, i: int) -> slice:
         """The connections of row `i`, as a slice into `indices`, `weights` and `importance`."""
         return slice(int(self.indptr[i]), int(self.indptr[i + 1]))

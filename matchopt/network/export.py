@@ -103,14 +103,9 @@ def export_network(
 
 def layer_targets(network: SparseNetwork, biases: Biases = "free") -> tuple[Target, ...]:
     """The layers as targets; hardware biases are one more connection of every row, to the constant last input."""
-    targets = []
-    for layer in network.layers:
-        weights, mask = layer.weights, layer.mask
-        if biases == "hardware":
-            weights = np.column_stack([weights, layer.biases])
-            mask = np.column_stack([mask, np.ones(len(mask), bool)])
-        targets.append(Target.from_dense(weights, mask))
-    return tuple(targets)
+    if biases == "hardware":
+        return tuple(layer.target.with_constant(layer.biases) for layer in network.layers)
+    return tuple(layer.target for layer in network.layers)
 
 
 def draw_hardware(

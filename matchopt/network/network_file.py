@@ -54,7 +54,7 @@ def _parts(network: SparseNetwork) -> Parts:
     facts["record"] = {**field_values(record), "config": dict(record.config), "data": data}
     arrays: dict[str, np.ndarray] = {}
     for number, layer in enumerate(network.layers):
-        connections = Target.from_dense(layer.weights, layer.mask).arrays()
+        connections = layer.target.arrays()
         arrays |= Parts(arrays={**connections, "biases": layer.biases.astype(np.float64)}).prefixed(f"layers.{number}")
     if not network.fully_connected:
         facts["architecture"] = network.architecture.facts()
@@ -85,7 +85,7 @@ def _network(parts: Parts) -> SparseNetwork:
         n_inputs = n_inputs if architecture is None else architecture.matrices[number][1]
         layers.append(_layer(arrays, n_inputs, f"layers.{number}"))
         n_inputs = len(layers[-1].biases)
-    whole = completed(architecture, [layer.weights.shape for layer in layers])
+    whole = completed(architecture, [layer.shape for layer in layers])
     return SparseNetwork(tuple(layers), whole, _record(facts["record"]), buffers)
 
 
@@ -95,10 +95,7 @@ def _layer(arrays: Mapping[str, np.ndarray], n_inputs: int, where: str) -> Spars
         raise InvalidInstance(f"{where}: {units} units with {n_inputs} inputs are more than {MAX_WEIGHTS} weights")
     try:
         target = Target.from_arrays({name: arrays[name] for name in ("indptr", "indices", "weights")}, n_inputs)
-        mask = np.zeros((target.n_rows, n_inputs), bool)
-        mask[target.row_of, target.indices] = True
-        biases = frozen(arrays["biases"], "biases", float, 1, shape=(target.n_rows,))
-        return SparseLayer(target.dense(), mask, biases)
+        return SparseLayer(target, frozen(arrays["biases"], "biases", float, 1))
     except InvalidInstance as cause:
         raise InvalidInstance(f"{where}: {cause}") from None
 

@@ -11,8 +11,9 @@ from jaxtyping import Bool, Float, Float32, Int64
 from matchopt.errors import InvalidInstance
 from matchopt.instances.architecture import Architecture, FullyConnected
 from matchopt.instances.architecture_fit import completed, frozen_buffers
-from matchopt.instances.arrays import frozen
+from matchopt.instances.arrays import frozen, is_constant
 from matchopt.instances.network import DataReference
+from matchopt.instances.target import Target
 from matchopt.network import running
 from matchopt.parts import Json
 
@@ -55,42 +56,84 @@ class SparseLayer:
 
     Parameters
     ----------
-    weights : weight of every connection, shape (units, inputs); zero where there is none; kept in single precision.
-    mask : whether a connection exists, shape (units, inputs); its weight may still be zero.
+    target : the connections and their weights, kept in single precision; of importance 1.
     biases : bias of every unit; kept in single precision.
 
     Raises
     ------
     InvalidInstance
-        when shapes differ, a value is not finite, or a weight without a connection is not zero.
+        when there is not one bias per unit, a value does not fit single precision, or connections count unequally.
     """
 
-    weights: Float[np.ndarray, "units inputs"]
-    mask: Bool[np.ndarray, "units inputs"]
+    target: Target
     biases: Float[np.ndarray, " units"]
 
     def __post_init__(self) -> None:
-        mask = frozen(self.mask, "mask", bool, 2)
-        weights = _single(frozen(self.weights, "weights", float, 2, shape=mask.shape), "weights")
-        biases = _single(frozen(self.biases, "biases", float, 1, shape=mask.shape[:1]), "biases")
-        stray = (weights != 0) & ~mask
+        target = self.target
+        weights = _single(target.weights, "weights")
+        if not np.array_equal(weights, target.weights):
+            object.__setattr__(self, "target", replace(target, weights=weights))
+        if not is_constant(target.importance, 1.0):
+            raise InvalidInstance("target.importance: the connections of a trained layer all count alike")
+        biases = _single(frozen(self.biases, "biases", float, 1, shape=(target.n_rows,)), "biases")
+        object.__setattr__(self, "biases", biases)
+
+    @classmethod
+    def from_dense(cls, weights: Any, mask: Any = None, biases: Any = None) -> "SparseLayer":
+        """Build from full matrices; without a mask a zero weight is no connection, without biases they are zero.
+
+        Parameters
+        ----------
+        weights : weight of every connection, shape (units, inputs); zero where there is none.
+        mask : whether a connection exists, shape (units, inputs); its weight may still be zero.
+        biases : bias of every unit.
+
+        Raises
+        ------
+        InvalidInstance
+            when shapes differ, a value is not finite, or a weight without a connection is not zero.
+        """
+        full = _single(frozen(weights, "weights", float, 2), "weights")
+        present = full != 0 if mask is None else frozen(mask, "mask", bool, 2, shape=full.shape)
+        stray = (full != 0) & ~present
         if stray.any():
             row, column = np.argwhere(stray)[0]
             raise InvalidInstance(
-                f"weights, row {row}: input {column} has weight {weights[row, column]} and no connection in the mask"
+                f"weights, row {row}: input {column} has weight {full[row, column]} and no connection in the mask"
             )
-        for name, value in (("weights", weights), ("mask", mask), ("biases", biases)):
-            object.__setattr__(self, name, value)
+        given = np.zeros(len(full)) if biases is None else frozen(biases, "biases", float, 1)
+        return cls(Target.from_dense(full, present), given)
+
+    @cached_property
+    def weights(self) -> Float32[np.ndarray, "units inputs"]:
+        """The weights as a full matrix, zero where there is no connection."""
+        return self._full(self.target.weights, np.float32)
+
+    @cached_property
+    def mask(self) -> Bool[np.ndarray, "units inputs"]:
+        """Whether a connection exists, as a full matrix; its weight may still be zero."""
+        return self._full(True, np.bool_)
+
+    def _full(self, values: Any, dtype: Any) -> np.ndarray:
+        full = np.zeros(self.shape, dtype)
+        full[self.target.row_of, self.target.indices] = values
+        full.flags.writeable = False
+        return full
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of units and of inputs."""
+        return self.target.n_rows, self.target.n_inputs
 
     @property
     def n_connections(self) -> int:
         """Number of connections."""
-        return int(np.count_nonzero(self.mask))
+        return self.target.n_connections
 
     @property
     def fan_in(self) -> Int64[np.ndarray, " units"]:
         """Number of connections of every unit."""
-        return np.asarray(self.mask.sum(axis=1), np.int64)
+        return self.target.fan_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +162,7 @@ class SparseNetwork:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
-        completed(self.architecture, [layer.weights.shape for layer in self.layers])
+        completed(self.architecture, [layer.shape for layer in self.layers])
         if min(self.widths) < 1:
             raise InvalidInstance(f"layers: every layer needs a unit and an input, found widths {self.widths}")
         buffers = frozen_buffers(self.architecture, self.buffers)
@@ -139,22 +182,19 @@ class SparseNetwork:
         layers = []
         for number, matrix in enumerate(weights):
             try:
-                full = frozen(matrix, "weights", float, 2)
-                bias = np.zeros(full.shape[0]) if biases is None else biases[number]
-                bias = frozen(bias, "biases", float, 1, shape=full.shape[:1])
-                mask = _single(full, "weights") != 0 if masks is None else masks[number]
-                layers.append(SparseLayer(full, frozen(mask, "mask", bool, 2, shape=full.shape), bias))
+                mask, bias = (given if given is None else given[number] for given in (masks, biases))
+                layers.append(SparseLayer.from_dense(matrix, mask, bias))
             except InvalidInstance as cause:
                 raise InvalidInstance(f"layers.{number}.{cause}") from None
             except IndexError:
                 raise InvalidInstance(f"layers.{number}: biases or mask missing, {len(weights)} layers given") from None
-        whole = completed(architecture, [layer.weights.shape for layer in layers])
+        whole = completed(architecture, [layer.shape for layer in layers])
         return cls(tuple(layers), whole, record or TrainingRecord(), buffers or {})
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
         """Rows of each layer, before them the length of one flattened sample."""
-        return (self.architecture.n_inputs, *(layer.weights.shape[0] for layer in self.layers))
+        return (self.architecture.n_inputs, *(layer.shape[0] for layer in self.layers))
 
     @property
     def fully_connected(self) -> bool:
@@ -179,7 +219,7 @@ class SparseNetwork:
     @property
     def connectivity(self) -> float:
         """Connections as a share of all possible ones, 0 .. 1; biases not counted."""
-        return self.n_connections / max(1, sum(layer.mask.size for layer in self.layers))
+        return self.n_connections / self.architecture.n_weights
 
     @property
     def fan_in(self) -> tuple[Int64[np.ndarray, " _"], ...]:

@@ -189,6 +189,20 @@ def test_rows_and_support() -> None:
     np.testing.assert_array_equal(target.dense(), [[0.0, 5.0], [6.0, 0.0]])
 
 
+def test_a_constant_input_is_one_more_column() -> None:
+    """Rows without connections get theirs too; importance of the others stays."""
+    full, mask = np.array([[0.0, 2.0], [0.0, 0.0], [3.0, 0.0]]), np.array([[True, True], [False] * 2, [True, False]])
+    target = Target.from_dense(full, mask, 1.0 + full)
+    found = target.with_constant(np.array([5.0, 0.0, 7.0]))
+    wanted = Target.from_dense(
+        np.column_stack([full, [5.0, 0.0, 7.0]]),
+        np.column_stack([mask, [True] * 3]),
+        np.column_stack([1.0 + full, np.ones(3)]),
+    )
+    assert found.n_inputs == 3
+    assert all(np.array_equal(found.arrays()[name], wanted.arrays()[name]) for name in wanted.arrays())
+
+
 def test_uniform_rows() -> None:
     """Importance may differ between rows, not within one, to count as uniform."""
     weights = np.ones((2, 2))

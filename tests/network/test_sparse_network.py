@@ -4,6 +4,7 @@ import torch
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.architecture import Convolution, Convolutional, FullyConnected, Recurrent
+from matchopt.instances.target import Target
 from matchopt.network import forward
 from matchopt.network.sparse_network import SparseLayer, SparseNetwork, TrainingRecord
 
@@ -71,6 +72,18 @@ def test_arrays_are_copies_and_read_only():
         network.layers[0].weights[0, 0] = 2
 
 
+def test_a_layer_is_a_target_and_biases():
+    """Weights are rounded to single precision; the full matrices are what the target says."""
+    target = Target(np.array([0, 2, 2]), np.array([0, 2]), np.array([0.1, 0.0]), 3)
+    layer = SparseLayer(target, np.array([0.3, 0.0]))
+    assert layer.target.weights.tolist() == [float(np.float32(0.1)), 0.0]
+    assert layer.mask.tolist() == [[True, False, True], [False] * 3]
+    assert (layer.weights.dtype, layer.biases.dtype, layer.shape) == (np.float32, np.float32, (2, 3))
+    assert np.array_equal(layer.weights, layer.target.dense())
+    single = SparseLayer(layer.target, layer.biases)
+    assert single.target is layer.target
+
+
 EYE = np.eye(2)
 
 
@@ -83,9 +96,11 @@ EYE = np.eye(2)
         (lambda: SparseNetwork.from_arrays([EYE * np.nan]), "layers.0.weights must be finite"),
         (lambda: SparseNetwork.from_arrays([EYE * 1e39]), "must fit single precision"),
         (lambda: SparseNetwork.from_arrays([EYE], [np.zeros(3)]), "layers.0.biases must have shape"),
+        (lambda: SparseLayer(Target.from_dense(EYE, importance=2 * EYE), np.zeros(2)), "all count alike"),
+        (lambda: SparseLayer(Target.from_dense(EYE * 1e39), np.zeros(2)), "weights must fit single precision"),
         (lambda: SparseNetwork.from_arrays([EYE, EYE], [np.zeros(2)]), "layers.1: biases or mask missing, 2 layers"),
         (lambda: SparseNetwork.from_arrays([np.ones(3)]), "must have 2 dimension"),
-        (lambda: SparseLayer(EYE, EYE == 5, np.zeros(2)), "row 0: input 0 has weight 1.0 and no connection"),
+        (lambda: SparseLayer.from_dense(EYE, EYE == 5), "row 0: input 0 has weight 1.0 and no connection"),
         (
             lambda: SparseNetwork.from_arrays([EYE], architecture=FullyConnected((2, 3))),
             r"shapes \(\(3, 2\),\), found \(\(2, 2\),\)",
