@@ -1,9 +1,15 @@
 """For all tests: the same examples on every machine, and the signals of a program in the foreground."""
 
+import os
 import signal
 
 import typecheck
 from hypothesis import settings
+
+# Tests run side by side, and threads of a pool that wait for work burn as much of the processor as those that work.
+# For the processes to come, those of pytest-xdist first of all: in this one NumPy has read them already.
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 typecheck.install()
 
