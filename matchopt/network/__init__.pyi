@@ -20,9 +20,9 @@ from .methods.slot_machines import SlotMachines as SlotMachines
 from .methods.soft_deep_rewiring import SoftDeepRewiring as SoftDeepRewiring
 from .methods.sparse_evolution import SparseEvolution as SparseEvolution
 from .network_file import write_network as write_network
-from .realise import RealisedNetwork as RealisedNetwork
-from .realise import realise as realise
-from .realise import unmapped as unmapped
+from .realised import RealisedNetwork as RealisedNetwork
+from .realised import realise as realise
+from .realised import unmapped as unmapped
 from .sparse_network import SparseLayer as SparseLayer
 from .sparse_network import SparseNetwork as SparseNetwork
 from .sparse_network import TrainingRecord as TrainingRecord

@@ -11,7 +11,7 @@ from matchopt.instances.demands import ANY_AT_0_1, understanding
 from matchopt.network.accuracy import measure
 from matchopt.network.data import ImageData, load_mnist
 from matchopt.network.data.registry import find_data
-from matchopt.network.realise import RealisedNetwork, realise, unmapped
+from matchopt.network.realised import RealisedNetwork, realise, unmapped
 from matchopt.network.sparse_network import SparseNetwork
 
 

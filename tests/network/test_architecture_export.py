@@ -7,7 +7,7 @@ from matchopt.instances import Hardware, OutputError, WeightError
 from matchopt.instances.architecture import Convolution, Convolutional, Recurrent
 from matchopt.network import objectives
 from matchopt.network.export import draw_hardware, export_network, layer_targets
-from matchopt.network.realise import realise, unmapped
+from matchopt.network.realised import realise, unmapped
 
 from .networks import random_of
 from .test_export import in_order

@@ -12,7 +12,7 @@ from matchopt.instances.objective import FunctionalError, OutputError, TaskLoss,
 from matchopt.instances.rules import Rules
 from matchopt.network.export import draw_hardware, export_network, layer_targets
 from matchopt.network.objectives import compact_images
-from matchopt.network.realise import realise, unmapped
+from matchopt.network.realised import realise, unmapped
 
 from .networks import RECORD, random_network
 

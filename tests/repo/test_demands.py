@@ -34,7 +34,7 @@ from matchopt.instances.demands import DEMANDS
 from matchopt.kernels import cheapest_neurons, match_rows, nearest_cell_costs, pair_costs
 from matchopt.kernels.rows import CellSorter, finite_values, row_blocks
 from matchopt.network.evaluation import evaluate
-from matchopt.network.realise import realise, unmapped
+from matchopt.network.realised import realise, unmapped
 from matchopt.plugins import load_plugins
 from matchopt.proofs import certify, certify_infeasible, relaxed_bound
 from matchopt.proofs.assignment import certify_assignment

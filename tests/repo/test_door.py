@@ -20,6 +20,16 @@ def test_every_name_of_the_door_loads() -> None:
     assert all(getattr(matchopt, name).__name__ == name for name in listed - ranges - {"hookimpl"})
 
 
+@pytest.mark.parametrize(
+    "stub", sorted(Path(matchopt.__file__).parent.rglob("__init__.pyi")), ids=lambda p: p.parent.name
+)
+def test_no_name_of_a_door_is_a_module_behind_it(stub: Path) -> None:
+    """Importing such a module would put it in the place of the name."""
+    names = {alias.name for node in ast.walk(ast.parse(stub.read_text())) for alias in getattr(node, "names", ())}
+    assert names
+    assert not names & {path.stem for path in stub.parent.iterdir()}
+
+
 def test_kernels_have_moved_behind_the_second_door() -> None:
     """A plugin written for 0.1 still finds kernels at the top, and is told where they live; new names are refused."""
     with pytest.warns(DeprecationWarning, match=r"import Wires from matchopt\.kernels"):

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float32
 from matchopt.network.training.method import Method, Phase, Setting, Step
 from matchopt.network.training.model import Shapes, segments
 from matchopt.network.training.optimisers import Adam, Momentum, OptimiserName, Rule, Schedule, Sgd, rate_factor
-from matchopt.network.training.selection import Moved, SelectedModel
+from matchopt.network.training.selection import SelectedModel, Selection
 from matchopt.network.training.starts import he_normal
 from matchopt.network.training.tensors import on_cpu, on_device
 from matchopt.network.training.trainer import Trainer
@@ -98,7 +98,7 @@ class TopShareRun(Method):
         self.net.step(options.learning_rate * factor)
 
 
-class TopShare(Moved):
+class TopShare(Selection):
     """Of every matrix, the weights whose scores are largest in size; of equal ones the first.
 
     Parameters

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from matchopt.network.training.masked import MaskedModel
-from matchopt.network.training.method import Method, Phase, Setting, Step
+from matchopt.network.methods.replacement import Plan, ReplacementRun
+from matchopt.network.training.method import Phase, Setting
 from matchopt.network.training.optimisers import Momentum, OptimiserName, rule
-from matchopt.network.training.starts import matrix_budgets, random_masks, sparse_normal
 from matchopt.network.training.trainer import Trainer
 from matchopt.settings import NonNegativeFloat, PositiveInt, Share
 
@@ -40,24 +39,7 @@ class FixedRandom(Trainer):
     momentum: Momentum = 0.9
     decay: NonNegativeFloat = 1e-4
 
-    def new_run(self, setting: Setting) -> "FixedRandomRun":
+    def new_run(self, setting: Setting) -> ReplacementRun:
         """See `Trainer.new_run`."""
-        return FixedRandomRun(self, setting)
-
-
-class FixedRandomRun(Method):
-    """One run on fixed random connections."""
-
-    net: MaskedModel
-
-    def __init__(self, options: FixedRandom, setting: Setting) -> None:
-        self._options = options
-        counts = matrix_budgets(setting.shapes, options.connectivity)
-        start = sparse_normal(setting.shapes, counts, setting.start)
-        self.net = setting.model(rule(options.optimiser, options.momentum, options.decay), start)
-        self.net.use(random_masks(setting.shapes, counts, setting.start))
-        self.phases = (Phase("train", options.epochs, options.batch_size),)
-
-    def step(self, at: Step) -> None:
-        """See `Method.step`."""
-        self.net.step(self._options.learning_rate * (1.0 - at.done))
+        plan = Plan(Phase("train", self.epochs, self.batch_size), self.connectivity, self.learning_rate)
+        return ReplacementRun(plan, setting, rule(self.optimiser, self.momentum, self.decay))

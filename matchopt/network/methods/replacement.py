@@ -1,4 +1,4 @@
-"""What SET and RigL share: training on K connections per matrix, the weakest of which are replaced now and then."""
+"""What SET, RigL and their control share: training on K connections per matrix, whose weakest may be replaced."""
 
 import math
 from collections.abc import Callable
@@ -19,14 +19,14 @@ Growth = Callable[[MaskedModel, Step], list[Choice]]  # how the new sites of eve
 
 @dataclass(frozen=True)
 class Plan:
-    """Options that both methods have; `RigL` explains them."""
+    """Options that these methods have; `RigL` explains them."""
 
     phase: Phase
     connectivity: float
     learning_rate: float
-    interval: int
-    replaced: float
-    replaced_until: float
+    interval: int = 1
+    replaced: float = 0.0
+    replaced_until: float = 1.0
 
 
 class ReplacementRun(Method):
@@ -37,12 +37,12 @@ class ReplacementRun(Method):
     plan : options of the method.
     setting : what the run begins with.
     rule : the optimiser.
-    growth : called when it is time to replace, with the network and the step.
+    growth : called when it is time to replace, with the network and the step; None where nothing is replaced.
     """
 
     net: MaskedModel
 
-    def __init__(self, plan: Plan, setting: Setting, rule: Rule, growth: Growth) -> None:
+    def __init__(self, plan: Plan, setting: Setting, rule: Rule, growth: Growth | None = None) -> None:
         self._plan, self._growth = plan, growth
         counts = matrix_budgets(setting.shapes, plan.connectivity)
         self.net = setting.model(rule, sparse_normal(setting.shapes, counts, setting.start))
@@ -54,7 +54,7 @@ class ReplacementRun(Method):
         plan = self._plan
         self.net.step(plan.learning_rate * (1.0 - at.done))
         share = drop_share(at.number / at.total, plan.replaced, plan.replaced_until)
-        if at.number % plan.interval == 0 and share > 0.0:
+        if self._growth is not None and at.number % plan.interval == 0 and share > 0.0:
             self._replace(share, self._growth(self.net, at))
 
     def _replace(self, share: float, choices: list[Choice]) -> None:

@@ -24,9 +24,11 @@ class Selection(ABC):
     Parameters
     ----------
     values : what is trained, such as scores.
+    rule : how an optimiser moves them.
     """
 
-    values: Any
+    def __init__(self, values: Any, rule: Rule) -> None:
+        self.values, self.optimiser = values, Optimiser(rule, values)
 
     @abstractmethod
     def fill(self, weights: Any, training: bool) -> None:
@@ -51,40 +53,18 @@ class Selection(ABC):
         """Number of weights that training uses, per matrix; None for all."""
         return None
 
-    @abstractmethod
     def state(self) -> Parts:
         """All that `restore` needs; may share memory with this object."""
-
-    @abstractmethod
-    def restore(self, state: Parts) -> None:
-        """Go back to `state`, which an object made in the same way gave."""
-
-
-class Moved(Selection):
-    """A selection that an optimiser moves `values` for.
-
-    Parameters
-    ----------
-    values : what it moves.
-    rule : how.
-    """
-
-    def __init__(self, values: Any, rule: Rule) -> None:
-        self.values, self.optimiser = values, Optimiser(rule, values)
-
-    def state(self) -> Parts:
-        """See `Selection.state`."""
         arrays = {"values": on_cpu(self.values), "moments": on_cpu(self.optimiser.moments)}
         return Parts(self.optimiser.facts(), arrays)
 
     def restore(self, state: Parts) -> None:
-        """See `Selection.restore`."""
+        """Go back to `state`, which an object made in the same way gave."""
         put(self.values, state.arrays["values"])
-        put(self.optimiser.moments, state.arrays["moments"])
-        self.optimiser.steps = int(state.facts["steps"])
+        self.optimiser = Optimiser.from_facts(state.facts, self.values, state.arrays["moments"])
 
 
-class FreeWeights(Moved):
+class FreeWeights(Selection):
     """No choice: the weights themselves are trained."""
 
     def fill(self, weights: Any, training: bool) -> None:

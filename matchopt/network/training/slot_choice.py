@@ -10,7 +10,7 @@ from jaxtyping import Float32
 
 from matchopt.network.training.model import Shapes, segments
 from matchopt.network.training.optimisers import Adam, Optimiser, Rule, Sgd
-from matchopt.network.training.selection import Moved
+from matchopt.network.training.selection import Selection
 from matchopt.network.training.slot_kernels import envelope, nearest_breaks, take, take_drawn, take_highest
 from matchopt.network.training.tensors import as_tensor, is_cpu, on_device
 from matchopt.parts import Parts
@@ -49,7 +49,7 @@ def draw_values(
     return [draw(number, bound) for number, bound in zip(rows, bounds, strict=True)]
 
 
-class LatentSlots(Moved):
+class LatentSlots(Selection):
     """Greedy selection with one latent per connection, which gets the gradient of the connection's weight.
 
     Under gradient descent this is what scores do, at a fraction of the cost. The gradient of the score of value W is
@@ -121,7 +121,7 @@ class LatentSlots(Moved):
         self._low[:], self._high[:] = np.inf, -np.inf
 
 
-class ScoreSlots(Moved):
+class ScoreSlots(Selection):
     """One score per connection and value.
 
     Parameters

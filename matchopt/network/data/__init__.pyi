@@ -1,0 +1,12 @@
+from .augmentation import Augmentation as Augmentation
+from .augmentation import CropAugmentation as CropAugmentation
+from .augmentation import augmentation_for as augmentation_for
+from .cifar10 import load_cifar10 as load_cifar10
+from .cifar10 import load_cifar10_jpeg as load_cifar10_jpeg
+from .fsdd import load_fsdd as load_fsdd
+from .images import ImageData as ImageData
+from .mnist import load_fashion_mnist as load_fashion_mnist
+from .mnist import load_mnist as load_mnist
+from .registry import find_data as find_data
+from .registry import load_data as load_data
+from .timit import load_timit as load_timit
