@@ -50,9 +50,10 @@ class AsOnAnotherDevice:
     def __enter__(self):
         import pytest
 
-        from matchopt.network.training import autograd, engines, slot_choice, tensors
+        from matchopt.network.training import selection, slot_choice, tensors
+        from matchopt.network.training.autograd import TorchModel
 
-        class Tensors(autograd.TorchModel):
+        class Tensors(TorchModel):
             def __init__(self, *arguments):
                 super().__init__(*arguments)
                 self.values, self.gradient = self.flat, self._slope
@@ -60,8 +61,7 @@ class AsOnAnotherDevice:
         self._patch = pytest.MonkeyPatch()
         for module in (tensors, slot_choice):
             self._patch.setattr(module, "is_cpu", lambda device: False)
-        self._patch.setattr(autograd, "TorchModel", Tensors)
-        self._patch.setattr(engines, "by_hand", lambda architecture, device: False)
+        self._patch.setattr(selection, "choose", Tensors)
 
     def __exit__(self, *error):
         self._patch.undo()
