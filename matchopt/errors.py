@@ -9,6 +9,8 @@ MatchoptError
 ├── UnknownName       (LookupError)   a name nobody registered; lists what exists
 ├── DataError         (OSError)       a data set that is missing or altered
 ├── PluginError       (RuntimeError)  a plugin that cannot be loaded or breaks its contract
+├── FolderInUse       (RuntimeError)  another run writes into the same folder of results
+├── NoCluster         (OSError)       no cluster, or none with workers, at an address
 └── MissingExtra      (ImportError)   an optional package that is not installed; names the pip command
 
 An infeasible instance, a limit that was reached or a solver that crashed is no exception: it is a `Status`.
@@ -66,6 +68,14 @@ class DataError(MatchoptError, OSError):
 
 class PluginError(MatchoptError, RuntimeError):
     """A plugin cannot be loaded, or breaks the contract of its hook."""
+
+
+class FolderInUse(MatchoptError, RuntimeError):
+    """Another run writes into the same folder of results."""
+
+
+class NoCluster(MatchoptError, OSError):
+    """No cluster answers at an address, or it has no workers."""
 
 
 class MissingExtra(MatchoptError, ImportError):

@@ -34,7 +34,7 @@ def target() -> SparseNetwork:
     """The trained sparse network, from its file or trained anew."""
     if TARGET.is_file():
         return read_network(TARGET)
-    network = GradualPruning.for_demo().train(load_mnist(), WIDTHS, SEED).network
+    network = GradualPruning(prune_epochs=8, retrain_epochs=20).train(load_mnist(), WIDTHS, SEED).network
     TARGET.parent.mkdir(exist_ok=True)
     write_network(TARGET, network)
     return network

@@ -9,7 +9,7 @@ from matchopt.cli.group import CommandTable, LazyGroup
 from matchopt.cli.settings import PLUGIN_FILE, Settings
 
 COMMANDS: CommandTable = {
-    "demo": ("demonstration", "From a trained MNIST network to checked mappings, in one go."),
+    "demo": ("studies", "From a trained MNIST network to checked mappings, in one go."),
     "train": ("training", "Train a sparse network."),
     "export": ("exporting", "Make an instance: a trained network and the chip it shall run on."),
     "solve": ("solving", "Solve an instance and check the solution."),

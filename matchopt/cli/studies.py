@@ -1,11 +1,28 @@
-"""The command reproduce."""
+"""The commands that run studies: reproduce, and demo."""
 
 import os
+import time
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from matchopt.cli.settings import debug_option, plugin_option, settings
+from matchopt.cli.settings import FILE, Command, debug_option, plugin_option, settings
+
+if TYPE_CHECKING:
+    from matchopt.study import Outcome, Study
+
+
+def cluster_option(command: Command) -> Command:
+    """Give a command the option `--cluster`."""
+    option = click.option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Run on the Dask cluster whose scheduler is there, such as tcp://10.0.0.1:8786, instead of on this "
+        "machine. Its workers see the same folders.",
+    )
+    return option(command)
 
 
 @click.command(epilog="Example: matchopt reproduce label-free --jobs 2 --output results")
@@ -15,22 +32,28 @@ from matchopt.cli.settings import debug_option, plugin_option, settings
 @click.option("--scale", type=click.Choice(["cpu", "paper"]), default="cpu", show_default=True,
               help="cpu: settings for two cores, named so in the study; paper: the published ones.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Runs at a time.  [default: one per core]")
+@cluster_option
 @click.option("--device", default="cpu", show_default=True, help="Where networks are trained: cpu, cuda, cuda:1.")
 @click.option("--publish", "published", type=click.Path(path_type=Path, file_okay=False),
               help="Write page, table and plots into this folder too.")  # fmt: skip
 @plugin_option
 @debug_option
 def reproduce(
-    study: str | None, output: Path, scale: str, jobs: int | None, device: str, published: Path | None
+    study: str | None,
+    output: Path,
+    scale: str,
+    jobs: int | None,
+    cluster: str | None,
+    device: str,
+    published: Path | None,
 ) -> None:
     """Run a study: a grid of trainings or mappings from a file, with a table and plots at the end.
 
     STUDY is the name of one that ships, or a .toml file of your own; without it the command lists them. Every run is
     on the disk as soon as it is done: stop with Ctrl-C, and the same command goes on where it stopped.
     """
-    from matchopt.study import find_study, list_studies, publish, run_study
-    from matchopt.study.report import table
-    from matchopt.terminal.progress import Progress
+    from matchopt.study import find_study, list_studies, publish
+    from matchopt.study.report import aligned, table
     from matchopt.terminal.table import print_table
 
     if study is None:
@@ -39,8 +62,55 @@ def reproduce(
         return
     chosen = find_study(study)
     folder = output / chosen.name / scale
-    folder.mkdir(parents=True, exist_ok=True)
-    with Progress(f"study {chosen.name}", len(chosen.runs[scale])) as bar:
+    found = _run(chosen, folder, scale, jobs, cluster, device)
+    files = publish(chosen, found.records, folder, scale)
+    if published is not None:
+        publish(chosen, found.records, published, scale)
+    print_table(*aligned(chosen, *table(chosen, found.records)), title=chosen.title)
+    for record in found.failed:
+        click.echo(f"failed: {record.get('label', '')} {record['error']}", err=True)
+    click.echo(f"{_counted(found)}; {files[0]}")
+    if found.failed:
+        raise click.exceptions.Exit(1)
+
+
+@click.command(epilog="Example: matchopt demo --output demo-output, then open demo-output/index.html")
+@click.option(
+    "--output", type=FILE, default=Path("demo-output"), show_default=True, help="Folder for everything it makes."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of training and hardware.")
+@click.option("--quick", is_flag=True, help="A small network on few images: every step, in seconds.")
+@click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Solves at a time.")
+@cluster_option
+@plugin_option
+@debug_option
+def demo(output: Path, seed: int, quick: bool, jobs: int, cluster: str | None) -> None:
+    """Train a sparse network on MNIST, map it onto random hardware with every solver, and compare them.
+
+    Leaves the network, the instances, the solutions, all results and a page to look at. A second run takes what it
+    finds there. Exit status: 1 where something the demo should show does not hold (not with --quick).
+    """
+    from matchopt.demo import demo_study, show_demo
+    from matchopt.grid.task import Place
+    from matchopt.plugins import load_plugins
+
+    began, files = time.monotonic(), settings().plugin_files
+    study = demo_study(load_plugins(files), seed, quick)
+    found = _run(study, output, "cpu", jobs, cluster, "cpu")
+    report = show_demo(study, found, Place(output, plugin_files=tuple(files)), click.echo, not quick)
+    click.echo(f"{_counted(found)}; {time.monotonic() - began:.0f} s in all")
+    if not quick and not all(claim.holds for claim in report.claims):
+        raise click.exceptions.Exit(1)
+
+
+def _run(study: "Study", folder: Path, scale: str, jobs: int | None, cluster: str | None, device: str) -> "Outcome":
+    """Run a study and say how it goes."""
+    from matchopt.grid.lines import dask_executor
+    from matchopt.study import run_study
+    from matchopt.terminal.progress import Progress
+
+    connection = nullcontext() if cluster is None else dask_executor(cluster)
+    with connection as executor, Progress(f"study {study.name}", len(study.runs[scale])) as bar:
 
         def notify(done: int, total: int, note: str) -> None:
             bar.update(done, note, total)
@@ -48,23 +118,23 @@ def reproduce(
                 click.echo(f"{done} of {total}: {note}", err=True)
 
         found = run_study(
-            chosen,
+            study,
             folder,
             scale=scale,
             jobs=jobs or os.cpu_count() or 1,
             device=device,
             plugin_files=settings().plugin_files,
+            executor=executor,
             notify=notify,
         )
-    files = publish(chosen, found.records, folder, scale)
-    if published is not None:
-        publish(chosen, found.records, published, scale)
-    headings, lines = table(chosen, found.records)
-    plain = len(chosen.by)
-    print_table([*headings[:plain], *(f">{name}" for name in headings[plain:])], lines, title=chosen.title)
-    for record in found.failed:
-        click.echo(f"failed: {record.get('label', '')} {record['error']}", err=True)
+    if found.stale:
+        click.echo(
+            f"{found.stale} results in {folder} are not used: other settings, versions, plugins or data made them",
+            err=True,
+        )
+    return found
+
+
+def _counted(found: "Outcome") -> str:
     again = f", {found.reused} of them from an earlier run" if found.reused else ""
-    click.echo(f"{len(found.records)} runs{again}; {files[0]}")
-    if found.failed:
-        raise click.exceptions.Exit(1)
+    return f"{len(found.records)} runs{again}"

@@ -1,102 +1,38 @@
-"""What the demo does: which network, which hardware, how long a solver may take."""
+"""The study behind the demo, from its file: another seed, and the solvers that it does not name."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from matchopt.errors import InvalidOption
-from matchopt.network import ImageData, Trainer, load_mnist
+from matchopt.instances import NetworkInstance
+from matchopt.plugins import Registry
+from matchopt.study import Study, find_study
+from matchopt.study.study_file import LABEL
 
-# The regimes that tell solvers apart and that do not: below K/n = 1.5 the choice of neurons decides, at 4 nothing does.
-TIGHT, ROOMY = 1.25, 4.0
-Question = Literal["weights", "outputs", "labels"]
-SUFFIXES: dict[Question, str] = {"weights": "", "outputs": ", outputs", "labels": ", labels"}
-
-
-@dataclass(frozen=True)
-class Regime:
-    """Random hardware of one size, drawn several times.
-
-    Parameters
-    ----------
-    ratio : cells of a hardware neuron as a multiple of the largest fan-in of its layer, K/n.
-    draws : number of hardware draws, with seeds counted on from the plan's.
-    question : what is minimised. "weights": the weight error. "outputs": the error of the mapped network's
-        pre-activations on sample images, without labels; "labels": its loss on labelled images. With these two a
-        mapping may set the digital biases, drop connections and wire other inputs.
-    images : training images that the instance holds; 0 for all; without effect for "weights".
-    seconds : most seconds for one solve.
-    pipelines : solvers in a row that are tried besides every registered solver.
-    """
-
-    ratio: float
-    draws: int
-    question: Question = "weights"
-    images: int = 0
-    seconds: float = 25.0
-    pipelines: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """Name in tables."""
-        return f"K/n = {self.ratio:g}{SUFFIXES[self.question]}"
+OF_LAYERS = ("weight-error", "output-error")  # objectives that solvers take layer by layer
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Everything that determines the demo's results.
+def demo_study(registry: Registry, seed: int = 0, quick: bool = False) -> Study:
+    """The study, trained with `seed`, its hardware drawn from it on, and with every registered solver in it.
 
     Parameters
     ----------
-    trainer : the training method.
-    widths : units of each layer of the network.
-    images : images of each part of MNIST (train, validation, test); None for all.
-    regimes : the hardware.
-    seed : seed of training; hardware draws count on from it.
-    law : law of the hardware weights.
-    full : whether this is the plan the claims are about.
+    registry : solvers that the study does not name are tried on the first draw of every block they may fit.
+    seed : of training; >= 0.
+    quick : the small network instead.
     """
-
-    trainer: Trainer
-    widths: tuple[int, ...]
-    images: tuple[int, int, int] | None
-    regimes: tuple[Regime, ...]
-    seed: int
-    law: str = "gaussian"
-    full: bool = True
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise InvalidOption(f"seed must be >= 0, found {self.seed}")
-
-    def data(self) -> ImageData:
-        """The data set of this plan."""
-        return load_mnist() if self.images is None else load_mnist().first(*self.images)
-
-
-def full_plan(seed: int) -> Plan:
-    """LeNet-300-100 with fan-in 8, 8 and 30; three draws of tight hardware and one of roomy hardware.
-
-    On the tight hardware three questions are asked, one after the other knowing more: weights, inputs, labels.
-    """
-    from matchopt.network import GradualPruning
-
-    regimes = (
-        Regime(TIGHT, 3),
-        Regime(TIGHT, 3, "outputs", 5_000, 8.0),
-        Regime(TIGHT, 1, "labels", 0, 25.0, ("reroute+slots",)),
-        Regime(ROOMY, 1),
-    )
-    return Plan(GradualPruning.for_demo(), (784, 300, 100, 10), None, regimes, seed)
-
-
-def quick_plan(seed: int) -> Plan:
-    """A small network on few images and tight hardware alone: every step, in seconds."""
-    from matchopt.network import GradualPruning
-
-    trainer = GradualPruning(fan_in=(8, 8, 10), prune_epochs=2, retrain_epochs=3)
-    regimes = (
-        Regime(TIGHT, 2, seconds=3.0),
-        Regime(TIGHT, 1, "outputs", 1_000, 3.0),
-        Regime(TIGHT, 1, "labels", 0, 3.0, ("reroute+slots",)),
-    )
-    return Plan(trainer, (784, 40, 20, 10), (4_000, 1_000, 1_000), regimes, seed, full=False)
+    if seed < 0:
+        raise InvalidOption(f"seed must be >= 0, found {seed}")
+    study = find_study("demo-quick" if quick else "demo")
+    named = {name for run in study.runs["cpu"] for name in run["solver"].split("+")}
+    more = {name: entry.cls.solves is NetworkInstance for name, entry in registry.solvers.items() if name not in named}
+    runs: list[Mapping[str, Any]] = []
+    for label in dict.fromkeys(run[LABEL] for run in study.runs["cpu"]):
+        block = [run for run in study.runs["cpu"] if run[LABEL] == label]
+        plain = {name: value for name, value in block[0].items() if not name.startswith("options.")}
+        whole = plain.get("objective", "weight-error") not in OF_LAYERS
+        runs += [*block, *({**plain, "solver": name} for name, takes_whole in more.items() if takes_whole == whole)]
+    moved = tuple({**run, "hardware_seed": run.get("hardware_seed", 0) + seed} for run in runs)
+    targets = {name: {**recipe, "seed": recipe.get("seed", 0) + seed} for name, recipe in study.targets.items()}
+    return replace(study, runs={"cpu": moved}, targets=targets)

@@ -1,19 +1,28 @@
 """Results as JSON lines, appended and synced one by one, so that nothing finished is lost."""
 
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-from matchopt.errors import FormatError
+import numpy as np
+from filelock import FileLock, Timeout
+
+from matchopt.errors import FolderInUse, FormatError
+from matchopt.formats.atomic import write_bytes
 from matchopt.parts import canonical_json
-from matchopt.run import Task, identity
+
+LOCK = ".lock"
 
 
 class ResultLog:
     """A file of results, one JSON object a line, each under a key that says what it is the result of.
+
+    Used in a `with` block, during which no other run can write into the file's folder.
 
     Parameters
     ----------
@@ -21,6 +30,8 @@ class ResultLog:
 
     Raises
     ------
+    FolderInUse
+        when another run has not left its `with` block yet.
     FormatError
         when a line in the middle of the file is no result. A torn last line, left by a power cut, is dropped.
     """
@@ -28,21 +39,37 @@ class ResultLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._found: dict[str, dict[str, Any]] = {}
-        if path.exists():
+        self._lock = FileLock(path.parent / LOCK)
+
+    def __enter__(self) -> "ResultLog":
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise FolderInUse(
+                f"another run writes into {self.path.parent}; wait until it has ended, or name another folder"
+            ) from None
+        try:
             self._load()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        self._lock.release()
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys of all results, in the order of the file."""
+        return iter(self._found)
 
     def get(self, key: str) -> dict[str, Any] | None:
         """The last result under `key`, None without one."""
         return self._found.get(key)
 
-    def results(self) -> list[dict[str, Any]]:
-        """The last result under every key, in the order of the file."""
-        return list(self._found.values())
-
     def append(self, key: str, result: Mapping[str, Any]) -> None:
-        """Add a result; it is on the disk when this returns."""
-        line = {"key": key, **result}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        """Add a result; it is on the disk when this returns. What JSON cannot say is recorded as `as_json` has it."""
+        line = {"key": key, **as_json(result)}
         with self.path.open("ab") as file:
             file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
             file.flush()
@@ -50,7 +77,7 @@ class ResultLog:
         self._found[key] = line
 
     def _load(self) -> None:
-        content = self.path.read_bytes()
+        content = self.path.read_bytes() if self.path.exists() else b""
         whole, _, torn = content.rpartition(b"\n")
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
@@ -59,21 +86,22 @@ class ResultLog:
             except (ValueError, KeyError, TypeError):
                 raise FormatError(f"{self.path}, line {number} is no result; remove the line or the file") from None
         if torn:
-            with self.path.open("r+b") as file:
-                file.truncate(len(content) - len(torn))
+            write_bytes(self.path, content[: len(content) - len(torn)])
+
+
+def as_json(value: Any) -> Any:
+    """A value as JSON can say it: NaN and infinities are missing (None), numpy's numbers plain ones, the rest text."""
+    if isinstance(value, Mapping):
+        return {str(name): as_json(inner) for name, inner in value.items()}
+    if isinstance(value, (tuple, list, np.ndarray)):
+        return [as_json(inner) for inner in value]
+    if isinstance(value, np.generic):
+        return as_json(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, (bool, int, str)) or value is None else str(value)
 
 
 def content_key(facts: Mapping[str, Any]) -> str:
-    """One key for everything that determines a result, such as instance digest, solver, version, options and seed."""
+    """One key for everything that determines a result, such as settings, versions and digests."""
     return sha256(canonical_json(facts)).hexdigest()[:24]
-
-
-def task_key(task: Task) -> str:
-    """The key of what `matchopt.run.solve` makes of a task; a pipeline counts as a solver.
-
-    Raises
-    ------
-    UnknownName, PluginError, InvalidOption
-        when a solver, a stage or an option of it does not exist or fit.
-    """
-    return content_key({"instance": task.instance.digest, **identity(task)})

@@ -111,7 +111,7 @@ def layer_targets(network: SparseNetwork, biases: Biases = "free") -> tuple[Targ
 def draw_hardware(
     network: SparseNetwork,
     law: str,
-    fan_in_ratio: float,
+    fan_in_ratio: float | Sequence[float],
     neuron_ratio: float,
     seed: int,
     *,
@@ -125,7 +125,8 @@ def draw_hardware(
     network : the trained network.
     law : law of the weights, see `matchopt.instances.generators`; its scale is the root mean square of the layer's
         non-zero target weights.
-    fan_in_ratio : K/n: cells per hardware neuron as a multiple of the layer's largest fan-in, rounded up; > 0.
+    fan_in_ratio : K/n: cells per hardware neuron as a multiple of the layer's largest fan-in, rounded up; > 0; one
+        for all layers, or one each.
     neuron_ratio : M/m: hardware neurons as a multiple of the layer's units, rounded up; >= 1.
     seed : seed of the draw; every layer has its own stream.
     biases : as in `export_network`; with "hardware" the constant input counts in the fan-in.
@@ -138,19 +139,20 @@ def draw_hardware(
     UnknownName
         for a law that does not exist.
     """
-    if not (math.isfinite(fan_in_ratio) and fan_in_ratio > 0):
+    ratios = [fan_in_ratio] * len(network.layers) if isinstance(fan_in_ratio, (int, float)) else list(fan_in_ratio)
+    if not all(math.isfinite(ratio) and ratio > 0 for ratio in ratios):
         raise InvalidInstance(f"fan_in_ratio must be above 0, found {fan_in_ratio}")
     if not (math.isfinite(neuron_ratio) and neuron_ratio >= 1):
         raise InvalidInstance(f"neuron_ratio must be >= 1, found {neuron_ratio}")
     targets = layer_targets(network, biases)
     drawn = []
-    for target, rng in zip(targets, np.random.default_rng(seed).spawn(len(targets)), strict=True):
+    for target, ratio, rng in zip(targets, ratios, np.random.default_rng(seed).spawn(len(targets)), strict=True):
         used = target.weights[target.weights != 0]
         drawn.append(
             generators.draw_hardware(
                 law,
                 _ceil(neuron_ratio * target.n_rows),
-                _ceil(fan_in_ratio * int(target.fan_in.max(initial=0))),
+                _ceil(ratio * int(target.fan_in.max(initial=0))),
                 rng,
                 float(np.sqrt(np.mean(used**2))) if len(used) else 1.0,
                 imperfections,

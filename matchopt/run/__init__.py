@@ -6,5 +6,4 @@ from matchopt.run.record import Run as Run
 from matchopt.run.record import gap_of as gap_of
 from matchopt.run.solving import solve as solve
 from matchopt.run.solving import solve_all as solve_all
-from matchopt.run.stages import identity as identity
 from matchopt.run.task import Task as Task

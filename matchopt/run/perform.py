@@ -22,6 +22,7 @@ from matchopt.run.stages import sources_of
 from matchopt.run.task import Task
 from matchopt.run.watchdog import MEMORY_SHARE, free_memory
 from matchopt.solver import Limit, Solver, Status
+from matchopt.trainer_contract import TrainerContract
 
 CHECK_SECONDS = 0.1  # of one batch of incumbents; past it only the batch's last is checked, so the solver need not wait
 OnIncumbent = Callable[[Incumbent], None]
@@ -79,7 +80,7 @@ def perform(
         surrogate=answer.surrogate,
         stats=answer.stats,
         trace=tuple(judge.trace),
-        versions=_versions(source.cls),
+        versions=versions(source.cls),
         log=worker.log,
     )
 
@@ -210,10 +211,10 @@ def record(task: Task, label: SolverLabel, verdict: Verdict, **measured: Any) ->
     )
 
 
-def _versions(cls: type[Solver]) -> dict[str, str]:
-    """The version of the distribution behind each module, read from metadata; the modules are not imported."""
+def versions(cls: type[Solver] | type[TrainerContract]) -> dict[str, str]:
+    """The versions behind the modules a solver or trainer needs and may use, from metadata; none is imported."""
     found = {module: _version(module.partition(".")[0]) for module in cls.needs}
-    for name in cls.may_use:
+    for name in getattr(cls, "may_use", ()):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = f"{name} {importlib.metadata.version(name)}"
     return {name: version for name, version in found.items() if version}

@@ -1,11 +1,11 @@
 """What a pipeline's text means: the options, limits and seconds of each stage, and the names of the whole."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from matchopt.errors import InvalidOption, UnknownName
 from matchopt.plugins import load_plugins
-from matchopt.run.record import Number, spelt
+from matchopt.run.record import Number
 from matchopt.run.source import SolverLabel, SolverSource, source_of
 from matchopt.run.task import Task
 
@@ -42,23 +42,6 @@ def joined(labels: Sequence[SolverLabel]) -> SolverLabel:
     distributions = dict.fromkeys(label.distribution for label in labels if label.distribution)
     versions = dict.fromkeys(label.version for label in labels if label.version)
     return SolverLabel("+".join(names), options, "+".join(distributions) or None, "+".join(versions))
-
-
-def identity(task: Task) -> dict[str, Any]:
-    """All that determines the result of a task besides its instance, as JSON: solvers, versions, options, limits, seed.
-
-    Raises
-    ------
-    UnknownName, PluginError, InvalidOption
-        as `sources_of` and `stage_limits`.
-    """
-    label = joined([source.label for source in sources_of(task)])
-    facts = {"seed": task.seed, **spelt(task.allowance), "certify": task.certify}
-    facts |= {"solver": label.name, "options": dict(label.options)}
-    facts |= {"distribution": label.distribution, "version": label.version}
-    start = None if task.start is None else task.start.digest
-    facts["surrogate"] = task.surrogate or len(task.stages) > 1
-    return facts | {"stage_limits": list(stage_limits(task)), "start": start}
 
 
 def stage_limits(task: Task) -> tuple[Number | None, ...]:

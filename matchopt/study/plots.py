@@ -3,16 +3,18 @@
 import io
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from matchopt.errors import MissingExtra
-from matchopt.study.engine import ERROR
+from matchopt.grid.task import ERROR
 from matchopt.study.report import PERCENT, rows_of
 from matchopt.study.study_file import Plot, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Record = Mapping[str, Any]
 Points = dict[float, list[float]]  # values of y over repetitions, for every x
@@ -32,33 +34,57 @@ def draw(study: Study, plot: Plot, records: Sequence[Record]) -> str:
     MissingExtra
         without matplotlib.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise MissingExtra("drawing plots", "matplotlib", "reports") from None
     good = [record for record in records if ERROR not in record and _chosen(plot, record)]
     good = good if plot.form == "points" else _repetitions_above_each_other(study, plot, good)
     panels = (list(dict.fromkeys(record.get(plot.panels) for record in good)) if plot.panels else []) or [None]
-    with mpl.rc_context({"svg.hashsalt": "matchopt", "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=(1.6 + 4.6 * len(panels), 4.0), layout="constrained")
-        FigureCanvasSVG(figure)
-        axes: Any = figure.subplots(1, len(panels), squeeze=False, sharey=True)
+    with _style():
+        figure, axes = new_figure(len(panels), 1.6 + 4.6 * len(panels), 4.0)
         styles = _styles(plot, good)
-        for axis, panel in zip(axes[0], panels, strict=True):
+        for axis, panel in zip(axes, panels, strict=True):
             chosen = [record for record in good if panel is None or record.get(plot.panels) == panel]
             _panel(axis, plot, chosen, styles)
             _published(axis, study, plot)
             axis.set_title("" if panel is None else f"{plot.panels} {panel}", fontsize=9)
-        axes[0][0].set_ylabel(plot.y_label or (_label(plot.y) if len(plot.y.split()) == 1 else ""))
-        handles = {text: line for axis in axes[0] for line, text in zip(*axis.get_legend_handles_labels(), strict=True)}
-        axes[0][-1].legend(handles.values(), handles.keys(), fontsize=7.5, frameon=False, loc="center left",
+        axes[0].set_ylabel(plot.y_label or (_label(plot.y) if len(plot.y.split()) == 1 else ""))
+        handles = {text: line for axis in axes for line, text in zip(*axis.get_legend_handles_labels(), strict=True)}
+        axes[-1].legend(handles.values(), handles.keys(), fontsize=7.5, frameon=False, loc="center left",
                            bbox_to_anchor=(1.01, 0.5))  # fmt: skip
         figure.suptitle(plot.title, fontsize=10)
         content = io.StringIO()
         figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
     return "\n".join(line.rstrip() for line in content.getvalue().splitlines()) + "\n"
+
+
+def new_figure(panels: int, width: float, height: float) -> tuple["Figure", list["Axes"]]:
+    """A figure of this size in inches, with panels side by side on one vertical scale.
+
+    Raises
+    ------
+    MissingExtra
+        without matplotlib.
+    """
+    try:
+        from matplotlib.figure import Figure  # a figure of its own: pyplot keeps global state and may want a display
+    except ModuleNotFoundError:
+        raise MissingExtra("drawing plots", "matplotlib", "reports") from None
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes: Any = figure.subplots(1, panels, squeeze=False, sharey=True)
+    for axis in axes[0]:
+        axis.grid(color="#dddddd", linewidth=0.6)
+        axis.set_axisbelow(True)
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, list(axes[0])
+
+
+def _style() -> AbstractContextManager[None]:
+    try:
+        import matplotlib as mpl
+    except ModuleNotFoundError:
+        raise MissingExtra("drawing plots", "matplotlib", "reports") from None
+    style: AbstractContextManager[None] = mpl.rc_context(
+        {"svg.hashsalt": "matchopt", "svg.fonttype": "none", "font.size": 9}
+    )
+    return style
 
 
 def curves(plot: Plot, records: Sequence[Record]) -> dict[str, Points]:
@@ -137,9 +163,6 @@ def _panel(axis: "Axes", plot: Plot, records: Sequence[Record], styles: Mapping[
         axis.set_ylim(bottom=plot.y_from)
         axis.annotate(f"below {plot.y_from:g} not shown", (0.01, 0.01), xycoords="axes fraction", fontsize=7)
     axis.set_xlabel(plot.x_label or _label(plot.x))
-    axis.grid(color="#dddddd", linewidth=0.6)
-    axis.set_axisbelow(True)
-    axis.spines[["top", "right"]].set_visible(False)
 
 
 def _published(axis: "Axes", study: Study, plot: Plot) -> None:

@@ -4,14 +4,15 @@ import csv
 import io
 import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from matchopt.study.engine import ERROR
+from matchopt.grid.task import ERROR
 from matchopt.study.study_file import Study
 from matchopt.terminal.figures import NONE
 
-PERCENT = ("connectivity", "validation", "test", "target_validation", "target_test",
+PERCENT = ("connectivity", "validation", "test", "target_validation", "target_test", "gap",
            "phase_validation", "phase_connectivity", "final_connectivity")  # fmt: skip
 Record = Mapping[str, Any]
 
@@ -58,6 +59,18 @@ def table(study: Study, records: Sequence[Record]) -> tuple[list[str], list[list
     return headings, rows
 
 
+def aligned(study: Study, headings: Sequence[str], rows: Sequence[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """The table for `matchopt.terminal.table.print_table`: figures to the right, lines between groups of rows."""
+    plain = len(study.by)
+    names = [*headings[:plain], *(f">{name}" for name in headings[plain:])]
+    found: list[list[str]] = []
+    for row in rows:
+        if plain > 1 and found and found[-1][0] != row[0]:
+            found.append([])
+        found.append(row)
+    return names, found
+
+
 def correlations(study: Study, records: Sequence[Record]) -> list[str]:
     """One line for each pair of columns: Spearman's rank correlation over all runs."""
     lines = []
@@ -71,20 +84,20 @@ def correlations(study: Study, records: Sequence[Record]) -> list[str]:
 
 def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float:
     """Spearman's coefficient, -1 .. 1; NaN where one side is constant."""
-    from scipy.stats import rankdata
+    from scipy.stats import spearmanr
 
-    first, second = (rankdata(side) for side in zip(*pairs, strict=True))
-    first, second = first - first.mean(), second - second.mean()
-    size = float((first @ first) * (second @ second)) ** 0.5
-    return float(first @ second) / size if size > 0 else math.nan
+    first, second = zip(*pairs, strict=True)
+    varies = len(set(first)) > 1 and len(set(second)) > 1  # where not, scipy warns
+    return float(spearmanr(first, second).statistic) if varies else math.nan
 
 
 def mean_and_deviation(values: Sequence[Any], name: str) -> str:
     """Mean and sample standard deviation as text; shares in percent."""
     figures = [float(value) for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
     if not figures:
-        texts = sorted({str(value) for value in values if isinstance(value, str)})
-        return ", ".join(texts) or NONE
+        texts = Counter(str(value) for value in values if value is not None)
+        missing = [f"{len(values) - texts.total()} without"] if texts and texts.total() < len(values) else []
+        return ", ".join([*sorted(texts), *missing]) or NONE
     scale = 100.0 if name in PERCENT else 1.0
     mean = scale * math.fsum(figures) / len(figures)
     spread = scale * statistics.stdev(figures) if len(figures) > 1 else None

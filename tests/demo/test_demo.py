@@ -21,9 +21,10 @@ def test_the_quick_demo_does_every_step_and_resumes(tmp_path: Path, monkeypatch:
     folder = tmp_path / "out"
     done = CliRunner().invoke(main, ["demo", "--quick", "--output", str(folder)])
     assert done.exit_code == 0, done.output
-    records = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
-    assert {record["solver"] for record in records} >= set(load_plugins().solvers)
-    solved = [record for record in records if record["objective"] is not None]
+    lines = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    records = [line | line["made_from"]["mapping"] for line in lines if "mapping" in line["made_from"]]
+    assert {name for record in records for name in record["solver"].split("+")} == set(load_plugins().solvers)
+    solved = [record for record in records if record["value"] is not None]
     assert {"random", "greedy", "hungarian"} <= {record["solver"] for record in solved}
     page = (folder / "index.html").read_text()
     for solver in {record["solver"] for record in solved}:
@@ -32,20 +33,25 @@ def test_the_quick_demo_does_every_step_and_resumes(tmp_path: Path, monkeypatch:
     instances = {path.stem: read_instance(path) for path in (folder / "instances").glob("*.matchopt")}
     assert len(instances) == 4
     for record in solved:
-        file = read(folder / record["solution"])
-        assert file.instance == record["digest"] == instances[record["instance"]].digest  # type: ignore[union-attr]
-        report = check(instances[record["instance"]], file.solution)  # type: ignore[union-attr]
-        assert report.feasible and report.objective == pytest.approx(record["objective"], rel=1e-12)
-        assert record["test_accuracy"] is not None
+        file = read(folder / record["solution_file"])
+        instance = instances[Path(record["instance_file"]).stem]
+        assert file.instance == instance.digest  # type: ignore[union-attr]
+        report = check(instance, file.solution)  # type: ignore[union-attr]
+        assert report.feasible and report.objective == pytest.approx(record["value"], rel=1e-12)
+        assert record["test"] is not None
     with (folder / "results.csv").open(newline="") as table:
         assert len(list(csv.DictReader(table))) == len(records)
 
     def never(*arguments: object, **named: object) -> None:
         raise AssertionError("a second run must train and solve nothing")
 
-    monkeypatch.setattr("matchopt.network.GradualPruning.train", never)
-    monkeypatch.setattr("matchopt.run.solving.perform_guarded", never)
+    monkeypatch.setattr("matchopt.grid.engine.LocalProcesses", never)
     again = CliRunner().invoke(main, ["demo", "--quick", "--output", str(folder)])
     assert again.exit_code == 0, again.output
-    assert f"{len(records)} of them in an earlier run" in again.output
-    assert len((folder / "results.jsonl").read_text().splitlines()) == len(records)
+    assert f"{len(records)} of them from an earlier run" in again.output
+    assert len((folder / "results.jsonl").read_text().splitlines()) == len(lines)
+    (folder / solved[0]["solution_file"]).unlink()
+    monkeypatch.undo()
+    mended = CliRunner().invoke(main, ["demo", "--quick", "--output", str(folder)])
+    assert f"{len(records) - 1} of them from an earlier run" in mended.output
+    assert (folder / solved[0]["solution_file"]).is_file()

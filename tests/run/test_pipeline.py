@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from matchopt import Assignment, AssignmentInstance
 from matchopt.errors import InvalidOption, InvalidSolution, PluginError, UnknownName
-from matchopt.grid.records import ResultLog, task_key
 from matchopt.run import Task, solve, solve_all
 from matchopt.run.pipeline import perform_stages, stage_seconds
 from matchopt.solver import Limit, Status
@@ -277,30 +276,6 @@ def test_many_tasks_may_be_pipelines(instance):
     runs = solve_all([Task(instance, name, plugin_files=FILES) for name in names], jobs=2)
     assert [run.status for run in runs] == [Status.OPTIMAL, Status.ERROR, Status.OPTIMAL]
     assert [run.solver for run in runs] == names and len(runs[0].stages) == 2
-
-
-@SLOW
-def test_a_study_resumes_with_pipelines(instance, tmp_path):
-    """The key of a task says all that determines its result; a second pass finds everything done."""
-    tasks = [
-        Task(instance, "modest+shifted", options={"shifted.shift": "1"}, plugin_files=FILES),
-        Task(instance, "shifted+modest", options={"shifted.shift": 1}, plugin_files=FILES),
-        Task(instance, "shifted+modest", options={"1.shift": 2}, plugin_files=FILES),
-        Task(instance, "shifted+modest", options={"1.shift": 2}, seed=1, plugin_files=FILES),
-        Task(instance, "shifted+modest", options={"1.shift": 2}, stage_limits={"1": 2}, plugin_files=FILES),
-        Task(instance, "shifted", options={"shift": 2}, plugin_files=FILES),
-    ]
-    keys = [task_key(task) for task in tasks]
-    assert len(set(keys)) == len(keys)
-    same = Task(instance, " modest + shifted", options={"2.shift": 1}, plugin_files=FILES)
-    assert task_key(same) == keys[0]
-    log = ResultLog(tmp_path / "results.jsonl")
-    solve_all(tasks[:2], jobs=2, on_run=lambda number, run: log.append(keys[number], run.to_json()))
-    again = ResultLog(tmp_path / "results.jsonl")
-    assert [again.get(key) is not None for key in keys] == [True, True, False, False, False, False]
-    assert [stage["objective"] for stage in again.get(keys[0])["stages"]] == [27, 9]
-    with pytest.raises(UnknownName, match="unknown solver"):
-        task_key(Task(instance, "modest+none-such", plugin_files=FILES))
 
 
 @SLOW

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from matchopt.errors import FormatError, UnknownName
+from matchopt.grid.task import Place
 from matchopt.study import find_study, list_studies, read_study
-from matchopt.study.engine import check_settings
+from matchopt.study.engine import task_of
 
 WHOLE = """
 title = "Two methods"
@@ -107,5 +108,5 @@ def test_every_setting_of_every_study_that_ships_is_known(study) -> None:
     for scale in ("cpu", "paper"):
         assert study.runs[scale]
         for settings in study.runs[scale]:
-            check_settings(study, settings)
+            task_of(study, settings, Place(Path()))
     assert study.about.strip()

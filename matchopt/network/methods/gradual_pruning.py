@@ -78,11 +78,6 @@ class GradualPruning(Trainer):
         if not self.begin < self.end:
             raise InvalidOption(f"begin must be below end, found {self.begin} and {self.end}")
 
-    @classmethod
-    def for_demo(cls) -> "GradualPruning":
-        """Fan-in 8, 8 and 30 on LeNet-300-100 in a dozen processor seconds, about 97.2 % on validation images."""
-        return cls(prune_epochs=8, retrain_epochs=20)
-
     def new_run(self, setting: Setting) -> "PruningRun":
         """See `Trainer.new_run`."""
         self._check_fan_in(setting.shapes)

@@ -1,0 +1,149 @@
+"""Where tasks are performed: in processes of this machine, by an executor that is given, or on a Dask cluster."""
+
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from types import FrameType
+from typing import Any
+
+from matchopt.errors import InvalidOption, MissingExtra, NoCluster
+
+PATIENCE = 10.0  # seconds that a scheduler has to answer, and a process to end
+Work = Callable[[Any], dict[str, Any]]
+
+
+class Left(SystemExit):
+    """The grid ended while a task was under way."""
+
+
+class LocalProcesses:
+    """Processes of this machine, in a `with` block; none outlives it.
+
+    Parameters
+    ----------
+    jobs : how many, >= 1.
+
+    Raises
+    ------
+    InvalidOption
+        for fewer.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        if jobs < 1:
+            raise InvalidOption(f"jobs must be >= 1, found {jobs}")
+        self.width: float = jobs  # tasks at a time: what is under way when a process dies is all that is in doubt
+        self._pool = self._started()
+
+    def __enter__(self) -> "LocalProcesses":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self._end(kind is not None)
+
+    def submit(self, work: Work, task: Any) -> "Future[dict[str, Any]]":
+        """Have `work(task)` done."""
+        return self._pool.submit(work, task)
+
+    def renew(self) -> bool:
+        """Start anew after a process has died; returns whether that is possible."""
+        self._end(True)
+        self._pool = self._started()
+        return True
+
+    def _started(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(int(self.width), mp_context=get_context("spawn"), initializer=_set_signals)
+
+    def _end(self, at_once: bool) -> None:
+        processes = list((self._pool._processes or {}).values())  # noqa: SLF001  # there is no public way to them
+        last_resort = threading.Timer(PATIENCE, _kill, (processes,))
+        if at_once:  # a training leaves its checkpoint, a solver's own process goes with its host
+            last_resort.start()
+            for process in processes:
+                process.terminate()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        last_resort.cancel()
+
+
+class GivenExecutor:
+    """An executor of somebody else's, who also ends it."""
+
+    width = math.inf
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._futures: list[Future[dict[str, Any]]] = []
+
+    def __enter__(self) -> "GivenExecutor":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for future in self._futures:
+            future.cancel()
+
+    def submit(self, work: Work, task: Any) -> "Future[dict[str, Any]]":
+        """Have `work(task)` done."""
+        self._futures.append(self._executor.submit(work, task))
+        return self._futures[-1]
+
+    def renew(self) -> bool:
+        """It is not ours to start anew."""
+        return False
+
+
+@contextmanager
+def dask_executor(address: str) -> Iterator[Executor]:
+    """The executor of a Dask cluster.
+
+    A worker that dies costs nothing: the scheduler gives its tasks to others, a few times.
+
+    Parameters
+    ----------
+    address : of the scheduler, such as "tcp://127.0.0.1:8786".
+
+    Raises
+    ------
+    MissingExtra
+        without distributed.
+    NoCluster
+        when no scheduler answers there, or it has no worker.
+    """
+    try:
+        from distributed import Client as Connect
+    except ModuleNotFoundError:
+        raise MissingExtra("running on a cluster", "distributed", "cluster") from None
+    try:
+        connect: Any = Connect  # distributed is not typed
+        client = connect(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as cause:
+        reason = " ".join(str(cause).split())
+        raise NoCluster(f"no Dask scheduler answers at {address}: {reason}") from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError:
+            raise NoCluster(f"the Dask scheduler at {address} has no worker; start: dask worker {address}") from None
+        executor: Executor = client.get_executor(pure=False)
+        yield executor
+
+
+def _kill(processes: Sequence[BaseProcess]) -> None:
+    for process in processes:
+        process.kill()
+
+
+def _set_signals() -> None:
+    """Ctrl-C is the parent's to answer, who then sends SIGTERM: a task under way ends as by Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise Left(0)

@@ -1,0 +1,349 @@
+"""Mappings: a target network, a chip, a solver, and how good the network on the chip is."""
+
+import math
+from collections.abc import Mapping as Table
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from matchopt.errors import DataError, InvalidOption, InvalidSolution
+from matchopt.formats import SolutionFile, file_sha256, write
+from matchopt.grid.origin import origin_of
+from matchopt.grid.task import ERROR, GridTask, Place
+from matchopt.grid.training import Training
+from matchopt.instances import (
+    DataReference,
+    FunctionalError,
+    Gains,
+    Hardware,
+    Imperfections,
+    NetworkInstance,
+    NetworkMapping,
+    Objective,
+    Rules,
+    ScoreError,
+)
+from matchopt.library import library_folder, problems_folder
+from matchopt.network import ImageData, SparseNetwork, draw_hardware, export_network, measure, read_network, realise
+from matchopt.network.chip import ChipFile, chip_pool
+from matchopt.network.evaluation import data_of
+from matchopt.network.export import layer_targets
+from matchopt.network.objectives import compact_images
+from matchopt.plugins import load_plugins
+from matchopt.run import Run, solve
+from matchopt.solver import Status
+
+SHIPPED = {"row8": "row8-seed0.safetensors"}  # LeNet-300-100, fan-in 8/8/30, in problems/networks
+SMALLEST_GAIN, LARGEST_GAIN = math.exp(-1.0), math.exp(1.0)
+
+
+@dataclass(frozen=True)
+class MappingRun:
+    """Settings of one run.
+
+    Parameters
+    ----------
+    solver : name of a solver, or a pipeline of several, such as "hungarian+reroute".
+    target : name of a network in the study's targets, or "row8", which ships.
+    fan_in_ratio, neuron_ratio : K/n and M/m.
+    full_fan_in : a hardware neuron has one cell per input of its layer, whatever `fan_in_ratio` is.
+    law : law of random hardware weights; without effect where `chip` is given.
+    chip : measured weights, a path below data/hardware of the library, such as "rram-random/array1.npz".
+    hardware_seed : seed of the draw.
+    seed : of the solver.
+    objective : see `matchopt.network.export_network`.
+    biases : the same.
+    centred : the same, with digital biases; as that objective leaves the biases to others, `recalibrate` sets them
+        afterwards, which `solver_seconds` does not count; they must be adjustable.
+    drop, extra_inputs : see `matchopt.instances.Rules`.
+    gains : whether every neuron has a gain between 1/e and e.
+    tunable : share of the target's connections that may be fully tunable weights, 0 .. 1.
+    samples : training images that go into the instance; 0 for all.
+    time_limit : seconds of the solver's clock.
+    threads : most threads of the solver, >= 1.
+    noise : standard deviation of read noise, in units of each layer's root mean square.
+    noise_in_cost : whether the instance knows of that noise; the accuracy always does.
+    noise_draws : reads over which the accuracy is averaged where there is noise.
+    keep : whether instance and mapping are kept as files beside the results.
+    options : of the solver.
+    """
+
+    solver: str
+    target: str = "row8"
+    fan_in_ratio: float = 1.0
+    neuron_ratio: float = 1.0
+    full_fan_in: bool = False
+    law: str = "gaussian"
+    chip: str = ""
+    hardware_seed: int = 0
+    seed: int = 0
+    objective: str = "weight-error"
+    biases: str = "free"
+    centred: bool = False
+    drop: bool = False
+    extra_inputs: bool = False
+    gains: bool = False
+    tunable: float = 0.0
+    samples: int = 5_000
+    time_limit: float = 60.0
+    threads: int = 1
+    noise: float = 0.0
+    noise_in_cost: bool = True
+    noise_draws: int = 5
+    keep: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.centred and self.biases != "adjustable":
+            raise InvalidOption(f"centred needs biases that can be set, biases = 'adjustable'; found {self.biases!r}")
+
+
+@dataclass(frozen=True)
+class Mapping(GridTask):
+    """A mapping as a task of a grid.
+
+    Parameters
+    ----------
+    run : its settings.
+    place : where it is done.
+    target : the training of its target network; None for one that ships.
+    """
+
+    run: MappingRun
+    place: Place
+    target: Training | None = None
+
+    @property
+    def seconds(self) -> float:
+        """See `GridTask.seconds`."""
+        return self.run.time_limit
+
+    @property
+    def needs(self) -> Sequence[GridTask]:
+        """See `GridTask.needs`."""
+        return () if self.target is None else (self.target,)
+
+    def facts(self) -> dict[str, Any]:
+        """See `GridTask.facts`; the data are in those of the target, which names them."""
+        registry = load_plugins(self.place.plugin_files)
+        names = [*self.run.solver.split("+"), *(["recalibrate"] if self.run.centred else [])]
+        return {
+            "mapping": vars(self.run),
+            "target": file_sha256(self._network_file()) if self.target is None else self.target.key,
+            "chip": self._chip_digest(),
+            "origin": origin_of([partial(registry.entry, name.strip()) for name in names]),
+        }
+
+    def is_whole(self, record: Table[str, Any]) -> bool:
+        """See `GridTask.is_whole`."""
+        files = [record[name] for name in ("instance_file", "solution_file") if record.get(name)]
+        return all((self.place.folder / file).is_file() for file in files)
+
+    def perform(self) -> dict[str, Any]:
+        """Export, solve, check and measure.
+
+        Returns
+        -------
+        dict
+            status, limit, proof, value of the objective, bound and gap; relative weight error and relative functional
+            error, both means over layers; squared weight error summed over layers; error of the outputs up to a common
+            factor; validation and test accuracy of the mapped network and of the target; numbers of digital values that
+            were changed; seconds in all and of the solver's clock. Accuracies are shares, 0 .. 1.
+        """
+        run = self.run
+        network = read_network(self._network_file())
+        data = _data(network)
+        chip = _chip(run, network)
+        instance = _instance(run, network, chip if run.noise_in_cost else [_noiseless(layer) for layer in chip], data)
+        found = self._solve(instance, run.solver, run.options)
+        figures: dict[str, Any] = {
+            "status": found.status.value,
+            "limit": None if found.limit is None else found.limit.value,
+            "proof": found.proof,
+            "value": found.objective,
+            "bound": found.bound,
+            "gap": found.gap,
+            "seconds": found.seconds,
+            "solver_seconds": found.solver_seconds,
+            "message": found.message,
+            "target_validation": network.record.validation_accuracy,
+            "target_test": network.record.test_accuracy,
+        }
+        if not isinstance(found.solution, NetworkMapping):
+            return figures | ({ERROR: found.message} if found.status is Status.ERROR else {})
+        mapping = found.solution
+        if run.centred:
+            mapping = self._recalibrated(network, chip, data, mapping)
+        noisy = _instance(run, network, chip, data) if run.noise and not run.noise_in_cost else instance
+        kept = self._kept(instance, mapping) if run.keep else {}
+        return figures | _quality(run, noisy, mapping, data) | _stages(found) | kept
+
+    def _solve(
+        self, instance: NetworkInstance, solver: str, options: Table[str, Any], start: NetworkMapping | None = None
+    ) -> Run:
+        run = self.run
+        return solve(
+            instance,
+            solver,
+            options=options,
+            time_limit=run.time_limit,
+            seed=run.seed,
+            threads=run.threads,
+            plugin_files=self.place.plugin_files,
+            start=start,
+        )
+
+    def _recalibrated(
+        self, network: SparseNetwork, chip: Sequence[Hardware], data: ImageData, mapping: NetworkMapping
+    ) -> NetworkMapping:
+        """The mapping with biases that make every unit's mean right.
+
+        Raises
+        ------
+        InvalidSolution
+            when they could not be found.
+        """
+        instance = _instance(replace(self.run, objective="functional-error", centred=False), network, chip, data)
+        found = self._solve(instance, "recalibrate", {}, mapping)
+        if not isinstance(found.solution, NetworkMapping):
+            raise InvalidSolution(f"the biases could not be recalibrated: {found.message}")
+        return found.solution
+
+    def _kept(self, instance: NetworkInstance, mapping: NetworkMapping) -> dict[str, str]:
+        """Instance and mapping written into the folder; their places."""
+        run, folder = self.run, self.place.folder
+        about = f"{run.objective}-{run.law}-k{run.fan_in_ratio:g}-seed{run.hardware_seed}-{instance.digest[:8]}"
+        found = {
+            "instance_file": f"instances/{about}.matchopt",
+            "solution_file": f"solutions/{about}-{run.solver}-{self.key[:8]}.matchopt",
+        }
+        for place in found.values():
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        if not (folder / found["instance_file"]).exists():
+            write(instance, folder / found["instance_file"])
+        solution = SolutionFile(mapping, instance.digest, run.solver, run.seed)
+        write(solution, folder / found["solution_file"])
+        return found
+
+    def _network_file(self) -> Path:
+        if self.target is not None:
+            return self.target.path
+        return problems_folder() / "networks" / SHIPPED[self.run.target]
+
+    def _chip_digest(self) -> str | None:
+        try:
+            return file_sha256(_chip_file(self.run).path) if self.run.chip else None
+        except OSError as cause:  # the run itself will say so
+            return str(cause)
+
+
+def _quality(run: MappingRun, instance: NetworkInstance, mapping: NetworkMapping, data: ImageData) -> dict[str, Any]:
+    """Errors, accuracies and changed values of a mapping; `instance` holds the read noise there really is."""
+    draws = run.noise_draws if run.noise else 1
+    parts = {"validation": [], "test": []}  # type: dict[str, list[float]]
+    for draw in range(draws):
+        rng = np.random.default_rng([run.hardware_seed, draw]) if run.noise else None
+        realised = realise(instance, mapping, rng)
+        for part, accuracies in parts.items():
+            inputs, labels = getattr(data, f"{part}_images"), getattr(data, f"{part}_labels")
+            accuracies.append(measure(realised, inputs, labels).accuracy)
+    relative = squared = 0.0
+    for layer, part_of in zip(instance.layers, mapping.layers, strict=True):
+        target = layer.target.dense()
+        error = float(((layer.realised(part_of) - target) ** 2).sum())
+        relative, squared = relative + error / max(float((target**2).sum()), 1e-300), squared + error
+    seen = data.validation_images[:2_000]
+    return {
+        "weight_error": relative / len(instance.layers),
+        "squared_error": squared,
+        "functional_error": _noiseless_value(instance, mapping, FunctionalError(seen)) / len(instance.layers),
+        "output_error": _noiseless_value(instance, mapping, ScoreError(seen)),
+        "validation": math.fsum(parts["validation"]) / draws,
+        "test": math.fsum(parts["test"]) / draws,
+        "adjusted_biases": 0 if mapping.biases is None else sum(len(bias) for bias in mapping.biases),
+        "tuned": sum(len(layer.tunable) for layer in mapping.layers),
+    }
+
+
+def _noiseless_value(instance: NetworkInstance, mapping: NetworkMapping, objective: Objective) -> float:
+    """What the mapping is worth under another objective, on chips without read noise."""
+    layers = (replace(layer, hardware=_noiseless(layer.hardware)) for layer in instance.layers)
+    return replace(instance, layers=tuple(layers), objective=objective).value(mapping)
+
+
+def _instance(run: MappingRun, network: SparseNetwork, chip: Sequence[Hardware], data: ImageData) -> NetworkInstance:
+    """What the solver gets."""
+    inputs = data.train_images if run.samples == 0 else data.train_images[: run.samples]
+    labels = data.train_labels if run.samples == 0 else data.train_labels[: run.samples]
+    gains = Gains.interval(SMALLEST_GAIN, LARGEST_GAIN) if run.gains else Gains()
+    count = round(run.tunable * network.n_connections)
+    rules = Rules(drop=run.drop, extra_inputs=run.extra_inputs, gains=gains, tunable=count)
+    needs_samples = run.objective != "weight-error"
+    samples, scale = compact_images(inputs) if needs_samples else (None, 1.0)
+    return export_network(
+        network,
+        chip,
+        rules=rules,
+        objective=run.objective,  # type: ignore[arg-type]  # export_network names what it takes
+        biases=run.biases,  # type: ignore[arg-type]
+        tunable=count or None,
+        sample_inputs=samples,
+        sample_labels=labels if run.objective == "task-loss" else None,
+        sample_scale=scale,
+        centred=run.centred,
+    )
+
+
+def _chip(run: MappingRun, network: SparseNetwork) -> Sequence[Hardware]:
+    biases: Any = "hardware" if run.biases == "hardware" else "free"
+    flaws = Imperfections(read_noise=run.noise)
+    targets = layer_targets(network, biases)
+    largest = [int(target.fan_in.max(initial=1)) for target in targets]
+    ratios = [
+        run.fan_in_ratio if not run.full_fan_in else t.n_inputs / n for t, n in zip(targets, largest, strict=True)
+    ]
+    if not run.chip:
+        return draw_hardware(
+            network, run.law, ratios, run.neuron_ratio, run.hardware_seed, biases=biases, imperfections=flaws
+        )
+    sizes = [
+        (math.ceil(run.neuron_ratio * target.n_rows - 1e-9), math.ceil(ratio * n - 1e-9))
+        for target, ratio, n in zip(targets, ratios, largest, strict=True)
+    ]
+    return chip_pool(_chip_file(run), targets, sizes, np.random.default_rng(run.hardware_seed), flaws, True)
+
+
+def _chip_file(run: MappingRun) -> ChipFile:
+    library = library_folder()
+    if library is None:
+        raise DataError(f"measured weights {run.chip} need the library: set MATCHOPT_LIBRARY to its folder")
+    path, _, name = run.chip.partition(":")
+    return ChipFile(library / "data" / "hardware" / path, name or None)
+
+
+def _noiseless(hardware: Hardware) -> Hardware:
+    return replace(hardware, variance=np.zeros_like(hardware.weights))
+
+
+def _stages(run: Run) -> dict[str, Any]:
+    """Seconds of every stage of a pipeline."""
+    return {"stage_seconds": [round(stage.seconds, 3) for stage in run.stages]} if run.stages else {}
+
+
+@lru_cache(maxsize=2)
+def _data_called(reference: DataReference, inputs: int) -> ImageData:
+    data = data_of(reference, inputs)
+    if data is None:
+        raise DataError(f"the data set {reference.name!r} is not here")
+    return data
+
+
+def _data(network: SparseNetwork) -> ImageData:
+    reference = network.record.data
+    if reference is None:
+        raise DataError("the target network does not name its data set")
+    return _data_called(reference, network.widths[0])
