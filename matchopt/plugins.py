@@ -11,10 +11,10 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import pluggy
 
@@ -177,6 +177,14 @@ def _load(paths: tuple[Path, ...], stamps: object, only: tuple[str, ...] | None,
     return Registry(*found, tuple(loader.plugins), tuple(loader.failed))
 
 
+@runtime_checkable
+class Loadable(Protocol):
+    """An entry point: the standard library's, or that of importlib_metadata, which takes its place once imported."""
+
+    def load(self) -> Any:
+        """Import what it names."""
+
+
 class _Loader:
     """Loads plugins one by one; what a plugin registered counts only once all of it is valid."""
 
@@ -188,12 +196,12 @@ class _Loader:
         self.plugins: list[PluginInfo] = []
         self.failed: list[FailedPlugin] = []
 
-    def load(self, info: PluginInfo, source: EntryPoint | Path) -> None:
+    def load(self, info: PluginInfo, source: Loadable | Path) -> None:
         plugin = None
         try:
             # What a plugin prints while it is imported must not mix with what a command prints.
             with contextlib.redirect_stdout(sys.stderr):
-                plugin = source.load() if isinstance(source, EntryPoint) else import_file(source)
+                plugin = import_file(source) if isinstance(source, Path) else source.load()
                 self._add(plugin, info)
         except (Exception, SystemExit) as cause:
             if plugin is not None and self.manager.is_registered(plugin):
