@@ -1,6 +1,5 @@
 """Instances and solutions in matchopt's own container, exactly."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from matchopt.errors import InvalidInstance
 from matchopt.formats.container import Content, read_content, write_content
 from matchopt.formats.sources import Source
 from matchopt.instances import INSTANCES, SOLUTIONS, Instance, Provenance, Solution
-from matchopt.parts import Json, exact_keys
+from matchopt.settings import read_object
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,8 @@ def read_own(source: Source) -> Instance | SolutionFile:
             raise InvalidInstance(f"kind must be one of {', '.join(INSTANCES)}, found {content.kind!r}")
         if content.role == "instance":
             return INSTANCES[content.kind].from_parts(content.parts, Provenance.from_facts(content.notes))
-        _check_notes(content.notes)
-        return SolutionFile(SOLUTIONS[content.kind].from_parts(content.parts), **content.notes)
+        solution = SOLUTIONS[content.kind].from_parts(content.parts)
+        return read_object(SolutionFile, {**content.notes, "solution": solution}, "notes", InvalidInstance)
 
 
 def write_own(thing: Instance | SolutionFile, path: Path) -> None:
@@ -69,12 +68,3 @@ def content_of(thing: Instance | SolutionFile) -> Content:
         return Content("instance", thing.kind, thing.parts(), thing.provenance.facts())
     notes = {"instance": thing.instance, "solver": thing.solver, "seed": thing.seed}
     return Content("solution", thing.solution.kind, thing.solution.parts(), notes)
-
-
-def _check_notes(notes: Mapping[str, Json]) -> None:
-    exact_keys(notes, {"instance", "solver", "seed"}, set(), "notes", InvalidInstance)
-    for name in ("instance", "solver"):
-        if not isinstance(notes[name], str):
-            raise InvalidInstance(f"{name} must be text, found {notes[name]!r}")
-    if notes["seed"] is not None and type(notes["seed"]) is not int:
-        raise InvalidInstance(f"seed must be a whole number or null, found {notes['seed']!r}")

@@ -8,18 +8,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Le, Lt, MinLen
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.demands import PLAIN, asks
-from matchopt.parts import Json, exact_keys, field_values
+from matchopt.parts import Json, field_values
+from matchopt.settings import check_fields, read_object
 
-MAX_SIZE = 2**24  # of any whole number here: files cannot announce sizes that overflow products of a few of them
-
+# Bounded: files cannot announce sizes that overflow products of a few of them.
+Size = Annotated[int, Ge(1), Le(2**24)]
+SizeOrNone = Annotated[int, Ge(0), Le(2**24)]
 Normalisation = Literal["none", "batch", "response", "pooled-response"]
-NORMALISATIONS: tuple[Normalisation, ...] = ("none", "batch", "response", "pooled-response")
 Readout = Literal["last", "mean", "every"]
-READOUTS: tuple[Readout, ...] = ("last", "mean", "every")
 
 
 class Architecture(ABC):
@@ -84,12 +86,10 @@ class FullyConnected(Architecture):
 
     kind = "fully-connected"
 
-    widths: tuple[int, ...]
+    widths: Annotated[tuple[SizeOrNone, ...], MinLen(2)]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", _sizes(self.widths, "widths", least=0))
-        if len(self.widths) < 2:
-            raise InvalidInstance(f"architecture.widths must be at least two numbers, found {self.widths}")
+        check_fields(self, "architecture", InvalidInstance)
 
     @property
     def demands(self) -> frozenset[str]:
@@ -148,28 +148,19 @@ class Convolution:
         left out; TensorFlow's padding "SAME" for windows of 3 at distance 2 on even sides.
     """
 
-    filters: int
-    size: int
-    padding: int = 0
-    pool: int = 0
-    pool_stride: int = 0
+    filters: Size
+    size: Size
+    padding: SizeOrNone = 0
+    pool: SizeOrNone = 0
+    pool_stride: SizeOrNone = 0
     normalise: Normalisation = "none"
     average: bool = False
     overhang: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("filters", 1), ("size", 1), ("padding", 0), ("pool", 0), ("pool_stride", 0)):
-            _size(getattr(self, name), f"convolutions.{name}", least)
+        check_fields(self, "architecture.convolutions", InvalidInstance)
         if self.padding >= self.size:
-            raise InvalidInstance(f"architecture.convolutions.padding must be below the size, found {self.padding}")
-        if self.normalise not in NORMALISATIONS:
-            known = ", ".join(NORMALISATIONS)
-            raise InvalidInstance(f"architecture.convolutions.normalise must be one of {known}, "
-                                  f"found {self.normalise!r}")  # fmt: skip
-        for name in ("average", "overhang"):
-            if not isinstance(getattr(self, name), bool):
-                raise InvalidInstance(f"architecture.convolutions.{name} must be true or false, "
-                                      f"found {getattr(self, name)!r}")  # fmt: skip
+            raise InvalidInstance(f"architecture.convolutions: padding must be below the size, found {self.padding}")
 
     def pooled(self, side: int) -> int:
         """Side of the image after pooling one of this side."""
@@ -202,25 +193,14 @@ class Convolutional(Architecture):
 
     kind = "convolutional"
 
-    image: tuple[int, int, int]
-    convolutions: tuple[Convolution, ...]
-    hidden: tuple[int, ...] = ()
-    n_classes: int = 10
-    dropout: float = 0.0
+    image: tuple[Size, Size, Size]
+    convolutions: Annotated[tuple[Convolution, ...], MinLen(1)]
+    hidden: tuple[Size, ...] = ()
+    n_classes: Size = 10
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
 
     def __post_init__(self) -> None:
-        image = _sizes(self.image, "image", least=1)
-        if len(image) != 3:
-            raise InvalidInstance(f"architecture.image must be channels, height and width, found {image}")
-        object.__setattr__(self, "image", image)
-        object.__setattr__(self, "hidden", _sizes(self.hidden, "hidden", least=1))
-        object.__setattr__(self, "convolutions", tuple(self.convolutions))
-        if not self.convolutions or not all(isinstance(stage, Convolution) for stage in self.convolutions):
-            raise InvalidInstance("architecture.convolutions must be one or more convolutions")
-        _size(self.n_classes, "n_classes", 1)
-        if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
-            raise InvalidInstance(f"architecture.dropout must be in 0 .. 1, 1 excluded, found {self.dropout!r}")
-        object.__setattr__(self, "dropout", float(self.dropout))
+        check_fields(self, "architecture", InvalidInstance)
         self.stages()
 
     def stages(self) -> tuple[tuple[tuple[int, int, int], tuple[int, int, int]], ...]:
@@ -307,17 +287,14 @@ class Recurrent(Architecture):
 
     kind = "recurrent"
 
-    n_features: int
-    frames: int
-    hidden: int
-    n_classes: int
+    n_features: Size
+    frames: Size
+    hidden: Size
+    n_classes: Size
     readout: Readout = "last"
 
     def __post_init__(self) -> None:
-        for name in ("n_features", "frames", "hidden", "n_classes"):
-            _size(getattr(self, name), name, 1)
-        if self.readout not in READOUTS:
-            raise InvalidInstance(f"architecture.readout must be last, mean or every, found {self.readout!r}")
+        check_fields(self, "architecture", InvalidInstance)
 
     @property
     def matrices(self) -> tuple[tuple[int, int], ...]:
@@ -358,28 +335,6 @@ def architecture_from(facts: Any) -> Architecture:
     kind = facts.get("kind")
     if not isinstance(kind, str) or kind not in kinds:
         raise InvalidInstance(f"architecture.kind must be one of {', '.join(kinds)}, found {kind!r}")
-    made = kinds[kind]
-    exact_keys(facts, {"kind", *made.__dataclass_fields__}, set(), "architecture", InvalidInstance)
-    fields = {name: value for name, value in facts.items() if name != "kind"}
-    if made is Convolutional:
-        stages = fields["convolutions"]
-        if not isinstance(stages, list) or not all(isinstance(stage, Mapping) for stage in stages):
-            raise InvalidInstance(f"architecture.convolutions must be a list of objects, found {stages!r}")
-        for number, stage in enumerate(stages):
-            known = set(Convolution.__dataclass_fields__)
-            exact_keys(stage, known, set(), f"architecture.convolutions.{number}", InvalidInstance)
-        fields["convolutions"] = tuple(Convolution(**stage) for stage in stages)
-    found: Architecture = made(**fields)
+    given = {name: value for name, value in facts.items() if name != "kind"}
+    found: Architecture = read_object(kinds[kind], given, "architecture", InvalidInstance)
     return found
-
-
-def _size(value: Any, name: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_SIZE:
-        raise InvalidInstance(f"architecture.{name} must be a whole number in {least} .. {MAX_SIZE}, found {value!r}")
-    return value
-
-
-def _sizes(values: Any, name: str, least: int) -> tuple[int, ...]:
-    if not isinstance(values, list | tuple):
-        raise InvalidInstance(f"architecture.{name} must be a list of whole numbers, found {values!r}")
-    return tuple(_size(value, name, least) for value in values)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from matchopt.errors import InvalidInstance
 from matchopt.parts import Json, Parts, field_values
+from matchopt.settings import read_object
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Provenance:
     source: str = ""
     seed: int | None = None
     units: str = ""
-    best_value: float | None = None
-    best_bound: float | None = None
+    best_value: int | float | None = None
+    best_bound: int | float | None = None
     best_by: str = ""
 
     def facts(self) -> dict[str, Json]:
@@ -40,14 +41,7 @@ class Provenance:
     @classmethod
     def from_facts(cls, facts: Mapping[str, Json]) -> "Provenance":
         """Rebuild from `facts()`; an unknown or ill-typed field raises InvalidInstance."""
-        numbers = {"best_value", "best_bound"}
-        for name, value in facts.items():
-            if name not in cls.__dataclass_fields__:
-                raise InvalidInstance(f"provenance.{name} is unknown (known: {', '.join(cls.__dataclass_fields__)})")
-            wanted = (int, float) if name in numbers else int if name == "seed" else str
-            if isinstance(value, bool) or not isinstance(value, wanted):
-                raise InvalidInstance(f"provenance.{name} must be a {_words(wanted)}, found {value!r}")
-        return cls(**dict(facts))
+        return read_object(cls, facts, "provenance", InvalidInstance)
 
 
 class Instance(ABC):
@@ -103,7 +97,3 @@ class Solution(ABC):
     def digest(self) -> str:
         """SHA-256 of the content, in hexadecimal."""
         return self.parts().digest(self.kind)
-
-
-def _words(wanted: type | tuple[type, ...]) -> str:
-    return "number" if isinstance(wanted, tuple) else {int: "whole number", str: "text"}[wanted]

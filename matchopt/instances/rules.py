@@ -8,6 +8,7 @@ from typing import Any
 from matchopt.errors import InvalidInstance
 from matchopt.instances.demands import asks, demands_of
 from matchopt.parts import Json, exact_keys
+from matchopt.settings import NonNegativeInt, PositiveInt, check_fields
 
 
 @dataclass(frozen=True)
@@ -96,22 +97,14 @@ class Rules:
     tunable : most connections of the layer that fully tunable weights may serve, >= 0.
     """
 
-    cells_per_weight: int = 1
+    cells_per_weight: PositiveInt = 1
     drop: bool = False
     extra_inputs: bool = False
     gains: Gains = field(default_factory=Gains)
-    tunable: int = 0
+    tunable: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("cells_per_weight", 1), ("tunable", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise InvalidInstance(f"rules.{name} must be a whole number >= {least}, found {value!r}")
-        for name in ("drop", "extra_inputs"):
-            if not isinstance(getattr(self, name), bool):
-                raise InvalidInstance(f"rules.{name} must be true or false, found {getattr(self, name)!r}")
-        if not isinstance(self.gains, Gains):
-            raise InvalidInstance(f"rules.gains must be Gains, found {self.gains!r}")
+        check_fields(self, "rules", InvalidInstance)
 
     @property
     def demands(self) -> frozenset[str]:

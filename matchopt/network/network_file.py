@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,10 +11,10 @@ from matchopt.formats.sources import Source
 from matchopt.instances.architecture import architecture_from
 from matchopt.instances.architecture_fit import completed
 from matchopt.instances.arrays import frozen
-from matchopt.instances.network import DataReference
 from matchopt.instances.target import Target
 from matchopt.network.sparse_network import SparseLayer, SparseNetwork, TrainingRecord
 from matchopt.parts import Json, Parts, exact_keys, field_values
+from matchopt.settings import read_object
 
 KIND = "sparse-network"
 MAX_WEIGHTS = 2**28  # of one layer, zeros included: a gigabyte in single precision
@@ -86,7 +85,9 @@ def _network(parts: Parts) -> SparseNetwork:
         layers.append(_layer(arrays, n_inputs, f"layers.{number}"))
         n_inputs = len(layers[-1].biases)
     whole = completed(architecture, [layer.shape for layer in layers])
-    return SparseNetwork(tuple(layers), whole, _record(facts["record"]), buffers)
+    return SparseNetwork(
+        tuple(layers), whole, read_object(TrainingRecord, facts["record"], "record", InvalidInstance), buffers
+    )
 
 
 def _layer(arrays: Mapping[str, np.ndarray], n_inputs: int, where: str) -> SparseLayer:
@@ -98,28 +99,3 @@ def _layer(arrays: Mapping[str, np.ndarray], n_inputs: int, where: str) -> Spars
         return SparseLayer(target, frozen(arrays["biases"], "biases", float, 1))
     except InvalidInstance as cause:
         raise InvalidInstance(f"{where}: {cause}") from None
-
-
-def _record(found: Any) -> TrainingRecord:
-    if not isinstance(found, dict):
-        raise InvalidInstance(f"record must be an object, found {found!r}")
-    exact_keys(found, set(TrainingRecord.__dataclass_fields__), set(), "record", InvalidInstance)
-    wanted: dict[str, tuple[str, tuple[type, ...]]] = {
-        "method": ("text", (str,)),
-        "config": ("an object", (dict,)),
-        "seed": ("a whole number or null", (int, type(None))),
-        "validation_accuracy": ("a number or null", (float, int, type(None))),
-        "test_accuracy": ("a number or null", (float, int, type(None))),
-    }
-    for name, (words, types) in wanted.items():
-        if type(found[name]) not in types:
-            raise InvalidInstance(f"record.{name} must be {words}, found {found[name]!r}")
-        if type(found[name]) is int and name != "seed":
-            found = {**found, name: float(found[name])}
-    data = found["data"]
-    if data is not None:
-        if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
-            raise InvalidInstance(f"record.data must be an object of texts, found {data!r}")
-        exact_keys(data, {"name", "sha256"}, set(), "record.data", InvalidInstance)
-        data = DataReference(**data)
-    return TrainingRecord(**{**found, "data": data})

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Le
 from jaxtyping import Bool, Float, Float32, Int64
 
 from matchopt.errors import InvalidInstance
@@ -16,6 +17,9 @@ from matchopt.instances.network import DataReference
 from matchopt.instances.target import Target
 from matchopt.network import running
 from matchopt.parts import Json
+from matchopt.settings import check_fields
+
+Accuracy = Annotated[float, Ge(0), Le(1)]
 
 
 @dataclass(frozen=True)
@@ -39,15 +43,12 @@ class TrainingRecord:
     method: str = ""
     config: Mapping[str, Json] = field(default_factory=dict)
     seed: int | None = None
-    validation_accuracy: float | None = None
-    test_accuracy: float | None = None
+    validation_accuracy: Accuracy | None = None
+    test_accuracy: Accuracy | None = None
     data: DataReference | None = None
 
     def __post_init__(self) -> None:
-        for name in ("validation_accuracy", "test_accuracy"):
-            value = getattr(self, name)
-            if value is not None and not 0.0 <= value <= 1.0:
-                raise InvalidInstance(f"record.{name} must be in 0 .. 1, found {value!r}")
+        check_fields(self, "record", InvalidInstance)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """Typed settings, spelt once: their ranges stand in annotations, and are checked, shown and quoted from there."""
 
-from matchopt.settings.kinds import Unfit, fields_of, read_fields, shown
+from matchopt.settings.kinds import Unfit, fields_of, read_fields, read_object, shown
 from matchopt.settings.options import (
     Option,
     OptionValue,
@@ -29,6 +29,7 @@ __all__ = [
     "option_values",
     "options_of",
     "read_fields",
+    "read_object",
     "read_options",
     "shown",
 ]

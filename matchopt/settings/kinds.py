@@ -10,12 +10,13 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from annotated_types import BaseMetadata, Ge, GroupedMetadata, Gt, Le, Lt, MaxLen, MinLen
 
 from matchopt.errors import PluginError
 
+Made = TypeVar("Made")
 Take = Callable[[Any, bool], Any]
 _NO: Any = object()  # what a Take answers for a value that is none of its kind
 _COMPARED = {Ge: (">=", operator.ge), Gt: (">", operator.gt), Le: ("<=", operator.le), Lt: ("<", operator.lt)}
@@ -172,7 +173,8 @@ def _either(kinds: list[Kind | None]) -> Kind | None:
             try:
                 return kind.read(value, text)
             except Unfit:
-                continue
+                if kind.type == "table" and isinstance(value, Mapping):
+                    raise  # nothing else takes one, and this says which field is wrong
         return _NO
 
     parts = [[kind.type, kind.words, kind.plural] for kind in found]
@@ -264,6 +266,16 @@ def read_fields(owner: Callable[..., Any], given: Mapping[str, Any], text: bool 
     if missing:
         raise Unfit(f"lacks {', '.join(missing)}")
     return values
+
+
+def read_object(owner: type[Made], given: Any, what: str, error: type[Exception]) -> Made:
+    """An object of a dataclass from the object called `what` in a file, or `error` naming what is wrong with it."""
+    if not isinstance(given, Mapping):
+        raise error(f"{what} must be an object, found {shown(given)}")
+    try:
+        return owner(**read_fields(owner, given))
+    except Unfit as cause:
+        raise error(cause.sentence(what)) from None
 
 
 def shown(value: Any, text: bool = False) -> str:

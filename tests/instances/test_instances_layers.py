@@ -73,8 +73,8 @@ BROKEN: dict[str, tuple[Make, str]] = {
     "gain not finite": (lambda: Gains.finite(float("inf")), "rules.gains.values"),
     "gains crossed": (lambda: Gains.interval(2.0, 1.0), "low must be <= high"),
     "gains twice": (lambda: Gains((1.0,), 0.0, 1.0), "not both"),
-    "no cell per weight": (lambda: Rules(cells_per_weight=0), "rules.cells_per_weight must be a whole number >= 1"),
-    "tunable negative": (lambda: Rules(tunable=-1), "rules.tunable must be a whole number >= 0"),
+    "no cell per weight": (lambda: Rules(cells_per_weight=0), "rules: cells_per_weight must be a whole number >= 1"),
+    "tunable negative": (lambda: Rules(tunable=-1), "rules: tunable must be a whole number >= 0"),
     "S not square": (lambda: OutputError(np.ones((2, 3))), "square"),
     "S not symmetric": (lambda: OutputError(np.array([[1.0, 0.5], [0.0, 1.0]])), "symmetric"),
     "S negative": (lambda: OutputError(np.diag([1.0, -1.0])), "found -1.0 at 1"),
@@ -323,7 +323,7 @@ def test_provenance() -> None:
     known = Provenance(name="row8", seed=0, best_value=1.5)
     assert Provenance.from_facts(known.facts()) == known
     assert known.facts() == {"name": "row8", "seed": 0, "best_value": 1.5}
-    with pytest.raises(InvalidInstance, match=r"provenance.colour is unknown"):
+    with pytest.raises(InvalidInstance, match=r"provenance: colour is unknown"):
         Provenance.from_facts({"colour": "red"})
-    with pytest.raises(InvalidInstance, match=r"provenance.seed must be a whole number"):
+    with pytest.raises(InvalidInstance, match=r"provenance: seed must be a whole number"):
         Provenance.from_facts({"seed": 1.5})

@@ -113,7 +113,10 @@ EYE = np.eye(2)
             ),
             "buffers.variance.0 must be >= 0",
         ),
-        (lambda: TrainingRecord(test_accuracy=97.0), "record.test_accuracy must be in 0 .. 1, found 97.0"),
+        (
+            lambda: TrainingRecord(test_accuracy=97.0),
+            "record: test_accuracy must be a number >= 0 and <= 1 or none, found 97",
+        ),
     ],
 )
 def test_what_is_no_network_is_refused(make, message):
