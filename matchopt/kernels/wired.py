@@ -49,12 +49,12 @@ def wired_backward(wires, delta, before, behind):
 
 @sums
 @no_type_check
-def adam_step(values, gradient, first, second, scale, root, beta1, beta2, epsilon):
+def adam_step(values, gradient, first, second, scale, root, beta1, beta2, epsilon, decay=0.0):
     """One step of Adam (Kingma and Ba 2015, arXiv 1412.6980) on flat arrays; `scale` is the rate over 1 - beta1^step,
-    `root` is 1 / sqrt(1 - beta2^step)."""
-    one = values.dtype.type(1)
+    `root` is 1 / sqrt(1 - beta2^step), and decay * value, an l2 penalty, adds to the gradient."""
+    one, pull = values.dtype.type(1), values.dtype.type(decay)
     for k in range(values.size):
-        g = gradient[k]
+        g = gradient[k] + pull * values[k]
         first[k] = beta1 * first[k] + (one - beta1) * g
         second[k] = beta2 * second[k] + (one - beta2) * g * g
         values[k] -= scale * first[k] / (np.sqrt(second[k]) * root + epsilon)

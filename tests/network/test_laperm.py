@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchopt.instances.architecture_names import architecture_named
+from matchopt.kernels import adam_step
 from matchopt.network.methods.laperm import LaPerm, initial_values
-from matchopt.network.training.connection_kernels import adam_step
 
 from .conftest import toy_data
 from .selecting import AsOnAnotherDevice, flat_weights, image_data

@@ -123,17 +123,6 @@ def loss_and_gradient(values, source, target, first_connection, first_unit, imag
 
 @compiled
 @no_type_check  # the compiler types it, from its arguments
-def adam_step(values, gradient, first, second, scale, root, beta1, beta2, epsilon, decay):
-    """One step of Adam with bias corrections folded into `scale` and `root`."""
-    for k in range(values.size):
-        g = gradient[k] + decay * values[k]
-        first[k] = beta1 * first[k] + (np.float32(1) - beta1) * g
-        second[k] = beta2 * second[k] + (np.float32(1) - beta2) * g * g
-        values[k] -= scale * first[k] / (np.sqrt(second[k]) * root + epsilon)
-
-
-@compiled
-@no_type_check  # the compiler types it, from its arguments
 def sgd_step(values, gradient, speed, rate, momentum, decay, nesterov):
     """One step of gradient descent with momentum; `nesterov` adds the momentum's next share at once."""
     for k in range(values.size):

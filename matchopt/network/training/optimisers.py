@@ -62,7 +62,7 @@ class Adam(Rule):
 
     def compiled(self, values: Any, gradient: Any, moments: Any, steps: int, rate: float) -> None:
         """See `Rule.compiled`."""
-        from matchopt.network.training.connection_kernels import adam_step
+        from matchopt.kernels.wired import adam_step
 
         constants = (*self._factors(steps, rate), self.beta1, self.beta2, self.epsilon, self.decay)
         adam_step(values, gradient, moments[0], moments[1], *(np.float32(x) for x in constants))
