@@ -10,6 +10,7 @@ from jaxtyping import Float
 from matchopt.checker.layer import layer_violations
 from matchopt.checker.objective import layer_objective, realised_rows
 from matchopt.checker.report import Violation, total
+from matchopt.errors import Refused
 from matchopt.instances import FunctionalError, NetworkInstance, NetworkMapping, SampleObjective, ScoreError, TaskLoss
 
 SAMPLES = 2_000  # run through the network at a time: what a layer of some hundred rows does stays in the cache
@@ -63,6 +64,8 @@ def network_objective(instance: NetworkInstance, mapping: NetworkMapping) -> flo
         return functional_error(instance, mapping, instance.objective)
     if isinstance(instance.objective, ScoreError):
         return score_error(instance, mapping, instance.objective)
+    if instance.objective is not None:
+        raise Refused(f"the checker does not know the objective {instance.objective.name}")
     pairs = zip(instance.layers, mapping.layers, strict=True)
     return total(layer_objective(layer, part) for layer, part in pairs)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from matchopt.checker.report import total
-from matchopt.instances import LayerInstance, LayerMapping, OutputError
+from matchopt.errors import Refused
+from matchopt.instances import LayerInstance, LayerMapping, OutputError, WeightError
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ def layer_objective(instance: LayerInstance, mapping: LayerMapping) -> float:
     if isinstance(instance.objective, OutputError):
         moments = instance.objective.second_moments
         return total(_row_output_error(instance, moments, i, row) for i, row in enumerate(rows))
-    return total(_row_weight_error(instance, i, row) for i, row in enumerate(rows))
+    if isinstance(instance.objective, WeightError):
+        return total(_row_weight_error(instance, i, row) for i, row in enumerate(rows))
+    raise Refused(f"the checker does not know the objective {instance.objective.name}")
 
 
 def _row_weight_error(instance: LayerInstance, i: int, row: RealisedRow) -> float:

@@ -69,7 +69,7 @@ def _rule_options(command: Any) -> Any:
                          help="Gains a neuron may have: one, several, or an interval."),
             click.option("--tunable", type=click.IntRange(min=0), default=0, show_default=True,
                          help="Fully tunable connections, as one budget of the network (of the layer, with --layer)."),
-            click.option("--objective", type=Names("matchopt.network.objectives:NetworkObjective"),
+            click.option("--objective", type=Names("matchopt.instances.sample_objective:OBJECTIVES"),
                          default="weight-error", show_default=True,
                          help="What is minimised. weight-error: squared distance of the weights. output-error: "
                          "squared error of each layer's sums on the inputs it gets. functional-error: how far all "
@@ -155,9 +155,11 @@ def export(
 
 
 def _check_layer(layer: int, count: int, objective: str, biases: str) -> None:
+    from matchopt.instances.sample_objective import LAYER_OBJECTIVES
+
     if layer >= count:
         raise click.UsageError(f"--layer must be in 0 .. {count - 1}, found {layer}")
-    if objective not in ("weight-error", "output-error"):
+    if objective not in LAYER_OBJECTIVES:
         raise click.UsageError(f"--layer: {objective} judges the network as a whole; leave --layer out")
     if biases == "adjustable":
         raise click.UsageError("--layer: a single layer has no digital biases to adjust; leave --layer out")

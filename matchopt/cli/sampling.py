@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from matchopt.network import ImageData, SparseNetwork
 
 FEW = 5_000  # images of a label-free objective unless told: more hardly change it, and instances stay small
-# Objectives on samples, and how many training images they take unless told; None: all.
-NEEDED = {"output-error": FEW, "functional-error": FEW, "score-error": FEW, "task-loss": None}
 
 
 class SampleSource(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
@@ -38,21 +36,24 @@ def sample_options(network: "SparseNetwork", objective: str, source: int | Path 
     click.UsageError
         when there is no data set, or fewer images than asked for, or no labels.
     """
-    if objective not in NEEDED:
+    from matchopt.instances.sample_objective import OBJECTIVES
+
+    kind = OBJECTIVES[objective]
+    if not kind.samples:
         if source is not None:
             raise click.UsageError(f"--samples: {objective} needs none; it looks at weights alone")
         return {}
     if isinstance(source, Path):
         from matchopt.formats import read_array
 
-        if objective == "task-loss":
-            raise click.UsageError("--samples: task-loss needs labels, which a file of inputs lacks; give a number")
+        if kind.labelled:
+            raise click.UsageError(f"--samples: {objective} needs labels, which a file of inputs lacks; give a number")
         return {"sample_inputs": read_array(source)}
-    data = _data(network, objective)
+    data = _data(network, kind.labelled)
     if source is not None and source > len(data.train_images):
         raise click.UsageError(f"--samples: the data set has {len(data.train_images)} training images, found {source}")
-    count = NEEDED[objective] if source is None else source
-    return _images(data, count, labelled=objective == "task-loss")
+    few = None if kind.labelled else FEW  # all of them
+    return _images(data, few if source is None else source, kind.labelled)
 
 
 def _images(data: "ImageData", count: int | None, labelled: bool) -> dict[str, Any]:
@@ -62,18 +63,18 @@ def _images(data: "ImageData", count: int | None, labelled: bool) -> dict[str, A
     found: dict[str, Any] = {"sample_inputs": inputs, "sample_scale": scale}
     if labelled:
         if data.train_labels.ndim != 1:
-            raise click.UsageError("--objective: task-loss needs one label per sample, and this data set has several")
+            raise click.UsageError("--objective: one label per sample is needed, and this data set has several")
         found["sample_labels"] = data.train_labels[:count]
     return found
 
 
-def _data(network: "SparseNetwork", objective: str) -> "ImageData":
+def _data(network: "SparseNetwork", labelled: bool) -> "ImageData":
     """The data set that the network names, or MNIST where it names none and has as many inputs."""
     from matchopt.network.evaluation import data_of
 
     data = data_of(network.record.data, network.widths[0])
     if data is None:
-        advice = "name its data set in the file" if objective == "task-loss" else "give a file of inputs"
+        advice = "name its data set in the file" if labelled else "give a file of inputs"
         raise click.UsageError(
             f"--samples is needed: the network names no data set and has {network.widths[0]} inputs, "
             f"not the 784 of MNIST; {advice}"

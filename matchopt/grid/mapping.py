@@ -23,8 +23,8 @@ from matchopt.instances import (
     Imperfections,
     NetworkInstance,
     NetworkMapping,
-    Objective,
     Rules,
+    SampleObjective,
     ScoreError,
 )
 from matchopt.library import library_folder, problems_folder
@@ -269,7 +269,7 @@ def _quality(run: MappingRun, instance: NetworkInstance, mapping: NetworkMapping
     }
 
 
-def _noiseless_value(instance: NetworkInstance, mapping: NetworkMapping, objective: Objective) -> float:
+def _noiseless_value(instance: NetworkInstance, mapping: NetworkMapping, objective: SampleObjective) -> float:
     """What the mapping is worth under another objective, on chips without read noise."""
     layers = (replace(layer, hardware=_noiseless(layer.hardware)) for layer in instance.layers)
     return replace(instance, layers=tuple(layers), objective=objective).value(mapping)
@@ -288,8 +288,8 @@ def _instance(run: MappingRun, network: SparseNetwork, chip: Sequence[Hardware],
         network,
         chip,
         rules=rules,
-        objective=run.objective,  # type: ignore[arg-type]  # export_network names what it takes
-        biases=run.biases,  # type: ignore[arg-type]
+        objective=run.objective,
+        biases=run.biases,  # type: ignore[arg-type]  # export_network names what it takes
         tunable=count or None,
         sample_inputs=samples,
         sample_labels=labels if run.objective == "task-loss" else None,

@@ -18,17 +18,18 @@ from matchopt.instances.layer import LayerMapping as LayerMapping
 from matchopt.instances.network import DataReference as DataReference
 from matchopt.instances.network import NetworkInstance as NetworkInstance
 from matchopt.instances.network import NetworkMapping as NetworkMapping
-from matchopt.instances.objective import FunctionalError as FunctionalError
+from matchopt.instances.objective import LayerObjective as LayerObjective
 from matchopt.instances.objective import Objective as Objective
 from matchopt.instances.objective import OutputError as OutputError
-from matchopt.instances.objective import SampleObjective as SampleObjective
-from matchopt.instances.objective import ScoreError as ScoreError
-from matchopt.instances.objective import TaskLoss as TaskLoss
 from matchopt.instances.objective import WeightError as WeightError
 from matchopt.instances.program import ProgramInstance as ProgramInstance
 from matchopt.instances.program import ProgramPoint as ProgramPoint
 from matchopt.instances.rules import Gains as Gains
 from matchopt.instances.rules import Rules as Rules
+from matchopt.instances.sample_objective import FunctionalError as FunctionalError
+from matchopt.instances.sample_objective import SampleObjective as SampleObjective
+from matchopt.instances.sample_objective import ScoreError as ScoreError
+from matchopt.instances.sample_objective import TaskLoss as TaskLoss
 from matchopt.instances.target import Target as Target
 from matchopt.parts import Parts as Parts
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -12,8 +11,9 @@ from matchopt.instances.arrays import frozen
 from matchopt.instances.base import Instance, Provenance, Solution
 from matchopt.instances.demands import PLAIN, demands_of
 from matchopt.instances.hardware import Hardware
-from matchopt.instances.objective import Objective, OutputError, WeightError
+from matchopt.instances.objective import LayerObjective, WeightError
 from matchopt.instances.rules import Rules
+from matchopt.instances.sample_objective import LAYER_OBJECTIVES, layer_objective
 from matchopt.instances.target import Target
 from matchopt.parts import Json, Parts, exact_keys
 
@@ -130,7 +130,7 @@ class LayerInstance(Instance):
     target : the trained sparse weights, m rows.
     hardware : the fixed weights, M >= m neurons.
     rules : what a mapping may do.
-    objective : WeightError or OutputError.
+    objective : what is minimised; a `LayerObjective`.
     provenance : where the instance comes from; no part of its content.
 
     Raises
@@ -144,7 +144,7 @@ class LayerInstance(Instance):
     target: Target
     hardware: Hardware
     rules: Rules = Rules()
-    objective: Objective = WeightError()
+    objective: LayerObjective = WeightError()
     provenance: Provenance = Provenance()
 
     def __post_init__(self) -> None:
@@ -153,14 +153,9 @@ class LayerInstance(Instance):
                 f"hardware.weights: {self.target.n_rows} target neurons need as many hardware neurons, "
                 f"found {self.hardware.n_neurons}"
             )
-        if isinstance(self.objective, OutputError):
-            side = len(self.objective.second_moments)
-            if side != self.target.n_inputs:
-                raise InvalidInstance(
-                    f"objective.second_moments must have one row per input, {self.target.n_inputs}, found {side}"
-                )
-        elif not isinstance(self.objective, WeightError):
-            raise InvalidInstance(f"a layer minimises weight-error or output-error, found {self.objective.name}")
+        if self.objective.level != "layer":
+            raise InvalidInstance(f"a layer minimises {' or '.join(LAYER_OBJECTIVES)}, found {self.objective.name}")
+        self.objective.check_fit(self.target)
 
     @property
     def n_rows(self) -> int:
@@ -216,24 +211,19 @@ class LayerInstance(Instance):
 
     def value(self, mapping: LayerMapping) -> float:
         """The objective of a feasible `mapping` (the fast form; `matchopt.check` has the plain one)."""
-        target, noise = self.target, self.noise(mapping)
-        error = target.dense() - self.realised(mapping)
-        if isinstance(self.objective, OutputError):
-            moments = self.objective.second_moments
-            return float(np.einsum("ix,ix->", error @ moments, error) + (noise @ moments.diagonal()).sum())
-        weight = np.ones_like(error)
-        weight[target.row_of, target.indices] = target.importance
-        return float((weight * (error**2 + noise)).sum())
+        noise, error = self.noise(mapping), self.target.dense() - self.realised(mapping)
+        return self.objective.value(self.target, error, noise)
 
     def parts(self) -> Parts:
         """See `Instance.parts`."""
         facts: dict[str, Json] = {"n_inputs": self.target.n_inputs, "rules": self.rules.facts()}
+        objective = self.objective.parts()
         facts["objective"] = self.objective.name
+        if objective.facts:
+            facts["objective"] = {"name": self.objective.name, **objective.facts}
         arrays = Parts(arrays=self.target.arrays()).prefixed("target")
         arrays |= Parts(arrays=self.hardware.arrays()).prefixed("hardware")
-        if isinstance(self.objective, OutputError):
-            arrays["objective.second_moments"] = self.objective.second_moments
-        return Parts(facts, arrays)
+        return Parts(facts, arrays | objective.prefixed("objective"))
 
     @classmethod
     def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> "LayerInstance":
@@ -250,17 +240,6 @@ class LayerInstance(Instance):
             Target.from_arrays(parts.under("target"), n_inputs),
             Hardware.from_arrays(parts.under("hardware")),
             Rules.from_facts(parts.facts["rules"]),
-            objective_from(parts.facts["objective"], parts.under("objective")),
+            layer_objective(parts.facts["objective"], parts.under("objective")),
             provenance or Provenance(),
         )
-
-
-def objective_from(name: Any, arrays: dict[str, np.ndarray]) -> Objective:
-    """The layer objective called `name`, from its arrays."""
-    if name == WeightError.name:
-        exact_keys(arrays, set(), set(), "objective", InvalidInstance)
-        return WeightError()
-    if name == OutputError.name:
-        exact_keys(arrays, {"second_moments"}, set(), "objective", InvalidInstance)
-        return OutputError(arrays["second_moments"])
-    raise InvalidInstance(f"objective must be weight-error or output-error, found {name!r}")

@@ -16,18 +16,17 @@ from matchopt.instances.base import Instance, Provenance, Solution
 from matchopt.instances.demands import PLAIN, asks, demands_of
 from matchopt.instances.layer import LayerInstance, LayerMapping
 from matchopt.instances.network_parts import (
-    OBJECTIVES,
+    FLAGS,
     OPTIONAL,
     REQUIRED,
     check_facts,
     check_names,
     frozen_biases,
     listed,
-    objective_arrays,
-    objective_facts,
     objective_of,
+    objective_parts,
 )
-from matchopt.instances.objective import FunctionalError, Objective, ScoreError, TaskLoss
+from matchopt.instances.sample_objective import NETWORK_OBJECTIVES, SampleObjective
 from matchopt.parts import Json, Parts, exact_keys
 
 
@@ -111,8 +110,7 @@ class NetworkInstance(Instance):
         the last input of every layer is the constant 1 and its weights are mapped like all others.
     tunable : most fully tunable connections of the whole network, a limit besides each layer's own; None for no such
         limit.
-    objective : TaskLoss, FunctionalError or ScoreError, minimised in place of the layers' objectives; None for the sum
-        of those.
+    objective : a `SampleObjective`, minimised in place of the layers' objectives; None for the sum of those.
     data : the data set the network was trained on; None if unknown.
     samples : sample inputs of the network (without the constant 1), shape (samples, inputs); None for none.
     adjustable : whether a mapping may set the digital biases to other values; only with digital biases.
@@ -133,7 +131,7 @@ class NetworkInstance(Instance):
     layers: tuple[LayerInstance, ...]
     biases: tuple[Float[np.ndarray, " rows"], ...] | None = None
     tunable: int | None = None
-    objective: Objective | None = None
+    objective: SampleObjective | None = None
     data: DataReference | None = None
     samples: Float[np.ndarray, "samples inputs"] | None = None
     adjustable: bool = False
@@ -170,25 +168,18 @@ class NetworkInstance(Instance):
         said = None if isinstance(self.architecture, FullyConnected) else self.architecture
         object.__setattr__(self, "architecture", completed(said, shapes, besides))
 
-    def _check_objective(self, objective: Objective) -> None:
+    def _check_objective(self, objective: SampleObjective) -> None:
         if not isinstance(self.architecture, FullyConnected):
             raise InvalidInstance(
                 f"a {self.architecture.kind} network minimises the sum of its layers' objectives; {objective.name} "
                 "needs fully connected layers"
             )
-        if not isinstance(objective, TaskLoss | FunctionalError | ScoreError):
-            known = ", ".join(kind.name for kind in OBJECTIVES.values())
+        if objective.level != "network":
             raise InvalidInstance(
-                f"a network minimises {known} or the sum of its layers' objectives (None), found {objective.name}"
+                f"a network minimises {', '.join(NETWORK_OBJECTIVES)} or the sum of its layers' objectives (None), "
+                f"found {objective.name}"
             )
-        if objective.inputs.shape[1] != self.n_inputs:
-            raise InvalidInstance(
-                f"objective.inputs must have {self.n_inputs} columns, found {objective.inputs.shape[1]}"
-            )
-        outputs = self.layers[-1].n_rows
-        if isinstance(objective, TaskLoss) and not 0 <= objective.labels.min() <= objective.labels.max() < outputs:
-            wrong = objective.labels[(objective.labels < 0) | (objective.labels >= outputs)]
-            raise InvalidInstance(f"objective.labels must be in 0 .. {outputs - 1}, found {wrong[0]}")
+        objective.check_fit(self.n_inputs, self.layers[-1].n_rows)
 
     @property
     def n_inputs(self) -> int:
@@ -233,11 +224,11 @@ class NetworkInstance(Instance):
         Raises
         ------
         InvalidInstance
-            when the network minimises something else, and so has no samples for it.
+            when the network minimises the sum of its layers' objectives, and so has no samples for it.
         """
-        if not isinstance(self.objective, FunctionalError):
-            raise InvalidInstance("signal_variances: only a network with a functional error has them")
-        return signals.signal_variances(self.target_weights, self.biases, self.objective)
+        if self.objective is None:
+            raise InvalidInstance("signal_variances: only a network with an objective on samples has them")
+        return self.objective.variances(self.target_weights, self.biases)
 
     def logits(
         self,
@@ -263,19 +254,14 @@ class NetworkInstance(Instance):
             return float(sum(layer.value(part) for layer, part in pairs))
         weights = [layer.realised(part) for layer, part in pairs]
         biases = self.biases if mapping.biases is None else mapping.biases
-        if isinstance(self.objective, TaskLoss):
-            return signals.task_loss(weights, biases, self.objective)
-        target, noises = (self.target_weights, self.biases), [layer.noise(part) for layer, part in pairs]
-        if isinstance(self.objective, ScoreError):
-            return signals.score_error(target, (weights, biases), noises[-1], self.objective)
-        assert isinstance(self.objective, FunctionalError)
-        return signals.functional_error(target, (weights, biases), noises, self.signal_variances, self.objective)
+        return self.objective.value(self, weights, biases, (layer.noise(part) for layer, part in pairs))
 
     def parts(self) -> Parts:
         """See `Instance.parts`."""
         facts: dict[str, Json] = {"tunable": self.tunable, "biases": "hardware" if self.biases is None else "free"}
         facts["data"] = None if self.data is None else {"name": self.data.name, "sha256": self.data.sha256}
-        facts |= objective_facts(self.objective)
+        objective = objective_parts(self.objective)
+        facts |= objective.facts
         if self.adjustable:
             facts["adjustable"] = True
         if not isinstance(self.architecture, FullyConnected):  # which the layers say themselves
@@ -289,7 +275,7 @@ class NetworkInstance(Instance):
             arrays[f"biases.{n}"] = bias
         if self.samples is not None:
             arrays["samples"] = self.samples
-        arrays |= objective_arrays(self.objective)
+        arrays |= objective.arrays
         arrays |= {f"buffers.{name}": array for name, array in self.buffers.items()}
         return Parts(facts, arrays)
 
@@ -300,7 +286,7 @@ class NetworkInstance(Instance):
         exact_keys(facts, REQUIRED, OPTIONAL, "network", InvalidInstance)
         check_facts(facts)
         count = len(facts["layers"])
-        check_names(parts, count, InvalidInstance, {"biases", "samples", *OBJECTIVES, "buffers"})
+        check_names(parts, count, InvalidInstance, {"biases", "samples", *FLAGS, "buffers"})
         layers = tuple(
             LayerInstance.from_parts(Parts(facts["layers"][n], parts.under(f"layers.{n}"))) for n in range(count)
         )

@@ -7,56 +7,39 @@ import numpy as np
 
 from matchopt.errors import InvalidInstance, MatchoptError
 from matchopt.instances.arrays import frozen
-from matchopt.instances.objective import FunctionalError, Objective, ScoreError, TaskLoss
-from matchopt.parts import Json, Parts, exact_keys
+from matchopt.instances.sample_objective import NETWORK_OBJECTIVES, SampleObjective
+from matchopt.parts import Parts, exact_keys
 
+# The fact that names an objective, which is also the group of its arrays.
+FLAGS: dict[str, type[SampleObjective]] = {name.replace("-", "_"): cls for name, cls in NETWORK_OBJECTIVES.items()}
+_FACTS = {f"sample_{fact}" for cls in FLAGS.values() for fact in cls.fact_names()}
 REQUIRED = {"tunable", "biases", "data", "task_loss", "layers"}
 # Left out at their defaults, so that digests of older instances stay.
-OPTIONAL = {"functional_error", "score_error", "sample_scale", "adjustable", "architecture"}
-# The fact that names an objective, which is also the group of its arrays.
-OBJECTIVES: dict[str, type[TaskLoss | FunctionalError | ScoreError]] = {
-    "task_loss": TaskLoss,
-    "functional_error": FunctionalError,
-    "score_error": ScoreError,
-}
+OPTIONAL = {*(set(FLAGS) - REQUIRED), *_FACTS, "adjustable", "architecture"}
 
 
-def objective_facts(objective: Objective | None) -> dict[str, Json]:
-    """The facts of a network-level objective; `objective_of` reads them."""
-    facts: dict[str, Json] = {"task_loss": isinstance(objective, TaskLoss)}
-    for name, kind in OBJECTIVES.items():
-        if isinstance(objective, kind):
-            facts[name] = True
-            if objective.scale != 1.0:
-                facts["sample_scale"] = objective.scale
-    return facts
+def objective_parts(objective: SampleObjective | None) -> Parts:
+    """Facts and arrays of a network-level objective as they stand in those of a network; `objective_of` reads them."""
+    if objective is None:
+        return Parts({"task_loss": False})
+    parts, flag = objective.parts(), objective.name.replace("-", "_")
+    facts = {f"sample_{name}": value for name, value in parts.facts.items()}
+    return Parts({"task_loss": False, flag: True, **facts}, parts.prefixed(flag))
 
 
-def objective_arrays(objective: Objective | None) -> dict[str, np.ndarray]:
-    """The arrays of a network-level objective, by name; `objective_of` reads them."""
-    found: dict[str, np.ndarray] = {}
-    for name, kind in OBJECTIVES.items():
-        if isinstance(objective, kind):
-            found[f"{name}.inputs"] = objective.inputs
-            if isinstance(objective, TaskLoss):
-                found[f"{name}.labels"] = objective.labels
-    return found
-
-
-def objective_of(parts: Parts) -> Objective | None:
+def objective_of(parts: Parts) -> SampleObjective | None:
     """The network-level objective that the parts of an instance describe, or None."""
-    facts = parts.facts
-    chosen = [name for name in OBJECTIVES if facts.get(name, False)]
+    facts = {name.removeprefix("sample_"): value for name, value in parts.facts.items() if name in _FACTS}
+    chosen = [flag for flag in FLAGS if parts.facts.get(flag, False)]
     if len(chosen) > 1:
         raise InvalidInstance(f"{' and '.join(chosen)} are both true; a network minimises one of them")
-    for name in OBJECTIVES:
-        required = {"inputs", "labels"} if name == "task_loss" else {"inputs"}
-        exact_keys(parts.under(name), required if name in chosen else set(), set(), name, InvalidInstance)
-    if "sample_scale" in facts and not chosen:
-        raise InvalidInstance("sample_scale is given, but the network has no objective with samples")
-    if not chosen:
-        return None
-    return OBJECTIVES[chosen[0]](**parts.under(chosen[0]), scale=facts.get("sample_scale", 1.0))
+    for flag in set(FLAGS).difference(chosen):
+        exact_keys(parts.under(flag), set(), set(), flag, InvalidInstance)
+    if chosen:
+        return FLAGS[chosen[0]].from_parts(Parts(facts, parts.under(chosen[0])), chosen[0])
+    if facts:
+        raise InvalidInstance(f"sample_{min(facts)} is given, but the network has no objective with samples")
+    return None
 
 
 def listed(found: dict[str, np.ndarray], count: int, error: type[MatchoptError]) -> tuple[np.ndarray, ...]:
@@ -103,7 +86,7 @@ def check_facts(facts: Any) -> None:
         raise InvalidInstance(f"tunable must be a whole number or null, found {tunable!r}")
     if facts["biases"] not in ("free", "hardware"):
         raise InvalidInstance(f"biases must be free or hardware, found {facts['biases']!r}")
-    for name in (*OBJECTIVES, "adjustable"):
+    for name in (*FLAGS, "adjustable"):
         if not isinstance(facts.get(name, False), bool):
             raise InvalidInstance(f"{name} must be true or false, found {facts[name]!r}")
     if not isinstance(facts["layers"], list) or not all(isinstance(layer, dict) for layer in facts["layers"]):

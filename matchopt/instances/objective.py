@@ -1,35 +1,115 @@
-"""What is minimised; part of the instance."""
+"""What is minimised, as part of the instance; and the objectives of single layers."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar, Literal, Self
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.arrays import frozen
 from matchopt.instances.demands import asks, demands_of
-from matchopt.instances.samples import compact, positive_scale, scaled_rows
+from matchopt.instances.target import Target
+from matchopt.parts import Parts, exact_keys, field_values
 
 SYMMETRY_TOLERANCE = 1e-9  # relative; second moments from float32 samples are symmetric to about 1e-7 before averaging
-SILENT = 1e-20  # share of their mean square below which a variance of signals is the rounding of a constant
 
 
 class Objective(ABC):
-    """The function that a mapping minimises."""
+    """The function that a mapping minimises. Subclasses are frozen dataclasses of arrays, and of facts with defaults.
+
+    Attributes
+    ----------
+    name : how files and users call it.
+    level : what it is an objective of.
+    samples, labelled : whether it is made from sample inputs, and from their labels.
+    """
 
     name: ClassVar[str]
+    level: ClassVar[Literal["layer", "network"]]
+    samples: ClassVar[bool] = True
+    labelled: ClassVar[bool] = False
 
     @property
     @abstractmethod
     def demands(self) -> frozenset[str]:
         """See `Instance.demands`; an objective other than the plainest demands its name."""
 
+    def parts(self) -> Parts:
+        """Its arrays, and the facts that are not at their defaults."""
+        values = field_values(self)
+        arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+        defaults = {each.name: each.default for each in fields(self)}  # type: ignore[arg-type]  # of every subclass
+        changed = {name: value for name, value in values.items() if name not in arrays and value != defaults[name]}
+        return Parts(changed, arrays)
+
+    @classmethod
+    def fact_names(cls) -> list[str]:
+        """The fields that are facts: those with a default."""
+        return [each.name for each in fields(cls) if each.default is not MISSING]  # type: ignore[arg-type]  # as above
+
+    @classmethod
+    def from_parts(cls, parts: Parts, where: str = "objective") -> Self:
+        """Rebuild from `parts()`; raises InvalidInstance naming the field that is wrong, or `where` one is missing."""
+        given, facts = {**parts.facts, **parts.arrays}, set(cls.fact_names())
+        required = {each.name for each in fields(cls)} - facts  # type: ignore[arg-type]  # as above
+        exact_keys(given, required, facts, where, InvalidInstance)
+        return cls(**given)
+
+
+class LayerObjective(Objective):
+    """A sum over rows of e^T Q_i e, e the error of the row's weights, and of the read noise times the diagonal of Q_i.
+
+    That is the expectation of e^T Q_i e, as the noise of cells is independent.
+    """
+
+    level = "layer"
+
+    @property
+    @abstractmethod
+    def is_diagonal(self) -> bool:
+        """Whether every Q_i is diagonal, so that the error separates over connections."""
+
+    @abstractmethod
+    def diagonal(
+        self, target: Target, rows: Int[np.ndarray, " pairs"], inputs: Int[np.ndarray, " pairs"]
+    ) -> Float[np.ndarray, " pairs"]:
+        """What the squared error of each of these (row, input) pairs counts for: Q_i[x, x], >= 0."""
+
+    @abstractmethod
+    def value(
+        self, target: Target, error: Float[np.ndarray, "rows inputs"], noise: Float[np.ndarray, "rows inputs"]
+    ) -> float:
+        """The objective, from the errors of all weights and the variances of their reads."""
+
+    def importance(self, target: Target) -> Float[np.ndarray, " connections"]:
+        """What the squared error of each connection counts for."""
+        return self.diagonal(target, target.row_of, target.indices)
+
+    def row_quadratic(self, target: Target, i: int) -> Float[np.ndarray, "*form"]:
+        """Q_i: its diagonal, shape (n_inputs,), where `is_diagonal`, else the matrix."""
+        every = np.arange(target.n_inputs)
+        return self.diagonal(target, np.full(target.n_inputs, i), every)
+
+    @property
+    def shared_quadratic(self) -> Float[np.ndarray, "inputs inputs"] | None:
+        """The matrix that is Q_i of every row, None where rows have their own."""
+        return None
+
+    @classmethod
+    def of_moments(cls, moments: Float[np.ndarray, "inputs inputs"]) -> Self:
+        """Make it from second moments E[x x^T] of what the layer receives; of those that are made from samples."""
+        return cls(moments)  # type: ignore[call-arg]  # their one field
+
+    def check_fit(self, target: Target) -> None:
+        """Raise InvalidInstance unless it is an objective of layers with this target."""
+        del target
+
 
 @dataclass(frozen=True)
-class WeightError(Objective):
+class WeightError(LayerObjective):
     """Weighted squared distance of realised from target weights, plus the read noise behind them.
 
     sum over rows i and all inputs x of Q[i,x] * ((W[i,x] - realised[i,x])^2 + g_i^2 * variance of the cells behind it);
@@ -37,15 +117,38 @@ class WeightError(Objective):
     """
 
     name = "weight-error"
+    samples = False
+    is_diagonal = True
 
     @property
     def demands(self) -> frozenset[str]:
         """See `Objective.demands`."""
         return demands_of(self)
 
+    def diagonal(
+        self, target: Target, rows: Int[np.ndarray, " pairs"], inputs: Int[np.ndarray, " pairs"]
+    ) -> Float[np.ndarray, " pairs"]:
+        """See `LayerObjective.diagonal`."""
+        keys, wanted = target.row_of * target.n_inputs + target.indices, rows * target.n_inputs + inputs
+        at = np.searchsorted(keys, wanted)
+        inside = np.append(keys, -1)[at] == wanted
+        return np.where(inside, np.append(target.importance, 1.0)[at], 1.0)
+
+    def importance(self, target: Target) -> Float[np.ndarray, " connections"]:
+        """See `LayerObjective.importance`."""
+        return target.importance
+
+    def value(
+        self, target: Target, error: Float[np.ndarray, "rows inputs"], noise: Float[np.ndarray, "rows inputs"]
+    ) -> float:
+        """See `LayerObjective.value`."""
+        weight = np.ones_like(error)
+        weight[target.row_of, target.indices] = target.importance
+        return float((weight * (error**2 + noise)).sum())
+
 
 @dataclass(frozen=True, eq=False)
-class OutputError(Objective):
+class OutputError(LayerObjective):
     """Expected squared error of the pre-activations on the layer's inputs, plus the read noise.
 
     sum over rows i of (W_i - realised_i)^T S (W_i - realised_i) + g_i^2 * sum over x of S[x,x] * variance behind x.
@@ -79,102 +182,35 @@ class OutputError(Objective):
 
     @cached_property
     def is_diagonal(self) -> bool:
-        """Whether the inputs are uncorrelated, so that the error separates over connections."""
+        """See `LayerObjective.is_diagonal`: whether the inputs are uncorrelated."""
         return bool(np.count_nonzero(self.second_moments) == np.count_nonzero(self.second_moments.diagonal()))
 
+    def diagonal(
+        self, target: Target, rows: Int[np.ndarray, " pairs"], inputs: Int[np.ndarray, " pairs"]
+    ) -> Float[np.ndarray, " pairs"]:
+        """See `LayerObjective.diagonal`."""
+        return np.asarray(self.second_moments.diagonal()[inputs])
 
-class SampleObjective(Objective):
-    """What is measured on samples of the network's inputs; network instances only.
-
-    Attributes
-    ----------
-    inputs : sample inputs, shape (samples, n_inputs), finite; uint8, float32 and float64 keep their type.
-    scale : the network receives `inputs * scale`; 1/255 for images in bytes. > 0.
-    """
-
-    inputs: Num[np.ndarray, "samples inputs"]
-    scale: float
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "inputs", compact(self.inputs, "objective.inputs"))
-        object.__setattr__(self, "scale", positive_scale(self.scale, "objective.scale"))
+    def row_quadratic(self, target: Target, i: int) -> Float[np.ndarray, "*form"]:
+        """See `LayerObjective.row_quadratic`."""
+        return self.second_moments.diagonal() if self.is_diagonal else self.second_moments
 
     @property
-    def demands(self) -> frozenset[str]:
-        """See `Objective.demands`."""
-        own = asks(self.name, True)
-        return demands_of(self, inputs=own, scale=own, labels=own)
+    def shared_quadratic(self) -> Float[np.ndarray, "inputs inputs"]:
+        """See `LayerObjective.shared_quadratic`."""
+        return self.second_moments
 
-    def rows(self, which: Any) -> Float[np.ndarray, "..."]:
-        """What the network receives for the samples `which` (index, slice or array of numbers), as float64."""
-        return scaled_rows(self.inputs, self.scale, which)
+    def value(
+        self, target: Target, error: Float[np.ndarray, "rows inputs"], noise: Float[np.ndarray, "rows inputs"]
+    ) -> float:
+        """See `LayerObjective.value`."""
+        moments = self.second_moments
+        return float(np.einsum("ix,ix->", error @ moments, error) + (noise @ moments.diagonal()).sum())
 
-
-@dataclass(frozen=True, eq=False)
-class TaskLoss(SampleObjective):
-    """Mean cross-entropy of the realised network on labelled inputs; network instances only.
-
-    Parameters
-    ----------
-    inputs : sample inputs, shape (samples, n_inputs), finite; uint8, float32 and float64 keep their type.
-    labels : class of each sample, in 0 .. number of outputs - 1.
-    scale : the network receives `inputs * scale`; 1/255 for images in bytes. > 0.
-    """
-
-    inputs: Num[np.ndarray, "samples inputs"]
-    labels: Int[np.ndarray, " samples"]
-    scale: float = 1.0
-    name = "task-loss"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        shape = (len(self.inputs),)
-        object.__setattr__(self, "labels", frozen(self.labels, "objective.labels", int, 1, shape=shape))
-
-
-@dataclass(frozen=True, eq=False)
-class FunctionalError(SampleObjective):
-    """How far the realised network strays from its target, layer by layer, on unlabelled inputs; networks only.
-
-    With z' the pre-activations of a layer of the target network on its own activity and with the instance's biases,
-    and z those of the realised network on its own activity x and with the mapping's biases: the sum over layers of
-
-        [ sum_i E (z_i - z'_i)^2 + sum_i g_i^2 sum over wires of variance * E[x^2] ] / sum_i Var(z'_i)
-
-    with means E and Var over the samples. A layer whose target signals do not vary (their variance is at most
-    `SILENT` times their mean square, which is rounding) is divided by 1.
-
-    Parameters
-    ----------
-    inputs : sample inputs, shape (samples, n_inputs), finite; uint8, float32 and float64 keep their type.
-    scale : the network receives `inputs * scale`; 1/255 for images in bytes. > 0.
-    """
-
-    inputs: Num[np.ndarray, "samples inputs"]
-    scale: float = 1.0
-    name = "functional-error"
-
-
-@dataclass(frozen=True, eq=False)
-class ScoreError(SampleObjective):
-    """How far the realised network's outputs stray from its target's in what decisions rest on; networks only.
-
-    The scores of a sample are the outputs less their mean over the outputs (one output alone is its own score): no
-    decision changes when all outputs of a sample move together, nor when all scores grow by one positive factor. With
-    s' the scores of the target network and s those of the realised one, over all samples and outputs,
-
-        1 - max(0, <s', s>)^2 / [ |s'|^2 * (|s|^2 + N) ]
-
-    in 0 .. 1: the squared sine of the angle between them, or the share of |s'|^2 that the best multiple of s leaves. N
-    is what the read noise of the last layer adds to |s|^2, the sum over samples and wires of g^2 * variance * x^2
-    times (1 - 1/outputs), or times 1 for one output. The value is 1 where |s'|^2 * (|s|^2 + N) is 0.
-
-    Parameters
-    ----------
-    inputs : sample inputs, shape (samples, n_inputs), finite; uint8, float32 and float64 keep their type.
-    scale : the network receives `inputs * scale`; 1/255 for images in bytes. > 0.
-    """
-
-    inputs: Num[np.ndarray, "samples inputs"]
-    scale: float = 1.0
-    name = "score-error"
+    def check_fit(self, target: Target) -> None:
+        """See `LayerObjective.check_fit`."""
+        side = len(self.second_moments)
+        if side != target.n_inputs:
+            raise InvalidInstance(
+                f"objective.second_moments must have one row per input, {target.n_inputs}, found {side}"
+            )

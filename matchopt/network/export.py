@@ -17,8 +17,6 @@ from matchopt.instances.rules import Rules
 from matchopt.instances.target import Target
 from matchopt.network.objectives import (
     Biases,
-    LayerObjective,
-    NetworkObjective,
     Samples,
     layer_objectives,
     network_objective,
@@ -31,8 +29,8 @@ def export_network(
     hardware: Sequence[Hardware],
     *,
     rules: Rules | Sequence[Rules] | None = None,
-    objective: NetworkObjective = "weight-error",
-    layer_objective: LayerObjective | None = None,
+    objective: str = "weight-error",
+    layer_objective: str | None = None,
     biases: Biases = "free",
     sample_inputs: Samples | None = None,
     sample_labels: Int[np.ndarray, " samples"] | None = None,
@@ -51,7 +49,7 @@ def export_network(
     rules : what a mapping may do, for all layers or one per layer; None for the defaults.
     objective : "weight-error" and "output-error" are minimised layer by layer and add up; "output-error" weighs
         errors by the second moments E[x x^T] of every layer's inputs, measured on the samples run through the network.
-        "functional-error" and "task-loss" judge the network as a whole and embed the samples.
+        "functional-error", "score-error" and "task-loss" judge the network as a whole and embed the samples.
     layer_objective : what the layers minimise, for solvers that take them one by one, under an objective of the whole
         network; None for "weight-error".
     biases : "free" keeps them digital and exact; "adjustable" too, but a mapping may set them to other values;
@@ -84,7 +82,7 @@ def export_network(
     of_layers = layer_objective or ("weight-error" if whole is not None else objective)
     if whole is None and of_layers != objective:
         raise InvalidInstance(f"layer_objective: layers that add up minimise the objective, {objective}")
-    objectives = layer_objectives(network, of_layers, biases, sample_inputs, sample_scale, centred)  # type: ignore[arg-type]
+    objectives = layer_objectives(network, of_layers, biases, sample_inputs, sample_scale, centred)
     if embed_samples and sample_inputs is None:
         raise InvalidInstance("sample_inputs: needed to embed samples, found none")
     return NetworkInstance(

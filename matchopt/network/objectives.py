@@ -7,21 +7,17 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 
 from matchopt.errors import InvalidInstance
-from matchopt.instances.objective import (
-    FunctionalError,
-    Objective,
-    OutputError,
+from matchopt.instances.objective import LayerObjective
+from matchopt.instances.sample_objective import (
+    LAYER_OBJECTIVES,
+    NETWORK_OBJECTIVES,
+    OBJECTIVES,
     SampleObjective,
-    ScoreError,
-    TaskLoss,
-    WeightError,
 )
 from matchopt.network import running
 from matchopt.network.sparse_network import SparseNetwork
 
 Biases = Literal["free", "adjustable", "hardware"]
-LayerObjective = Literal["weight-error", "output-error"]
-NetworkObjective = Literal["weight-error", "output-error", "functional-error", "score-error", "task-loss"]
 Samples = Num[np.ndarray, "samples inputs"]
 POSITIONS = 20_000  # rows of patches or frames per layer that second moments are measured on; bounds memory
 CHUNK = 5_000  # samples that run through a fully connected network at a time
@@ -38,7 +34,7 @@ def compact_images(images: Float[np.ndarray, "images pixels"]) -> tuple[Samples,
 
 
 def network_objective(
-    name: NetworkObjective, inputs: Samples | None, labels: Int[np.ndarray, " samples"] | None, scale: float
+    name: str, inputs: Samples | None, labels: Int[np.ndarray, " samples"] | None, scale: float
 ) -> SampleObjective | None:
     """The objective of the whole network that goes by `name`; None where the layers' objectives add up.
 
@@ -47,30 +43,23 @@ def network_objective(
     InvalidInstance
         for a name that does not exist, and where samples or labels are missing.
     """
-    known = (WeightError.name, OutputError.name, FunctionalError.name, ScoreError.name, TaskLoss.name)
-    if name not in known:
-        raise InvalidInstance(f"objective must be one of {', '.join(known)}, found {name!r}")
-    if name in (WeightError.name, OutputError.name):
+    if name not in OBJECTIVES:
+        raise InvalidInstance(f"objective must be one of {', '.join(OBJECTIVES)}, found {name!r}")
+    if name in LAYER_OBJECTIVES:
         return None
     if inputs is None:
         raise InvalidInstance(f"sample_inputs: {name} needs at least one sample, found none")
-    if name == FunctionalError.name:
-        return FunctionalError(inputs, scale)
-    if name == ScoreError.name:
-        return ScoreError(inputs, scale)
-    if labels is None:
-        raise InvalidInstance("sample_labels: task-loss needs the class of every sample, found none")
-    return TaskLoss(inputs, labels, scale)
+    return NETWORK_OBJECTIVES[name].of_samples(inputs, labels, scale)
 
 
 def layer_objectives(
     network: SparseNetwork,
-    name: LayerObjective,
+    name: str,
     biases: Biases,
     inputs: Samples | None,
     scale: float = 1.0,
     centred: bool = False,
-) -> list[Objective]:
+) -> list[LayerObjective]:
     """The objective of every layer.
 
     Parameters
@@ -88,15 +77,16 @@ def layer_objectives(
     InvalidInstance
         when samples are missing or do not fit, or `centred` is asked for where it has no meaning.
     """
-    if centred and (name != OutputError.name or biases == "hardware"):
-        found = "hardware biases" if name == OutputError.name else name
+    if name not in LAYER_OBJECTIVES:
+        raise InvalidInstance(f"layer_objective must be {' or '.join(LAYER_OBJECTIVES)}, found {name!r}")
+    kind = LAYER_OBJECTIVES[name]
+    if centred and (not kind.samples or biases == "hardware"):
+        found = "hardware biases" if kind.samples else name
         raise InvalidInstance(f"centred: belongs to output-error with digital biases, found {found}")
-    if name == WeightError.name:
-        return [WeightError()] * len(network.layers)
-    if name != OutputError.name:
-        raise InvalidInstance(f"layer_objective must be weight-error or output-error, found {name!r}")
+    if not kind.samples:
+        return [kind()] * len(network.layers)
     if inputs is None or len(inputs) == 0:
-        raise InvalidInstance("sample_inputs: output-error needs at least one sample, found none")
+        raise InvalidInstance(f"sample_inputs: {name} needs at least one sample, found none")
     if inputs.shape[1] != network.widths[0]:
         raise InvalidInstance(f"sample_inputs must have {network.widths[0]} columns, found {inputs.shape[1]}")
     moments = [Moments(centred) for _ in network.layers]
@@ -105,7 +95,7 @@ def layer_objectives(
         for gathered, received in zip(moments, layer_inputs(network, scaled), strict=True):
             constant = [np.ones((len(received), 1))] if biases == "hardware" else []
             gathered.add(np.hstack([received, *constant]))
-    return [OutputError(gathered.matrix()) for gathered in moments]
+    return [kind.of_moments(gathered.matrix()) for gathered in moments]
 
 
 def layer_inputs(

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from matchopt.errors import Refused
-from matchopt.instances import LayerInstance, LayerMapping, OutputError
+from matchopt.instances import LayerInstance, LayerMapping
 from matchopt.proofs.assignment import Proof, dual_bound, prove
 from matchopt.proofs.certificate import Certificate
 from matchopt.proofs.entries import DenseEntries
@@ -167,12 +167,10 @@ def _connection_costs(instance: LayerInstance, mapping: LayerMapping) -> Float[n
     dropped[e] = False
     if len(np.unique(wired)) != len(wired) or (bool(dropped.any()) and not instance.rules.drop):
         raise Refused("the mapping is not feasible, so there is nothing to prove; matchopt.check tells why")
-    wanted, factor = np.zeros(len(wired)), np.ones(len(wired))
-    wanted[inside], factor[inside] = target.weights[e], target.importance[e]
-    missing = target.importance
-    if isinstance(instance.objective, OutputError):
-        diagonal = instance.objective.second_moments.diagonal()
-        factor, missing = diagonal[mapping.input], diagonal[target.indices]
+    wanted = np.zeros(len(wired))
+    wanted[inside] = target.weights[e]
+    factor = instance.objective.diagonal(target, mapping.row_of, mapping.input)
+    missing = instance.objective.importance(target)
     neuron, gain = mapping.neuron_of[mapping.row_of], mapping.gain[mapping.row_of]
     error = wanted - gain * hardware.weights[neuron, mapping.cell]
     costs = factor * (error * error + gain * gain * hardware.variance[neuron, mapping.cell])

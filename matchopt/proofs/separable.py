@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from matchopt.errors import Refused
-from matchopt.instances import LayerInstance, OutputError
+from matchopt.instances import LayerInstance
 from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.proofs.assignment import HALF_ULP
 from matchopt.proofs.cells import Cells, Chip, nearest
@@ -122,11 +122,9 @@ def separable(instance: LayerInstance) -> Separable:
         when the error is no sum over pairs of rows and neurons, or there are too many pairs.
     """
     _refuse(instance)
-    target, objective = instance.target, instance.objective
+    target = instance.target
     order = np.lexsort((target.weights, target.row_of))
-    factor = np.asarray(target.importance)
-    if isinstance(objective, OutputError):
-        factor = objective.second_moments.diagonal()[target.indices]
+    factor = instance.objective.importance(target)
     gains, chip = instance.rules.gains, Chip.of(instance.hardware)
     interval = None if gains.low is None or gains.high is None else (gains.low, gains.high)
     return Separable(
@@ -154,12 +152,11 @@ def _refuse(instance: LayerInstance) -> None:
 
 def _extreme(instance: LayerInstance) -> float:
     """The largest of all numbers and of the inverses of all that are not 0."""
-    target, hardware, objective = instance.target, instance.hardware, instance.objective
+    target, hardware = instance.target, instance.hardware
     arrays = [target.weights, target.importance, hardware.weights, hardware.variance]
+    arrays += instance.objective.parts().arrays.values()
     gains = instance.rules.gains
     arrays.append(np.array([gain for gain in (*(gains.values or ()), gains.low, gains.high) if gain is not None]))
-    if isinstance(objective, OutputError):
-        arrays.append(objective.second_moments.diagonal())
     sizes = [np.abs(array[array != 0.0]) for array in arrays]
     least = min(float(size.min(initial=1.0)) for size in sizes)
     return max(1.0 / max(least, 1e-300), *(float(size.max(initial=0.0)) for size in sizes))

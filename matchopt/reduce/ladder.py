@@ -8,7 +8,6 @@ from matchopt.instances import (
     Instance,
     LayerInstance,
     NetworkInstance,
-    OutputError,
     ProgramInstance,
 )
 from matchopt.reduce.layer_program import UNDERSTOOD as IN_BINARIES
@@ -73,8 +72,7 @@ def _from_network(network: NetworkInstance, to: type[Instance]) -> Reduction:
 def _program(instance: LayerInstance | NetworkInstance) -> Reduction:
     """The program of binaries, where no value but the target weight can be best for a fully tunable connection."""
     for layer in instance.layers if isinstance(instance, NetworkInstance) else (instance,):
-        objective = layer.objective
-        if layer.rules.tunable > 0 and isinstance(objective, OutputError) and not objective.is_diagonal:
+        if layer.rules.tunable > 0 and not layer.objective.is_diagonal:
             raise Refused(
                 "fully tunable weights can make up for the errors of correlated inputs: their best values are not the "
                 "target's, and no program of whole numbers holds them"

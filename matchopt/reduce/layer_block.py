@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matchopt.errors import Refused
-from matchopt.instances import LayerInstance, LayerMapping, OutputError
+from matchopt.instances import LayerInstance, LayerMapping
 from matchopt.reduce.builder import ProgramBuilder
 
 Place = tuple[int, float]  # hardware neuron and gain
@@ -141,6 +141,8 @@ class LayerBlock:
         for (bus, k, x), v in self.line.items():  # a line carries an input only if some row listens
             builder.row({v: 1.0, **users[bus, k, x]}, high=0.0)
         leaking = {(int(j), int(k)) for j, k in np.argwhere(hardware.off != 0.0)}
+        if not leaking:
+            return  # a crossbar has many lines
         target = self.layer.target
         tuned = {(int(target.row_of[e]), int(target.indices[e])): v for e, v in self.tuned.items()}
         for (i, place), sits in self.sits.items():
@@ -167,7 +169,7 @@ class LayerBlock:
     def _add_objective(self, builder: ProgramBuilder) -> None:
         full = self.layer.target.dense()
         for i in range(self.layer.n_rows):
-            moments = self._moments(i)
+            moments = self.layer.objective.row_quadratic(self.layer.target, i)
             pull = moments @ full[i] if moments.ndim == 2 else moments * full[i]
             diagonal = moments.diagonal() if moments.ndim == 2 else moments
             builder.offset += float(full[i] @ pull)
@@ -177,15 +179,6 @@ class LayerBlock:
                 cost = diagonal[x] * (atom.value**2 + atom.noise) - 2.0 * atom.value * pull[x]
                 builder.add_cost(atom.variable, float(cost))
             self._add_products(builder, atoms, moments)
-
-    def _moments(self, i: int) -> np.ndarray:
-        """S as a matrix, or its diagonal where inputs do not interact."""
-        objective, target = self.layer.objective, self.layer.target
-        if isinstance(objective, OutputError):
-            return objective.second_moments.diagonal() if objective.is_diagonal else objective.second_moments
-        weight = np.ones(target.n_inputs)
-        weight[target.indices[target.row(i)]] = target.importance[target.row(i)]
-        return weight
 
     def _add_products(self, builder: ProgramBuilder, atoms: list[Atom], moments: np.ndarray) -> None:
         several = self.layer.rules.cells_per_weight > 1

@@ -11,7 +11,6 @@ from matchopt.instances import (
     AssignmentInstance,
     LayerInstance,
     LayerMapping,
-    OutputError,
     Provenance,
     Solution,
 )
@@ -33,10 +32,8 @@ def not_separable(layer: LayerInstance) -> str | None:
 
 
 def layer_importance(layer: LayerInstance) -> Float[np.ndarray, " connections"]:
-    """Weight of each connection's squared error: Q, or the input's second moment under a diagonal OutputError."""
-    if isinstance(layer.objective, OutputError):
-        return np.asarray(layer.objective.second_moments.diagonal()[layer.target.indices])
-    return layer.target.importance
+    """Weight of each connection's squared error; see `LayerObjective.importance`."""
+    return layer.objective.importance(layer.target)
 
 
 def layer_to_assignment(layer: LayerInstance) -> Reduction:

@@ -20,7 +20,6 @@ from matchopt.instances import (
     Rules,
     Solution,
     Target,
-    WeightError,
 )
 from matchopt.reduce import Reduction, not_separable, reduction, surrogate
 from matchopt.solver import Limits, Result, Solver, Status
@@ -117,7 +116,7 @@ def _forms(instance: Instance, may_replace: bool) -> Iterator[Instance]:
     if not may_replace:
         return
     if isinstance(instance, NetworkInstance) and instance.objective is not None:
-        own = [layer for layer in instance.layers if not isinstance(layer.objective, WeightError)]
+        own = [layer for layer in instance.layers if layer.objective.demands]
         if own:
             yield replace(instance, objective=None)
     seen = {instance.digest}

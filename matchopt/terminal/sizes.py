@@ -6,7 +6,6 @@ from matchopt.instances import (
     LayerInstance,
     NetworkInstance,
     ProgramInstance,
-    SampleObjective,
 )
 
 
@@ -30,7 +29,7 @@ def size_of(instance: Instance) -> str:
 def _of_network(instance: NetworkInstance) -> list[str]:
     """What a network has besides its layers: its objective and the samples behind it, budgets, adjustable biases."""
     objective, found = instance.objective, []
-    if isinstance(objective, SampleObjective):
+    if objective is not None:
         found.append(f"{objective.name} on {len(objective.inputs)} samples")
     else:
         names = dict.fromkeys(layer.objective.name for layer in instance.layers)

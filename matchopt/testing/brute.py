@@ -12,7 +12,6 @@ from matchopt.instances import (
     LayerInstance,
     NetworkInstance,
     NetworkMapping,
-    OutputError,
     ProgramInstance,
 )
 from matchopt.instances.demands import ANY_AT_0_1, understanding
@@ -83,8 +82,7 @@ def _layer(instance: LayerInstance) -> Optimum:
 
 def _exact_is_best(layer: LayerInstance) -> bool:
     """Whether a fully tunable weight is best at its target: it is, unless it can make up for correlated errors."""
-    objective = layer.objective
-    return layer.rules.tunable == 0 or not isinstance(objective, OutputError) or objective.is_diagonal
+    return layer.rules.tunable == 0 or layer.objective.is_diagonal
 
 
 def _network(instance: NetworkInstance) -> Optimum:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from matchopt.instances import LayerInstance, LayerMapping, OutputError
+from matchopt.instances import LayerInstance, LayerMapping
 
 Wires = tuple[tuple[int, int], ...]  # (cell, input) pairs of one row
 Lines = dict[tuple[int, int], int]  # (bus, cell) -> the input that drives this line
@@ -95,12 +95,12 @@ def _priced(instance: LayerInstance, i: int, row: RowChoice, lines: Lines) -> tu
     for (bus, k), x in lines.items():
         if bus == hardware.bus[j] and k not in used:
             raw[x] += hardware.off[j, k]
-    wanted, weight = np.zeros(target.n_inputs), np.ones(target.n_inputs)
-    span = target.row(i)
-    wanted[target.indices[span]], weight[target.indices[span]] = target.weights[span], target.importance[span]
+    wanted, span = np.zeros(target.n_inputs), target.row(i)
+    wanted[target.indices[span]] = target.weights[span]
     exact = target.indices[list(row.tuned)]
     wanted[exact], raw[exact] = 0.0, 0.0  # a tunable connection is realised exactly, so it adds no error
-    matrix = instance.objective.second_moments if isinstance(instance.objective, OutputError) else np.diag(weight)
+    form = instance.objective.row_quadratic(target, i)
+    matrix = np.diag(form) if form.ndim == 1 else form
 
     def cost(gain: float) -> float:
         error = wanted - gain * raw

@@ -9,9 +9,9 @@ from matchopt.instances import (
     Instance,
     LayerInstance,
     NetworkInstance,
-    OutputError,
     ProgramInstance,
 )
+from matchopt.parts import Parts
 
 ROW_CONSTANT = -3  # negative, so that zero costs turn negative and sums near 2^63 do not grow
 SCALE = 2.0**-20  # a power of two scales floats without rounding; squared it is near 1e-12, past absolute tolerances
@@ -112,9 +112,9 @@ def _spelled_layer(layer: LayerInstance) -> LayerInstance:
     target = dataclasses.replace(old, importance=np.array(old.importance))
     arrays = {name: np.array(getattr(cells, name)) for name in ("variance", "usable", "off", "bus")}
     hardware = dataclasses.replace(cells, **arrays)
-    objective = layer.objective
-    if isinstance(objective, OutputError):
-        objective = OutputError(np.asfortranarray(objective.second_moments))
+    taken = layer.objective.parts()
+    by_column = {name: np.asfortranarray(array) for name, array in taken.arrays.items()}
+    objective = layer.objective.from_parts(Parts(taken.facts, by_column))
     return dataclasses.replace(layer, target=target, hardware=hardware, objective=objective)
 
 

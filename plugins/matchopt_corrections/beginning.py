@@ -12,8 +12,6 @@ from matchopt import (
     NetworkInstance,
     NetworkMapping,
     Refused,
-    ScoreError,
-    TaskLoss,
     assign,
     is_feasible,
     reduction,
@@ -68,9 +66,7 @@ def is_better(instance: NetworkInstance, new: NetworkMapping, old: NetworkMappin
 
 def restricted(instance: NetworkInstance, which: np.ndarray) -> NetworkInstance:
     """The instance judged on some of its samples; by the functional error where its own objective uses none."""
+    if instance.objective is not None:
+        return replace(instance, objective=instance.objective.part(which))
     samples = samples_of(instance)
-    inputs = samples.inputs[which]
-    if isinstance(instance.objective, TaskLoss):
-        return replace(instance, objective=TaskLoss(inputs, instance.objective.labels[which], samples.scale))
-    error = ScoreError if isinstance(instance.objective, ScoreError) else FunctionalError
-    return replace(instance, objective=error(inputs, samples.scale))
+    return replace(instance, objective=FunctionalError(samples.inputs[which], samples.scale))

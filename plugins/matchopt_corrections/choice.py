@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from matchopt import LayerMapping, NetworkInstance, NetworkMapping, TaskLoss
+from matchopt import LayerMapping, NetworkInstance, NetworkMapping
 from matchopt_corrections.samples import samples_of
 from matchopt_corrections.training import small_network
 
@@ -92,12 +92,13 @@ def _curvature(instance: NetworkInstance, mapping: NetworkMapping, rng: np.rando
 
 
 def _gradient(instance: NetworkInstance, mapping: NetworkMapping, rng: np.random.Generator) -> Scores:
-    assert isinstance(instance.objective, TaskLoss)
+    assert instance.objective is not None and instance.objective.classes is not None
+    labels = instance.objective.classes
     every = [np.arange(layer.target.n_connections) for layer in instance.layers]
     network, used = small_network(instance, with_tunable(instance, mapping, every, at_target=False))
-    which = np.sort(rng.permutation(len(instance.objective.labels))[:SAMPLES])
+    which = np.sort(rng.permutation(len(labels))[:SAMPLES])
     inputs = samples_of(instance).rows(which)[:, used].astype(np.float32)
-    return [np.abs(slope) for slope in network.gradients(inputs, instance.objective.labels[which])[0]]
+    return [np.abs(slope) for slope in network.gradients(inputs, labels[which])[0]]
 
 
 def _random(instance: NetworkInstance, mapping: NetworkMapping, rng: np.random.Generator) -> Scores:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt import NetworkInstance, SampleObjective
+from matchopt import NetworkInstance
 
 # Every rule, for the wiring stays as it is; of networks the fully connected ones.
 UNDERSTOOD = frozenset({
@@ -29,7 +29,7 @@ class Samples:
 
 def samples_of(instance: NetworkInstance) -> Samples:
     """The samples of the objective, else those embedded for judging; there are some where `lacks_samples` is None."""
-    if isinstance(instance.objective, SampleObjective):
+    if instance.objective is not None:
         return Samples(instance.objective.inputs, instance.objective.scale)
     assert instance.samples is not None
     return Samples(instance.samples)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt import Limits, NetworkInstance, NonNegativeInt, PositiveFloat, PositiveInt, Result, Solver, TaskLoss
+from matchopt import Limits, NetworkInstance, NonNegativeInt, PositiveFloat, PositiveInt, Result, Solver
 from matchopt_corrections.beginning import NO_START, begin
 from matchopt_corrections.samples import UNDERSTOOD, lacks_samples
 from matchopt_corrections.training import Plan, trained
@@ -38,7 +38,7 @@ class TrainBiases(Solver):
         """Networks without labels, or whose biases cannot be set; see `Solver.refuses`."""
         if not instance.adjustable:
             return "its biases cannot be adjusted; export it with adjustable biases"
-        if not isinstance(instance.objective, TaskLoss):
+        if instance.objective is None or not instance.objective.labelled:
             return "training needs labels: the instance must minimise a task loss"
         return lacks_samples(instance)
 

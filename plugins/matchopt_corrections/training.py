@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from matchopt import Limit, Limits, NetworkInstance, NetworkMapping, Result, Status, TaskLoss
+from matchopt import Limit, Limits, NetworkInstance, NetworkMapping, Result, Status
 from matchopt_corrections.backpropagation import Adam, SmallNetwork
 from matchopt_corrections.beginning import restricted
 from matchopt_corrections.samples import split
@@ -39,13 +39,13 @@ class Training:
     """
 
     def __init__(self, instance: NetworkInstance, mapping: NetworkMapping, rng: np.random.Generator) -> None:
-        assert isinstance(instance.objective, TaskLoss)
+        task = instance.objective
+        assert task is not None and task.classes is not None
         self._instance, self._mapping, self._rng = instance, mapping, rng
         self.network, used = small_network(instance, mapping)
-        task = instance.objective
         self.seen, self.held_out = split(len(task.inputs), 0, rng)
         self._inputs = np.asarray(task.inputs[:, used], np.float32) * np.float32(task.scale)
-        self._labels = task.labels
+        self._labels = task.classes
 
     def loss(self) -> float:
         """Mean cross-entropy on the samples set aside."""

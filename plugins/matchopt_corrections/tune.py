@@ -15,7 +15,6 @@ from matchopt import (
     PositiveInt,
     Result,
     Solver,
-    TaskLoss,
 )
 from matchopt_corrections.beginning import NO_START, begin
 from matchopt_corrections.choice import SCORES, choose, room, with_tunable
@@ -59,7 +58,7 @@ class Tune(Solver):
 
     def refuses(self, instance: NetworkInstance) -> str | None:
         """Networks without labels, or with nothing to tune; see `Solver.refuses`."""
-        if not isinstance(instance.objective, TaskLoss):
+        if instance.objective is None or not instance.objective.labelled:
             return "training needs labels: the instance must minimise a task loss"
         allowed = sum(layer.rules.tunable for layer in instance.layers)
         allowed = allowed if instance.tunable is None else min(allowed, instance.tunable)

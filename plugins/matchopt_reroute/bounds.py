@@ -5,7 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from matchopt import FunctionalError, LayerInstance, NetworkInstance, OutputError, Target, assign, kernels
+from matchopt import (
+    FunctionalError,
+    LayerInstance,
+    NetworkInstance,
+    OutputError,
+    SampleObjective,
+    Target,
+    assign,
+    kernels,
+)
 
 MOST_FAN_IN = 128  # beyond, eigenvalues for the bound would take longer than the search
 SAFE = 1.0 - 1e-9  # what rounding may take from a bound
@@ -15,8 +24,9 @@ ROUNDING = 1e-13  # error of an eigenvalue relative to the largest, per row of t
 
 def moments_of(layer: LayerInstance) -> np.ndarray:
     """S of a layer that minimises an output error."""
-    assert isinstance(layer.objective, OutputError)
-    return layer.objective.second_moments
+    moments = layer.objective.shared_quadratic
+    assert moments is not None
+    return moments
 
 
 def not_moments(layer: LayerInstance) -> str | None:
@@ -67,7 +77,7 @@ def functional_bound(instance: NetworkInstance, threads: int) -> float:
     freely and serve one weight each, as `reroute` asks.
     """
     objective, layer = instance.objective, instance.layers[0]
-    if not isinstance(objective, FunctionalError) or instance.biases is None:
+    if objective is None or objective.name != FunctionalError.name or instance.biases is None:
         return -math.inf
     if layer.rules.extra_inputs or layer.rules.tunable or layer.target.fan_in.max(initial=0) > MOST_FAN_IN:
         return -math.inf
@@ -107,7 +117,7 @@ def _dominated(target: Target, moments: np.ndarray, explained: bool) -> np.ndarr
     return found
 
 
-def _covariances(objective: FunctionalError, n_inputs: int) -> tuple[np.ndarray, np.ndarray]:
+def _covariances(objective: SampleObjective, n_inputs: int) -> tuple[np.ndarray, np.ndarray]:
     """Means and covariances of what the network receives."""
     count = len(objective.inputs)
     near = objective.rows(slice(0, BLOCK)).mean(axis=0)  # squares of distances from it keep their digits

@@ -95,7 +95,7 @@ class Reroute(Solver):
         if not isinstance(start, NetworkMapping) or not is_feasible(instance, start):
             start = None
         aimed = ScoreError if self.aim == "outputs" else FunctionalError
-        judged = isinstance(instance.objective, aimed)
+        judged = instance.objective is not None and instance.objective.name == aimed.name
         try:
             found = self._found(instance, limits, rng, start, judged)
         except Unplaceable as cause:
@@ -136,7 +136,7 @@ class Reroute(Solver):
             if found is None or start is None or instance.objective is None:
                 return found
             offer(found)
-            if limits.best is start and isinstance(instance.objective, FunctionalError) and not limits.reached():
+            if limits.best is start and instance.objective.name == FunctionalError.name and not limits.reached():
                 run(False, True)  # the outputs are right at scales that this objective does not forgive
         best: NetworkMapping | None = limits.best
         return best

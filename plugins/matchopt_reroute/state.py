@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from matchopt import LayerInstance, NetworkInstance, NetworkMapping, SampleObjective, kernels
+from matchopt import LayerInstance, NetworkInstance, NetworkMapping, kernels
 from matchopt_reroute.wiring import cell_table, from_table, gain_choices, likely_inputs, listed
 
 SINGLE = np.float32
@@ -92,7 +92,7 @@ class LayerTask:
 def sample_rows(instance: NetworkInstance, most: int, rng: np.random.Generator) -> np.ndarray:
     """At most `most` samples as the network receives them, (samples, inputs)."""
     given = instance.objective
-    if isinstance(given, SampleObjective):
+    if given is not None:
         count = len(given.inputs)
         return given.rows(np.sort(rng.permutation(count)[:most]) if count > most else slice(None))
     assert instance.samples is not None

@@ -33,7 +33,7 @@ UNDERSTOOD = frozenset(
 
 def refuses_wiring(instance: LayerInstance, solver: str) -> str | None:
     """Why a solver of output errors refuses `instance`, or None."""
-    if not isinstance(instance.objective, OutputError):
+    if instance.objective.shared_quadratic is None:
         return f"{solver} minimises output errors; under the weight error hungarian is exact"
     return None
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from matchopt import FunctionalError, NetworkInstance, ScoreError, TaskLoss, kernels
+from matchopt import FunctionalError, NetworkInstance, ScoreError, kernels
 from matchopt_slots.layers import Activity
 from matchopt_slots.samples import Samples
 
@@ -140,12 +140,12 @@ class Scores(Goal):
 
 def goal_of(instance: NetworkInstance, samples: Samples, lanes: int) -> Goal:
     """The goal that the instance's objective sets."""
-    if isinstance(instance.objective, FunctionalError):
-        return Functional(instance, samples, lanes)
-    if isinstance(instance.objective, ScoreError):
-        return Scores(instance, samples, lanes)
-    assert isinstance(instance.objective, TaskLoss)
-    return CrossEntropy(instance.objective.labels, len(instance.layers))
+    objective = instance.objective
+    assert objective is not None
+    if objective.classes is not None:
+        return CrossEntropy(objective.classes, len(instance.layers))
+    made = {FunctionalError.name: Functional, ScoreError.name: Scores}[objective.name]
+    return made(instance, samples, lanes)
 
 
 class Teacher:

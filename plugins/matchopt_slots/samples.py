@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt import NetworkInstance, SampleObjective
+from matchopt import NetworkInstance
 
 CHUNK = 500  # samples run through the network at a time when it is judged
 
@@ -35,7 +35,7 @@ class Samples:
     def of(cls, instance: NetworkInstance, held_out: float, rng: np.random.Generator) -> "Samples":
         """The samples of the instance's objective; inputs that targets must listen to stay, whatever they are."""
         objective, first = instance.objective, instance.layers[0]
-        assert isinstance(objective, SampleObjective)
+        assert objective is not None
         constant = instance.biases is None
         kept = np.zeros(first.target.n_inputs, bool)
         kept[: instance.n_inputs] = (objective.inputs != 0).any(axis=0)

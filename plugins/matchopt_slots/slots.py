@@ -18,7 +18,6 @@ from matchopt import (
     PositiveInt,
     Result,
     Rules,
-    SampleObjective,
     Solver,
     Status,
     Target,
@@ -94,7 +93,7 @@ class Slots(Solver):
 
     def refuses(self, instance: NetworkInstance) -> str | None:
         """Networks without samples to train on; see `Solver.refuses`."""
-        if not isinstance(instance.objective, SampleObjective):
+        if instance.objective is None:
             return "slots trains on samples: the network must minimise task-loss, functional-error or score-error"
         return None
 

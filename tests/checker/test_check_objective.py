@@ -5,6 +5,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,6 @@ from matchopt.instances import (
     Target,
     TaskLoss,
     WeightError,
-    signals,
 )
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -235,12 +235,16 @@ def test_score_error_forgives_what_no_decision_depends_on(seed: int, factor: flo
         [biases[0] * hidden, factor * biases[1] + shift],
     )
     samples, quiet = ScoreError(rng.normal(size=(20, 3))), np.zeros((3, 4))
-    value = signals.score_error(target, (weights, biases), quiet, samples)
+    trained: Any = SimpleNamespace(target_weights=target[0], biases=target[1])
+
+    def score_error(weights: list[np.ndarray], biases: list[np.ndarray]) -> float:
+        return samples.value(trained, weights, biases, [quiet])
+
+    value = score_error(weights, biases)
     assert 0.0 <= value <= 1.0
-    assert signals.score_error(target, same, quiet, samples) == pytest.approx(value, rel=1e-6, abs=1e-9)
-    assert signals.score_error(target, target, quiet, samples) == pytest.approx(0.0, abs=1e-15)
-    turned = ([weights[0], -weights[1]], [biases[0], -biases[1]])
-    values = (value, signals.score_error(target, turned, quiet, samples))
+    assert score_error(*same) == pytest.approx(value, rel=1e-6, abs=1e-9)
+    assert score_error(*target) == pytest.approx(0.0, abs=1e-15)
+    values = (value, score_error([weights[0], -weights[1]], [biases[0], -biases[1]]))
     assert max(values) == 1.0  # of two opposite answers one points away from the target
 
 

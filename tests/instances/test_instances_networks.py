@@ -122,5 +122,5 @@ def test_signals_and_logits() -> None:
     weights = [np.ones((2, 3))]
     assert np.array_equal(network.logits(weights, inputs), [[9.0, 7.0]])
     assert np.array_equal(network.logits(weights, inputs, [np.zeros(2)]), [[8.0, 8.0]])
-    with pytest.raises(InvalidInstance, match="only a network with a functional error"):
+    with pytest.raises(InvalidInstance, match="only a network with an objective on samples"):
         _ = network.signal_variances

@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 
 from matchopt.checker import check
 from matchopt.errors import InvalidInstance, InvalidSolution, UnknownName
+from matchopt.instances import FunctionalError, OutputError, TaskLoss, WeightError
 from matchopt.instances.imperfections import Imperfections
 from matchopt.instances.layer import LayerMapping
 from matchopt.instances.network import NetworkMapping
-from matchopt.instances.objective import FunctionalError, OutputError, TaskLoss, WeightError
 from matchopt.instances.rules import Rules
 from matchopt.network.export import draw_hardware, export_network, layer_targets
 from matchopt.network.objectives import compact_images

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import pytest
@@ -31,6 +31,7 @@ from matchopt.instances import (
     Target,
 )
 from matchopt.instances.demands import DEMANDS
+from matchopt.instances.sample_objective import OBJECTIVES
 from matchopt.kernels import cheapest_neurons, match_rows, nearest_cell_costs, pair_costs
 from matchopt.kernels.rows import CellSorter, finite_values, row_blocks
 from matchopt.network.evaluation import evaluate
@@ -249,9 +250,13 @@ def _takes_now(entrance: Callable[..., Any], instance: Instance, folder: Path) -
     """Whether it takes the instance as it is, and does not only hand it on."""
     if (entrance is surrogate and instance.kind in ("assignment", "program")) or _is_last(entrance, instance):
         return False
+    given = [each.annotation for each in inspect.signature(inspect.unwrap(entrance)).parameters.values()]
+    named = [kind for annotation in given for kind in (annotation, *get_args(annotation))]
+    if not any(each in (type(instance), Instance) or isinstance(each, TypeVar) for each in named):
+        return False
     try:
         ENTRANCES[entrance](instance, folder)
-    except (Refused, InvalidInstance, InvalidSolution, AttributeError, AssertionError, TypeError, ValueError):
+    except (Refused, InvalidInstance, InvalidSolution):
         return False
     return True
 
@@ -307,3 +312,34 @@ def test_every_solver_is_kept_from_a_strange_demand(name: str, made_strange: Cal
 def test_the_checker_knows_the_whole_vocabulary() -> None:
     """It judges every solution, so a demand that it does not know could not be solved at all."""
     assert set(DEMANDS) == UNDERSTOOD
+
+
+OBJECTIVE_CLASSES = {"Objective", "LayerObjective", "SampleObjective", *(cls.__name__ for cls in OBJECTIVES.values())}
+PLUGINS = SOURCE.parent / "plugins"
+
+
+def _told_apart(tree: ast.AST) -> Iterator[int]:
+    """Lines that ask of which class an objective is."""
+    for node in ast.walk(tree):
+        asked: list[ast.AST] = []
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+            asked = list(node.args[1:])
+        if isinstance(node, ast.MatchClass):
+            asked = [node.cls]
+        named = {name.id for each in asked for name in ast.walk(each) if isinstance(name, ast.Name)}
+        if named & OBJECTIVE_CLASSES:
+            yield node.lineno  # type: ignore[attr-defined]  # calls and patterns have lines
+
+
+def test_only_the_checker_tells_objectives_apart_by_class() -> None:
+    """Everybody else asks the objective itself, or dispatches by its name."""
+    found = {
+        f"{path.name}:{line}"
+        for folder in (SOURCE, PLUGINS)
+        for path in folder.rglob("*.py")
+        if "checker" not in path.parts
+        for line in _told_apart(ast.parse(path.read_text()))
+    }
+    assert not found
+    assert list(_told_apart(ast.parse("isinstance(x, int | TaskLoss)"))) == [1]
+    assert list(_told_apart(ast.parse("match x:\n    case OutputError(): pass"))) == [2]
