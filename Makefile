@@ -12,7 +12,7 @@ endif
 # The tests start hundreds of processes; without bytecode on disk each would compile the sources again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo check test bench lock clean
+.PHONY: env demo check test bench mutants lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "  make env     the environment alone"
 	@echo "  make check   format, lint, types, import contracts, unit tests: under 2 minutes"
 	@echo "  make bench   benchmarks with their peers, in one run"
+	@echo "  make mutants mutation tests of checker, proofs and judge: hours, or SAMPLE=150"
 
 # The stamp is newer than what the environment was made from, so a second make does nothing.
 env: .venv/stamp
@@ -47,6 +48,12 @@ test: check
 
 bench: env
 	$(BIN)/pytest -q benches --benchmark-only -o addopts=--import-mode=importlib
+
+# One small fault at a time in checker, proofs and judge; goes on where it was stopped. SAMPLE=150 tries only so many.
+SAMPLE ?= 0
+mutants: env
+	$(BIN)/python benches/mutants run --sample $(SAMPLE)
+	$(BIN)/python benches/mutants table
 
 # Pin what is installed now, after changing a dependency.
 lock: env

@@ -1,0 +1,134 @@
+"""Mutation tests of what must be believed: the checker, the proofs and the judge.
+
+Usage: python benches/mutants [run | table] [--sample N] [--seed N] [--only WORD]
+
+`run` makes one small fault at a time and runs the tests that reach it, until one fails. Results go to results.csv
+beside this file; what stands there already is not run again until its function changes, so a run may be stopped
+and goes on where it was. With --sample only so many, drawn by the seed from all. `table` prints the score.
+"""
+
+import argparse
+import csv
+import os
+import random
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+RESULTS = HERE / "results.csv"
+COLUMNS = ("key", "module", "function", "operator", "change", "outcome", "by", "reason")
+ROOMS = ("matchopt/checker", "matchopt/proofs", "matchopt/run/judge.py")
+TESTS = (
+    "tests/checker",
+    "tests/proofs",
+    "tests/reduce/test_ladder_refusals.py",
+    "tests/run/test_judge.py",
+    "tests/run/test_run.py",
+    "tests/test_easy_and_hard.py",
+)
+UNDETECTED = ("survived", "uncovered")
+
+from operators import Mutant, mutants  # noqa: E402
+
+
+def every_mutant() -> list[Mutant]:
+    """Those of all rooms."""
+    files = [
+        path for room in ROOMS for path in ([ROOT / room] if room.endswith(".py") else (ROOT / room).rglob("*.py"))
+    ]
+    return [m for p in sorted(files) for m in mutants(p.relative_to(ROOT).as_posix(), p.read_text())]
+
+
+def recorded() -> dict[str, dict[str, str]]:
+    """Rows of the results by key."""
+    if not RESULTS.exists():
+        return {}
+    with RESULTS.open(newline="") as file:
+        return {row["key"]: row for row in csv.DictReader(file)}
+
+
+def write(rows: dict[str, dict[str, str]], every: list[Mutant]) -> None:
+    """Results of the mutants that there still are, in their order."""
+    half = RESULTS.with_suffix(".part")
+    with half.open("w", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows[mutant.key] for mutant in every if mutant.key in rows)
+    half.replace(RESULTS)
+
+
+def run(every: list[Mutant], wanted: list[Mutant]) -> int:
+    """Run what has no result yet."""
+    import pytest
+    from session import Session
+
+    rows = recorded()
+    left = [mutant for mutant in wanted if mutant.key not in rows]
+    print(f"{len(every)} mutants, {len(wanted)} wanted, {len(left)} without a result")
+    if not left:
+        return 0
+
+    def campaign(session: Session) -> None:
+        for count, mutant in enumerate(left, 1):
+            outcome, by = session.run(mutant)
+            values = (mutant.key, mutant.path, mutant.function, mutant.operator, mutant.change, outcome, by, "")
+            rows[mutant.key] = dict(zip(COLUMNS, values, strict=True))
+            write(rows, every)
+            where = f"{mutant.path}:{mutant.line} {mutant.function}"
+            print(f"{count}/{len(left)} {outcome:9} {where}: {mutant.change}", file=sys.__stdout__, flush=True)
+
+    for library in ("OMP", "OPENBLAS", "MKL"):  # a forked process must not wait for threads that it has not got
+        os.environ[f"{library}_NUM_THREADS"] = "1"
+    os.chdir(ROOT)
+    session = Session(ROOT, sorted({mutant.path for mutant in every}), campaign)
+    return int(pytest.main(["-q", "-p", "no:cacheprovider", *TESTS], plugins=[session]))
+
+
+def table(every: list[Mutant]) -> None:
+    """The score of each module as a Markdown table, then what was not noticed."""
+    rows, counts = recorded(), defaultdict(Counter)
+    for mutant in every:
+        row = rows.get(mutant.key)
+        kind = "left" if row is None else "equivalent" if row["reason"].startswith("equivalent") else row["outcome"]
+        counts[mutant.path][kind] += 1
+        counts["all"][kind] += 1
+    print("| module | mutants | tried | killed | timed out | equivalent | noticed by no test | score |")
+    print("|---|---|---|---|---|---|---|---|")
+    for path, found in counts.items():
+        tried = found.total() - found["left"]
+        missed = sum(found[kind] for kind in UNDETECTED)
+        meant = tried - found["equivalent"]
+        score = f"{100 * (meant - missed) / meant:.0f} %" if meant else "-"
+        cells = (path, found.total(), tried, found["killed"], found["timeout"], found["equivalent"], missed, score)
+        print("| " + " | ".join(map(str, cells)) + " |")
+    print()
+    for mutant in every:
+        row = rows.get(mutant.key)
+        if row is not None and row["outcome"] in UNDETECTED:
+            where = f"{mutant.path}:{mutant.line} {mutant.function}"
+            print(f"- {where}: `{mutant.change}`: {row['reason'] or 'no reason yet'}")
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", nargs="?", choices=["run", "table"], default="run")
+    parser.add_argument("--sample", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="modules or functions whose name has this in it")
+    given = parser.parse_args()
+    every = every_mutant()
+    if given.action == "table":
+        table(every)
+        return 0
+    wanted = [mutant for mutant in every if given.only in f"{mutant.path} {mutant.function}"]
+    if given.sample:
+        drawn = random.Random(given.seed).sample(range(len(wanted)), min(given.sample, len(wanted)))
+        wanted = [wanted[n] for n in sorted(drawn)]
+    return run(every, wanted)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
