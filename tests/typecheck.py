@@ -16,7 +16,7 @@ import jaxtyping
 from beartype import BeartypeConf, beartype
 from beartype.roar import BeartypeDecorHintForwardRefException
 
-check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # as for static checkers, an int is a float too
+check = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=TypeError))  # an int is a float too
 
 _jaxtyped = jaxtyping.jaxtyped  # as it was before `install`
 _templates: dict[CodeType, FunctionType | None] = {}

@@ -1,6 +1,5 @@
 """Networks from elsewhere: PyTorch state dicts, safetensors and NumPy archives."""
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from matchopt.errors import MissingExtra
 from matchopt.formats.container import is_container
+from matchopt.formats.numpy_files import npz_names, read_npz
 from matchopt.formats.sources import Source
 from matchopt.instances.architecture import Architecture
 from matchopt.network.assemble import assemble
@@ -69,47 +69,8 @@ def _safetensors(source: Source) -> dict[str, np.ndarray]:
 
 def _archive(source: Source) -> dict[str, np.ndarray]:
     """A zip file: of .npy members, or what torch.save writes."""
-    try:
-        with zipfile.ZipFile(source.path) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError) as cause:
-        raise source.error(f"damaged archive: {cause}") from None
-    unpacked = sum(member.file_size for member in members)
-    if unpacked > MAX_BYTES:
-        raise source.error(f"at most {MAX_BYTES} bytes are unpacked, found {unpacked}")
-    if any(member.filename.endswith("data.pkl") for member in members):
-        return _state_dict(source)
-    if not members or not all(member.filename.endswith(".npy") for member in members):
-        raise source.error("an archive must hold .npy arrays or a torch state dict, found neither")
-    arrays = {}
-    with zipfile.ZipFile(source.path) as archive:
-        for member in members:
-            with archive.open(member) as file:
-                try:
-                    _check_npy(np.lib.format.read_magic(file), file, member.file_size)
-                except ValueError as cause:
-                    raise source.error(f"array {member.filename!r}: {cause}") from None
-            try:
-                with archive.open(member) as file:
-                    arrays[member.filename.removesuffix(".npy")] = np.lib.format.read_array(file, allow_pickle=False)
-            except (ValueError, zipfile.BadZipFile, EOFError) as cause:
-                raise source.error(f"array {member.filename!r}: {cause}") from None
-    return arrays
-
-
-def _check_npy(version: tuple[int, int], file: Any, size: int) -> None:
-    """Raise ValueError unless the header of an .npy member announces no more than its bytes hold."""
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in readers:
-        raise ValueError(f"version {version} of the format is not read")
-    shape, _, dtype = readers[version](file)
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects, which are never read")
-    elements = 1
-    for side in shape:
-        elements *= int(side)
-    if elements * dtype.itemsize > size:
-        raise ValueError(f"shape {shape} takes {elements * dtype.itemsize} bytes, the file holds {size}")
+    names = npz_names(source)
+    return _state_dict(source) if any(name.endswith("data.pkl") for name in names) else read_npz(source, names)
 
 
 def _state_dict(source: Source) -> dict[str, np.ndarray]:

@@ -313,7 +313,7 @@ WIRING: list[tuple[str, bytes, str]] = [
 HARDWARE: list[tuple[str, bytes, str]] = [
     ("object.npy", npy(np.zeros((1, 1)), **{"'<f8'": b"'|O8'"}), "must hold numbers, found type object"),
     ("shape.npy", npy(np.zeros((1, 1)), **{"(1, 1)": b"(9, 9)"}), "shape (9, 9) of float64 takes 648 bytes, found 8"),
-    ("cube.npy", npy(np.zeros((1, 1, 2))), "must be a matrix, found shape (1, 1, 2)"),
+    ("cube.npy", npy(np.zeros((1, 1, 2))), "hardware.weights must have 2 dimension(s), found shape (1, 1, 2)"),
     ("line.npy", npy(np.zeros(3)), "hardware.weights must have 2 dimension(s), found shape (3,)"),
     ("code.npy", npy(np.zeros((1, 1)), **{"'descr'": b"exit(1)"}), "damaged .npy header"),
     ("version.npy", b"\x93NUMPY\x09\x00" + bytes(80), ".npy version 9.0 is not read"),
@@ -323,7 +323,7 @@ HARDWARE: list[tuple[str, bytes, str]] = [
     ("stray.npz", npz(weights=npy(np.eye(2)), noise=npy(np.eye(2))), "array 'noise' is none of weights, variance"),
     ("fits.npz", npz(weights=npy(np.eye(2)), off=npy(np.eye(3))), "hardware.off must have shape (2, 2), found (3, 3)"),
     ("bomb.npz", npz(weights=bytes(2**27)), "refused as a zip bomb"),
-    ("cut.npz", npz(weights=npy(np.eye(2)))[:-30], "damaged .npz file"),
+    ("cut.npz", npz(weights=npy(np.eye(2)))[:-30], "damaged archive"),
     ("ragged.csv", b"1,2\n3\n", ":2: 2 numbers per line are expected, found 1"),
     ("header.csv", b"# cells\na,b\n1,2\n", ":2: expected a number, found 'a'"),
     ("gap.txt", b"1 2\n3 ?\n", ":2: expected a number, found '?'"),
