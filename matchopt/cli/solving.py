@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Give a solver that refuses the instance a plainer form of it, as stages always get.",
 )
+@click.option("--cold", is_flag=True, help="Run the solver in a fresh interpreter, not in one forked from a server.")
 @click.option("--start", type=FILE, help="File with a solution to begin from.")
 @click.option(
     "--output", type=OutputFile(), help="Write the solution here; the ending .json or .csv gives a wiring table."
@@ -85,6 +86,7 @@ def solve(
     seed: int,
     threads: int,
     surrogate: bool,
+    cold: bool,
     start: Path | None,
     output: Path | None,
     form: str | None,
@@ -124,6 +126,7 @@ def solve(
                 keep_on_interrupt=True,
                 stage_limits=dict(stage_limits),
                 surrogate=surrogate,
+                cold=cold,
             )
         if output is not None and done.solution is not None:
             _write(done, instance, output)

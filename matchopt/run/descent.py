@@ -146,15 +146,18 @@ def _share(parts: Sequence[Instance]) -> float:
     return sizes[0] / sum(sizes)
 
 
-def warm_up(instance: Instance) -> None:
-    """Load, or on a fresh machine compile, what the way down the ladder runs, before a solver's clock starts."""
+def separable_rules(instance: Instance) -> tuple[Rules, ...]:
+    """The rules of the layers whose reduction to an assignment compiled code computes, each once."""
     layers = instance.layers if isinstance(instance, NetworkInstance) else (instance,)
-    for layer in layers:
-        if isinstance(layer, LayerInstance) and not_separable(layer) is None:
-            one = np.ones((1, 1))
-            rules = Rules(drop=layer.rules.drop, gains=layer.rules.gains)
-            small = reduction(LayerInstance(Target.from_dense(one), Hardware(one), rules), AssignmentInstance)
-            small.lift([Assignment(np.zeros(1, int))])
+    plain = [layer for layer in layers if isinstance(layer, LayerInstance) and not_separable(layer) is None]
+    return tuple(dict.fromkeys(Rules(drop=layer.rules.drop, gains=layer.rules.gains) for layer in plain))
+
+
+def warm_up(rules: Rules) -> None:
+    """Load, or on a fresh machine compile, what a reduction to an assignment runs, before a solver's clock starts."""
+    one = np.ones((1, 1))
+    small = reduction(LayerInstance(Target.from_dense(one), Hardware(one), rules), AssignmentInstance)
+    small.lift([Assignment(np.zeros(1, int))])
 
 
 def _lowered(way: Reduction, start: Solution | None) -> tuple[Solution, ...]:

@@ -13,6 +13,7 @@ from matchopt.checker import check
 from matchopt.errors import InvalidSolution
 from matchopt.instances import Instance
 from matchopt.parts import Parts
+from matchopt.run import warm
 from matchopt.run.answers import Answer, read_answer, read_ending, read_solution
 from matchopt.run.judge import Judge, Verdict, certified
 from matchopt.run.process import Stopped, WorkerProcess
@@ -51,20 +52,24 @@ def perform(
     began = time.monotonic()
     memory = task.allowance.memory or int(free_memory() * MEMORY_SHARE / slots)
     judge = Judge(task.instance)
-    with WorkerProcess(task.allowance.threads, memory) as worker:  # it starts up while this process prepares
-        own_task = source is None
-        if source is None:
-            (source,) = sources_of(task)
-        worker.send(_request(task, source, memory))
-        if own_task:
-            check_start(task)
+    if not task.cold:
+        warm.begin()  # the server starts up while this process prepares
+    if source is None:
+        (source,) = sources_of(task)
+        check_start(task)
+    request = _request(task, source, memory)
+    for cold in (task.cold, True):
         clock = _Clock()
-        try:
-            answer = _listen(worker, judge, task, memory, clock, cancel, on_incumbent)
-        except (KeyboardInterrupt, Stopped) as stop:
-            if isinstance(stop, KeyboardInterrupt) and not keep_on_interrupt:
-                raise
-            answer = Answer(Status.UNKNOWN, Limit.INTERRUPTED, message="interrupted", died=True)
+        with WorkerProcess(task.allowance.threads, memory, cold) as worker:
+            worker.send(request)
+            try:
+                answer = _listen(worker, judge, task, memory, clock, cancel, on_incumbent)
+            except (KeyboardInterrupt, Stopped) as stop:
+                if isinstance(stop, KeyboardInterrupt) and not keep_on_interrupt:
+                    raise
+                answer = Answer(Status.UNKNOWN, Limit.INTERRUPTED, message="interrupted", died=True)
+        if not worker.lost or not answer.died:
+            break
     solver_seconds = clock.elapsed() if answer.seconds is None else answer.seconds
     verdict = judge.verdict(answer)
     if task.certify and answer.limit is not Limit.INTERRUPTED:
@@ -132,6 +137,7 @@ def _listen(
                     worker.watchdog.arm(task.allowance.seconds)
                 elif message.facts.get("type") != "incumbent":
                     clock.stop()
+                    warm.hold(message.facts)
                     return read_answer(message, task.instance, memory)
                 elif number == last or time.monotonic() - began < CHECK_SECONDS:
                     wrong = _hear(message, judge, task.instance, clock, on_incumbent)

@@ -1,35 +1,25 @@
 """A worker process seen from the host: started, fed, listened to, and surely ended."""
 
 import contextlib
+import fcntl
 import os
 import selectors
 import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from types import TracebackType
 
 from matchopt.parts import Parts
+from matchopt.run.cold import ColdWorker
 from matchopt.run.messages import BadMessage, Frames, encode, write_all
+from matchopt.run.warm import Unavailable, WarmWorker, fork_worker, possible
 from matchopt.run.watchdog import Watchdog
 
-# The host's search path goes along, so that the worker finds what the host finds, and nothing in the current folder.
-_START = "import sys; sys.path[:] = sys.argv[3].split(sys.argv[4]); from matchopt.run.worker import main; main({}, {})"
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "RAYON_NUM_THREADS",
-)
 _TICK = 0.1  # seconds after which the host looks round even if nothing comes in
 _BATCH = 2**23  # most bytes that are read before what they say is acted on
 _PIPE_BYTES = 2**20
 _LOG_BYTES = 2**16
-_F_SETPIPE_SZ = 1031
 
 
 class Stopped(Exception):
@@ -41,42 +31,26 @@ class WorkerProcess:
 
     Parameters
     ----------
-    threads : most threads; the libraries that count them read it when they are imported.
+    threads : most threads.
     memory : most bytes the worker and its descendants may have in memory.
+    cold : whether it must be a fresh interpreter; else it is one only where there is no fork server.
     """
 
-    def __init__(self, threads: int, memory: int) -> None:
+    def __init__(self, threads: int, memory: int, cold: bool = False) -> None:
         self.fault = ""  # what was wrong with the bytes it sent
         self.exit_code: int | None = None  # of a worker that ended by itself; negative: minus the signal's number
         self._log = bytearray()
-        self._read_fd, write_fd = os.pipe()
-        self._log_fd, log_fd = os.pipe()
-        with contextlib.suppress(OSError, ImportError):
-            import fcntl
-
-            fcntl.fcntl(self._read_fd, _F_SETPIPE_SZ, _PIPE_BYTES)
-        start = _START.format(write_fd, os.getpid())
-        path = os.pathsep.join(sys.path)
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", start, "matchopt", "worker", path, os.pathsep],
-                stdin=subprocess.PIPE,
-                stdout=log_fd,
-                stderr=log_fd,
-                pass_fds=(write_fd,),
-                start_new_session=True,
-                env=_environment(threads),
-            )
-        except BaseException:
-            os.close(self._read_fd)
-            os.close(self._log_fd)
-            raise
-        finally:
-            os.close(write_fd)
-            os.close(log_fd)
-        os.set_blocking(self._read_fd, False)
-        os.set_blocking(self._log_fd, False)
-        self.watchdog = Watchdog(self._process.pid, memory)
+        self._ended = False
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            task_fd, self._task_fd = _pipe(theirs, ours)
+            log_fd, self._log_fd = _pipe(theirs, ours, back=True)
+            write_fd, self._read_fd = _pipe(theirs, ours, back=True)
+            _widen(self._read_fd)
+            os.set_blocking(self._read_fd, False)
+            os.set_blocking(self._log_fd, False)
+            self._child = _start((task_fd, write_fd, log_fd), threads, cold)
+            self._open = ours.pop_all()
+        self.watchdog = Watchdog(self._child.pid, memory, self._child.shared)
 
     def __enter__(self) -> "WorkerProcess":
         self.watchdog.start()
@@ -88,15 +62,19 @@ class WorkerProcess:
         self.end()
 
     @property
+    def lost(self) -> bool:
+        """Whether it died with its fork server, through no fault of its own."""
+        return self._child.lost
+
+    @property
     def log(self) -> str:
         """The end of what the worker and its solver printed."""
         return self._log.decode(errors="replace")
 
     def send(self, message: Parts) -> None:
         """Send the task; a worker that is gone already shows in `batches`."""
-        assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            write_all(self._process.stdin.fileno(), encode(message))
+            write_all(self._task_fd, encode(message))
 
     def batches(self, cancel: threading.Event | None = None) -> Generator[list[Parts], None, None]:
         """What the worker sends, as it comes in, until it has ended or sent bytes that are no message.
@@ -110,42 +88,38 @@ class WorkerProcess:
         with selectors.DefaultSelector() as selector:
             selector.register(self._read_fd, selectors.EVENT_READ)
             selector.register(self._log_fd, selectors.EVENT_READ)
-            with _exit_descriptor(self._process.pid) as exit_fd:
-                if exit_fd is not None:
-                    selector.register(exit_fd, selectors.EVENT_READ)
-                open_fds = {self._read_fd, self._log_fd}
-                while not self.fault:
-                    selector.select(_TICK)
-                    if cancel is not None and cancel.is_set():
-                        raise Stopped
-                    gone = self._is_gone()  # asked before reading: what it sent before its end is read below
-                    for fd in list(open_fds):
-                        data, at_end = _drain(fd)
-                        if at_end:
-                            selector.unregister(fd)
-                            open_fds.remove(fd)
-                        if fd == self._log_fd:
-                            self._keep_log(data)
-                        elif data:
-                            yield self._cut(frames, data)
-                    if gone and not (self._read_fd in open_fds and _is_waiting(self._read_fd)):
-                        return
+            if self._child.exit_fd is not None:
+                selector.register(self._child.exit_fd, selectors.EVENT_READ)
+            open_fds = {self._read_fd, self._log_fd}
+            while not self.fault:
+                selector.select(_TICK)
+                if cancel is not None and cancel.is_set():
+                    raise Stopped
+                gone = self._is_gone()  # asked before reading: what it sent before its end is read below
+                for fd in list(open_fds):
+                    data, at_end = _drain(fd)
+                    if at_end:
+                        selector.unregister(fd)
+                        open_fds.remove(fd)
+                    if fd == self._log_fd:
+                        self._keep_log(data)
+                    elif data:
+                        yield self._cut(frames, data)
+                if gone and not (self._read_fd in open_fds and _is_waiting(self._read_fd)):
+                    return
 
     def end(self) -> None:
         """Kill the worker and every process it started, and take what is left of the log; may be called twice."""
-        if self._process.returncode is not None:
+        if self._ended:
             return
+        self._ended = True
         self._is_gone()
         self.watchdog.find_family()
         self.watchdog.kill()
         self.watchdog.stop()
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
-        self._process.wait()
+        self._child.release()
         self._keep_log(_drain(self._log_fd)[0])
-        os.close(self._read_fd)
-        os.close(self._log_fd)
+        self._open.close()
 
     def _cut(self, frames: Frames, data: bytes) -> list[Parts]:
         found: list[Parts] = []
@@ -163,24 +137,31 @@ class WorkerProcess:
     def _is_gone(self) -> bool:
         """Whether the worker has ended, left as a zombie so that its number stays its own."""
         if self.exit_code is None:
-            state = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if state is not None:
-                self.exit_code = state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
+            self.exit_code = self._child.exit_code()
         return self.exit_code is not None
 
 
-@contextlib.contextmanager
-def _exit_descriptor(pid: int) -> Iterator[int | None]:
-    """A file descriptor that becomes readable when the process ends, where the system has such a thing."""
-    try:
-        fd = os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        yield None
-        return
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+def _start(fds: tuple[int, int, int], threads: int, cold: bool) -> ColdWorker | WarmWorker:
+    if not cold and possible():
+        with contextlib.suppress(Unavailable):
+            return fork_worker(fds, threads)
+    return ColdWorker(*fds, threads)
+
+
+def _pipe(theirs: contextlib.ExitStack, ours: contextlib.ExitStack, back: bool = False) -> tuple[int, int]:
+    """A pipe to the worker, or `back` from it: its end and ours, each closed by one of the stacks."""
+    read_fd, write_fd = os.pipe()
+    far, near = (write_fd, read_fd) if back else (read_fd, write_fd)
+    theirs.callback(os.close, far)
+    ours.callback(os.close, near)
+    return far, near
+
+
+def _widen(fd: int) -> None:
+    """Let a pipe hold more, where the system can, so that a solver need not wait for its host."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _drain(fd: int) -> tuple[bytes, bool]:
@@ -199,11 +180,6 @@ def _is_waiting(fd: int) -> bool:
     with selectors.DefaultSelector() as selector:
         selector.register(fd, selectors.EVENT_READ)
         return bool(selector.select(0))
-
-
-def _environment(threads: int) -> dict[str, str]:
-    fixed = {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}  # the same order of sets in every run; prints at once
-    return {**os.environ, **fixed, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
 
 
 def signal_name(number: int) -> str:

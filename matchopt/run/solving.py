@@ -32,6 +32,7 @@ def solve(
     keep_on_interrupt: bool = False,
     stage_limits: Mapping[str, Number] | None = None,
     surrogate: bool = False,
+    cold: bool = False,
 ) -> Run:
     """Solve an instance by one solver in a worker process, and check and record what came of it.
 
@@ -63,6 +64,8 @@ def solve(
         the worker is gone.
     stage_limits : seconds of single stages of a pipeline, by name or place, instead of their share.
     surrogate : whether a single solver, too, is given the surrogate of an instance that it refuses.
+    cold : whether the solver's process is a fresh interpreter; otherwise it is forked from one that holds imports,
+        where the system can (see docs/solvers.md).
 
     Raises
     ------
@@ -82,6 +85,7 @@ def solve(
         certify=certify,
         stage_limits=stage_limits or {},
         surrogate=surrogate,
+        cold=cold,
     )
     return perform_stages(task, on_incumbent=on_incumbent, keep_on_interrupt=keep_on_interrupt)
 

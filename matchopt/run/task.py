@@ -25,6 +25,7 @@ class Task:
     allowance : the limits on time, iterations, memory and threads; see `allow`.
     surrogate : whether a solver that refuses the instance is given `matchopt.reduce.surrogate` of it instead, as the
         stages of a pipeline are.
+    cold : whether the solver's process must be a fresh interpreter.
 
     Raises
     ------
@@ -42,6 +43,7 @@ class Task:
     certify: bool = True
     stage_limits: Mapping[str, Number] = field(default_factory=dict)
     surrogate: bool = False
+    cold: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.instance, Instance):

@@ -37,13 +37,15 @@ class Watchdog(threading.Thread):
     ----------
     pid : the worker, leader of its own process group.
     memory : most bytes the whole tree may have in memory.
+    shared : bytes that the worker has in memory without having taken them, which do not count.
     """
 
-    def __init__(self, pid: int, memory: int) -> None:
+    def __init__(self, pid: int, memory: int, shared: int = 0) -> None:
         super().__init__(daemon=True, name="matchopt-watchdog")
         self.killed_for: Limit | None = None  # why the worker was killed, once it was
         self.peak = 0  # most bytes seen
         self._memory = memory
+        self._shared = shared
         self._deadline = time.monotonic() + START_UP
         self._over = threading.Event()
         self._pid = pid
@@ -103,7 +105,7 @@ class Watchdog(threading.Thread):
         for member in list(self._family.values()):
             with contextlib.suppress(psutil.Error):
                 used += int(member.memory_info().rss)
-        return used
+        return max(0, used - self._shared)
 
     def _end(self, limit: Limit, patience: float) -> None:
         self.killed_for = limit

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 
 from matchopt.errors import MissingExtra, PluginError, Refused
-from matchopt.instances import INSTANCES, SOLUTIONS, Provenance, Solution
+from matchopt.instances import INSTANCES, SOLUTIONS, AssignmentInstance, ProgramInstance, Provenance, Solution
 from matchopt.parts import Parts
 from matchopt.plugins import import_file, load_plugins
-from matchopt.run.descent import solve_parts, warm_up
+from matchopt.run.descent import separable_rules, solve_parts, warm_up
 from matchopt.run.messages import LOST_LINE, encode, read_message, write_all
 from matchopt.settings import make
 from matchopt.solver import Allowance, Limits, Solver
@@ -40,6 +40,11 @@ class Channel:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._lock = threading.Lock()
+        self._before = frozenset(sys.modules)
+
+    def imported(self) -> list[str]:
+        """What was imported since the line was made, for a fork server to hold for the next worker."""
+        return [name for name in sys.modules if name not in self._before]
 
     def send(self, facts: dict[str, Any], solution: Solution | None = None) -> None:
         """Send one message, with a solution if there is one."""
@@ -88,14 +93,16 @@ def _run(message: Parts, channel: Channel) -> None:
     task = message.facts
     allowance = Allowance(**task["allowance"])
     if allowance.memory is not None:
-        _limit_data(allowance.memory + MEMORY_SLACK)
+        _limit_data(_bytes_of("VmData") + allowance.memory + MEMORY_SLACK)
     provenance = Provenance.from_facts(task["provenance"])
     instance = INSTANCES[task["kind"]].from_parts(message.part("instance"), provenance)
     start = SOLUTIONS[task["kind"]].from_parts(message.part("start")) if "start" in task else None
     cls = _solver_class(task["solver"])
     solver = make(cls, task["solver"]["options"])
     _import_needs(cls)
-    warm_up(instance)
+    reduced = separable_rules(instance) if cls.solves in (AssignmentInstance, ProgramInstance) else ()
+    for rules in reduced:
+        warm_up(rules)
     solver.prepare()
     began = time.monotonic()
     channel.send({"type": "started"})
@@ -114,7 +121,9 @@ def _run(message: Parts, channel: Channel) -> None:
         "message": result.message,
         "surrogate": replaced,
         "at": time.monotonic() - began,
-        "peak": _peak_memory(),
+        "peak": _bytes_of("VmHWM"),
+        "modules": channel.imported(),
+        "rules": [rules.facts() for rules in reduced],
     }
     channel.send(facts, result.solution)
 
@@ -127,6 +136,9 @@ def _limit_data(most: int) -> None:
 
 
 def _solver_class(reference: dict[str, Any]) -> type[Solver]:
+    if reference["plugin"] is not None:  # the host has looked it up among all entry points, which takes long
+        with contextlib.suppress(ImportError, AttributeError):
+            return _found_in(importlib.import_module(reference["module"]), reference["qualname"])
     if reference["registered"]:
         files = [] if reference["file"] is None else [Path(reference["file"])]
         only = [] if reference["plugin"] is None else [reference["plugin"]]
@@ -138,8 +150,12 @@ def _solver_class(reference: dict[str, Any]) -> type[Solver]:
         module = None
     if module is None or Path(module.__file__ or "").resolve() != file:
         module = import_file(file)
-    found: Any = module
-    for name in reference["qualname"].split("."):
+    return _found_in(module, reference["qualname"])
+
+
+def _found_in(module: Any, qualname: str) -> type[Solver]:
+    found = module
+    for name in qualname.split("."):
         found = getattr(found, name)
     cls: type[Solver] = found
     return cls
@@ -171,16 +187,17 @@ def _send_failure(channel: Channel, cause: BaseException) -> None:
         last = traceback.format_exception_only(cause)[-1].strip()
         text = f"the solver raised {last}"
     try:
-        channel.send({"type": kind, "cause": " ".join(text.split())[:2000], "peak": _peak_memory()})
+        facts = {"cause": " ".join(text.split())[:2000], "peak": _bytes_of("VmHWM"), "modules": channel.imported()}
+        channel.send({"type": kind, **facts})
     except OSError:
         os._exit(LOST_LINE)
 
 
-def _peak_memory() -> int:
-    """Most bytes this process ever had in memory."""
+def _bytes_of(field: str) -> int:
+    """A figure of this process's memory, such as the most it ever had (VmHWM); 0 where the system tells none."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
         return 0
-    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), "VmHWM: 0")
+    line = next((line for line in status.splitlines() if line.startswith(f"{field}:")), ": 0")
     return int(line.split()[1]) * 1024

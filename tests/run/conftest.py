@@ -53,9 +53,12 @@ def _no_strays():
 
 
 def _children():
-    """Command lines of all descendants, Python's own resource tracker left out."""
+    """Command lines of all descendants, Python's own resource tracker and the fork server, which stay, left out."""
     found = []
-    for child in psutil.Process().children(recursive=True):
+    mine = psutil.Process()
+    for child in mine.children(recursive=True):
         with contextlib.suppress(psutil.Error):
+            if child.ppid() == mine.pid and any("matchopt.run.fork_server" in word for word in child.cmdline()):
+                continue
             found.append(" ".join(child.cmdline()))
     return [line for line in found if "resource_tracker" not in line]

@@ -95,15 +95,16 @@ LIMITED = {name: KILL_AFTER for name, row in EXPECTED.items() if row[1] == "time
 GIGABYTES = {"allocates-without-end": 0.4, "children-allocate": 0.2, "raises-memory-error": 2.0}
 
 
-@pytest.fixture(scope="session")
-def runs(instance, quick_kills):
-    """One pool with all hostile solvers, and a good one first and last."""
+@pytest.fixture(scope="session", params=["warm", "cold"])
+def runs(request, instance, quick_kills):
+    """One pool with all hostile solvers, and a good one first and last; in both kinds of workers."""
     tasks = [
         Task(
             instance,
             name,
             allowance=allow(LIMITED.get(name, 20.0), GIGABYTES.get(name, 4.0)),
             plugin_files=(HOSTILE,),
+            cold=request.param == "cold",
         )
         for name in ["good", *(name for name in EXPECTED if name not in HERE), "good"]
     ]

@@ -1,0 +1,70 @@
+"""A worker in a fresh interpreter: on any POSIX system, and where nothing may be held from one solve to the next."""
+
+import contextlib
+import os
+import subprocess
+import sys
+
+# The host's search path goes along, so that the worker finds what the host finds, and nothing in the current folder.
+_START = "import sys; sys.path[:] = sys.argv[1].split(sys.argv[2]); from matchopt.run.{} import main; main({}, {})"
+_FIXED = {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}  # the same order of sets in every run; prints at once
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "RAYON_NUM_THREADS",
+)
+
+
+def environment(threads: int) -> dict[str, str]:
+    """The environment of a worker: the host's, and how many threads libraries may start."""
+    return {**os.environ, **_FIXED, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+
+
+def start_python(module: str, fd: int, threads: int, stdin: int, log: int) -> "subprocess.Popen[bytes]":
+    """Start `module.main(fd, number of this process)` in an interpreter and a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", _START.format(module, fd, os.getpid()), os.pathsep.join(sys.path), os.pathsep],
+        pass_fds=(fd,),
+        start_new_session=True,
+        env=environment(threads),
+        stdin=stdin,
+        stdout=log,
+        stderr=log,
+    )
+
+
+class ColdWorker:
+    """A worker that is a child of this process.
+
+    Parameters
+    ----------
+    task, messages, log : descriptors of the pipes it reads its task from, sends messages into, and prints into.
+    threads : most threads.
+    """
+
+    shared = 0  # bytes in memory that it did not take itself
+    lost = False
+
+    def __init__(self, task: int, messages: int, log: int, threads: int) -> None:
+        self._process = start_python("worker", messages, threads, task, log)
+        self.pid = self._process.pid
+        self.exit_fd: int | None = None  # readable once it has ended, where the system has such a thing
+        with contextlib.suppress(AttributeError, OSError):
+            self.exit_fd = os.pidfd_open(self.pid)
+
+    def exit_code(self) -> int | None:
+        """The exit code once it has ended, minus the signal's number if one killed it; it stays a zombie."""
+        state = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if state is None:
+            return None
+        return state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
+
+    def release(self) -> None:
+        """Wait for its end, and give its number back."""
+        self._process.wait()
+        if self.exit_fd is not None:
+            os.close(self.exit_fd)

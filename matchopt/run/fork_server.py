@@ -1,0 +1,201 @@
+"""The fork server: a process that holds imports, and from which a worker for each solve is forked.
+
+It is started by its host, listens on one socket, has one thread, and runs no plugin: what plugins import (numpy, numba,
+torch ..) it imports too, once a worker has needed it, and matchopt's own kernels it loads from the disk. It ends when
+its host does or closes the socket, and its workers end with it.
+
+A request is a header, five file descriptors, and JSON: the `modules` to import and the `rules` whose reductions to load
+before the fork, and the `threads`, `environment` and search `path` of the worker.
+"""
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matchopt.instances import Rules
+from matchopt.run import worker
+from matchopt.run.descent import warm_up
+
+HEADER = struct.Struct("<Q")  # bytes of JSON that follow a request's file descriptors
+WORD = struct.Struct("<cqq")  # a worker's HELLO, number and bytes in memory; or the server's ENDED, status and 0
+HELLO, ENDED = b"h", b"e"
+DESCRIPTORS = 5  # of a request: line of words, task, messages, log, working folder
+# Whose modules may be imported before a fork: they start no thread and make no CUDA context when they are imported.
+HELD = frozenset({"lap", "llvmlite", "matchopt", "numba", "numpy", "ortools", "safetensors", "scipy", "torch"})
+
+
+def main(fd: int, host: int) -> None:
+    """Serve on socket `fd` until `host` ends; in a forked worker, run its task."""
+    server = os.getpid()
+    messages = _Server(fd, host).serve()
+    worker.main(messages, server)
+
+
+class _Child:
+    """A worker as the server sees it: its number, the line to the host, a descriptor that tells its end."""
+
+    def __init__(self, pid: int, line: socket.socket) -> None:
+        self.pid, self.line, self.exit_fd = pid, line, os.pidfd_open(pid)
+        self.ended = False
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):  # one that has only just been forked leads no group yet
+            os.kill(self.pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        self.line.close()
+        os.close(self.exit_fd)
+
+
+class _Server:
+    def __init__(self, fd: int, host: int) -> None:
+        self._socket = socket.socket(fileno=fd)
+        self._host_fd = os.pidfd_open(host)
+        if os.getppid() != host:
+            os._exit(0)
+        self._selector = selectors.PollSelector()  # no object of the system's that a forked worker would share
+        self._selector.register(self._socket, selectors.EVENT_READ)
+        self._selector.register(self._host_fd, selectors.EVENT_READ)
+        self._children: dict[Any, _Child] = {}  # by both descriptors that are watched
+
+    def serve(self) -> int:
+        """Serve; returns in a forked worker only, with the descriptor of its messages."""
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._socket:
+                    found = self._fork()
+                    if found is not None:
+                        return found
+                elif key.fileobj == self._host_fd:
+                    self._end()
+                elif key.fileobj in self._children:  # not one that was released a moment ago
+                    self._look_after(self._children[key.fileobj], key.fileobj)
+
+    def _fork(self) -> int | None:
+        try:
+            head, fds, _, _ = socket.recv_fds(self._socket, HEADER.size, DESCRIPTORS)
+            request = json.loads(_read(self._socket, HEADER.unpack(head)[0]))
+        except (OSError, struct.error, EOFError):
+            self._end()
+        _hold(request.get("modules", ()), request.get("rules", ()))
+        if len(os.listdir("/proc/self/task")) > 1:  # a fork would copy one thread and the locks of all
+            self._end()
+        gc.freeze()
+        pid = os.fork()
+        line = socket.socket(fileno=fds[0])
+        if pid == 0:
+            return self._in_child(line, fds[1:], request)
+        for fd in fds[1:]:
+            os.close(fd)
+        child = _Child(pid, line)
+        for watched in (child.line, child.exit_fd):
+            self._children[watched] = child
+            self._selector.register(watched, selectors.EVENT_READ)
+        return None
+
+    def _in_child(self, line: socket.socket, fds: Sequence[int], request: Mapping[str, Any]) -> int:
+        """Leave the server's session, files and surroundings behind; returns the descriptor of messages."""
+        os.setsid()
+        task, messages, log, folder = fds
+        for fd, number in ((task, 0), (log, 1), (log, 2)):
+            os.dup2(fd, number)
+        os.fchdir(folder)
+        _take_over(request)
+        line.sendall(WORD.pack(HELLO, os.getpid(), _resident()))
+        line.close()
+        self._socket.close()
+        for child in set(self._children.values()):
+            child.close()
+        for name in os.listdir("/proc/self/fd"):
+            if int(name) > 2 and int(name) != messages:
+                with contextlib.suppress(OSError):
+                    os.close(int(name))
+        return messages
+
+    def _look_after(self, child: _Child, told: Any) -> None:
+        """Tell the host of a worker's end, and let go of it once the host has: so long its number is its own."""
+        if told is child.line:
+            if not child.ended:  # the host gives it up
+                child.kill()
+            os.waitpid(child.pid, 0)
+            for watched in (child.line, child.exit_fd):
+                del self._children[watched]
+                with contextlib.suppress(KeyError):
+                    self._selector.unregister(watched)
+            child.close()
+            return
+        child.ended = True
+        self._selector.unregister(child.exit_fd)
+        state = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert state is not None
+        status = state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
+        with contextlib.suppress(OSError):
+            child.line.sendall(WORD.pack(ENDED, status, 0))
+
+    def _end(self) -> None:
+        for child in set(self._children.values()):
+            child.kill()
+        os._exit(0)
+
+
+def _take_over(request: Mapping[str, Any]) -> None:
+    """Take over the host's environment and search path, fresh random numbers, and the threads that are allowed."""
+    threads = request["threads"]
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.path[:] = request["path"]
+    importlib.invalidate_caches()
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()
+    if threads > 1:
+        importlib.import_module("threadpoolctl").threadpool_limits(threads)
+    if "numba" in sys.modules:
+        sys.modules["numba"].config.reload_config()
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+
+
+def _hold(modules: Sequence[Any], rules: Sequence[Any]) -> None:
+    """Import what a worker has imported before, and load the kernels of the reductions that one has made."""
+    for name in map(str, modules):
+        if name.partition(".")[0] in HELD:
+            with contextlib.suppress(Exception):  # a worker says what is wrong with it
+                importlib.import_module(name)
+    with contextlib.suppress(Exception):
+        if "numba" in modules:
+            sys.modules["numba"].njit(_nothing)()  # the first call of any function sets the compiler up
+        for facts in rules:
+            warm_up(Rules.from_facts(facts))
+    if modules or rules:
+        gc.collect()
+
+
+def _nothing() -> None:
+    """A function for the compiler."""
+
+
+def _read(line: socket.socket, count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count:
+        piece = line.recv(count - len(data))
+        if not piece:
+            raise EOFError
+        data += piece
+    return bytes(data)
+
+
+def _resident() -> int:
+    """Bytes in memory that this process shares with the server it was forked from."""
+    pages = int(Path(f"/proc/{os.getppid()}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

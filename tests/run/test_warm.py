@@ -1,0 +1,209 @@
+"""Warm workers: forked from a server that holds imports, and in nothing else different from cold ones."""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from matchopt import Hardware, LayerInstance, Status, Target
+from matchopt.run import Task, fork_server, solve, solve_all, warm
+from matchopt.run.task import allow
+
+HOSTILE = Path(__file__).with_name("hostile.py")
+SURROUNDINGS = Path(__file__).with_name("surroundings.py")
+pytestmark = pytest.mark.skipif(not warm.possible(), reason="workers are forked on Linux only")
+
+
+@pytest.fixture
+def look(instance, tmp_path, monkeypatch):
+    """Solve by the solver that looks around; returns what it found and its statistics."""
+    told = tmp_path / "told.json"
+    monkeypatch.setenv("SURROUNDINGS", str(told))
+
+    def solved(**arguments):
+        run = solve(instance, "surroundings", plugin_files=(SURROUNDINGS,), certify=False, **arguments)
+        assert run.status is Status.FEASIBLE, (run.message, run.log)
+        return json.loads(told.read_text()), run.stats
+
+    return solved
+
+
+def server():
+    """The fork server of this process."""
+    mine = psutil.Process()
+    (found,) = [child for child in mine.children() if any("fork_server" in word for word in child.cmdline())]
+    return found
+
+
+def test_a_warm_worker_finds_what_a_cold_one_finds(look, tmp_path, monkeypatch):
+    """Files, session, folder, environment, search path, order of sets, signals, threads: as in a fresh interpreter."""
+    look()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("A_NEW_VARIABLE", "x")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    warm_found, warm_stats = look()
+    cold_found, cold_stats = look(cold=True)
+    assert warm_found == cold_found
+    assert warm_stats["parent"] == server().pid and cold_stats["parent"] == os.getpid()
+
+
+def test_random_numbers_are_not_inherited(look):
+    """What a plugin draws from a global generator differs from worker to worker."""
+    first, second = look()[1], look()[1]
+    assert first["pid"] != second["pid"]
+    assert first["numpy"] != second["numpy"] and first["random"] != second["random"]
+
+
+@pytest.mark.parametrize("libraries", ["blas", "numba", pytest.param("torch", marks=pytest.mark.slow)])
+def test_threads_are_counted_anew_in_every_worker(look, libraries):
+    """Also by libraries that count when they are imported, and by now are in the server."""
+    pytest.importorskip("threadpoolctl")
+    pytest.importorskip(libraries.replace("blas", "numpy"))
+    for threads in (1, 2, 3, 1):
+        assert look(threads=threads, options={"libraries": libraries})[1][libraries] == threads
+
+
+def test_a_changed_setting_of_a_library_gets_another_server(look, monkeypatch):
+    """What numba and the like read when they are imported is never that of an earlier solve."""
+    look()
+    before = server()
+    monkeypatch.setenv("NUMBA_BOUNDSCHECK", "1")
+    found, _ = look()
+    assert found["environment"]["NUMBA_BOUNDSCHECK"] == "1" and server().pid != before.pid
+
+
+def left():
+    """Descriptors of this process and of its server, its descendants, and entries of shared memory."""
+    descriptors = [len(os.listdir(f"/proc/{pid}/fd")) for pid in (os.getpid(), server().pid)]
+    return (
+        descriptors,
+        [child.pid for child in psutil.Process().children(recursive=True)],
+        sorted(os.listdir("/dev/shm")),
+    )
+
+
+@pytest.mark.parametrize("solves", [25, pytest.param(1000, marks=pytest.mark.slow)])
+def test_many_solves_leave_nothing(instance, solves):
+    """No process, no file descriptor, no shared memory; whatever the solver did."""
+    names = ["modest", "good", "raises", "kills-itself", "leaves-children", "refuses"]
+    solve(instance, "good", plugin_files=(HOSTILE,))
+    before, threads = left(), threading.active_count()
+    for number in range(solves):
+        solve(instance, names[number % len(names)], plugin_files=(HOSTILE,), certify=False)
+    assert left() == before and threading.active_count() == threads
+
+
+def test_workers_side_by_side_share_one_server(instance):
+    """Threads ask in turn; the server outlives the thread that started it."""
+    warm.end()
+    tasks = [Task(instance, "random-draw", seed=seed, plugin_files=(HOSTILE,)) for seed in range(8)]
+    runs = solve_all(tasks, jobs=4)
+    assert all(run.status is Status.FEASIBLE for run in runs)
+    asked = server()
+    assert solve(instance, "good", plugin_files=(HOSTILE,)).objective == 9 and server() == asked
+
+
+def test_a_server_that_was_killed_is_replaced(instance):
+    """The next solve notices."""
+    solve(instance, "modest", plugin_files=(HOSTILE,))
+    before = server()
+    before.kill()
+    before.wait()
+    assert solve(instance, "good", plugin_files=(HOSTILE,)).objective == 9 and server() != before
+
+
+def test_a_server_that_dies_in_a_solve_costs_nothing_but_time(instance):
+    """Its workers die with it; the solve begins again in a cold one."""
+    killed = []
+
+    def kill(incumbent):
+        if not killed:
+            killed.append(server().pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    run = solve(instance, "ten-thousand-incumbents", plugin_files=(HOSTILE,), on_incumbent=kill)
+    assert (run.status, run.objective, run.message) == (Status.FEASIBLE, 9, "") and killed
+
+
+def test_without_a_server_workers_are_cold(look, monkeypatch):
+    """By the environment, and where the system has no descriptors of processes."""
+    monkeypatch.setenv("MATCHOPT_COLD", "1")
+    assert look()[1]["parent"] == os.getpid()
+    monkeypatch.delenv("MATCHOPT_COLD")
+    monkeypatch.delattr(os, "pidfd_open")
+    assert look()[1]["parent"] == os.getpid()
+
+
+def test_servers_that_fail_are_given_up(look, monkeypatch):
+    """Every solve succeeds; after three in a row no further one is started."""
+    warm.end()
+    monkeypatch.setattr(warm, "_host", warm._Host())
+    started = []
+
+    def broken(module, *arguments):
+        started.append(module)
+        return start("no_such_module", *arguments)
+
+    start = warm.start_python
+    monkeypatch.setattr(warm, "start_python", broken)
+    for _ in range(4):
+        assert look()[1]["parent"] == os.getpid()
+    assert len(started) == warm.MOST_FAILURES
+
+
+def test_shared_memory_is_not_charged(instance):
+    """A small limit that a cold worker keeps is kept however much the server holds."""
+    layer = LayerInstance(Target.from_dense(np.eye(3)), Hardware(np.eye(4)))
+    for _ in range(2):
+        assert solve(layer, "hungarian").solution is not None
+    assert server().memory_info().rss > 0.11e9  # it holds numba by now
+    run = solve(instance, "good", plugin_files=(HOSTILE,), memory_limit=0.1)
+    assert run.objective == 9, run.message
+
+
+def test_the_server_imports_no_plugin(monkeypatch, tmp_path):
+    """Only what it may hold, whatever a worker asks for."""
+    (tmp_path / "some_plugin.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = set(sys.modules)
+    fork_server._hold(["some_plugin", "antigravity", "numpy.no_such_part", 3], [{"no": "rules"}])
+    assert set(sys.modules) == before
+
+
+def solve_in_a_child(instance, pipe):
+    """In a process that the host has forked."""
+    run = solve(instance, "good", plugin_files=(HOSTILE,))
+    pipe.send((run.objective, server().ppid()))
+    warm.end()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_host_has_a_server_of_its_own(instance):
+    """It leaves its parent's alone."""
+    solve(instance, "modest", plugin_files=(HOSTILE,))
+    before = server()
+    here, there = get_context("fork").Pipe()
+    child = get_context("fork").Process(target=solve_in_a_child, args=(instance, there))
+    child.start()
+    assert here.poll(60) and here.recv() == (9, child.pid)
+    child.join()
+    assert solve(instance, "good", plugin_files=(HOSTILE,)).objective == 9 and server() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cold", [False, True])
+def test_memory_limits_hold(instance, cold):
+    """A solver that allocates without end is stopped at about its limit, in both kinds of workers."""
+    task = Task(instance, "allocates-without-end", allowance=allow(20.0, 0.3), plugin_files=(HOSTILE,), cold=cold)
+    (run,) = solve_all([task])
+    assert run.limit == "memory" and run.objective == 27
+    with contextlib.suppress(psutil.Error):
+        assert run.peak_memory < 0.9e9
