@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.sampling import SampleSource, sample_options
 from matchopt.cli.settings import FILE, GainSet, Names, OutputFile, debug_option
-from matchopt.cli.trained import architecture_option, read_trained
+from matchopt.cli.trained import SampleSource, architecture_option, read_trained, sample_options
 
 if TYPE_CHECKING:
     from matchopt.instances import Gains, Hardware, Imperfections, Instance, Target

@@ -1,14 +1,16 @@
-"""Trained networks as arguments of commands: our own files, or others' weights with their architecture named."""
+"""Trained networks as arguments of commands, and sample inputs for objectives that need them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from matchopt.cli.settings import Command
 
 if TYPE_CHECKING:
-    from matchopt.network import SparseNetwork
+    from matchopt.network import ImageData, SparseNetwork
+
+FEW = 5_000  # images of a label-free objective unless told: more hardly change it, and instances stay small
 
 
 def architecture_option(command: Command) -> Command:
@@ -28,3 +30,74 @@ def read_trained(path: Path, architecture: str | None) -> "SparseNetwork":
     from matchopt.network import read_network
 
     return read_network(path, None if architecture is None else architecture_named(architecture))
+
+
+class SampleSource(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
+    """A number of training images, or a file of inputs, as an int or a path."""
+
+    name = "n|file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | Path:
+        """See `click.ParamType`."""
+        if isinstance(value, int | Path):
+            return value
+        text = str(value)
+        if not text.lstrip("-").isdecimal():
+            return Path(text)
+        if int(text) < 1:
+            self.fail(f"{text} samples are too few; give at least 1", param, ctx)
+        return int(text)
+
+
+def sample_options(network: "SparseNetwork", objective: str, source: int | Path | None) -> dict[str, Any]:
+    """The arguments `sample_inputs`, `sample_labels` and `sample_scale` of `export_network`.
+
+    Raises
+    ------
+    click.UsageError
+        when there is no data set, or fewer images than asked for, or no labels.
+    """
+    from matchopt.instances.sample_objective import OBJECTIVES
+
+    kind = OBJECTIVES[objective]
+    if not kind.samples:
+        if source is not None:
+            raise click.UsageError(f"--samples: {objective} needs none; it looks at weights alone")
+        return {}
+    if isinstance(source, Path):
+        from matchopt.formats import read_array
+
+        if kind.labelled:
+            raise click.UsageError(f"--samples: {objective} needs labels, which a file of inputs lacks; give a number")
+        return {"sample_inputs": read_array(source)}
+    data = _data(network, kind.labelled)
+    if source is not None and source > len(data.train_images):
+        raise click.UsageError(f"--samples: the data set has {len(data.train_images)} training images, found {source}")
+    few = None if kind.labelled else FEW  # all of them
+    return _images(data, few if source is None else source, kind.labelled)
+
+
+def _images(data: "ImageData", count: int | None, labelled: bool) -> dict[str, Any]:
+    from matchopt.network.objectives import compact_images
+
+    inputs, scale = compact_images(data.train_images[:count])
+    found: dict[str, Any] = {"sample_inputs": inputs, "sample_scale": scale}
+    if labelled:
+        if data.train_labels.ndim != 1:
+            raise click.UsageError("--objective: one label per sample is needed, and this data set has several")
+        found["sample_labels"] = data.train_labels[:count]
+    return found
+
+
+def _data(network: "SparseNetwork", labelled: bool) -> "ImageData":
+    """The data set that the network names, or MNIST where it names none and has as many inputs."""
+    from matchopt.network.evaluation import data_of
+
+    data = data_of(network.record.data, network.widths[0])
+    if data is None:
+        advice = "name its data set in the file" if labelled else "give a file of inputs"
+        raise click.UsageError(
+            f"--samples is needed: the network names no data set and has {network.widths[0]} inputs, "
+            f"not the 784 of MNIST; {advice}"
+        )
+    return data

@@ -38,7 +38,10 @@ def chip_layers(files: Sequence[ChipFile], targets: Sequence[Target], fit: bool)
     if len(files) != len(targets):
         raise InvalidInstance(f"one file of hardware for each layer is needed, {len(targets)}, found {len(files)}")
     layers = [read_hardware(file.path, file.name) for file in files]
-    return tuple(_scaled(layer, _rms(target)) if fit else layer for layer, target in zip(layers, targets, strict=True))
+    return tuple(
+        _scaled(layer, root_mean_square(target)) if fit else layer
+        for layer, target in zip(layers, targets, strict=True)
+    )
 
 
 def chip_pool(
@@ -65,12 +68,13 @@ def chip_pool(
     layers, start = [], 0
     for (neurons, cells), count, target in zip(sizes, counts, targets, strict=True):
         layer = imperfections.applied(drawn[start : start + count].reshape(neurons, cells), rng)
-        layers.append(_scaled(layer, _rms(target) * abs(imperfections.scale_error)) if fit else layer)
+        layers.append(_scaled(layer, root_mean_square(target) * abs(imperfections.scale_error)) if fit else layer)
         start += count
     return tuple(layers)
 
 
-def _rms(target: Target) -> float:
+def root_mean_square(target: Target) -> float:
+    """Of the weights of a layer that are not zero; 1 where all are."""
     used = target.weights[target.weights != 0]
     return float(np.sqrt(np.mean(used**2))) if len(used) else 1.0
 

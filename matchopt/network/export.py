@@ -15,6 +15,7 @@ from matchopt.instances.layer import LayerInstance
 from matchopt.instances.network import NetworkInstance
 from matchopt.instances.rules import Rules
 from matchopt.instances.target import Target
+from matchopt.network.chip import root_mean_square
 from matchopt.network.objectives import (
     Biases,
     Samples,
@@ -145,17 +146,8 @@ def draw_hardware(
     targets = layer_targets(network, biases)
     drawn = []
     for target, ratio, rng in zip(targets, ratios, np.random.default_rng(seed).spawn(len(targets)), strict=True):
-        used = target.weights[target.weights != 0]
-        drawn.append(
-            generators.draw_hardware(
-                law,
-                _ceil(neuron_ratio * target.n_rows),
-                _ceil(ratio * int(target.fan_in.max(initial=0))),
-                rng,
-                float(np.sqrt(np.mean(used**2))) if len(used) else 1.0,
-                imperfections,
-            )
-        )
+        sizes = (_ceil(neuron_ratio * target.n_rows), _ceil(ratio * int(target.fan_in.max(initial=0))))
+        drawn.append(generators.draw_hardware(law, *sizes, rng, root_mean_square(target), imperfections))
     return tuple(drawn)
 
 
