@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Num
 from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances.arrays import MAX_INDEX, frozen
 from matchopt.instances.base import Instance, Provenance, Solution
-from matchopt.instances.demands import PLAIN, asks, demands_of
+from matchopt.instances.demands import asks, demands_of
 from matchopt.instances.target import check_rows
 from matchopt.parts import Parts, exact_keys
 
@@ -125,11 +125,11 @@ class AssignmentInstance(Instance):
         listed = asks("sparse", self.is_sparse)
         return demands_of(
             self,
+            "provenance",
             cost=asks("integer-costs", self.is_integral) | asks("forbidden-pairs", not complete),
             indptr=listed,
             indices=listed,
             n_cols=asks("rectangular", self.n_rows < self.n_cols),
-            provenance=PLAIN,
         )
 
     @property

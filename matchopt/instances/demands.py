@@ -7,7 +7,7 @@ understands; all others are refused by one sentence. So a field that is new is r
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from functools import wraps
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from matchopt.errors import Refused
 
@@ -75,32 +75,23 @@ AT_0_1: Mapping[str, frozenset[str]] = {
 ANY_AT_0_1 = PLAIN.union(*AT_0_1.values())
 
 
-class Demanding(Protocol):
-    """Anything that has demands: an instance, or a part of one."""
-
-    @property
-    def demands(self) -> frozenset[str]:
-        """What it asks for beyond the plainest."""
-        ...
-
-
 def asks(demand: str, holds: bool) -> frozenset[str]:
     """The demand, where it holds."""
     assert demand in DEMANDS, demand
     return frozenset({demand}) if holds else PLAIN
 
 
-def demands_of(owner: Any, /, **of_field: frozenset[str]) -> frozenset[str]:
-    """The demands of a dataclass, from those of each of its fields; `PLAIN` for a field that asks for nothing.
+def demands_of(owner: Any, /, plain: str = "", **of_field: frozenset[str]) -> frozenset[str]:
+    """The demands of a dataclass, from those of each of its fields; `plain` names fields that ask for nothing.
 
     Raises
     ------
     TypeError
         when a field is left out: a field that nobody thought of must not pass for a plain one.
     """
-    left_out = [field.name for field in fields(owner) if field.name not in of_field]
+    left_out = [field.name for field in fields(owner) if field.name not in (*of_field, *plain.split())]
     if left_out:
-        raise TypeError(f"{type(owner).__name__}.{left_out[0]} is tied to no demand; name one, or PLAIN")
+        raise TypeError(f"{type(owner).__name__}.{left_out[0]} is tied to no demand; name one, or say that it is plain")
     return PLAIN.union(*of_field.values())
 
 
@@ -109,8 +100,8 @@ def demands_of_kind(kind: str) -> Mapping[str, str]:
     return {**(BY_KIND["layer"] if kind == "network" else {}), **BY_KIND[kind]}
 
 
-def not_understood(asking: Demanding, understands: Collection[str], who: str) -> str | None:
-    """The sentence that names what `asking` demands and `who` does not understand, or None."""
+def not_understood(asking: Any, understands: Collection[str], who: str) -> str | None:
+    """The sentence that names what `asking` (an instance or a part of one) demands beyond `understands`, or None."""
     strange = sorted(asking.demands.difference(understands))
     if not strange:
         return None
@@ -118,15 +109,8 @@ def not_understood(asking: Demanding, understands: Collection[str], who: str) ->
     return f"{who} does not understand {', '.join(most)}{' and ' if most else ''}{last}"
 
 
-def refuse_unknown(asking: Demanding, understands: Collection[str], who: str) -> None:
-    """Raise Refused unless `who` understands all that `asking` demands.
-
-    Parameters
-    ----------
-    asking : an instance, or a part of one.
-    understands : names of demands.
-    who : what is asked to take it, for the message, such as "the split into layers".
-    """
+def refuse_unknown(asking: Any, understands: Collection[str], who: str) -> None:
+    """Raise Refused with that sentence, if there is one; `who` is asked, such as "the split into layers"."""
     reason = not_understood(asking, understands, who)
     if reason is not None:
         raise Refused(reason)
@@ -147,7 +131,7 @@ def understanding(who: str, understands: Collection[str]) -> Callable[[Callable[
         def asked(*args: P.args, **kwargs: P.kwargs) -> R:
             for value in (*args, *kwargs.values()):
                 if isinstance(getattr(value, "demands", None), frozenset):
-                    refuse_unknown(value, known, who)  # type: ignore[arg-type]  # it has demands
+                    refuse_unknown(value, known, who)
             return function(*args, **kwargs)
 
         asked.understands = known  # type: ignore[attr-defined]  # read by the law that every consumer declares

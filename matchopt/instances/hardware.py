@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.arrays import MAX_INDEX, filled, frozen, is_constant
-from matchopt.instances.demands import PLAIN, asks, demands_of
+from matchopt.instances.demands import asks, demands_of
 from matchopt.parts import exact_keys
 
 
@@ -77,7 +77,7 @@ class Hardware:
         """See `Instance.demands`."""
         return demands_of(
             self,
-            weights=PLAIN,
+            "weights",
             variance=asks("read-noise", not is_constant(self.variance, 0.0)),
             usable=asks("unusable-cells", not is_constant(self.usable, True)),
             off=asks("leak", not is_constant(self.off, 0.0)),

@@ -9,13 +9,13 @@ from jaxtyping import Float, Int
 from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances.arrays import frozen
 from matchopt.instances.base import Instance, Provenance, Solution
-from matchopt.instances.demands import PLAIN, demands_of
+from matchopt.instances.demands import demands_of
 from matchopt.instances.hardware import Hardware
 from matchopt.instances.objective import LayerObjective, WeightError
 from matchopt.instances.rules import Rules
 from matchopt.instances.sample_objective import LAYER_OBJECTIVES, layer_objective
 from matchopt.instances.target import Target
-from matchopt.parts import Json, Parts, exact_keys
+from matchopt.parts import Json, Parts, exact_keys, field_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,15 +108,13 @@ class LayerMapping(Solution):
 
     def parts(self) -> Parts:
         """See `Solution.parts`."""
-        arrays = {"neuron_of": self.neuron_of, "wire_indptr": self.wire_indptr, "cell": self.cell, "input": self.input}
-        arrays |= {"gain": self.gain, "tunable": self.tunable}
-        return Parts({}, arrays if self.tuned is None else arrays | {"tuned": self.tuned})
+        return Parts({}, {name: array for name, array in field_values(self).items() if array is not None})
 
     @classmethod
     def from_parts(cls, parts: Parts) -> "LayerMapping":
         """See `Solution.from_parts`."""
         exact_keys(parts.facts, set(), set(), "layer mapping", InvalidSolution)
-        names = {"neuron_of", "wire_indptr", "cell", "input", "gain", "tunable"}
+        names = set(cls.__dataclass_fields__) - {"tuned"}
         exact_keys(parts.arrays, names, {"tuned"}, "layer mapping", InvalidSolution)
         return cls(**dict(parts.arrays))
 
@@ -167,11 +165,11 @@ class LayerInstance(Instance):
         """See `Instance.demands`."""
         return demands_of(
             self,
+            "provenance",
             target=self.target.demands,
             hardware=self.hardware.demands,
             rules=self.rules.demands,
             objective=self.objective.demands,
-            provenance=PLAIN,
         )
 
     def realised(self, mapping: LayerMapping) -> Float[np.ndarray, "rows inputs"]:

@@ -191,16 +191,13 @@ class NetworkInstance(Instance):
         """See `Instance.demands`; those of the layers included."""
         return demands_of(
             self,
+            "data samples provenance buffers",  # samples are offered to whom they help, buffers the architecture's own
             layers=PLAIN.union(*(layer.demands for layer in self.layers)),
             biases=asks("hardware-bias", self.biases is None),
             tunable=asks("network-tunable", self.tunable is not None),
             objective=PLAIN if self.objective is None else self.objective.demands,
-            data=PLAIN,
-            samples=PLAIN,  # offered, to whom they help; nothing is measured on them
             adjustable=asks("adjustable-bias", self.adjustable),
-            provenance=PLAIN,
             architecture=self.architecture.demands,
-            buffers=PLAIN,  # belong to the architecture
         )
 
     @cached_property

@@ -14,6 +14,8 @@ from matchopt.instances.demands import asks, demands_of
 from matchopt.instances.target import Target
 from matchopt.parts import Parts, exact_keys, field_values
 
+Pairs = Int[np.ndarray, " pairs"]
+Full = Float[np.ndarray, "rows inputs"]
 SYMMETRY_TOLERANCE = 1e-9  # relative; second moments from float32 samples are symmetric to about 1e-7 before averaging
 
 
@@ -73,15 +75,11 @@ class LayerObjective(Objective):
         """Whether every Q_i is diagonal, so that the error separates over connections."""
 
     @abstractmethod
-    def diagonal(
-        self, target: Target, rows: Int[np.ndarray, " pairs"], inputs: Int[np.ndarray, " pairs"]
-    ) -> Float[np.ndarray, " pairs"]:
+    def diagonal(self, target: Target, rows: Pairs, inputs: Pairs) -> Float[np.ndarray, " pairs"]:
         """What the squared error of each of these (row, input) pairs counts for: Q_i[x, x], >= 0."""
 
     @abstractmethod
-    def value(
-        self, target: Target, error: Float[np.ndarray, "rows inputs"], noise: Float[np.ndarray, "rows inputs"]
-    ) -> float:
+    def value(self, target: Target, error: Full, noise: Full) -> float:
         """The objective, from the errors of all weights and the variances of their reads."""
 
     def importance(self, target: Target) -> Float[np.ndarray, " connections"]:
@@ -125,9 +123,7 @@ class WeightError(LayerObjective):
         """See `Objective.demands`."""
         return demands_of(self)
 
-    def diagonal(
-        self, target: Target, rows: Int[np.ndarray, " pairs"], inputs: Int[np.ndarray, " pairs"]
-    ) -> Float[np.ndarray, " pairs"]:
+    def diagonal(self, target: Target, rows: Pairs, inputs: Pairs) -> Float[np.ndarray, " pairs"]:
         """See `LayerObjective.diagonal`."""
         keys, wanted = target.row_of * target.n_inputs + target.indices, rows * target.n_inputs + inputs
         at = np.searchsorted(keys, wanted)
@@ -138,9 +134,7 @@ class WeightError(LayerObjective):
         """See `LayerObjective.importance`."""
         return target.importance
 
-    def value(
-        self, target: Target, error: Float[np.ndarray, "rows inputs"], noise: Float[np.ndarray, "rows inputs"]
-    ) -> float:
+    def value(self, target: Target, error: Full, noise: Full) -> float:
         """See `LayerObjective.value`."""
         weight = np.ones_like(error)
         weight[target.row_of, target.indices] = target.importance
@@ -185,9 +179,7 @@ class OutputError(LayerObjective):
         """See `LayerObjective.is_diagonal`: whether the inputs are uncorrelated."""
         return bool(np.count_nonzero(self.second_moments) == np.count_nonzero(self.second_moments.diagonal()))
 
-    def diagonal(
-        self, target: Target, rows: Int[np.ndarray, " pairs"], inputs: Int[np.ndarray, " pairs"]
-    ) -> Float[np.ndarray, " pairs"]:
+    def diagonal(self, target: Target, rows: Pairs, inputs: Pairs) -> Float[np.ndarray, " pairs"]:
         """See `LayerObjective.diagonal`."""
         return np.asarray(self.second_moments.diagonal()[inputs])
 
@@ -200,9 +192,7 @@ class OutputError(LayerObjective):
         """See `LayerObjective.shared_quadratic`."""
         return self.second_moments
 
-    def value(
-        self, target: Target, error: Float[np.ndarray, "rows inputs"], noise: Float[np.ndarray, "rows inputs"]
-    ) -> float:
+    def value(self, target: Target, error: Full, noise: Full) -> float:
         """See `LayerObjective.value`."""
         moments = self.second_moments
         return float(np.einsum("ix,ix->", error @ moments, error) + (noise @ moments.diagonal()).sum())

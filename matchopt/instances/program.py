@@ -11,9 +11,11 @@ from jaxtyping import Bool, Float, Int
 from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances.arrays import frozen
 from matchopt.instances.base import Instance, Provenance, Solution
-from matchopt.instances.demands import PLAIN, asks, demands_of
+from matchopt.instances.demands import asks, demands_of
 from matchopt.instances.target import check_rows
 from matchopt.parts import Json, Parts, exact_keys
+
+_ARRAYS = ("cost", "indptr", "indices", "coefficients", "row_low", "row_high", "low", "high", "integral")
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,10 +107,9 @@ class ProgramInstance(Instance):
     @cached_property
     def demands(self) -> frozenset[str]:
         """See `Instance.demands`."""
-        plain = ("cost", "indptr", "indices", "coefficients", "row_low", "row_high", "offset")
         return demands_of(
             self,
-            **dict.fromkeys((*plain, "row_names", "variable_names", "provenance"), PLAIN),
+            "cost indptr indices coefficients row_low row_high offset row_names variable_names provenance",
             low=asks("unbounded-variables", bool(np.isinf(self.low).any())),
             high=asks("unbounded-variables", bool(np.isinf(self.high).any())),
             integral=asks("whole-variables", bool(self.integral.any()))
@@ -144,19 +145,17 @@ class ProgramInstance(Instance):
 
     def parts(self) -> Parts:
         """See `Instance.parts`."""
-        names = ("cost", "indptr", "indices", "coefficients", "row_low", "row_high", "low", "high", "integral")
         facts: dict[str, Json] = {"offset": self.offset}
         if self.row_names:
             facts["row_names"] = list(self.row_names)
         if self.variable_names:
             facts["variable_names"] = list(self.variable_names)
-        return Parts(facts, {name: getattr(self, name) for name in names})
+        return Parts(facts, {name: getattr(self, name) for name in _ARRAYS})
 
     @classmethod
     def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> "ProgramInstance":
         """See `Instance.from_parts`."""
-        arrays = {"cost", "indptr", "indices", "coefficients", "row_low", "row_high", "low", "high", "integral"}
-        exact_keys(parts.arrays, arrays, set(), "program", InvalidInstance)
+        exact_keys(parts.arrays, set(_ARRAYS), set(), "program", InvalidInstance)
         exact_keys(parts.facts, {"offset"}, {"row_names", "variable_names"}, "program", InvalidInstance)
         facts: dict[str, Any] = dict(parts.facts)
         if isinstance(facts["offset"], bool) or not isinstance(facts["offset"], (int, float)):

@@ -7,7 +7,7 @@ from typing import Any
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.demands import asks, demands_of
-from matchopt.parts import Json, exact_keys
+from matchopt.parts import Json, exact_keys, field_values
 from matchopt.settings import NonNegativeInt, PositiveInt, check_fields
 
 
@@ -123,22 +123,14 @@ class Rules:
         gains: Json = list(self.gains.values) if self.gains.values is not None else None
         if gains is None:
             gains = {"low": self.gains.low, "high": self.gains.high}
-        return {
-            "cells_per_weight": self.cells_per_weight,
-            "drop": self.drop,
-            "extra_inputs": self.extra_inputs,
-            "gains": gains,
-            "tunable": self.tunable,
-        }
+        return {**field_values(self), "gains": gains}
 
     @classmethod
     def from_facts(cls, facts: Any) -> "Rules":
         """Rebuild from `facts()`."""
         if not isinstance(facts, Mapping):
             raise InvalidInstance(f"rules must be an object, found {facts!r}")
-        exact_keys(
-            facts, {"cells_per_weight", "drop", "extra_inputs", "gains", "tunable"}, set(), "rules", InvalidInstance
-        )
+        exact_keys(facts, set(cls.__dataclass_fields__), set(), "rules", InvalidInstance)
         given = facts["gains"]
         if isinstance(given, Mapping):
             exact_keys(given, {"low", "high"}, set(), "rules.gains", InvalidInstance)
@@ -147,8 +139,7 @@ class Rules:
             gains = Gains(tuple(given))
         else:
             raise InvalidInstance(f"rules.gains must be a list or an object with low and high, found {given!r}")
-        others = {name: value for name, value in facts.items() if name != "gains"}
-        return cls(gains=gains, **others)
+        return cls(**{**facts, "gains": gains})
 
 
 def _number(value: Any, name: str) -> float:

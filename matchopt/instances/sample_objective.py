@@ -16,6 +16,8 @@ from matchopt.instances.samples import chunks, compact, positive_scale, scaled_r
 from matchopt.instances.signals import Biases, Matrices, packed, run_packed
 from matchopt.parts import Json, Parts
 
+Noises = Iterable[Float[np.ndarray, "rows inputs"]]
+Labels = Int[np.ndarray, " samples"]
 SILENT = 1e-20  # share of their mean square below which a variance of signals is the rounding of a constant
 
 
@@ -25,17 +27,14 @@ class Trained(Protocol):
     @property
     def biases(self) -> Biases:
         """Digital biases of each layer; None where they are hardware."""
-        ...
 
     @property
     def target_weights(self) -> Matrices:
         """The layers' target weights as full matrices."""
-        ...
 
     @property
     def signal_variances(self) -> Sequence[float]:
         """Sum of the variances of each layer's target signals."""
-        ...
 
 
 class SampleObjective(Objective):
@@ -62,9 +61,7 @@ class SampleObjective(Objective):
         return demands_of(self, inputs=own, scale=own, labels=own)
 
     @classmethod
-    def of_samples(
-        cls, inputs: Num[np.ndarray, "samples inputs"], labels: Int[np.ndarray, " samples"] | None, scale: float
-    ) -> Self:
+    def of_samples(cls, inputs: Num[np.ndarray, "samples inputs"], labels: Labels | None, scale: float) -> Self:
         """Make it from samples and, where it reads them, their labels."""
         del labels
         return cls(inputs=inputs, scale=scale)  # type: ignore[call-arg]  # fields of every subclass
@@ -84,9 +81,7 @@ class SampleObjective(Objective):
         return self.from_parts(Parts(parts.facts, {name: array[which] for name, array in parts.arrays.items()}))
 
     @abstractmethod
-    def value(
-        self, trained: Trained, weights: Matrices, biases: Biases, noises: Iterable[Float[np.ndarray, "rows inputs"]]
-    ) -> float:
+    def value(self, trained: Trained, weights: Matrices, biases: Biases, noises: Noises) -> float:
         """The objective of a realised network.
 
         Parameters
@@ -146,9 +141,7 @@ class TaskLoss(SampleObjective):
         object.__setattr__(self, "labels", frozen(self.labels, "objective.labels", int, 1, shape=shape))
 
     @classmethod
-    def of_samples(
-        cls, inputs: Num[np.ndarray, "samples inputs"], labels: Int[np.ndarray, " samples"] | None, scale: float
-    ) -> Self:
+    def of_samples(cls, inputs: Num[np.ndarray, "samples inputs"], labels: Labels | None, scale: float) -> Self:
         """See `SampleObjective.of_samples`."""
         if labels is None:
             raise InvalidInstance(f"sample_labels: {cls.name} needs the class of every sample, found none")
@@ -166,9 +159,7 @@ class TaskLoss(SampleObjective):
         if len(wrong):
             raise InvalidInstance(f"objective.labels must be in 0 .. {n_outputs - 1}, found {wrong[0]}")
 
-    def value(
-        self, trained: Trained, weights: Matrices, biases: Biases, noises: Iterable[Float[np.ndarray, "rows inputs"]]
-    ) -> float:
+    def value(self, trained: Trained, weights: Matrices, biases: Biases, noises: Noises) -> float:
         """See `SampleObjective.value`."""
         total, quick = 0.0, [packed(matrix) for matrix in weights]
         for part in chunks(len(self.inputs)):
@@ -201,9 +192,7 @@ class FunctionalError(SampleObjective):
     scale: float = 1.0
     name = "functional-error"
 
-    def value(
-        self, trained: Trained, weights: Matrices, biases: Biases, noises: Iterable[Float[np.ndarray, "rows inputs"]]
-    ) -> float:
+    def value(self, trained: Trained, weights: Matrices, biases: Biases, noises: Noises) -> float:
         """See `SampleObjective.value`."""
         count, total, variances = len(self.inputs), 0.0, trained.signal_variances
         by_input = [noise.sum(axis=0) for noise in noises]
@@ -244,9 +233,7 @@ class ScoreError(SampleObjective):
     scale: float = 1.0
     name = "score-error"
 
-    def value(
-        self, trained: Trained, weights: Matrices, biases: Biases, noises: Iterable[Float[np.ndarray, "rows inputs"]]
-    ) -> float:
+    def value(self, trained: Trained, weights: Matrices, biases: Biases, noises: Noises) -> float:
         """See `SampleObjective.value`."""
         *_, noise = noises
         by_input, outputs = noise.sum(axis=0), len(noise)
@@ -273,7 +260,7 @@ class ScoreError(SampleObjective):
 
 
 # All objectives by name; a new one is a class and a line here.
-LAYER_OBJECTIVES: dict[str, type[LayerObjective]] = {cls.name: cls for cls in (WeightError, OutputError)}
+LAYER_OBJECTIVES: dict[str, type[LayerObjective]] = {c.name: c for c in (WeightError, OutputError)}
 NETWORK_OBJECTIVES: dict[str, type[SampleObjective]] = {
     cls.name: cls for cls in (TaskLoss, FunctionalError, ScoreError)
 }

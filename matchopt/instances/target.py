@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.arrays import MAX_INDEX, filled, frozen, is_constant
-from matchopt.instances.demands import PLAIN, asks, demands_of
+from matchopt.instances.demands import asks, demands_of
 from matchopt.parts import exact_keys
 
 
@@ -83,7 +83,7 @@ class Target:
     def demands(self) -> frozenset[str]:
         """See `Instance.demands`."""
         unequal = asks("importance", not is_constant(self.importance, 1.0))
-        return demands_of(self, indptr=PLAIN, indices=PLAIN, weights=PLAIN, n_inputs=PLAIN, importance=unequal)
+        return demands_of(self, "indptr indices weights n_inputs", importance=unequal)
 
     @cached_property
     def fan_in(self) -> Int[np.ndarray, " rows"]:
@@ -94,14 +94,6 @@ class Target:
     def row_of(self) -> Int[np.ndarray, " connections"]:
         """Row of each connection."""
         return np.repeat(np.arange(self.n_rows), self.fan_in)
-
-    @cached_property
-    def uniform_rows(self) -> bool:
-        """Whether importance is constant within every row (then the inner matching keeps the order)."""
-        if is_constant(self.importance, 1.0):
-            return True
-        starts = self.indptr[:-1][self.fan_in > 0]
-        return bool(np.all(self.importance == np.repeat(self.importance[starts], self.fan_in[self.fan_in > 0])))
 
     def with_constant(self, weights: Float[np.ndarray, " rows"]) -> "Target":
         """The same with one more input, the last, to which every row has a connection of this weight."""

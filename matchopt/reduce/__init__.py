@@ -3,6 +3,5 @@
 from matchopt.reduce.ladder import WAYS_DOWN as WAYS_DOWN
 from matchopt.reduce.ladder import reduction as reduction
 from matchopt.reduce.reduction import Reduction as Reduction
-from matchopt.reduce.separable import layer_importance as layer_importance
 from matchopt.reduce.separable import not_separable as not_separable
 from matchopt.reduce.surrogate import surrogate as surrogate

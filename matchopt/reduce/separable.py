@@ -2,9 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-from jaxtyping import Float
-
 from matchopt.errors import Refused
 from matchopt.instances import (
     Assignment,
@@ -31,11 +28,6 @@ def not_separable(layer: LayerInstance) -> str | None:
     return not_understood(layer, UNDERSTOOD, "the assignment of rows to hardware neurons")
 
 
-def layer_importance(layer: LayerInstance) -> Float[np.ndarray, " connections"]:
-    """Weight of each connection's squared error; see `LayerObjective.importance`."""
-    return layer.objective.importance(layer.target)
-
-
 def layer_to_assignment(layer: LayerInstance) -> Reduction:
     """Reduce a separable layer to the assignment of its rows to hardware neurons.
 
@@ -52,7 +44,7 @@ def layer_to_assignment(layer: LayerInstance) -> Reduction:
         raise Refused(reason)
     from matchopt.kernels import pair_costs  # brings numba: half a second that programs and refusals need not wait
 
-    rules, importance = layer.rules, layer_importance(layer)
+    rules, importance = layer.rules, layer.objective.importance(layer.target)
     cost = pair_costs(layer.target, layer.hardware, gains=rules.gains, drop=rules.drop, importance=importance)
     source = f"pair costs of layer {layer.digest}"
     instance = AssignmentInstance(cost, provenance=Provenance(name=layer.provenance.name, source=source))
@@ -81,6 +73,6 @@ def wire(layer: LayerInstance, assignment: Assignment) -> LayerMapping:
         assignment.col_of,
         gains=layer.rules.gains,
         drop=layer.rules.drop,
-        importance=layer_importance(layer),
+        importance=layer.objective.importance(layer.target),
     )
     return LayerMapping.from_cells(layer.target, assignment.col_of, matching.cell_of, matching.gain)

@@ -209,7 +209,7 @@ class Forgetful:
     @property
     def demands(self) -> frozenset[str]:
         """Forgets `new`."""
-        return demands_of(self, old=PLAIN)
+        return demands_of(self, "old")
 
 
 def test_a_field_that_is_forgotten_fails_at_its_first_use() -> None:

@@ -203,14 +203,6 @@ def test_a_constant_input_is_one_more_column() -> None:
     assert all(np.array_equal(found.arrays()[name], wanted.arrays()[name]) for name in wanted.arrays())
 
 
-def test_uniform_rows() -> None:
-    """Importance may differ between rows, not within one, to count as uniform."""
-    weights = np.ones((2, 2))
-    assert Target.from_dense(weights).uniform_rows
-    assert Target.from_dense(weights, importance=np.array([[1.0, 1.0], [2.0, 2.0]])).uniform_rows
-    assert not Target.from_dense(weights, importance=np.array([[1.0, 1.0], [2.0, 3.0]])).uniform_rows
-
-
 def test_from_cells() -> None:
     """One cell per connection; -1 leaves the connection without a wire."""
     mapping = LayerMapping.from_cells(TARGET, np.array([1, 0]), np.array([3, -1, 2]))

@@ -137,7 +137,6 @@ BEHIND: dict[str, str] = {
     "network.evaluation.layer_error": "evaluate",
     "proofs.cells": "separable",
     "reduce.reduction": "changes nothing",
-    "reduce.separable.layer_importance": "layer_to_assignment",
     "reduce.separable.wire": "layer_to_assignment",
     "testing.brute": "brute_force",
     "testing.brute_layer": "brute_force",
