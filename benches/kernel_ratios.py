@@ -4,7 +4,7 @@ Usage: python benches/kernel_ratios.py [--crossover]
 
 One-thread figures are processor time of the thread; the figure for two threads is wall time, so it means something only
 on an idle machine with two cores or more. --crossover prints ns per target weight of the methods that
-`matchopt.kernels.row` chooses from.
+`matchopt.kernels.row_cost` chooses from.
 """
 
 import sys

@@ -1,15 +1,15 @@
 # The door for authors of solvers; docs/kernels.md has a section on each group.
 from .assignment import assign as assign
 from .assignment import sums_are_exact as sums_are_exact
+from .cell_placement import CellPlacement as CellPlacement
+from .cell_placement import Places as Places
+from .cell_placement import RowErrors as RowErrors
+from .cell_placement import Scales as Scales
 from .matching import Matching as Matching
 from .matching import match_rows as match_rows
 from .pairs import cheapest_neurons as cheapest_neurons
 from .pairs import nearest_cell_costs as nearest_cell_costs
 from .pairs import pair_costs as pair_costs
-from .placing import CellPlacement as CellPlacement
-from .placing import Places as Places
-from .placing import RowErrors as RowErrors
-from .placing import Scales as Scales
 from .projection import BoundProjection as BoundProjection
 from .projection import FreeProjection as FreeProjection
 from .projection import Projection as Projection

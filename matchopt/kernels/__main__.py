@@ -4,7 +4,7 @@ import numpy as np
 
 from matchopt.instances import Gains, Hardware, Target
 from matchopt.kernels import cheapest_neurons, match_rows, nearest_cell_costs, pair_costs
-from matchopt.kernels.placing import CellPlacement, RowErrors
+from matchopt.kernels.cell_placement import CellPlacement, RowErrors
 from matchopt.kernels.projection import BoundProjection, FreeProjection
 from matchopt.kernels.wired import adam_step, wired_backward, wired_forward
 
@@ -33,7 +33,7 @@ def _compile_placement(hardware: Hardware) -> None:
 def _compile_training() -> None:
     one, usable = np.ones((1, 1), np.float32), np.ones((1, 1), bool)
     BoundProjection(one, usable, 1, np.arange(2), np.zeros(1, int), drop=True).project(one)
-    wires = FreeProjection(one, usable, 1).project(one).compiled
+    wires = FreeProjection(one, usable, 1).project(one)
     line, number = np.ones(1, np.float32), np.float32(1)
     wired_forward(wires, line, one, one.copy())
     wired_backward(wires, one, one, one.copy())

@@ -18,9 +18,8 @@ def align_rows(wishes, starts, support, must, extra, cells, cell_ids, n_cells, t
     """Match every row's wishes on its support, and with `extra` any others, with the neuron's cells.
 
     `support` (numbers of inputs, rows from `starts`) has to be met entirely if `must`; then it must not be larger than
-    the number of cells. `cells` (rows, most) ascend. `wires` is `Wires.compiled`.
+    the number of cells. `cells` (rows, most) ascend. `wires` are `Wires`.
     """
-    count, inputs, used, weights = wires
     most = cells.shape[1]
     longest = 0
     for i in range(starts.size - 1):
@@ -56,9 +55,10 @@ def align_rows(wishes, starts, support, must, extra, cells, cell_ids, n_cells, t
                 k -= 1
             if matched[e, k] == 1:
                 k -= 1
-                inputs[i, made], used[i, made], weights[i, made] = items[e - 1], cell_ids[i, k], cells[i, k]
+                wires.inputs[i, made], wires.cells[i, made] = items[e - 1], cell_ids[i, k]
+                wires.weights[i, made] = cells[i, k]
                 made += 1
-        count[i] = made
+        wires.count[i] = made
 
 
 @compiled

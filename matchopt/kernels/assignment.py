@@ -59,7 +59,13 @@ def assign(cost: Any, *, engine: Engine = "scipy") -> Int[np.ndarray, " rows"] |
 
 
 def sums_are_exact(least: int, most: int, n_rows: int) -> bool:
-    """Whether the float engines are exact on integer costs from `least` to `most`."""
+    """Whether `assign` is exact on integer costs.
+
+    Parameters
+    ----------
+    least, most : smallest and largest cost.
+    n_rows : number of rows, whose costs are summed.
+    """
     return MARGIN * (n_rows + 2) * (most - least + 1) <= EXACT
 
 

@@ -26,62 +26,86 @@ References: Eisner and Severance, "Mathematical techniques for efficient record 
 databases", J. ACM 23(4), 1976, 10.1145/321978.321982.
 """
 
-from typing import no_type_check
+from typing import Any, NamedTuple, no_type_check
 
 import numpy as np
 
 from matchopt.kernels.compiled import compiled, inlined, leaf
-from matchopt.kernels.row import match_row, relax_row, scale_cells
+from matchopt.kernels.row_cost import match_row, relax_row, scale_cells
 from matchopt.kernels.runs import nearest_of_row
 from matchopt.kernels.small_assignment import DROPPED
 
 # Of A. Costs are differences of sums of that size, so finer differences between envelope pieces are rounding.
 ROUNDING = 1e-14
 
+# Columns of a table of lines: the gain and the direction (alpha, beta) that a matching is kept for, what it reaches
+# there, L = alpha C - beta B, and its B and C.
+GAIN, ALPHA, BETA, REACH, ALONG, ENERGY = range(6)
+
+
+class Pair(NamedTuple):
+    """A target row and a hardware neuron.
+
+    `weights` ascend, with their `importance` and whether that is `uniform`; `steepest` sorts importance * weight
+    ascending. `cells` ascend, the first `n_cells` usable, with their `variance`. A weight may be left out with `drop`;
+    without `distinct` cells may be shared.
+    """
+
+    weights: Any
+    importance: Any
+    uniform: Any
+    steepest: Any
+    cells: Any
+    variance: Any
+    n_cells: Any
+    drop: Any
+    distinct: Any
+
 
 @compiled
 @no_type_check
-def best_gain(w, q, uniform, steepest, cells, variance, n_cells, low, high, drop, distinct, near, kept, scratch):
-    """Least cost over gains in [low, high] and matchings of one row; (cost, gain), with the cells used in `kept`.
+def best_gain(pair, low, high, near, kept, scratch):
+    """Least cost over gains in [low, high] and matchings of one pair; (cost, gain), with the cells used in `kept`.
 
-    `w` ascending with importances `q`; `steepest` sorts q w ascending; `kept` counts cells in the order of `cells`,
-    -1 for dropped. Without `distinct` cells may be shared. Infeasible: cost inf.
+    `kept` counts cells in the order of `pair.cells`, -1 for dropped. Infeasible: cost inf.
     """
+    w, q, cells, variance, n_cells, drop = (
+        pair.weights, pair.importance, pair.cells, pair.variance, pair.n_cells, pair.drop,
+    )  # fmt: skip
     gain = min(max(1.0, low), high)
     square = 0.0
     for e in range(w.size):
         kept[e] = DROPPED
         square += q[e] * w[e] * w[e]
     best = square if drop or w.size == 0 else np.inf, gain
-    if w.size == 0 or n_cells == 0 or (distinct and w.size > n_cells and not drop):
+    if w.size == 0 or n_cells == 0 or (pair.distinct and w.size > n_cells and not drop):
         return best
     if high > 0.0:
-        row = w, q, uniform, steepest, cells, variance, n_cells, drop, distinct
-        best = _best_on_side(row, 1.0, max(low, 0.0), high, square, near, kept, scratch, best)
+        best = _best_on_side(pair, 1.0, max(low, 0.0), high, square, near, kept, scratch, best)
     if low < 0.0:
         negated = np.empty(cells.size)
         noise = np.empty(variance.size)
         scale_cells(-1.0, cells, variance, n_cells, negated, noise)
-        row = w, q, uniform, steepest, negated, noise, n_cells, drop, distinct
-        best = _best_on_side(row, -1.0, max(-high, 0.0), -low, square, near, kept, scratch, best)
+        mirrored = Pair(w, q, pair.uniform, pair.steepest, negated, noise, n_cells, drop, pair.distinct)
+        best = _best_on_side(mirrored, -1.0, max(-high, 0.0), -low, square, near, kept, scratch, best)
     return best
 
 
 @compiled
 @no_type_check
-def _best_on_side(row, sign, low, high, square, near, kept, scratch, best):
+def _best_on_side(pair, sign, low, high, square, near, kept, scratch, best):
     """`best_gain` for 0 <= low < high, improving on `best`; gains are reported times `sign`, which mirrors the cells.
 
-    A line of `lines` is a matching kept for one direction: (gain, alpha, beta, L, B, C). `following` chains them by
-    gain; a part of the envelope lies between a line and the one that follows it, and `open_parts` is a stack of them.
+    A line of `lines` is a matching kept for one direction. `following` chains them by gain; a part of the envelope lies
+    between a line and the one that follows it, and `open_parts` is a stack of them.
     """
     lines = np.empty((64, 6))
     following = np.empty(64, np.int64)
     open_parts = np.empty(64, np.int64)
-    _solve_at(row, high, square, near, scratch, lines[1])
-    best = _keep_better(row, sign, low, high, lines[1], near, kept, best)
-    _solve_at(row, low, square, near, scratch, lines[0])
-    best = _keep_better(row, sign, low, high, lines[0], near, kept, best)
+    _solve_at(pair, high, square, near, scratch, lines[1])
+    best = _keep_better(pair, sign, low, high, lines[1], near, kept, best)
+    _solve_at(pair, low, square, near, scratch, lines[0])
+    best = _keep_better(pair, sign, low, high, lines[0], near, kept, best)
     following[0] = 1
     open_parts[0] = 0
     n_lines, n_open = 2, 1
@@ -96,9 +120,9 @@ def _best_on_side(row, sign, low, high, square, near, kept, scratch, best):
             lines, following, open_parts = _doubled(lines, following, open_parts)
             lower = lines[part]
         middle = lines[n_lines]
-        _solve_at(row, gain, square, near, scratch, middle)
-        best = _keep_better(row, sign, low, high, middle, near, kept, best)
-        if middle[3] >= middle[1] * lower[5] - middle[2] * lower[4] - ROUNDING * square:
+        _solve_at(pair, gain, square, near, scratch, middle)
+        best = _keep_better(pair, sign, low, high, middle, near, kept, best)
+        if middle[REACH] >= middle[ALPHA] * lower[ENERGY] - middle[BETA] * lower[ALONG] - ROUNDING * square:
             continue
         following[n_lines] = following[part]
         following[part] = n_lines
@@ -128,73 +152,76 @@ def _doubled(lines, following, open_parts):
 @no_type_check
 def _crossing(lower, upper):
     """Gain at which two lines of the envelope cross, or -1 where they are one up to rounding."""
-    rise, run = lower[4] - upper[4], lower[5] - upper[5]
+    rise, run = lower[ALONG] - upper[ALONG], lower[ENERGY] - upper[ENERGY]
     if rise <= 0.0 or run <= 0.0:
         return -1.0
     gain = 2.0 * rise / run
-    return gain if lower[0] < gain < upper[0] else -1.0
+    return gain if lower[GAIN] < gain < upper[GAIN] else -1.0
 
 
 @inlined
 @no_type_check
 def _bound(lower, upper):
     """Least a g^2 - 2 b g over the gains of a part, a and b agreeing with L at both ends."""
-    determinant = upper[1] * lower[2] - lower[1] * upper[2]
-    a = (upper[3] * lower[2] - lower[3] * upper[2]) / determinant
-    b = (lower[1] * upper[3] - upper[1] * lower[3]) / determinant
-    if a > 0.0 and lower[0] < b / a < upper[0]:
+    determinant = upper[ALPHA] * lower[BETA] - lower[ALPHA] * upper[BETA]
+    a = (upper[REACH] * lower[BETA] - lower[REACH] * upper[BETA]) / determinant
+    b = (lower[ALPHA] * upper[REACH] - upper[ALPHA] * lower[REACH]) / determinant
+    if a > 0.0 and lower[GAIN] < b / a < upper[GAIN]:
         return -b * b / a
-    return min(a * upper[0] * upper[0] - 2.0 * b * upper[0], a * lower[0] * lower[0] - 2.0 * b * lower[0])
+    return min(
+        a * upper[GAIN] * upper[GAIN] - 2.0 * b * upper[GAIN], a * lower[GAIN] * lower[GAIN] - 2.0 * b * lower[GAIN]
+    )
 
 
 @leaf
 @no_type_check
-def _solve_at(row, gain, square, near, scratch, line):
+def _solve_at(pair, gain, square, near, scratch, line):
     """Optimal matching at a gain > 0, or that of largest B at gain 0: its cells in `near`, and its `line`."""
-    w, q, uniform, _steepest, cells, variance, n_cells, drop, distinct = row
-    scaled, noise, conflicts, _best, work = scratch
+    w, q, cells, variance, n_cells = pair.weights, pair.importance, pair.cells, pair.variance, pair.n_cells
+    scaled, noise = scratch.scaled, scratch.noise
     first, unlimited = np.int64(0), np.float64(np.inf)
     cost = 0.0
     if gain > 0.0:
         scale_cells(gain, cells, variance, n_cells, scaled, noise)
         nearest_of_row(w, scaled, n_cells, near)
-        if distinct:
+        if pair.distinct:
             cost = match_row(
-                first, w.size, w, q, uniform, scaled, noise, n_cells, drop, near, unlimited, conflicts, work
-            )
+                first, w.size, w, q, pair.uniform, scaled, noise, n_cells, pair.drop, near, unlimited,
+                scratch.conflicts, scratch.work,
+            )  # fmt: skip
         else:
-            cost = relax_row(first, w.size, w, q, scaled, noise, n_cells, drop, near)
+            cost = relax_row(first, w.size, w, q, scaled, noise, n_cells, pair.drop, near)
     else:
-        _steepest_matching(row, near)
+        _steepest_matching(pair, near)
     along, energy = 0.0, 0.0
     for e in range(w.size):
         k = near[e]
         if k >= 0:
             along += q[e] * w[e] * cells[k]
             energy += q[e] * (cells[k] * cells[k] + (variance[k] if variance.size else 0.0))
-    line[0], line[1], line[2] = gain, gain * gain, 2.0 * gain
-    line[3], line[4], line[5] = cost - square, along, energy
+    line[GAIN], line[ALPHA], line[BETA] = gain, gain * gain, 2.0 * gain
+    line[REACH], line[ALONG], line[ENERGY] = cost - square, along, energy
     if gain == 0.0:
-        line[2], line[3] = 1.0, -along
+        line[BETA], line[REACH] = 1.0, -along
 
 
 @leaf
 @no_type_check
-def _steepest_matching(row, near):
+def _steepest_matching(pair, near):
     """Matching of largest B (rearrangement inequality)."""
-    w, q, _uniform, steepest, cells, _variance, n_cells, drop, distinct = row
-    step = 1 if distinct else 0
+    w, q, cells, n_cells, drop = pair.weights, pair.importance, pair.cells, pair.n_cells, pair.drop
+    step = 1 if pair.distinct else 0
     for e in range(w.size):
         near[e] = DROPPED
     low, high = 0, n_cells - 1
     for p in range(w.size):
-        e = steepest[p]
+        e = pair.steepest[p]
         if q[e] * w[e] >= 0.0 or (drop and (low >= n_cells or cells[low] >= 0.0)):
             break
         near[e] = low
         low += step
     for p in range(w.size - 1, -1, -1):
-        e = steepest[p]
+        e = pair.steepest[p]
         if q[e] * w[e] < 0.0 or (drop and (q[e] * w[e] == 0.0 or high < 0 or cells[high] <= 0.0)):
             break
         near[e] = high
@@ -203,10 +230,10 @@ def _steepest_matching(row, near):
 
 @leaf
 @no_type_check
-def _keep_better(row, sign, low, high, line, near, kept, best):
+def _keep_better(pair, sign, low, high, line, near, kept, best):
     """Evaluate the matching in `near` at its own best gain; the better of it and `best`, its cells in `kept`."""
-    w, q, _uniform, _steepest, cells, variance, n_cells, _drop, _distinct = row
-    gain = min(max(line[4] / line[5], low), high) if line[5] > 0.0 else line[0]
+    w, q, cells, variance, n_cells = pair.weights, pair.importance, pair.cells, pair.variance, pair.n_cells
+    gain = min(max(line[ALONG] / line[ENERGY], low), high) if line[ENERGY] > 0.0 else line[GAIN]
     cost = 0.0
     for e in range(w.size):
         k = near[e]

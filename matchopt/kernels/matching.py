@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from matchopt.errors import InvalidSolution, Refused
 from matchopt.instances import Gains, Hardware, Target
 from matchopt.kernels.block import block_interval_matchings, block_matchings
-from matchopt.kernels.rows import CellSorter, RowBlock, finite_values, row_blocks
+from matchopt.kernels.packing import CellSorter, RowBlock, finite_values, row_blocks
 
 MOST_ROWS = 256  # rows wired together; bounds the sorted cells held at a time
 
@@ -81,15 +81,13 @@ def _match_block(
     cost: Float[np.ndarray, " rows"],
 ) -> None:
     found = sorter.sort(neurons, with_order=True)
-    assert found.order is not None
     at = np.full(len(block.connection), -1, np.int32)
-    cells, variance, n_usable, rows = found.cells, found.variance, found.n_usable, block.compiled
     values = finite_values(gains)
     if values is None:
         low, high = gains.low, gains.high
-        block_interval_matchings(cells, variance, n_usable, rows, block.steepest, low, high, drop, True, at, gain, cost)
+        block_interval_matchings(found, block, block.steepest, low, high, drop, True, at, gain, cost)
     else:
-        block_matchings(cells, variance, n_usable, rows, values, drop, at, gain, cost)
+        block_matchings(found, block, values, drop, at, gain, cost)
     row = np.repeat(np.arange(block.n_rows), np.diff(block.starts))
     wired = at >= 0
     cell_of[block.connection[wired]] = found.order[row[wired], at[wired]]

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from matchopt.errors import InvalidInstance
 from matchopt.instances import Gains, Hardware, Target
 from matchopt.kernels.block import block_costs, block_interval_costs
-from matchopt.kernels.rows import CellSorter, RowBlock, SortedCells, finite_values, neuron_blocks, row_blocks
+from matchopt.kernels.packing import CellSorter, RowBlock, SortedCells, finite_values, neuron_blocks, row_blocks
 
 
 def pair_costs(
@@ -60,8 +60,14 @@ def nearest_cell_costs(
 ) -> Float[np.ndarray, "rows neurons"]:
     """Lower bound of `pair_costs`: every connection takes its cheapest cell, whether another one has it or not.
 
-    Parameters, result and errors as for `pair_costs`; inf only where the neuron has no usable cell, the row has
-    connections and `drop` is off.
+    Parameters
+    ----------
+    target, hardware, gains, drop, importance, threads : as for `pair_costs`.
+
+    Returns
+    -------
+    As for `pair_costs`, with the same errors; inf only where the neuron has no usable cell, the row has connections and
+    `drop` is off.
     """
     return _dense(target, hardware, gains, drop, importance, threads, distinct=False)
 
@@ -173,11 +179,7 @@ def _scan(
     threads = min(threads or _cores(), max(1, hardware.n_neurons))
     rows = row_blocks(target, importance)
     sorter = CellSorter.of(hardware)
-    solve = (
-        _finite(rows, gains, drop, distinct)
-        if finite_values(gains) is not None
-        else _interval(rows, gains, drop, distinct)
-    )
+    solve = _solver(rows, gains, drop, distinct)
     # One shared iterator: a thread that is done takes the next block. next() on it is atomic.
     blocks = iter(list(neuron_blocks(hardware.n_neurons, threads)))
 
@@ -198,38 +200,28 @@ def _scan(
                 pass
 
 
-Solve = Callable[[SortedCells, int, np.ndarray, np.ndarray], None]
+Solve = Callable[[SortedCells, RowBlock, np.ndarray, np.ndarray], None]
 
 
 def _solve_block(sorter: CellSorter, rows: list[RowBlock], neurons: slice, solve: Solve, sink: Sink) -> None:
     cells = sorter.sort(neurons)
-    for number, block in enumerate(rows):
+    for block in rows:
         span = slice(block.first, block.first + block.n_rows)
         found = np.empty((neurons.stop - neurons.start, block.n_rows))
-        solve(cells, number, sink.limits(span), found)
+        solve(cells, block, sink.limits(span), found)
         sink.take(span, neurons, found)
 
 
-def _finite(rows: list[RowBlock], gains: Gains, drop: bool, distinct: bool) -> Solve:
-    packed = [block.compiled for block in rows]
+def _solver(rows: list[RowBlock], gains: Gains, drop: bool, distinct: bool) -> Solve:
     values = finite_values(gains)
-
-    def solve(sorted_cells: SortedCells, number: int, limits: np.ndarray, out: np.ndarray) -> None:
-        cells, variance, n_usable = sorted_cells.cells, sorted_cells.variance, sorted_cells.n_usable
-        block_costs(cells, variance, n_usable, packed[number], values, drop, distinct, limits, out)
-
-    return solve
-
-
-def _interval(rows: list[RowBlock], gains: Gains, drop: bool, distinct: bool) -> Solve:
-    packed = [(block.compiled, block.steepest) for block in rows]
+    if values is not None:
+        return lambda cells, block, limits, out: block_costs(cells, block, values, drop, distinct, limits, out)
+    steepest = {block.first: block.steepest for block in rows}
     low, high = gains.low, gains.high
 
-    def solve(sorted_cells: SortedCells, number: int, limits: np.ndarray, out: np.ndarray) -> None:
+    def solve(cells: SortedCells, block: RowBlock, limits: np.ndarray, out: np.ndarray) -> None:
         del limits  # the envelope search prunes by its own incumbent
-        cells, variance, n_usable = sorted_cells.cells, sorted_cells.variance, sorted_cells.n_usable
-        block, steepest = packed[number]
-        block_interval_costs(cells, variance, n_usable, block, steepest, low, high, drop, distinct, out)
+        block_interval_costs(cells, block, steepest[block.first], low, high, drop, distinct, out)
 
     return solve
 

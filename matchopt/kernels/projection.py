@@ -5,7 +5,7 @@ For training on fixed weights: wishes move freely, the network runs with their p
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32
@@ -15,9 +15,8 @@ from matchopt.kernels.aligning import align_rows
 from matchopt.kernels.routing import route_rows, route_worths, workspace
 
 
-@dataclass(frozen=True, eq=False)
-class Wires:
-    """The wires of every row in padded arrays; beyond a row's count they hold anything.
+class Wires(NamedTuple):
+    """The wires of every row in padded arrays; beyond a row's count they hold anything. Compiled loops take them.
 
     Parameters
     ----------
@@ -27,7 +26,7 @@ class Wires:
     weights : weight of the cell.
     """
 
-    count: Int32[np.ndarray, " rows"]
+    count: Int32[np.ndarray, " rows"]  # type: ignore[assignment]  # in place of the method of tuples
     inputs: Int32[np.ndarray, "rows most"]
     cells: Int32[np.ndarray, "rows most"]
     weights: Float32[np.ndarray, "rows most"]
@@ -39,9 +38,9 @@ class Wires:
         return cls(np.zeros(rows, np.int32), inputs, cells, np.zeros((rows, most), np.float32))
 
     @property
-    def compiled(self) -> tuple[np.ndarray, ...]:
-        """What the compiled loops take as `wires`."""
-        return (self.count, self.inputs, self.cells, self.weights)
+    def compiled(self) -> "Wires":
+        """The same; plugins written for 0.1 ask for it."""
+        return self
 
     @property
     def listed(self) -> Bool[np.ndarray, "rows most"]:
@@ -56,7 +55,7 @@ class Projection(ABC):
 
     @abstractmethod
     def project(self, wishes: Float32[np.ndarray, "rows inputs"]) -> Wires:
-        """Project and return `wires`, which the next call overwrites."""
+        """Project `wishes`, shape (rows, inputs), and return `wires`, which the next call overwrites."""
 
 
 class FreeProjection(Projection):
@@ -100,11 +99,11 @@ class FreeProjection(Projection):
         """See `Projection.project`."""
         _check_wishes(wishes, (len(self._cells), self._n_inputs))
         cells = (self._cells, self._ids, self._n_cells)
-        route_rows(wishes, *cells, *self._rule, self._near, self.wires.compiled, self._work)
+        route_rows(wishes, *cells, *self._rule, self._near, self.wires, self._work)
         return self.wires
 
     def worths(self, wishes: Float32[np.ndarray, "wishing inputs"]) -> Float[np.ndarray, "wishing rows"]:
-        """What each of these rows of wishes is worth on the hardware neuron of each row, shape (wishing, rows)."""
+        """What each line of `wishes`, (wishing, inputs), is worth on each row's hardware neuron, (wishing, rows)."""
         _check_wishes(wishes, (len(wishes), self._n_inputs))
         found = np.empty((len(wishes), len(self._cells)))
         near = np.empty(self._near.shape[1:], np.int32)
@@ -160,7 +159,7 @@ class BoundProjection(Projection):
         """See `Projection.project`."""
         _check_wishes(wishes, (len(self._cells), self._n_inputs))
         cells = (self._cells, self._ids, self._n_cells)
-        align_rows(wishes, self._starts, self._support, *self._rule, *cells, self._threshold, self.wires.compiled)
+        align_rows(wishes, self._starts, self._support, *self._rule, *cells, self._threshold, self.wires)
         return self.wires
 
 

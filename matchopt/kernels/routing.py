@@ -7,7 +7,7 @@ cells. Which cells to use at all is a dynamic program over the sorted cells of a
 the s most extreme inputs in order.
 """
 
-from typing import no_type_check
+from typing import Any, NamedTuple, no_type_check
 
 import numpy as np
 
@@ -16,10 +16,23 @@ from matchopt.kernels.compiled import inlined, leaf
 STRIPES = 64  # input x is in stripe x % 64; a stripe whose extremes do not pass the threshold is passed over
 
 
-def workspace(most: int, n_inputs: int) -> tuple[np.ndarray, ...]:
+class Workspace(NamedTuple):
+    """Scratch of `route_rows`: the wishes of the extreme inputs, which inputs are taken, the table of the most that
+    some cells are worth with the choices that led there, ranks, peaks of stripes, and wishes put aside."""
+
+    value: Any
+    taken: Any
+    best: Any
+    chosen: Any
+    rank: Any
+    peaks: Any
+    aside: Any
+
+
+def workspace(most: int, n_inputs: int) -> Workspace:
     """Scratch of `route_rows` for at most `most` cells of a sign."""
     single = np.float32
-    return (
+    return Workspace(
         np.empty(most, single), np.zeros(n_inputs, bool), np.empty(most + 1), np.empty((most, most + 1), bool),
         np.empty(most, np.int32), np.empty((2, STRIPES), single), np.empty(most, single),
     )  # fmt: skip
@@ -35,34 +48,32 @@ def route_rows(wishes, cells, cell_ids, n_cells, threshold, exact, near, wires, 
     that wish (negative wishes for negative cells): 0.5 is the Euclidean projection. `exact` finds the cells of largest
     total worth; otherwise each cell in falling order takes the next input if it is worth anything there. A threshold of
     0 forces every cell of a neuron onto an input, whatever the wish, if there are enough inputs. `near` (rows, 2, most)
-    holds the extreme inputs of the call before, or -1, and is updated. `wires` is `Wires.compiled`; `work` is scratch
+    holds the extreme inputs of the call before, or -1, and is updated. `wires` are `Wires`; `work` is scratch
     from `workspace`.
     """
-    count, inputs, used, weights = wires
-    value, taken, best, chosen, rank, peaks, aside = work
+    value, taken, rank = work.value, work.taken, work.rank
     for i in range(wishes.shape[0]):
         made = 0
         forced = threshold == 0.0 and n_cells[i, 0] + n_cells[i, 1] <= wishes.shape[1]
-        _peaks_of_stripes(wishes[i], n_cells[i], near[i], aside, peaks)
+        _peaks_of_stripes(wishes[i], n_cells[i], near[i], work)
         for side in range(2):
             sign = wishes.dtype.type(1 - 2 * side)
             size = n_cells[i, side]
-            found = _extremes(wishes[i], sign, size, peaks[side], near[i, side], value, taken)
+            found = _extremes(wishes[i], sign, size, work.peaks[side], near[i, side], value, taken)
             if forced:
                 _by_rank(found, size, rank)
             elif exact:
-                _most_worth(value, found, cells[i, side], size, threshold, best, chosen, rank)
+                _most_worth(found, cells[i, side], size, threshold, work)
             else:
                 _in_turn(value, found, cells[i, side], size, threshold, rank)
-            made = _write(made, sign, rank, near[i, side], cells[i, side], cell_ids[i, side], size,
-                          inputs[i], used[i], weights[i])  # fmt: skip
+            made = _write(made, sign, rank, near[i, side], cells[i, side], cell_ids[i, side], size, wires, i)
             if side == 0 and forced:  # no input serves cells of both signs, not even where wishes are equal
                 for k in range(found):
                     taken[near[i, 0, k]] = True
         for k in range(n_cells[i, 0]):
             if near[i, 0, k] >= 0:
                 taken[near[i, 0, k]] = False
-        count[i] = made
+        wires.count[i] = made
 
 
 @leaf
@@ -72,22 +83,22 @@ def route_worths(wishes, cells, n_cells, threshold, exact, near, work, worths):
 
     `cells` and `n_cells` have one line per neuron; `near` is scratch for one row, (2, most).
     """
-    value, taken, best, chosen, rank, peaks, aside = work
+    value, taken, rank = work.value, work.taken, work.rank
     most = cells.shape[2]
     for i in range(wishes.shape[0]):
         for side in range(2):
             for k in range(most):
                 near[side, k] = -1
-        _peaks_of_stripes(wishes[i], (most, most), near, aside, peaks)
+        _peaks_of_stripes(wishes[i], (most, most), near, work)
         for side in range(2):
             sign = wishes.dtype.type(1 - 2 * side)
-            found = _extremes(wishes[i], sign, most, peaks[side], near[side], value, taken)
+            found = _extremes(wishes[i], sign, most, work.peaks[side], near[side], value, taken)
             for j in range(cells.shape[0]):
                 size, line = n_cells[j, side], cells[j, side]
                 if threshold == 0.0 and n_cells[j, 0] + n_cells[j, 1] <= wishes.shape[1]:
                     _by_rank(found, size, rank)
                 elif exact:
-                    _most_worth(value, found, line, size, threshold, best, chosen, rank)
+                    _most_worth(found, line, size, threshold, work)
                 else:
                     _in_turn(value, found, line, size, threshold, rank)
                 worth = 0.0
@@ -157,19 +168,19 @@ def _none_above(peaks, sign, bound):
 
 @inlined
 @no_type_check
-def _peaks_of_stripes(row, n_cells, near, aside, peaks):
+def _peaks_of_stripes(row, n_cells, near, work):
     """The largest value of every stripe but for the inputs in near[0], and the smallest but for those in near[1].
 
     Those are set to infinity meanwhile. Stripes run side by side, as that fills vector registers.
     """
-    whole = row.size - row.size % STRIPES
+    aside, whole = work.aside, row.size - row.size % STRIPES
     for side in range(2):
         nothing = row.dtype.type(-np.inf if side == 0 else np.inf)
         for k in range(n_cells[side]):
             if near[side, k] >= 0:
                 aside[k] = row[near[side, k]]
                 row[near[side, k]] = nothing
-        line = peaks[side]
+        line = work.peaks[side]
         for j in range(STRIPES):
             line[j] = row[whole + j] if whole + j < row.size else nothing
         if side == 0:
@@ -187,12 +198,12 @@ def _peaks_of_stripes(row, n_cells, near, aside, peaks):
 
 @inlined
 @no_type_check
-def _write(made, sign, rank, near, cells, cell_ids, size, inputs, used, weights):
+def _write(made, sign, rank, near, cells, cell_ids, size, wires, i):
     for k in range(size):
         if rank[k] >= 0:
-            inputs[made] = near[rank[k]]
-            used[made] = cell_ids[k]
-            weights[made] = sign * cells[k]
+            wires.inputs[i, made] = near[rank[k]]
+            wires.cells[i, made] = cell_ids[k]
+            wires.weights[i, made] = sign * cells[k]
             made += 1
     return made
 
@@ -218,8 +229,9 @@ def _in_turn(value, found, cells, size, threshold, rank):
 
 @inlined
 @no_type_check
-def _most_worth(value, found, cells, size, threshold, best, chosen, rank):
+def _most_worth(found, cells, size, threshold, work):
     """The cells of largest total worth: best[s] is the most that s of the cells so far are worth."""
+    value, best, chosen, rank = work.value, work.best, work.chosen, work.rank
     positive = 0
     while positive < found and value[positive] > 0.0:
         positive += 1

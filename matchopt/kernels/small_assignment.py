@@ -10,7 +10,7 @@ References: Crouse, "On implementing 2D rectangular assignment algorithms", IEEE
 2016, 10.1109/TAES.2016.140952.
 """
 
-from typing import no_type_check
+from typing import Any, NamedTuple, no_type_check
 
 import numpy as np
 
@@ -19,19 +19,28 @@ from matchopt.kernels.compiled import compiled, inlined
 DROPPED = -1
 
 
+class Workspace(NamedTuple):
+    """Scratch of `assign`: of each target its cell `used` and its price; of each cell its owner, price, distance, the
+    target `via` which it was reached; and the cells `touched`, with the distances of those that are `settled`."""
+
+    used: Any
+    price_of_target: Any
+    owner: Any
+    price_of_cell: Any
+    distance: Any
+    via: Any
+    touched: Any
+    settled: Any
+
+
 @compiled
 @no_type_check
 def workspace(n_targets, n_cells):
-    """Scratch of `assign` for rows of at most `n_targets` targets: (per target), (per cell)."""
-    used = np.full(n_targets, DROPPED, np.int32)
-    price_of_target = np.zeros(n_targets)
-    owner = np.full(n_cells, -1, np.int32)
-    price_of_cell = np.zeros(n_cells)
-    distance = np.full(n_cells, np.inf)
-    via = np.empty(n_cells, np.int32)
-    touched = np.empty(n_cells, np.int32)
-    settled = np.empty(n_cells)
-    return used, price_of_target, owner, price_of_cell, distance, via, touched, settled
+    """Scratch of `assign` for rows of at most `n_targets` targets."""
+    return Workspace(
+        np.full(n_targets, DROPPED, np.int32), np.zeros(n_targets), np.full(n_cells, -1, np.int32), np.zeros(n_cells),
+        np.full(n_cells, np.inf), np.empty(n_cells, np.int32), np.empty(n_cells, np.int32), np.empty(n_cells),
+    )  # fmt: skip
 
 
 @inlined
@@ -42,7 +51,7 @@ def assign(a, b, weights, importance, cells, variance, n_cells, drop, near, work
     On entry `near` holds the nearest cells. Needs b - a <= n_cells unless `drop`, and n_cells >= 1. `variance` may be
     empty. `work` comes from `workspace` and is left as it was found.
     """
-    used, price_of_target, owner, price_of_cell = work[0], work[1], work[2], work[3]
+    used, price_of_target, owner, price_of_cell = work.used, work.price_of_target, work.owner, work.price_of_cell
     for e in range(a, b):
         price_of_target[e - a] = 0.0
         used[e - a] = DROPPED
@@ -74,7 +83,8 @@ def matched_cost(e, k, weights, cells, variance):
 @no_type_check
 def _augment(new, a, weights, importance, cells, variance, n_cells, drop, near, work):
     """Bring target `new` into the matching by a shortest augmenting path (Crouse, section III)."""
-    used, price_of_target, owner, price_of_cell, distance, via, touched, settled = work
+    price_of_target, owner, price_of_cell = work.price_of_target, work.owner, work.price_of_cell
+    distance, touched, settled = work.distance, work.touched, work.settled
     n_touched, n_settled = 0, 0
     best = np.inf  # length of the shortest path to a free cell or a drop, which ends at (end, end_cell)
     end, end_cell = new, DROPPED
@@ -108,7 +118,7 @@ def _augment(new, a, weights, importance, cells, variance, n_cells, drop, near, 
         price_of_target[owner[k] - a] += best - settled[i]
     for i in range(n_touched):
         distance[touched[i]] = np.inf
-    _shift_along(end, end_cell, new, a, used, owner, via)
+    _shift_along(end, end_cell, new, a, work)
 
 
 @inlined
@@ -118,7 +128,7 @@ def _scan(e, offset, best, n_touched, weights, importance, cells, variance, n_ce
 
     Returns the free cell reached in least, or -1, the length of that path, and the number of touched cells.
     """
-    _used, _price_of_target, owner, price_of_cell, distance, via, touched, _settled = work
+    owner, distance, touched = work.owner, work.distance, work.touched
     free = -1
     for side in range(2):
         step = 2 * side - 1
@@ -130,7 +140,7 @@ def _scan(e, offset, best, n_touched, weights, importance, cells, variance, n_ce
                 break
             if variance.size:
                 reach += importance[e] * variance[k]
-            reach -= price_of_cell[k]
+            reach -= work.price_of_cell[k]
             if owner[k] < 0:
                 if reach < best:
                     best, free = reach, k
@@ -139,7 +149,7 @@ def _scan(e, offset, best, n_touched, weights, importance, cells, variance, n_ce
                     touched[n_touched] = k
                     n_touched += 1
                 distance[k] = reach
-                via[k] = e
+                work.via[k] = e
             k += step
     return free, best, n_touched
 
@@ -158,14 +168,14 @@ def _nearest_touched(touched, n_settled, n_touched, distance):
 
 @inlined
 @no_type_check
-def _shift_along(e, k, new, a, used, owner, via):
+def _shift_along(e, k, new, a, work):
     """Give cell k to target e, the cell e had to the target before it on the path, and so on up to `new`."""
     while True:
-        had = used[e - a]
-        used[e - a] = k
+        had = work.used[e - a]
+        work.used[e - a] = k
         if k >= 0:
-            owner[k] = e
+            work.owner[k] = e
         if e == new:
             return
         k = had
-        e = via[k]
+        e = work.via[k]

@@ -1,7 +1,7 @@
 """Networks of few wires per unit: forward, backward and Adam on the samples of a batch side by side.
 
-Activities are (units, samples) in single precision, so that every wire is one vector operation. `wires` is
-`Wires.compiled`, one line per unit.
+Activities are (units, samples) in single precision, so that every wire is one vector operation. `wires` are
+`Wires`, one line per unit.
 """
 
 from typing import no_type_check
@@ -14,8 +14,16 @@ from matchopt.kernels.compiled import sums
 @sums
 @no_type_check
 def wired_forward(wires, bias, before, after):
-    """Fill `after` with bias + weights * before."""
-    count, inputs, _, weights = wires
+    """Fill `after` with bias + weights * before.
+
+    Parameters
+    ----------
+    wires : `Wires`, one line per unit.
+    bias : of every unit, float32, shape (units,).
+    before : activities of the inputs, float32, shape (inputs, samples).
+    after : receives the signals of the units, float32, shape (units, samples).
+    """
+    count, inputs, weights = wires.count, wires.inputs, wires.weights
     for i in range(count.size):
         line = after[i]
         for t in range(line.size):
@@ -29,8 +37,16 @@ def wired_forward(wires, bias, before, after):
 @sums
 @no_type_check
 def wired_backward(wires, delta, before, behind):
-    """Fill `behind` with what `delta` sends back through the wires; nothing passes where `before` is 0 (rectified)."""
-    count, inputs, _, weights = wires
+    """Fill `behind` with what `delta` sends back through the wires; nothing passes where `before` is 0 (rectified).
+
+    Parameters
+    ----------
+    wires : `Wires`, one line per unit.
+    delta : derivatives of the loss by the signals of the units, float32, shape (units, samples).
+    before : activities of the inputs, float32, shape (inputs, samples).
+    behind : receives the derivatives by the signals of the inputs, float32, shape (inputs, samples).
+    """
+    count, inputs, weights = wires.count, wires.inputs, wires.weights
     zero = behind.dtype.type(0)
     for x in range(behind.shape[0]):
         for t in range(behind.shape[1]):
@@ -50,8 +66,18 @@ def wired_backward(wires, delta, before, behind):
 @sums
 @no_type_check
 def adam_step(values, gradient, first, second, scale, root, beta1, beta2, epsilon, decay=0.0):
-    """One step of Adam (Kingma and Ba 2015, arXiv 1412.6980) on flat arrays; `scale` is the rate over 1 - beta1^step,
-    `root` is 1 / sqrt(1 - beta2^step), and decay * value, an l2 penalty, adds to the gradient."""
+    """One step of Adam (Kingma and Ba 2015, arXiv 1412.6980) on flat arrays of one type of float, in place.
+
+    Parameters
+    ----------
+    values : what is trained.
+    gradient : derivatives of the loss by `values`.
+    first, second : running means of the gradient and of its square, 0 before the first step; updated.
+    scale : the rate over 1 - beta1^step.
+    root : 1 / sqrt(1 - beta2^step).
+    beta1, beta2, epsilon : the method's constants, mostly 0.9, 0.999 and 1e-8, of the type of `values`.
+    decay : an l2 penalty; decay * value adds to the gradient.
+    """
     one, pull = values.dtype.type(1), values.dtype.type(decay)
     for k in range(values.size):
         g = gradient[k] + pull * values[k]

@@ -75,7 +75,7 @@ class Activity:
         """Run the network on `inputs`, shape (samples, inputs)."""
         np.copyto(self.received[0], inputs.T)
         for n, (made, bias) in enumerate(zip(wires, biases, strict=True)):
-            wired_forward(made.compiled, bias, self.received[n], self.signals[n])
+            wired_forward(made, bias, self.received[n], self.signals[n])
             if n + 1 < len(self.received):
                 np.maximum(self.signals[n], 0.0, out=self.received[n + 1][: len(bias)])
 
@@ -84,7 +84,7 @@ class Activity:
         for n in range(len(wires) - 1, -1, -1):
             delta, own = self.deltas[n], direct[n]
             if n + 1 < len(wires):
-                wired_backward(wires[n + 1].compiled, self.deltas[n + 1], self.received[n + 1], self._behind[n + 1])
+                wired_backward(wires[n + 1], self.deltas[n + 1], self.received[n + 1], self._behind[n + 1])
                 np.copyto(delta, self._behind[n + 1][: len(delta)])
             else:
                 delta[:] = 0.0

@@ -19,9 +19,9 @@ def test_forward_and_backward_are_products() -> None:
     bias, delta = rng.standard_normal(5, np.float32), rng.standard_normal((5, 11), np.float32)
     before = np.maximum(rng.standard_normal((7, 11), np.float32), 0)
     after, behind = np.empty((5, 11), np.float32), np.empty((7, 11), np.float32)
-    wired_forward(wires.compiled, bias, before, after)
+    wired_forward(wires, bias, before, after)
     assert after == pytest.approx(matrix @ before + bias[:, None], abs=1e-5)
-    wired_backward(wires.compiled, delta, before, behind)
+    wired_backward(wires, delta, before, behind)
     assert behind == pytest.approx((matrix.T @ delta) * (before > 0), abs=1e-5)
 
 

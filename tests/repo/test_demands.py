@@ -33,7 +33,7 @@ from matchopt.instances import (
 from matchopt.instances.demands import DEMANDS
 from matchopt.instances.sample_objective import OBJECTIVES
 from matchopt.kernels import cheapest_neurons, match_rows, nearest_cell_costs, pair_costs
-from matchopt.kernels.rows import CellSorter, finite_values, row_blocks
+from matchopt.kernels.packing import CellSorter, finite_values, row_blocks
 from matchopt.network.evaluation import evaluate
 from matchopt.network.realised import realise, unmapped
 from matchopt.plugins import load_plugins
@@ -130,7 +130,7 @@ BEHIND: dict[str, str] = {
     "formats.registry.read_solution": "layers_of",
     "formats.wiring_csv": "layers_of",
     "formats.wiring_json": "layers_of",
-    "kernels.rows": "tested below, part by part",
+    "kernels.packing": "tested below, part by part",
     "network.chip": "makes chips for targets; rules and objectives do not change what is drawn",
     "network.export": "makes instances",
     "network.evaluation.DigitalNumbers": "evaluate",

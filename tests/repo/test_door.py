@@ -1,7 +1,10 @@
 """The public door: one list, everything in it loads, and what moved says where to."""
 
 import ast
+import inspect
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,3 +39,28 @@ def test_kernels_have_moved_behind_the_second_door() -> None:
         assert matchopt.Wires is matchopt.kernels.Wires
     with pytest.raises(AttributeError, match="No matchopt attribute no_such_name"):
         matchopt.no_such_name  # noqa: B018
+
+
+def test_every_kernel_of_the_door_is_documented() -> None:
+    """Each name has a docstring that explains all its parameters, and a place in docs/kernels.md."""
+    stub = ast.parse(Path(matchopt.kernels.__file__).with_suffix(".pyi").read_text())
+    listed = {alias.name for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    document = (Path(__file__).parents[2] / "docs" / "kernels.md").read_text()
+    assert listed == set(matchopt.kernels.__all__) and len(listed) >= 18
+    for name in sorted(listed):
+        assert f"`{name}`" in document, name
+        found = getattr(matchopt.kernels, name)
+        methods = [m for m in vars(found).values() if inspect.isfunction(m)] if inspect.isclass(found) else []
+        for called in (found, *(m for m in methods if not m.__name__.startswith("_"))):
+            assert unexplained(called) == [], f"{name}: {called}"
+
+
+def unexplained(called: Any) -> list[str]:
+    """Parameters that a docstring does not name, or the docstring itself; "See `Other.method`" stands for another."""
+    text = inspect.getdoc(called) or ""
+    if not text or text.startswith("See `"):
+        return [] if text else ["docstring"]
+    plain = inspect.unwrap(getattr(called, "py_func", called))
+    abstract = inspect.isclass(plain) and inspect.isabstract(plain)
+    names = [] if abstract else [name for name in inspect.signature(plain).parameters if name != "self"]
+    return [name for name in names if not re.search(rf"\b{name}\b", text)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -18,9 +18,8 @@ BLOCK_CONNECTIONS = 65536
 UNDERSTOOD = {"importance", "read-noise", "unusable-cells", "leak", "shared-bus", "gains", "gain-interval"}
 
 
-@dataclass(frozen=True, eq=False)
-class RowBlock:
-    """Consecutive target rows, each sorted by weight.
+class RowBlock(NamedTuple):
+    """Consecutive target rows, each sorted by weight; compiled loops take it as it is.
 
     Parameters
     ----------
@@ -46,18 +45,6 @@ class RowBlock:
     def n_rows(self) -> int:
         """Number of rows."""
         return len(self.uniform)
-
-    @property
-    def longest(self) -> int:
-        """Most connections of a row."""
-        return int(np.diff(self.starts).max(initial=0))
-
-    @property
-    def compiled(self) -> tuple[Any, ...]:
-        """What the compiled loops take as `rows`."""
-        return (
-            self.starts, self.weights, self.importance, self.uniform, self.ascending, self.place, self.longest,
-        )  # fmt: skip
 
     @property
     def steepest(self) -> Int[np.ndarray, " connections"]:
@@ -91,22 +78,21 @@ def row_blocks(
     return blocks
 
 
-@dataclass(frozen=True, eq=False)
-class SortedCells:
-    """Usable cells of some hardware neurons in ascending order of their weight.
+class SortedCells(NamedTuple):
+    """Usable cells of some hardware neurons in ascending order of their weight; compiled loops take it as it is.
 
     Parameters
     ----------
     cells : weights, unusable cells last as inf.
     variance : read noise in the same order; no columns where all of it is zero.
     n_usable : number of usable cells of each neuron.
-    order : cell of each position, where asked for.
+    order : cell of each position; no columns where it was not asked for.
     """
 
     cells: Float[np.ndarray, "neurons cells"]
     variance: Float[np.ndarray, "neurons noisy_cells"]
     n_usable: Int[np.ndarray, " neurons"]
-    order: Int[np.ndarray, "neurons cells"] | None = None
+    order: Int[np.ndarray, "neurons some_cells"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +118,8 @@ class CellSorter:
             cells = np.where(usable, cells, np.inf)
             n_usable = np.asarray(usable.sum(axis=1), np.int64)
         if not (self.noisy or with_order):
-            return SortedCells(np.sort(cells, axis=1), np.empty((len(cells), 0)), n_usable)
+            nothing = np.empty((len(cells), 0), np.int64)
+            return SortedCells(np.sort(cells, axis=1), np.empty((len(cells), 0)), n_usable, nothing)
         order = np.argsort(cells, axis=1, kind="stable")
         variance = np.empty((len(cells), 0))
         if self.noisy:

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Int
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances import Hardware
-from matchopt.kernels.placement import place_all, place_rows
-from matchopt.kernels.rows import CellSorter
+from matchopt.kernels.cell_search import Chip, Ranges, Rows, place_all, place_rows
+from matchopt.kernels.packing import CellSorter
 
 CHUNK = 16  # rows a thread takes at a time, between two looks at the clock
 LEAST = {4: 1e-6, 8: 1e-13}  # least gain of a move relative to the row's constant, by bytes of a float
@@ -34,6 +34,11 @@ class RowErrors:
     power : what multiplies the read noise on each input, mostly E[x^2]; None for the diagonal of `moments`.
     required : inputs that a row must listen to; None for none.
     wanted : weights in whose order the required inputs are first placed; needed with `required`.
+
+    Raises
+    ------
+    InvalidInstance
+        when there are required inputs but no `wanted`.
     """
 
     moments: Float[np.ndarray, "inputs inputs"]
@@ -42,7 +47,7 @@ class RowErrors:
     power: Float[np.ndarray, " inputs"] | None = None
     required: Bool[np.ndarray, "rows inputs"] | None = None
     wanted: Float[np.ndarray, "rows inputs"] | None = None
-    compiled: tuple[Any, ...] = field(init=False, repr=False)
+    compiled: Rows = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         kind = self.moments.dtype
@@ -58,12 +63,12 @@ class RowErrors:
         diagonal = self.moments.diagonal()
         arrays = (self.moments, diagonal, diagonal if self.power is None else self.power, self.linear, self.constant)
         required = np.zeros((0, 0), bool) if self.required is None else self.required
-        packed = tuple(_own(array, kind) for array in arrays)
-        packed += (_own(required, bool), _own(ranked, np.int32), _own(falling, np.int64))
-        object.__setattr__(self, "compiled", packed)
+        packed = [_own(array, kind) for array in arrays]
+        packed += [_own(required, bool), _own(ranked, np.int32), _own(falling, np.int64)]
+        object.__setattr__(self, "compiled", Rows._make(packed))
 
     def rows(self, which: Int[np.ndarray, " some"]) -> "RowErrors":
-        """The errors of some rows."""
+        """The errors of the rows of numbers `which`."""
         required, wanted = (None if array is None else array[which] for array in (self.required, self.wanted))
         return RowErrors(self.moments, self.linear[which], self.constant[which], self.power, required, wanted)
 
@@ -102,7 +107,7 @@ class Places:
 
 
 class CellPlacement:
-    """Local search for the places of the cells of hardware neurons, rows in parallel; see `matchopt.kernels.placement`.
+    """Local search for what the cells of hardware neurons listen to, rows in parallel.
 
     Parameters
     ----------
@@ -115,11 +120,10 @@ class CellPlacement:
     def __init__(self, hardware: Hardware, *, factor: float = 1.0, single: bool = False, threads: int = 1) -> None:
         kind = np.float32 if single else np.float64
         found = CellSorter.of(hardware).sort(slice(None), with_order=True)
-        assert found.order is not None
         self._order = found.order
         cells = np.where(np.isfinite(found.cells), found.cells, 0.0) * factor
         noise = found.variance * factor**2 if found.variance.size else np.zeros_like(cells)
-        self._chip = (cells.astype(kind), noise.astype(kind), found.n_usable.astype(np.int64))
+        self._chip = Chip(cells.astype(kind), noise.astype(kind), found.n_usable.astype(np.int64))
         self._kind, self._threads = kind, max(1, threads)
 
     def costs(
@@ -141,7 +145,7 @@ class CellPlacement:
         neurons : the hardware neurons to try for each row, -1 fills up; None for all. Others cost inf.
         stop : asked now and then; once it is true the rows left over keep cost inf.
         """
-        m, n_neurons = len(errors.constant), len(self._chip[0])
+        m, n_neurons = len(errors.constant), len(self._chip.cells)
         cost = np.full((m, n_neurons), np.inf, self._kind)
         every = np.broadcast_to(np.arange(n_neurons), (m, n_neurons)) if neurons is None else neurons
         every = _own(every, np.int64)
@@ -200,11 +204,11 @@ class CellPlacement:
 
     def _problem(
         self, errors: RowErrors, inputs: Int[np.ndarray, "rows some"] | None, scales: Scales | None
-    ) -> tuple[Any, Any, Any]:
+    ) -> tuple[Rows, Any, Ranges]:
         if errors.moments.dtype != self._kind:
             raise InvalidInstance(f"errors must be of type {np.dtype(self._kind)}, found {errors.moments.dtype}")
         given = scales or Scales()
-        ranges = tuple(self._kind(value) for value in (given.low, given.high, given.pull, given.around))
+        ranges = Ranges(*(self._kind(value) for value in (given.low, given.high, given.pull, given.around)))
         none = np.zeros((len(errors.constant), 0), np.int32)
         return errors.compiled, none if inputs is None else _own(inputs, np.int32), ranges
 
