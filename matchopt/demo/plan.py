@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from matchopt.errors import InvalidOption
 from matchopt.instances import NetworkInstance
 from matchopt.plugins import Registry
+from matchopt.settings import NonNegativeInt, checked
 from matchopt.study import Study, find_study
 from matchopt.study.study_file import LABEL
 
@@ -22,8 +22,7 @@ def demo_study(registry: Registry, seed: int = 0, quick: bool = False) -> Study:
     seed : of training; >= 0.
     quick : the small network instead.
     """
-    if seed < 0:
-        raise InvalidOption(f"seed must be >= 0, found {seed}")
+    checked(seed, NonNegativeInt, "seed")
     study = find_study("demo-quick" if quick else "demo")
     named = {name for run in study.runs["cpu"] for name in run["solver"].split("+")}
     more = {name: entry.cls.solves is NetworkInstance for name, entry in registry.solvers.items() if name not in named}

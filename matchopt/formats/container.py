@@ -15,6 +15,7 @@ from matchopt.formats.older_layouts import read_older
 from matchopt.formats.sources import Source
 from matchopt.formats.tensors import MAX_HEADER, read_tensors
 from matchopt.parts import Json, Parts, canonical_json, exact_keys
+from matchopt.settings import PositiveInt, checked
 
 SCHEMA = 3  # 1 and 2 had a layout for each role
 KEY = "matchopt"  # of the only metadata entry
@@ -109,9 +110,7 @@ def read_content(source: Source, *roles: str) -> Content:
 def _check_schema(about: Any) -> None:
     if not isinstance(about, dict):
         raise InvalidInstance(f"metadata: {KEY!r} must be an object, found {about!r}")
-    schema = about.get("schema")
-    if type(schema) is not int or schema < 1:
-        raise InvalidInstance(f"schema must be a whole number >= 1, found {schema!r}")
+    schema = checked(about.get("schema"), PositiveInt, "schema", InvalidInstance)
     if schema > SCHEMA:
         raise InvalidInstance(
             f"schema is {schema}: written by a newer matchopt, this one reads up to {SCHEMA}; upgrade it"

@@ -13,6 +13,7 @@ from matchopt.formats.sources import Source
 from matchopt.formats.wiring import Wire, mapping_from, wires_of
 from matchopt.instances import Instance, Solution
 from matchopt.parts import exact_keys
+from matchopt.settings import FiniteFloat, NonNegativeInt, checked
 
 KEY = "matchopt_wiring"
 VERSION = 1
@@ -105,14 +106,10 @@ def _keys(found: Any, keys: set[str], where: str, source: Source, optional: set[
 
 
 def _whole(entry: dict[str, Any], name: str, where: str, source: Source) -> int:
-    value = entry[name]
-    if type(value) is not int or not 0 <= value < 2**63:
-        raise source.error(f"{where}.{name} must be a whole number >= 0, found {str(value)[:40]}")
+    value: int = checked(entry[name], NonNegativeInt, f"{where}.{name}", source.error)
     return value
 
 
 def _real(entry: dict[str, Any], name: str, where: str, source: Source) -> float:
-    value = entry[name]
-    if type(value) not in (int, float) or abs(value) > 1.7e308:
-        raise source.error(f"{where}.{name} must be a finite number, found {str(value)[:40]}")
-    return float(value)
+    value: float = checked(entry[name], FiniteFloat, f"{where}.{name}", source.error)
+    return value

@@ -13,6 +13,7 @@ from matchopt.instances.base import Instance, Provenance, Solution
 from matchopt.instances.demands import asks, demands_of
 from matchopt.instances.target import check_rows
 from matchopt.parts import Parts, exact_keys
+from matchopt.settings import checked
 
 MAX_DENSE = 2**28  # entries that a sparse instance may be expanded to: 2 GiB of costs
 
@@ -196,6 +197,6 @@ class AssignmentInstance(Instance):
         exact_keys(parts.arrays, names, set(), "assignment", InvalidInstance)
         exact_keys(parts.facts, {"n_cols"} if sparse else set(), set(), "assignment", InvalidInstance)
         facts: dict[str, Any] = dict(parts.facts)
-        if sparse and (isinstance(facts["n_cols"], bool) or not isinstance(facts["n_cols"], int)):
-            raise InvalidInstance(f"n_cols must be a whole number, found {facts['n_cols']!r}")
+        if sparse:
+            checked(facts["n_cols"], int, "n_cols", InvalidInstance)
         return cls(**{**parts.arrays, **facts}, provenance=provenance or Provenance())

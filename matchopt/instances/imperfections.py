@@ -1,12 +1,15 @@
 """What real chips do to weights: noise, faults, leaks and shared wiring, in one place for all who draw hardware."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 from jaxtyping import Float, Int
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.hardware import Hardware
+from matchopt.settings import FiniteFloat, NonNegativeFloat, PositiveInt, check_fields
 
 
 @dataclass(frozen=True)
@@ -34,24 +37,16 @@ class Imperfections:
     (Nature Communications 2026, s41467-025-67960-6).
     """
 
-    scale_error: float = 1.0
-    read_noise: float = 0.0
-    relative_noise: float = 0.0
-    bad_cells: float = 0.0
-    bad_lines: float = 0.0
-    leak: float = 0.0
-    neurons_per_bus: int = 1
+    scale_error: FiniteFloat = 1.0
+    read_noise: NonNegativeFloat = 0.0
+    relative_noise: NonNegativeFloat = 0.0
+    bad_cells: Annotated[float, Interval(ge=0, le=1)] = 0.0
+    bad_lines: Annotated[float, Interval(ge=0, le=1)] = 0.0
+    leak: FiniteFloat = 0.0
+    neurons_per_bus: PositiveInt = 1
 
     def __post_init__(self) -> None:
-        for name, most in (("read_noise", np.inf), ("relative_noise", np.inf), ("bad_cells", 1.0), ("bad_lines", 1.0)):
-            value = getattr(self, name)
-            if not 0.0 <= value <= most:
-                raise InvalidInstance(f"{name} must be in 0 .. {most}, found {value}")
-        for name in ("scale_error", "leak"):
-            if not np.isfinite(getattr(self, name)):
-                raise InvalidInstance(f"{name} must be a finite number, found {getattr(self, name)}")
-        if self.neurons_per_bus < 1:
-            raise InvalidInstance(f"neurons_per_bus must be >= 1, found {self.neurons_per_bus}")
+        check_fields(self, "imperfections", InvalidInstance)
 
     def applied(self, weights: Float[np.ndarray, "neurons cells"], rng: np.random.Generator) -> Hardware:
         """A chip that was meant to have these weights; `rng` draws its faults."""

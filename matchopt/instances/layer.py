@@ -16,6 +16,7 @@ from matchopt.instances.rules import Rules
 from matchopt.instances.sample_objective import LAYER_OBJECTIVES, layer_objective
 from matchopt.instances.target import Target
 from matchopt.parts import Json, Parts, exact_keys, field_values
+from matchopt.settings import checked
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,9 +228,7 @@ class LayerInstance(Instance):
     def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> "LayerInstance":
         """See `Instance.from_parts`."""
         exact_keys(parts.facts, {"n_inputs", "rules", "objective"}, set(), "layer", InvalidInstance)
-        n_inputs = parts.facts["n_inputs"]
-        if isinstance(n_inputs, bool) or not isinstance(n_inputs, int):
-            raise InvalidInstance(f"n_inputs must be a whole number, found {n_inputs!r}")
+        n_inputs = checked(parts.facts["n_inputs"], int, "n_inputs", InvalidInstance)
         known = {"target", "hardware", "objective"}
         stray = sorted(name for name in parts.arrays if name.split(".")[0] not in known)
         if stray:

@@ -28,6 +28,7 @@ from matchopt.instances.network_parts import (
 )
 from matchopt.instances.sample_objective import NETWORK_OBJECTIVES, SampleObjective
 from matchopt.parts import Json, Parts, exact_keys
+from matchopt.settings import NonNegativeInt, checked
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,9 @@ class NetworkMapping(Solution):
     def from_parts(cls, parts: Parts) -> "NetworkMapping":
         """See `Solution.from_parts`."""
         exact_keys(parts.facts, {"layers"}, set(), "network mapping", InvalidSolution)
-        count = parts.facts["layers"]
-        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= len(parts.arrays):
-            raise InvalidSolution(f"layers must be the number of layers, found {count!r}")
+        count = checked(parts.facts["layers"], NonNegativeInt, "layers", InvalidSolution)
+        if count > len(parts.arrays):
+            raise InvalidSolution(f"layers must be the number of layers, found {count}")
         check_names(parts, count, InvalidSolution, {"biases"})
         layers = tuple(LayerMapping.from_parts(Parts({}, parts.under(f"layers.{n}"))) for n in range(count))
         biases = parts.under("biases")
@@ -151,8 +152,7 @@ class NetworkInstance(Instance):
             raise InvalidInstance("adjustable: only digital biases can be adjusted, and this network's are hardware")
         self._check_layers()
         object.__setattr__(self, "buffers", frozen_buffers(self.architecture, self.buffers))
-        if self.tunable is not None and (isinstance(self.tunable, bool) or self.tunable < 0):
-            raise InvalidInstance(f"tunable must be a whole number >= 0, found {self.tunable!r}")
+        checked(self.tunable, NonNegativeInt | None, "tunable", InvalidInstance)
         if self.samples is not None:
             samples = frozen(self.samples, "samples", float, 2, shape=(None, self.n_inputs))
             object.__setattr__(self, "samples", samples)

@@ -1,7 +1,7 @@
 """Reading and checking the parts of a network instance or mapping, field by field."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from matchopt.errors import InvalidInstance, MatchoptError
 from matchopt.instances.arrays import frozen
 from matchopt.instances.sample_objective import NETWORK_OBJECTIVES, SampleObjective
 from matchopt.parts import Parts, exact_keys
+from matchopt.settings import checked
 
 # The fact that names an objective, which is also the group of its arrays.
 FLAGS: dict[str, type[SampleObjective]] = {name.replace("-", "_"): cls for name, cls in NETWORK_OBJECTIVES.items()}
@@ -81,16 +82,12 @@ def check_names(
 
 def check_facts(facts: Any) -> None:
     """Raise InvalidInstance unless the facts of a network instance have the right types."""
-    tunable, data = facts["tunable"], facts["data"]
-    if tunable is not None and (isinstance(tunable, bool) or not isinstance(tunable, int)):
-        raise InvalidInstance(f"tunable must be a whole number or null, found {tunable!r}")
-    if facts["biases"] not in ("free", "hardware"):
-        raise InvalidInstance(f"biases must be free or hardware, found {facts['biases']!r}")
+    data = facts["data"]
+    checked(facts["tunable"], int | None, "tunable", InvalidInstance)
+    checked(facts["biases"], Literal["free", "hardware"], "biases", InvalidInstance)
+    checked(facts["layers"], list[dict[str, Any]], "layers", InvalidInstance)
     for name in (*FLAGS, "adjustable"):
-        if not isinstance(facts.get(name, False), bool):
-            raise InvalidInstance(f"{name} must be true or false, found {facts[name]!r}")
-    if not isinstance(facts["layers"], list) or not all(isinstance(layer, dict) for layer in facts["layers"]):
-        raise InvalidInstance("layers must be a list of objects")
+        checked(facts.get(name, False), bool, name, InvalidInstance)
     if data is not None:
         if not isinstance(data, dict) or set(data) != {"name", "sha256"}:
             raise InvalidInstance(f"data must have name and sha256, found {data!r}")

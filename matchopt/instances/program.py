@@ -14,6 +14,7 @@ from matchopt.instances.base import Instance, Provenance, Solution
 from matchopt.instances.demands import asks, demands_of
 from matchopt.instances.target import check_rows
 from matchopt.parts import Json, Parts, exact_keys
+from matchopt.settings import checked
 
 _ARRAYS = ("cost", "indptr", "indices", "coefficients", "row_low", "row_high", "low", "high", "integral")
 
@@ -158,8 +159,7 @@ class ProgramInstance(Instance):
         exact_keys(parts.arrays, set(_ARRAYS), set(), "program", InvalidInstance)
         exact_keys(parts.facts, {"offset"}, {"row_names", "variable_names"}, "program", InvalidInstance)
         facts: dict[str, Any] = dict(parts.facts)
-        if isinstance(facts["offset"], bool) or not isinstance(facts["offset"], (int, float)):
-            raise InvalidInstance(f"offset must be a number, found {facts['offset']!r}")
+        facts["offset"] = checked(facts["offset"], float, "offset", InvalidInstance)
         for name in ("row_names", "variable_names"):
             if name in facts:
                 if not isinstance(facts[name], list):

@@ -1,6 +1,5 @@
 """What a mapping may do, and what is minimised: both are part of an instance."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from matchopt.errors import InvalidInstance
 from matchopt.instances.demands import asks, demands_of
 from matchopt.parts import Json, exact_keys, field_values
-from matchopt.settings import NonNegativeInt, PositiveInt, check_fields
+from matchopt.settings import FiniteFloat, NonNegativeInt, PositiveInt, check_fields
 
 
 @dataclass(frozen=True)
@@ -21,24 +20,19 @@ class Gains:
     low, high : ends of the interval, finite, low <= high; both None for a finite set.
     """
 
-    values: tuple[float, ...] | None = (1.0,)
-    low: float | None = None
-    high: float | None = None
+    values: tuple[FiniteFloat, ...] | None = (1.0,)
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self, "rules.gains", InvalidInstance)
         if self.values is not None:
             if self.low is not None or self.high is not None:
                 raise InvalidInstance("rules.gains: give values or an interval, not both")
-            values = tuple(_number(value, "rules.gains.values") for value in self.values)
-            if not values or len(set(values)) != len(values):
-                raise InvalidInstance(f"rules.gains.values must be a non-empty set, found {self.values}")
-            object.__setattr__(self, "values", values)
-            return
-        low, high = _number(self.low, "rules.gains.low"), _number(self.high, "rules.gains.high")
-        if low > high:
-            raise InvalidInstance(f"rules.gains: low must be <= high, found {low} and {high}")
-        object.__setattr__(self, "low", low)
-        object.__setattr__(self, "high", high)
+            if not self.values or len(set(self.values)) != len(self.values):
+                raise InvalidInstance(f"rules.gains: values must be a non-empty set, found {self.values}")
+        elif self.low is None or self.high is None or self.low > self.high:
+            raise InvalidInstance(f"rules.gains: low must be <= high, found {self.low} and {self.high}")
 
     @classmethod
     def finite(cls, *values: float) -> "Gains":
@@ -140,9 +134,3 @@ class Rules:
         else:
             raise InvalidInstance(f"rules.gains must be a list or an object with low and high, found {given!r}")
         return cls(**{**facts, "gains": gains})
-
-
-def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InvalidInstance(f"{name} must be a finite number, found {value!r}")
-    return float(value)

@@ -1,6 +1,5 @@
 """Sample inputs kept as compactly as they came: the images of a data set as bytes, one factor beside them."""
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +8,7 @@ from jaxtyping import Float, Num
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.arrays import frozen
+from matchopt.settings import PositiveFloat, checked
 
 CHUNK = 5_000  # samples at a time: some tens of megabytes per layer of a few hundred units, however many there are
 _KEPT = (np.dtype(np.uint8), np.dtype(np.float32))
@@ -37,10 +37,8 @@ def compact(value: Any, field: str) -> Num[np.ndarray, "samples inputs"]:
 
 def positive_scale(value: Any, field: str) -> float:
     """Return the factor on sample inputs as a float, or raise InvalidInstance unless it is finite and above 0."""
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value <= 0:
-        raise InvalidInstance(f"{field} must be a finite number above 0, found {value!r}")
-    return float(value)
+    scale: float = checked(value, PositiveFloat, field, InvalidInstance)
+    return scale
 
 
 def scaled_rows(inputs: Num[np.ndarray, "samples inputs"], scale: float, which: Any) -> Float[np.ndarray, "..."]:

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
 from jaxtyping import Int
 
 from matchopt.errors import InvalidInstance
@@ -23,6 +25,7 @@ from matchopt.network.objectives import (
     network_objective,
 )
 from matchopt.network.sparse_network import SparseNetwork
+from matchopt.settings import PositiveFloat, checked
 
 
 def export_network(
@@ -139,10 +142,9 @@ def draw_hardware(
         for a law that does not exist.
     """
     ratios = [fan_in_ratio] * len(network.layers) if isinstance(fan_in_ratio, (int, float)) else list(fan_in_ratio)
-    if not all(math.isfinite(ratio) and ratio > 0 for ratio in ratios):
-        raise InvalidInstance(f"fan_in_ratio must be above 0, found {fan_in_ratio}")
-    if not (math.isfinite(neuron_ratio) and neuron_ratio >= 1):
-        raise InvalidInstance(f"neuron_ratio must be >= 1, found {neuron_ratio}")
+    for ratio in ratios:
+        checked(ratio, PositiveFloat, "fan_in_ratio", InvalidInstance)
+    checked(neuron_ratio, Annotated[float, Ge(1)], "neuron_ratio", InvalidInstance)
     targets = layer_targets(network, biases)
     drawn = []
     for target, ratio, rng in zip(targets, ratios, np.random.default_rng(seed).spawn(len(targets)), strict=True):

@@ -14,7 +14,7 @@ from matchopt.instances.arrays import frozen
 from matchopt.instances.target import Target
 from matchopt.network.sparse_network import SparseLayer, SparseNetwork, TrainingRecord
 from matchopt.parts import Json, Parts, exact_keys, field_values
-from matchopt.settings import read_object
+from matchopt.settings import PositiveInt, checked, read_object
 
 KIND = "sparse-network"
 MAX_WEIGHTS = 2**28  # of one layer, zeros included: a gigabyte in single precision
@@ -65,8 +65,7 @@ def _network(parts: Parts) -> SparseNetwork:
     facts = parts.facts
     exact_keys(facts, {"n_inputs", "layers", "record"}, {"architecture"}, "facts", InvalidInstance)
     for name in ("n_inputs", "layers"):
-        if type(facts[name]) is not int or facts[name] < 1:
-            raise InvalidInstance(f"{name} must be a whole number >= 1, found {facts[name]!r}")
+        checked(facts[name], PositiveInt, name, InvalidInstance)
     architecture = architecture_from(facts["architecture"]) if "architecture" in facts else None
     if architecture is not None and (architecture.n_inputs, len(architecture.matrices)) != (
         facts["n_inputs"],

@@ -1,16 +1,14 @@
 """One solve, described: what to solve, by which solver, within which limits."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from matchopt.errors import InvalidOption, InvalidSolution
 from matchopt.instances import SOLUTIONS, Instance, Solution
 from matchopt.run.record import Number, spelt
-from matchopt.settings import OptionValue
+from matchopt.settings import NonNegativeInt, OptionValue, PositiveFloat, PositiveInt, checked
 from matchopt.solver import Allowance, Solver
 
 DEFAULT = Allowance(seconds=60.0)
@@ -49,13 +47,12 @@ class Task:
         if not isinstance(self.instance, Instance):
             raise InvalidOption(f"the instance must be a matchopt Instance, found {type(self.instance).__name__}")
         allow(**spelt(self.allowance))
-        _check_whole("seed", self.seed, 0)
+        checked(self.seed, NonNegativeInt, "seed")
         if self.start is not None and not isinstance(self.start, SOLUTIONS[self.instance.kind]):
             wanted = SOLUTIONS[self.instance.kind].__name__
             raise InvalidSolution(f"start must be a {wanted}, found {type(self.start).__name__}")
         for stage, value in self.stage_limits.items():
-            if not (_is_number(value) and 0 < value < math.inf):
-                raise InvalidOption(f"the limit of stage {stage} must be a positive number of seconds, found {value!r}")
+            checked(value, PositiveFloat, f"the limit of stage {stage}")
         if not all(self.stages):
             raise InvalidOption(f"solver {self.solver!r} has an empty stage; give names with one + between them")
         object.__setattr__(self, "options", dict(self.options))
@@ -84,18 +81,7 @@ def allow(
         for a value out of range.
     """
     for name, value in (("time_limit", time_limit), ("memory_limit", memory_limit)):
-        if value is not None and not (_is_number(value) and 0 < value < math.inf):
-            raise InvalidOption(f"{name} must be a positive number or None, found {value!r}")
-    _check_whole("threads", threads, 1)
-    if iterations is not None:
-        _check_whole("iterations", iterations, 0)
+        checked(value, PositiveFloat | None, name)
+    checked(threads, PositiveInt, "threads")
+    checked(iterations, NonNegativeInt | None, "iterations")
     return Allowance(time_limit, iterations, None if memory_limit is None else int(memory_limit * 1e9), threads)
-
-
-def _check_whole(name: str, value: Any, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InvalidOption(f"{name} must be a whole number >= {least}, found {value!r}")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

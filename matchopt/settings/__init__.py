@@ -6,14 +6,16 @@ from matchopt.settings.options import (
     OptionValue,
     WithOptions,
     check_fields,
+    checked,
     make,
     option_values,
     options_of,
     read_options,
 )
-from matchopt.settings.ranges import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share
+from matchopt.settings.ranges import FiniteFloat, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share
 
 __all__ = [
+    "FiniteFloat",
     "NonNegativeFloat",
     "NonNegativeInt",
     "Option",
@@ -24,6 +26,7 @@ __all__ = [
     "Unfit",
     "WithOptions",
     "check_fields",
+    "checked",
     "fields_of",
     "make",
     "option_values",

@@ -12,12 +12,13 @@ from dataclasses import MISSING, dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from annotated_types import BaseMetadata, Ge, GroupedMetadata, Gt, Le, Lt, MaxLen, MinLen
+from annotated_types import BaseMetadata, Ge, GroupedMetadata, Gt, Le, Lt, MaxLen, MinLen, Predicate
 
 from matchopt.errors import PluginError
 
 Made = TypeVar("Made")
 Take = Callable[[Any, bool], Any]
+FINITE = Predicate(math.isfinite)  # as IsFinite of annotated_types has it
 _NO: Any = object()  # what a Take answers for a value that is none of its kind
 _COMPARED = {Ge: (">=", operator.ge), Gt: (">", operator.gt), Le: ("<=", operator.le), Lt: ("<", operator.lt)}
 _SWITCH = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
@@ -86,8 +87,8 @@ def kind_of(hint: Any, around: tuple[Any, ...] = ()) -> Kind | None:
     Parameters
     ----------
     hint : int, float, bool, str, None, a Literal, a union, a tuple or list, a mapping or a dataclass; in Annotated with
-        constraints of annotated_types: bounds of numbers, lengths of lists. NaN is no number. Infinities are, unless
-        there is a bound; then only where a bound is infinite.
+        constraints of annotated_types: bounds of numbers, IsFinite, lengths of lists. NaN is no number. Infinities
+        are, unless there is a bound; then only where a bound is infinite.
     around : constraints from an Annotated around it.
     """
     origin, inner = get_origin(hint), get_args(hint)
@@ -98,7 +99,8 @@ def kind_of(hint: Any, around: tuple[Any, ...] = ()) -> Kind | None:
     each = [one for group in around for one in (group if isinstance(group, GroupedMetadata) else (group,))]
     rules = [one for one in each if isinstance(one, BaseMetadata)]
     if hint in (int, float):
-        return _number(hint, rules) if all(type(rule) in _COMPARED for rule in rules) else None
+        bounds = [rule for rule in rules if rule != FINITE]
+        return _number(hint, bounds, FINITE in rules) if all(type(rule) in _COMPARED for rule in bounds) else None
     if origin in (tuple, list):
         return _several(origin, inner, rules)
     if origin is Literal and all(isinstance(member, int | str) for member in inner):
@@ -114,9 +116,9 @@ def kind_of(hint: Any, around: tuple[Any, ...] = ()) -> Kind | None:
     }.get(hint)
 
 
-def _number(base: type[int] | type[float], rules: list[Any]) -> Kind:
+def _number(base: type[int] | type[float], rules: list[Any], finite: bool) -> Kind:
     bounds = [(*_COMPARED[type(rule)], dataclasses.astuple(rule)[0]) for rule in rules]
-    infinite = not bounds or any(math.isinf(bound) for _, _, bound in bounds)
+    infinite = not finite and (not bounds or any(math.isinf(bound) for _, _, bound in bounds))
     limits = " and ".join(f"{sign} {bound:.12g}" for sign, _, bound in bounds if math.isfinite(bound))
     open_ended = len({sign[0] for sign, _, _ in bounds}) < 2
     noun = "whole number" if base is int else "finite number" if open_ended and not infinite else "number"
@@ -196,6 +198,7 @@ def _several(container: Any, inner: tuple[Any, ...], rules: list[Any]) -> Kind |
     def take(value: Any, text: bool) -> Any:
         if text and isinstance(value, str):
             value = [part for part in value.strip("()[] ").split(",") if part.strip()]
+        value = value.tolist() if hasattr(value, "tolist") else value  # numpy's arrays
         if not isinstance(value, list | tuple) or not least <= len(value) <= most:
             return _NO
         return container([_item(whole, value, number, text) for number in range(len(value))])

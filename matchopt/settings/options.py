@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from matchopt.errors import InvalidOption, PluginError, UnknownName
-from matchopt.settings.kinds import Unfit, fields_of, read_fields, shown
+from matchopt.settings.kinds import Unfit, fields_of, kind_of, read_fields, shown
 
 OptionValue = int | float | str | bool | None
+_kind_of = functools.cache(kind_of)
 Made = TypeVar("Made", bound="WithOptions")
 
 
@@ -133,7 +134,7 @@ def option_values(made: WithOptions) -> dict[str, Any]:
     return {option.name: getattr(made, option.name) for option in options_of(type(made))}
 
 
-def check_fields(made: Any, what: str, error: type[Exception] = InvalidOption) -> None:
+def check_fields(made: Any, what: str, error: Callable[[str], Exception] = InvalidOption) -> None:
     """Check the fields of a dataclass instance called `what` against their annotations, and put them in form.
 
     Fields whose annotation is no setting's are left alone, and so are defaults.
@@ -153,6 +154,22 @@ def check_fields(made: Any, what: str, error: type[Exception] = InvalidOption) -
         except Unfit as cause:
             raise error(Unfit(cause.message, (field.name, *cause.path)).sentence(what)) from None
         object.__setattr__(made, field.name, found)
+
+
+def checked(value: Any, hint: Any, what: str, error: Callable[[str], Exception] = InvalidOption) -> Any:
+    """A value called `what`, in the form of this annotation.
+
+    Raises
+    ------
+    error
+        naming it, the value and the range.
+    """
+    kind = _kind_of(hint)
+    assert kind is not None, f"{hint} is no setting"
+    try:
+        return kind.read(value)
+    except Unfit as cause:
+        raise error(cause.sentence(what)) from None
 
 
 def _parameter_docs(doc: str) -> dict[str, str]:

@@ -46,13 +46,13 @@ def test_drawn_hardware_has_them_too() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"read_noise": -0.1}, "read_noise must be in 0 .. inf, found -0.1"),
-        ({"relative_noise": float("nan")}, "relative_noise must be in 0"),
-        ({"bad_cells": 1.1}, "bad_cells must be in 0 .. 1.0, found 1.1"),
-        ({"bad_lines": -1.0}, "bad_lines must be in"),
+        ({"read_noise": -0.1}, "read_noise must be a finite number >= 0, found -0.1"),
+        ({"relative_noise": float("nan")}, "relative_noise must be a finite number >= 0, found nan"),
+        ({"bad_cells": 1.1}, "bad_cells must be a number >= 0 and <= 1, found 1.1"),
+        ({"bad_lines": -1.0}, "bad_lines must be a number"),
         ({"leak": float("inf")}, "leak must be a finite number"),
         ({"scale_error": float("nan")}, "scale_error must be a finite number"),
-        ({"neurons_per_bus": 0}, "neurons_per_bus must be >= 1, found 0"),
+        ({"neurons_per_bus": 0}, "neurons_per_bus must be a whole number >= 1, found 0"),
     ],
 )
 def test_nonsense_is_refused(fields: dict[str, Any], message: str) -> None:

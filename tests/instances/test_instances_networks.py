@@ -60,7 +60,7 @@ BROKEN_PARTS: dict[str, tuple[dict[str, Any], dict[str, np.ndarray], str]] = {
     "adjustable not a truth": ({"adjustable": "yes"}, {}, "adjustable must be true or false"),
     "samples of no objective": ({"task_loss": False}, {}, "task_loss: 'inputs' is unknown"),
     "samples missing": ({"task_loss": False, "functional_error": True}, {}, "is unknown|is missing"),
-    "scale not a number": ({"sample_scale": "1"}, {}, "objective.scale must be a finite number above 0, found '1'"),
+    "scale not a number": ({"sample_scale": "1"}, {}, "objective.scale must be a finite number > 0, found '1'"),
     "tensor of no field": ({}, {"biases": np.zeros(2)}, "array 'biases' is unknown"),
     "bias of no layer": ({}, {"biases.1": np.zeros(2)}, "biases: '1' is unknown"),
 }

@@ -91,6 +91,15 @@ def test_every_option_of_a_data_set_has_a_meaning_and_a_range():
     assert [option.name for option in options["timit"]] == ["features", "frames", "deltas", "phones", "test"]
 
 
+def test_unknown_features_are_refused():
+    """Only mfcc and filterbank exist."""
+    for name in ("fsdd", "timit"):
+        with pytest.raises(
+            InvalidOption, match=f"data set {name}: features must be one of mfcc, filterbank, found 'plp'"
+        ):
+            load_data(name, features="plp")
+
+
 def test_mnist_is_found_again_by_its_reference(mnist):
     """In part, as mappings ask for it; another SHA-256 is another data set."""
     part = mnist.first(7, 5, 3)

@@ -6,7 +6,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matchopt.errors import DataError, InvalidOption
+from matchopt.errors import DataError
 from matchopt.network.data.speech import (
     QUIET,
     Recording,
@@ -181,9 +181,3 @@ def test_sequences_end_together():
     rows = np.arange(1, 7, dtype=np.float32).reshape(3, 2)
     assert at_the_end(rows, 5).tolist() == [[0, 0], [0, 0], [1, 2], [3, 4], [5, 6]]
     assert at_the_end(rows, 2).tolist() == [[1, 2], [3, 4]]
-
-
-def test_unknown_features_are_refused():
-    """Only mfcc and filterbank exist."""
-    with pytest.raises((InvalidOption, TypeError), match="mfcc"):
-        feature_rows(tone(100), "plp", False)

@@ -240,9 +240,9 @@ def test_export_that_does_not_fit_is_refused(options, message):
 @pytest.mark.parametrize(
     ("law", "fan_in", "neurons", "error", "message"),
     [
-        ("gaussian", 0.0, 1.0, InvalidInstance, "fan_in_ratio must be above 0"),
-        ("gaussian", float("nan"), 1.0, InvalidInstance, "fan_in_ratio must be above 0"),
-        ("gaussian", 1.0, 0.9, InvalidInstance, "neuron_ratio must be >= 1"),
+        ("gaussian", 0.0, 1.0, InvalidInstance, "fan_in_ratio must be a finite number > 0"),
+        ("gaussian", float("nan"), 1.0, InvalidInstance, "fan_in_ratio must be a finite number > 0"),
+        ("gaussian", 1.0, 0.9, InvalidInstance, "neuron_ratio must be a finite number >= 1"),
         ("gausian", 1.0, 1.0, UnknownName, "did you mean 'gaussian'"),
     ],
 )

@@ -160,10 +160,10 @@ def test_a_diverging_run_is_one_sentence():
     [
         ({"device": "cuda:77"}, "device 'cuda:77' is not there .*; use device cpu"),
         ({"device": "gpu"}, "device 'gpu' is not there .*; use device cpu"),
-        ({"seed": -1}, "seed must be >= 0"),
+        ({"seed": -1}, "seed must be a whole number >= 0"),
         ({"architecture": (6, 5, 4)}, "must begin with 6 and end with 3"),
         ({"architecture": (6, 0, 3)}, "widths must all be at least 1"),
-        ({"architecture": (6,)}, "at least two"),
+        ({"architecture": (6,)}, "a list of 2 or more"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(arguments, message):

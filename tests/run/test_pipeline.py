@@ -166,7 +166,12 @@ def test_options_go_to_their_stage(instance):
         ("modest+shifted", {"options": {"shifted.shft": 1}}, UnknownName, "did you mean 'shift'"),
         ("modest+shifted", {"options": {"shifted.shift": "a"}}, InvalidOption, "must be a whole number, found 'a'"),
         ("modest+good", {"stage_limits": {"goood": 1}}, UnknownName, "did you mean 'good'"),
-        ("modest+good", {"stage_limits": {"good": 0}}, InvalidOption, "must be a positive number of seconds, found 0"),
+        (
+            "modest+good",
+            {"stage_limits": {"good": 0}},
+            InvalidOption,
+            "stage good must be a finite number > 0, found 0",
+        ),
         ("modest+good", {"stage_limits": {"good": 60}}, InvalidOption, "add up to 60 s of 60 s, which is not enough"),
         ("modest+good", {"stage_limits": {"1": 50, "2": 11}}, InvalidOption, "add up to 61 s of 60 s"),
         ("good", {"stage_limits": {"modest": 1}}, UnknownName, "unknown stage of the pipeline 'modest'"),

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.fft import dct, rfft
 
-from matchopt.errors import DataError, InvalidOption, MissingExtra
+from matchopt.errors import DataError, MissingExtra
 
 FeatureKind = Literal["mfcc", "filterbank"]
 WINDOW_SECONDS, HOP_SECONDS = 0.025, 0.010
@@ -83,14 +83,7 @@ def feature_rows(recording: Recording, kind: FeatureKind, deltas: bool) -> Float
     recording : the sound.
     kind : "mfcc": log energy and 12 cepstra of 26 mel bands; "filterbank": the logarithms of these 26 bands.
     deltas : whether their first and second differences over time are added.
-
-    Raises
-    ------
-    InvalidOption
-        for another kind.
     """
-    if kind not in ("mfcc", "filterbank"):
-        raise InvalidOption(f"features must be mfcc or filterbank, found {kind!r}")
     window, hop = round(WINDOW_SECONDS * recording.rate), round(HOP_SECONDS * recording.rate)
     sound = recording.samples.astype(np.float64)
     sound[1:] -= PRE_EMPHASIS * recording.samples[:-1]

@@ -6,7 +6,7 @@ from dataclasses import asdict, is_dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from matchopt.errors import InvalidOption, MissingExtra
+from matchopt.errors import MissingExtra
 from matchopt.instances.architecture import Architecture
 from matchopt.network.data import ImageData
 from matchopt.network.sparse_network import TrainingRecord
@@ -17,6 +17,7 @@ from matchopt.network.training.model import as_architecture
 from matchopt.network.training.records import Conduct, Progress, TrainedResult
 from matchopt.network.training.streams import Streams
 from matchopt.parts import Json
+from matchopt.settings import NonNegativeInt, checked
 from matchopt.trainer_contract import TrainerContract
 
 
@@ -56,8 +57,7 @@ class Trainer(TrainerContract):
         from matchopt.network.training.autograd import check_device
 
         check_device(device)
-        if seed < 0:
-            raise InvalidOption(f"seed must be >= 0, found {seed}")
+        checked(seed, NonNegativeInt, "seed")
         wanted, chosen = as_architecture(architecture), conduct or Conduct()
         check_fit(data, wanted)
         streams = Streams.of(seed)
