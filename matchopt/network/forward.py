@@ -111,13 +111,23 @@ def predict(
 ) -> Float[np.ndarray, "samples *frames classes"]:
     """What `logits` gives, NumPy in and out, in the precision of the weights and in bounded memory."""
     matrices, vectors, state = as_tensors(weights, biases, buffers)
-    parts = []
-    step = max(1, CHUNK // architecture.activity)
+    return in_chunks(architecture, matrices, vectors, inputs, state)
+
+
+def in_chunks(
+    architecture: Architecture,
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    inputs: Float[np.ndarray, "samples inputs"],
+    buffers: Buffers | None = None,
+) -> Float[np.ndarray, "samples *frames classes"]:
+    """`logits` of NumPy inputs, on the device of the weights and in bounded memory."""
+    parts, step = [], max(1, CHUNK // architecture.activity)
     with torch.no_grad():
         for start in range(0, max(1, len(inputs)), step):
-            chunk = torch.tensor(inputs[start : start + step], dtype=matrices[0].dtype)
-            parts.append(logits(architecture, matrices, vectors, chunk, buffers=state).numpy())
-    return np.concatenate(parts)
+            chunk = torch.tensor(inputs[start : start + step], dtype=weights[0].dtype, device=weights[0].device)
+            parts.append(logits(architecture, weights, biases, chunk, buffers=buffers).cpu())
+    return torch.cat(parts).numpy()
 
 
 def as_tensors(

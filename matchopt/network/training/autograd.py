@@ -38,10 +38,10 @@ class TorchModel(Model):
         on_cpu = self.flat.device.type == "cpu"
         self.values = self.flat.numpy() if on_cpu else self.flat
         self.gradient = self._slope.numpy() if on_cpu else self._slope
-        weights, biases = split(self.flat, self.shapes)
-        self._parameters = [part.detach().requires_grad_() for part in (*weights, *biases)]
+        free = ([part.detach().requires_grad_() for part in parts] for parts in split(self.flat, self.shapes))
+        self._weights, self._biases = free
         slopes, bias_slopes = split(self._slope, self.shapes)
-        for parameter, slope in zip(self._parameters, (*slopes, *bias_slopes), strict=True):
+        for parameter, slope in zip((*self._weights, *self._biases), (*slopes, *bias_slopes), strict=True):
             parameter.grad = slope
         self._running = forward.fresh_buffers(architecture, device)
         self._rng, self._generator = rng, torch.Generator(device)
@@ -53,8 +53,8 @@ class TorchModel(Model):
         # A seed per batch: the state of torch's generators cannot be kept across devices and versions.
         self._generator.manual_seed(int(self._rng.integers(2**62)))
         self._slope.zero_()
-        weights, biases = self._parameters[: len(self.shapes)], self._parameters[len(self.shapes) :]
-        found = forward.logits(self.architecture, weights, biases, inputs, True, self._generator, self._running)
+        parameters = (self._weights, self._biases)
+        found = forward.logits(self.architecture, *parameters, inputs, True, self._generator, self._running)
         loss = functional.cross_entropy(found.flatten(0, -2), wanted.flatten(), ignore_index=IGNORED)
         loss.backward()
         found = loss.detach()
@@ -70,14 +70,7 @@ class TorchModel(Model):
 
     def logits(self, inputs: Float[np.ndarray, "samples values"]) -> Float32[np.ndarray, "samples *frames classes"]:
         """The values before the softmax, as validation sees them: nothing is left to chance."""
-        weights, biases = self._parameters[: len(self.shapes)], self._parameters[len(self.shapes) :]
-        step = max(1, forward.CHUNK // self.architecture.activity)
-        found = []
-        with torch.no_grad():
-            for start in range(0, len(inputs), step):
-                chunk = torch.tensor(inputs[start : start + step], dtype=torch.float32, device=self.device)
-                found.append(forward.logits(self.architecture, weights, biases, chunk, buffers=self._running).cpu())
-        return torch.cat(found).numpy()
+        return forward.in_chunks(self.architecture, self._weights, self._biases, inputs, self._running)
 
     def classifier(self) -> "TorchModel":
         """See `Model.classifier`: this model, on its device."""
