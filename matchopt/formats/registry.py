@@ -33,23 +33,35 @@ class Format:
     endings : of files, without .gz; the first is the usual one.
     sniff : whether a file looks like it, from its content.
     read : reads a file; None where the format is only written, or needs an instance to be read.
-    read_for : reads the solution of a given instance; None where the format does not need one.
     takes : whether a thing can be written in it.
     write : writes a thing; None where the format is only read. The instance is that of a solution.
+    read_for : reads the solution of a given instance; None where the format does not need one.
     """
 
     name: str
     about: str
     endings: tuple[str, ...]
     sniff: Callable[[Source], bool]
-    read: Callable[[Source], Thing] | None = None
-    read_for: Callable[[Source, Instance], SolutionFile] | None = None
+    read: Callable[[Source], Thing] | None
     takes: Callable[[Thing], bool] = lambda thing: False
     write: Callable[[Any, Path, Instance | None], None] | None = None
+    read_for: Callable[[Source, Instance], SolutionFile] | None = None
 
 
 def _is_mapping(thing: Thing) -> bool:
     return isinstance(thing, SolutionFile) and isinstance(thing.solution, LayerMapping | NetworkMapping)
+
+
+def _is_program(thing: Thing) -> bool:
+    return isinstance(thing, ProgramInstance)
+
+
+def _is_assignment(sparse: bool) -> Callable[[Thing], bool]:
+    return lambda thing: isinstance(thing, AssignmentInstance) and thing.is_sparse == sparse
+
+
+def _alone(write: Callable[[Any, Path], None]) -> Callable[[Any, Path, Instance | None], None]:
+    return lambda thing, path, instance: write(thing, path)
 
 
 def _with_instance(write: Callable[[Solution, Instance, Path], None]) -> Callable[[Any, Path, Instance | None], None]:
@@ -61,73 +73,32 @@ def _with_instance(write: Callable[[Solution, Instance, Path], None]) -> Callabl
     return written
 
 
+_OWN = "matchopt's own: any instance or solution, exact (safetensors)"
+_EYES = "integer linear programs, for eyes (write only)"
+_DENSE = "OR-Library linear assignment, dense"
+_SPARSE = "OR-Library linear assignment, allowed pairs only"
+_GAP = "OR-Library generalised assignment, as a program (read only)"
+_WIRING = "mapping as a wiring table for chip tool chains"
+_JSON, _CSV = (_with_instance(write) for write in (write_wiring_json, write_wiring_csv))
 _ALL = (
+    Format("matchopt", _OWN, (".matchopt",), is_own, read_own, lambda thing: True, _alone(write_own)),
+    Format("mps", "integer linear programs", (".mps",), is_mps, read_mps, _is_program, _alone(write_mps)),
+    Format("lp", _EYES, (".lp",), lambda source: False, None, _is_program, _alone(write_lp)),
+    Format("orlib-assignment", _DENSE, (".txt",), is_dense, read_dense, _is_assignment(False), _alone(write_dense)),
     Format(
-        "matchopt",
-        "matchopt's own: any instance or solution, exact (safetensors)",
-        (".matchopt",),
-        is_own,
-        read=read_own,
-        takes=lambda thing: True,
-        write=lambda thing, path, instance: write_own(thing, path),
+        "orlib-assignment-sparse", _SPARSE, (".txt",), is_sparse, read_sparse, _is_assignment(True),
+        _alone(write_sparse),
+    ),
+    Format("orlib-gap", _GAP, (".gap",), is_gap, read_gap),
+    Format(
+        "wiring-json", f"{_WIRING}, JSON", (".wiring.json", ".json"), is_wiring_json, None, _is_mapping, _JSON,
+        read_wiring_json,
     ),
     Format(
-        "mps",
-        "integer linear programs",
-        (".mps",),
-        is_mps,
-        read=read_mps,
-        takes=lambda thing: isinstance(thing, ProgramInstance),
-        write=lambda thing, path, instance: write_mps(thing, path),
+        "wiring-csv", f"{_WIRING}, CSV", (".wiring.csv", ".csv"), is_wiring_csv, None, _is_mapping, _CSV,
+        read_wiring_csv,
     ),
-    Format(
-        "lp",
-        "integer linear programs, for eyes (write only)",
-        (".lp",),
-        lambda source: False,
-        takes=lambda thing: isinstance(thing, ProgramInstance),
-        write=lambda thing, path, instance: write_lp(thing, path),
-    ),
-    Format(
-        "orlib-assignment",
-        "OR-Library linear assignment, dense",
-        (".txt",),
-        is_dense,
-        read=read_dense,
-        takes=lambda thing: isinstance(thing, AssignmentInstance) and not thing.is_sparse,
-        write=lambda thing, path, instance: write_dense(thing, path),
-    ),
-    Format(
-        "orlib-assignment-sparse",
-        "OR-Library linear assignment, allowed pairs only",
-        (".txt",),
-        is_sparse,
-        read=read_sparse,
-        takes=lambda thing: isinstance(thing, AssignmentInstance) and thing.is_sparse,
-        write=lambda thing, path, instance: write_sparse(thing, path),
-    ),
-    Format(
-        "orlib-gap", "OR-Library generalised assignment, as a program (read only)", (".gap",), is_gap, read=read_gap
-    ),
-    Format(
-        "wiring-json",
-        "mapping as a wiring table for chip tool chains, JSON",
-        (".wiring.json", ".json"),
-        is_wiring_json,
-        read_for=read_wiring_json,
-        takes=_is_mapping,
-        write=_with_instance(write_wiring_json),
-    ),
-    Format(
-        "wiring-csv",
-        "mapping as a wiring table for chip tool chains, CSV",
-        (".wiring.csv", ".csv"),
-        is_wiring_csv,
-        read_for=read_wiring_csv,
-        takes=_is_mapping,
-        write=_with_instance(write_wiring_csv),
-    ),
-)
+)  # fmt: skip
 FORMATS: Mapping[str, Format] = MappingProxyType({entry.name: entry for entry in _ALL})
 
 

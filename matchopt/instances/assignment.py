@@ -34,17 +34,6 @@ class Assignment(Solution):
     def __post_init__(self) -> None:
         object.__setattr__(self, "col_of", frozen(self.col_of, "col_of", int, 1, error=InvalidSolution))
 
-    def parts(self) -> Parts:
-        """See `Solution.parts`."""
-        return Parts({}, {"col_of": self.col_of})
-
-    @classmethod
-    def from_parts(cls, parts: Parts) -> "Assignment":
-        """See `Solution.from_parts`."""
-        exact_keys(parts.facts, set(), set(), "assignment", InvalidSolution)
-        exact_keys(parts.arrays, {"col_of"}, set(), "assignment", InvalidSolution)
-        return cls(parts.arrays["col_of"])
-
 
 @dataclass(frozen=True, eq=False)
 class AssignmentInstance(Instance):

@@ -2,12 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, Field, dataclass, fields
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from matchopt.errors import InvalidInstance
-from matchopt.parts import Json, Parts, field_values
+from matchopt.errors import InvalidInstance, InvalidSolution
+from matchopt.parts import Json, Parts, exact_keys, field_values
 from matchopt.settings import read_object
 
 
@@ -80,18 +80,22 @@ class Instance(ABC):
 
 
 class Solution(ABC):
-    """The decision only, never its cost; immutable."""
+    """The decision only, never its cost; immutable: a dataclass of arrays, None where one is left out."""
 
     kind: ClassVar[str]
 
-    @abstractmethod
     def parts(self) -> Parts:
         """The content."""
+        return Parts({}, {name: array for name, array in field_values(self).items() if array is not None})
 
     @classmethod
-    @abstractmethod
-    def from_parts(cls, parts: Parts) -> "Solution":
+    def from_parts(cls, parts: Parts) -> Self:
         """Rebuild from `parts()`; raises InvalidSolution naming the field that is wrong."""
+        known: tuple[Field[Any], ...] = fields(cls)  # type: ignore[arg-type]  # every solution is a dataclass
+        required = {field.name for field in known if field.default is MISSING}
+        exact_keys(parts.facts, set(), set(), f"{cls.kind} solution", InvalidSolution)
+        exact_keys(parts.arrays, required, {field.name for field in known}, f"{cls.kind} solution", InvalidSolution)
+        return cls(**parts.arrays)
 
     @cached_property
     def digest(self) -> str:

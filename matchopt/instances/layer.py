@@ -15,7 +15,7 @@ from matchopt.instances.objective import LayerObjective, WeightError
 from matchopt.instances.rules import Rules
 from matchopt.instances.sample_objective import LAYER_OBJECTIVES, layer_objective
 from matchopt.instances.target import Target
-from matchopt.parts import Json, Parts, exact_keys, field_values
+from matchopt.parts import Json, Parts, exact_keys
 from matchopt.settings import checked
 
 
@@ -106,18 +106,6 @@ class LayerMapping(Solution):
     def row_of(self) -> Int[np.ndarray, " wires"]:
         """Row of each wire."""
         return np.repeat(np.arange(self.n_rows), np.diff(self.wire_indptr))
-
-    def parts(self) -> Parts:
-        """See `Solution.parts`."""
-        return Parts({}, {name: array for name, array in field_values(self).items() if array is not None})
-
-    @classmethod
-    def from_parts(cls, parts: Parts) -> "LayerMapping":
-        """See `Solution.from_parts`."""
-        exact_keys(parts.facts, set(), set(), "layer mapping", InvalidSolution)
-        names = set(cls.__dataclass_fields__) - {"tuned"}
-        exact_keys(parts.arrays, names, {"tuned"}, "layer mapping", InvalidSolution)
-        return cls(**dict(parts.arrays))
 
 
 @dataclass(frozen=True, eq=False)

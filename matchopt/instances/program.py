@@ -35,17 +35,6 @@ class ProgramPoint(Solution):
     def __post_init__(self) -> None:
         object.__setattr__(self, "x", frozen(self.x, "x", float, 1, error=InvalidSolution))
 
-    def parts(self) -> Parts:
-        """See `Solution.parts`."""
-        return Parts({}, {"x": self.x})
-
-    @classmethod
-    def from_parts(cls, parts: Parts) -> "ProgramPoint":
-        """See `Solution.from_parts`."""
-        exact_keys(parts.facts, set(), set(), "program point", InvalidSolution)
-        exact_keys(parts.arrays, {"x"}, set(), "program point", InvalidSolution)
-        return cls(parts.arrays["x"])
-
 
 @dataclass(frozen=True, eq=False)
 class ProgramInstance(Instance):
