@@ -16,16 +16,15 @@ class BestOfRandom(Solver):
 
     name = "best-of-random"  # not annotated: an annotated name would be an option
     solves = AssignmentInstance
+    understands = frozenset({"integer-costs", "rectangular"})  # forbidden pairs would make most draws worthless
     draws: PositiveInt = 100
-
-    def refuses(self, instance):
-        """Forbidden pairs would make most draws worthless."""
-        return "it has forbidden pairs" if instance.is_sparse or (instance.cost == float("inf")).any() else None
 
     def solve(self, instance, limits, rng):
         """See `Solver.solve`."""
-        tries = (Assignment(rng.permutation(instance.n_cols)[: instance.n_rows]) for _ in limits.steps(self.draws))
-        return Result(min(tries, key=instance.value, default=None))
+        for _ in limits.steps(self.draws):
+            solution = Assignment(rng.permutation(instance.n_cols)[: instance.n_rows])
+            limits.offer(solution, instance.value(solution))
+        return Result(limits.best, limit=limits.reached())
 
 
 @hookimpl

@@ -22,10 +22,13 @@ FILES = [
 
 
 def test_it_makes_these_files_and_a_short_solver(tmp_path: Path) -> None:
-    """Exactly five files; the solver's has at most 20 lines; nothing is left to fill in."""
+    """Exactly five files; the solver's has at most 32 lines; nothing is left to fill in."""
     made = make_plugin("my-solver", tmp_path)
     assert sorted(p.relative_to(made).as_posix() for p in made.rglob("*") if p.is_file()) == FILES
-    assert len((made / "matchopt_my_solver" / "solver.py").read_text().splitlines()) <= 20
+    source = (made / "matchopt_my_solver" / "solver.py").read_text()
+    assert len(source.splitlines()) <= 32
+    assert all(word in source for word in ("understands", "PositiveInt", "prepare", "limits.offer"))
+    assert source.startswith('"""') and source.count(".value(") == 1
     assert not [p for p in made.rglob("*") if p.is_file() and "$" in p.read_text()]
 
 
