@@ -32,7 +32,7 @@ from matchopt.network import ImageData, SparseNetwork, draw_hardware, export_net
 from matchopt.network.chip import ChipFile, chip_pool
 from matchopt.network.evaluation import data_of
 from matchopt.network.export import layer_targets
-from matchopt.network.objectives import compact_images
+from matchopt.network.objectives import Samples, compact_images
 from matchopt.plugins import load_plugins
 from matchopt.run import Run, solve
 from matchopt.solver import Status
@@ -68,6 +68,7 @@ class MappingRun:
     noise : standard deviation of read noise, in units of each layer's root mean square.
     noise_in_cost : whether the instance knows of that noise; the accuracy always does.
     noise_draws : reads over which the accuracy is averaged where there is noise.
+    errors : whether functional error and error of the outputs are measured besides the objective.
     keep : whether instance and mapping are kept as files beside the results.
     options : of the solver.
     """
@@ -94,6 +95,7 @@ class MappingRun:
     noise: float = 0.0
     noise_in_cost: bool = True
     noise_draws: int = 5
+    errors: bool = True
     keep: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -257,11 +259,18 @@ def _quality(run: MappingRun, instance: NetworkInstance, mapping: NetworkMapping
         error = float(((layer.realised(part_of) - target) ** 2).sum())
         relative, squared = relative + error / max(float((target**2).sum()), 1e-300), squared + error
     seen = data.validation_images[:2_000]
+    errors = (
+        {}
+        if not run.errors
+        else {
+            "functional_error": _noiseless_value(instance, mapping, FunctionalError(seen)) / len(instance.layers),
+            "output_error": _noiseless_value(instance, mapping, ScoreError(seen)),
+        }
+    )
     return {
         "weight_error": relative / len(instance.layers),
         "squared_error": squared,
-        "functional_error": _noiseless_value(instance, mapping, FunctionalError(seen)) / len(instance.layers),
-        "output_error": _noiseless_value(instance, mapping, ScoreError(seen)),
+        **errors,
         "validation": math.fsum(parts["validation"]) / draws,
         "test": math.fsum(parts["test"]) / draws,
         "adjusted_biases": 0 if mapping.biases is None else sum(len(bias) for bias in mapping.biases),
@@ -277,13 +286,11 @@ def _noiseless_value(instance: NetworkInstance, mapping: NetworkMapping, objecti
 
 def _instance(run: MappingRun, network: SparseNetwork, chip: Sequence[Hardware], data: ImageData) -> NetworkInstance:
     """What the solver gets."""
-    inputs = data.train_images if run.samples == 0 else data.train_images[: run.samples]
-    labels = data.train_labels if run.samples == 0 else data.train_labels[: run.samples]
     gains = Gains.interval(SMALLEST_GAIN, LARGEST_GAIN) if run.gains else Gains()
     count = round(run.tunable * network.n_connections)
     rules = Rules(drop=run.drop, extra_inputs=run.extra_inputs, gains=gains, tunable=count)
     needs_samples = run.objective != "weight-error"
-    samples, scale = compact_images(inputs) if needs_samples else (None, 1.0)
+    samples, scale = _samples(_reference(network), network.widths[0], run.samples) if needs_samples else (None, 1.0)
     return export_network(
         network,
         chip,
@@ -292,7 +299,7 @@ def _instance(run: MappingRun, network: SparseNetwork, chip: Sequence[Hardware],
         biases=run.biases,  # type: ignore[arg-type]  # export_network names what it takes
         tunable=count or None,
         sample_inputs=samples,
-        sample_labels=labels if run.objective == "task-loss" else None,
+        sample_labels=data.train_labels[: run.samples or None] if run.objective == "task-loss" else None,
         sample_scale=scale,
         centred=run.centred,
     )
@@ -342,8 +349,17 @@ def _data_called(reference: DataReference, inputs: int) -> ImageData:
     return data
 
 
+@lru_cache(maxsize=2)
+def _samples(reference: DataReference, inputs: int, count: int) -> tuple[Samples, float]:
+    """The first training images, all where `count` is 0, as instances hold them."""
+    return compact_images(_data_called(reference, inputs).train_images[: count or None])
+
+
 def _data(network: SparseNetwork) -> ImageData:
-    reference = network.record.data
-    if reference is None:
+    return _data_called(_reference(network), network.widths[0])
+
+
+def _reference(network: SparseNetwork) -> DataReference:
+    if network.record.data is None:
         raise DataError("the target network does not name its data set")
-    return _data_called(reference, network.widths[0])
+    return network.record.data
