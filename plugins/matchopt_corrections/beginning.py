@@ -1,4 +1,4 @@
-"""What a correction begins from, and when it is worth keeping."""
+"""What a correction begins from, the samples it is fitted to, and when it is worth keeping."""
 
 from dataclasses import replace
 
@@ -12,13 +12,21 @@ from matchopt import (
     NetworkInstance,
     NetworkMapping,
     Refused,
+    Result,
+    SampleObjective,
     assign,
     is_feasible,
     reduction,
     surrogate,
 )
-from matchopt_corrections.samples import samples_of
 
+# Every rule, for the wiring stays as it is; of networks the fully connected ones.
+UNDERSTOOD = frozenset({
+    "importance", "read-noise", "unusable-cells", "leak", "shared-bus", "several-cells", "drop", "extra-inputs",
+    "gains", "gain-interval", "tunable", "output-error", "correlated-inputs", "task-loss", "functional-error",
+    "score-error", "hardware-bias", "adjustable-bias", "network-tunable",
+})  # fmt: skip
+HELD_OUT = 0.1  # share of the samples on which a correction is judged
 NO_START = "there is no mapping to correct; put a solver before it, such as hungarian+{name}"
 EQUAL = 1e-12  # relative: objectives that differ by less are those of one wiring, summed in another order
 
@@ -44,6 +52,14 @@ def begin(instance: NetworkInstance, limits: Limits) -> NetworkMapping | None:
     return lifted if isinstance(lifted, NetworkMapping) and is_feasible(instance, lifted) else None
 
 
+def started(instance: NetworkInstance, limits: Limits, name: str) -> NetworkMapping | Result:
+    """What `begin` gives, or the result of the solver `name` where there is nothing to correct or no time for it."""
+    start = begin(instance, limits)
+    if start is None:
+        return Result(None, limit=limits.reached(), message=NO_START.format(name=name))
+    return Result(start, limit=limits.reached()) if limits.reached() else start
+
+
 def is_better(instance: NetworkInstance, new: NetworkMapping, old: NetworkMapping, held_out: np.ndarray) -> bool:
     """Whether a correction is at least as good as what it corrects, on samples it has not seen.
 
@@ -66,7 +82,33 @@ def is_better(instance: NetworkInstance, new: NetworkMapping, old: NetworkMappin
 
 def restricted(instance: NetworkInstance, which: np.ndarray) -> NetworkInstance:
     """The instance judged on some of its samples; by the functional error where its own objective uses none."""
+    return replace(instance, objective=samples_of(instance).part(which))
+
+
+def samples_of(instance: NetworkInstance) -> SampleObjective:
+    """The objective, else the functional error on embedded samples; there are some where `lacks_samples` is None."""
     if instance.objective is not None:
-        return replace(instance, objective=instance.objective.part(which))
-    samples = samples_of(instance)
-    return replace(instance, objective=FunctionalError(samples.inputs[which], samples.scale))
+        return instance.objective
+    assert instance.samples is not None
+    return FunctionalError(instance.samples)
+
+
+def lacks_samples(instance: NetworkInstance) -> str | None:
+    """Why nothing can be fitted to an instance, or None."""
+    if instance.objective is None and (instance.samples is None or len(instance.samples) == 0):
+        return "it has no sample inputs to fit a correction to; export it with samples or with an objective on samples"
+    return None
+
+
+def split(count: int, most: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the samples to fit to and of those to judge by: 10 % of them, at least one, in random order.
+
+    Parameters
+    ----------
+    count : samples there are, >= 1; a single one serves both.
+    most : most samples to use, 0 for all.
+    rng : draws the order.
+    """
+    order = rng.permutation(count)[: most or count]
+    held = max(1, round(HELD_OUT * len(order)))
+    return (order, order) if len(order) == 1 else (order[held:], order[:held])

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from matchopt import LayerMapping, NetworkInstance, NetworkMapping
-from matchopt_corrections.samples import samples_of
+from matchopt_corrections.beginning import samples_of
 from matchopt_corrections.training import small_network
 
 SAMPLES = 4_000  # that a score is measured on

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from matchopt import Limits, NetworkInstance, NonNegativeInt, Result, Solver
-from matchopt_corrections.beginning import NO_START, begin
+from matchopt_corrections.beginning import UNDERSTOOD, lacks_samples
 from matchopt_corrections.least_squares import Fit, corrected
-from matchopt_corrections.samples import UNDERSTOOD, lacks_samples
 
 
 @dataclass(frozen=True)
@@ -40,14 +39,5 @@ class FitGains(Solver):
 
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
-        start = begin(instance, limits)
-        if start is None:
-            return Result(None, limit=limits.reached(), message=NO_START.format(name=self.name))
-        if limits.reached():
-            return Result(start, limit=limits.reached())
-        biases = self.biases and instance.adjustable
-        found, first = corrected(instance, start, self.samples, rng, Fit(gains=True, biases=biases))
-        if first is None:
-            return Result(start, message="the gains as they were are better on samples set aside, and are kept")
-        changed = sum(int((a.gain != b.gain).sum()) for a, b in zip(found.layers, start.layers, strict=True))
-        return Result(found, stats={"gains": changed, "first layer": first})
+        what = Fit(gains=True, biases=self.biases and instance.adjustable)
+        return corrected(instance, limits, self.name, self.samples, rng, what)

@@ -4,9 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from matchopt import Gains, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping
-from matchopt_corrections.beginning import is_better
-from matchopt_corrections.samples import samples_of, split
+from matchopt import Gains, LayerInstance, LayerMapping, Limits, NetworkInstance, NetworkMapping, Result
+from matchopt_corrections.beginning import is_better, samples_of, split, started
 
 NEGLIGIBLE = 1e-12  # share of a square below which a sum of squares is rounding
 
@@ -57,6 +56,23 @@ def fit(instance: NetworkInstance, mapping: NetworkMapping, inputs: np.ndarray, 
 
 
 def corrected(
+    instance: NetworkInstance, limits: Limits, name: str, most: int, rng: np.random.Generator, what: Fit
+) -> Result:
+    """What a solver called `name` finds by `_best_fit` on at most so many samples."""
+    start = started(instance, limits, name)
+    if isinstance(start, Result):
+        return start
+    noun = "gains" if what.gains else "biases"
+    found, first = _best_fit(instance, start, most, rng, what)
+    if first is None:
+        return Result(start, message=f"the {noun} as they were are better on samples set aside, and are kept")
+    changed = sum(layer.n_rows for layer in instance.layers[first:])
+    if what.gains:
+        changed = sum(int((a.gain != b.gain).sum()) for a, b in zip(found.layers, start.layers, strict=True))
+    return Result(found, stats={noun: changed, "first layer": first})
+
+
+def _best_fit(
     instance: NetworkInstance, start: NetworkMapping, most: int, rng: np.random.Generator, what: Fit
 ) -> tuple[NetworkMapping, int | None]:
     """The start with gains or biases fitted to all samples, and the first layer fitted: None where the start is best.

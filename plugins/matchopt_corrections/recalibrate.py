@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from matchopt import Limits, NetworkInstance, NonNegativeInt, Result, Solver
-from matchopt_corrections.beginning import NO_START, begin
+from matchopt_corrections.beginning import UNDERSTOOD, lacks_samples
 from matchopt_corrections.least_squares import Fit, corrected
-from matchopt_corrections.samples import UNDERSTOOD, lacks_samples
 
 
 @dataclass(frozen=True)
@@ -43,13 +42,4 @@ class Recalibrate(Solver):
 
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
-        start = begin(instance, limits)
-        if start is None:
-            return Result(None, limit=limits.reached(), message=NO_START.format(name=self.name))
-        if limits.reached():
-            return Result(start, limit=limits.reached())
-        found, first = corrected(instance, start, self.samples, rng, Fit(gains=False, biases=True))
-        if first is None:
-            return Result(start, message="the biases as they were are better on samples set aside, and are kept")
-        changed = sum(layer.n_rows for layer in instance.layers[first:])
-        return Result(found, stats={"biases": changed, "first layer": first})
+        return corrected(instance, limits, self.name, self.samples, rng, Fit(gains=False, biases=True))

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matchopt import Limits, NetworkInstance, NonNegativeInt, PositiveFloat, PositiveInt, Result, Solver
-from matchopt_corrections.beginning import NO_START, begin
-from matchopt_corrections.samples import UNDERSTOOD, lacks_samples
+from matchopt_corrections.beginning import UNDERSTOOD, lacks_samples, started
 from matchopt_corrections.training import Plan, trained
 
 
@@ -44,9 +43,9 @@ class TrainBiases(Solver):
 
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
-        start = begin(instance, limits)
-        if start is None:
-            return Result(None, limit=limits.reached(), message=NO_START.format(name=self.name))
+        start = started(instance, limits, self.name)
+        if isinstance(start, Result):
+            return start
         _, training = rng.spawn(2)  # the stream that tune trains with, so that without a budget both do the same
         return trained(instance, start, start, self._plan(), limits, training)
 

@@ -7,8 +7,7 @@ import numpy as np
 
 from matchopt import Limit, Limits, NetworkInstance, NetworkMapping, Result, Status
 from matchopt_corrections.backpropagation import Adam, SmallNetwork
-from matchopt_corrections.beginning import restricted
-from matchopt_corrections.samples import split
+from matchopt_corrections.beginning import restricted, split
 
 
 @dataclass(frozen=True)

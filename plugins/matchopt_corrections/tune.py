@@ -16,9 +16,8 @@ from matchopt import (
     Result,
     Solver,
 )
-from matchopt_corrections.beginning import NO_START, begin
+from matchopt_corrections.beginning import UNDERSTOOD, lacks_samples, started
 from matchopt_corrections.choice import SCORES, choose, room, with_tunable
-from matchopt_corrections.samples import UNDERSTOOD, lacks_samples
 from matchopt_corrections.training import Plan, trained
 
 
@@ -74,11 +73,9 @@ class Tune(Solver):
 
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
-        start = begin(instance, limits)
-        if start is None:
-            return Result(None, limit=limits.reached(), message=NO_START.format(name=self.name))
-        if limits.reached():
-            return Result(start, limit=limits.reached())
+        start = started(instance, limits, self.name)
+        if isinstance(start, Result):
+            return start
         choosing, training = rng.spawn(2)
         chosen = self._chosen(instance, start, choosing)
         return trained(instance, start, with_tunable(instance, start, chosen), self._plan(), limits, training)

@@ -1,11 +1,11 @@
 """Baseline: the best of a few random feasible assignments."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt import Assignment, AssignmentInstance, Limit, Limits, PositiveInt, Result, Solver, Status
+from matchopt import Assignment, AssignmentInstance, Limits, PositiveInt, Result, Solver, Status
+from matchopt_random.drawing import best_of
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,9 @@ class RandomAssignment(Solver):
 
     def solve(self, instance: AssignmentInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
-        best, least, steps = None, math.inf, 0
-        for _ in limits.steps(self.draws):
-            steps += 1
-            solution = _draw(instance, rng)
-            if solution is None:
-                return Result(None, Status.INFEASIBLE, message="a largest matching leaves out at least one row")
-            cost = instance.value(solution)
-            if best is None or cost < least:
-                best, least = solution, cost
-                limits.report(solution)
-        # Time is up, or the caller's iteration limit is below `draws`.
-        limit = None if steps == self.draws else limits.reached() or Limit.ITERATION
-        return Result(best, limit=limit, stats={"draws": steps})
+        result, none = best_of(self.draws, lambda: _draw(instance, rng), instance, limits)
+        message = "a largest matching leaves out at least one row"
+        return Result(None, Status.INFEASIBLE, message=message) if none else result
 
 
 def _draw(instance: AssignmentInstance, rng: np.random.Generator) -> Assignment | None:

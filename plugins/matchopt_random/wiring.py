@@ -1,13 +1,11 @@
 """Baseline: random hardware neurons and random cells, under every rule a layer can have."""
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from matchopt import LayerInstance, LayerMapping, Limit, Limits, PositiveInt, Result, Solver
-from matchopt_random.lines import drive_lines
-from matchopt_random.placement import place
+from matchopt import LayerInstance, LayerMapping, Limits, PositiveInt, Result, Solver
+from matchopt_random.drawing import best_of, drive_lines, place
 
 
 @dataclass(frozen=True)
@@ -40,18 +38,8 @@ class RandomWiring(Solver):
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
-        best, least, steps = None, math.inf, 0
-        for _ in limits.steps(self.draws):
-            steps += 1
-            solution = self._draw(instance, limits, rng)
-            if solution is None:
-                return Result(best, limit=limits.reached(), message=f"no mapping in {self.attempts} attempts")
-            value = instance.value(solution)
-            if best is None or value < least:
-                best, least = solution, value
-                limits.report(solution)
-        limit = None if steps == self.draws else limits.reached() or Limit.ITERATION
-        return Result(best, limit=limit, stats={"draws": steps})
+        result, none = best_of(self.draws, lambda: self._draw(instance, limits, rng), instance, limits)
+        return replace(result, message=f"no mapping in {self.attempts} attempts") if none else result
 
     def _draw(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> LayerMapping | None:
         for attempt in range(self.attempts):
