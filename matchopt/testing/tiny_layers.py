@@ -13,7 +13,8 @@ SIEMENS = 1e-5  # typical conductance: squared errors are then near 1e-10, which
 def tiny_layers() -> Mapping[str, LayerInstance]:
     """All tiny layers by name."""
     return {
-        f"layer-{name}": instance for name, instance in {**_free(), **_ruled(), **_shared(), **_infeasible()}.items()
+        f"layer-{name}": instance
+        for name, instance in {**_free(), **_ruled(), **_judged(), **_shared(), **_infeasible()}.items()
     }
 
 
@@ -103,6 +104,15 @@ def _ruled() -> dict[str, LayerInstance]:
             importance=np.array([2.0, 1.0, 0.5]),
         ),
     }
+
+
+def _judged() -> dict[str, LayerInstance]:
+    """Correlated inputs, together with what else a freely routed layer may have."""
+    moments = OutputError(np.array([[2, 1, 0], [1, 2, 1], [0, 1, 2.0]]))
+    usable = [[True, True, False], [True, True, True], [False, True, True]]
+    chip: dict[str, Any] = {"off": np.full((3, 3), 0.5), "usable": usable, "importance": np.array([9.0, 0.1, 0.2, 6.0])}
+    two, gains = [[0, 1], [1, 2]], Gains.finite(0.5, -1.0)
+    return {"output-error-gains": _layer(73, two, 3, 3, objective=moments, gains=gains, **chip)}
 
 
 def _shared() -> dict[str, LayerInstance]:

@@ -154,6 +154,7 @@ BROKEN = {
         "may_use must be a tuple",
     ),
     "needs is text": (GOOD.replace('name = "good"', 'name = "good"; needs = "scipy"'), "needs must be a tuple"),
+    "demands are text": (GOOD.replace('name = "good"', 'name = "good"; understands = "drop"'), "understands must be a"),
     "wrong role": (GOOD.replace('name = "good"', 'name = "good"; role = "magic"'), "role must be one of exact"),
     "no default": (GOOD.replace('name = "good"', 'name = "good"; draws: int'), "draws needs a default"),
     "odd type": (GOOD.replace('name = "good"', 'name = "good"; draws: list = ()'), "draws has type"),

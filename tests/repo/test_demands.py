@@ -3,6 +3,7 @@
 import ast
 import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -13,6 +14,7 @@ import pytest
 import matchopt
 from matchopt.checker import check, is_feasible
 from matchopt.checker.check import UNDERSTOOD
+from matchopt.contract import refusal
 from matchopt.errors import InvalidInstance, InvalidSolution, Refused
 from matchopt.formats import write
 from matchopt.formats.lp import write_lp
@@ -46,6 +48,7 @@ from matchopt.reduce.layer_program import layers_to_program
 from matchopt.reduce.linearise import linearise
 from matchopt.reduce.separable import layer_to_assignment
 from matchopt.reduce.split import not_splittable, split
+from matchopt.solver import Limits, Result, Solver
 from matchopt.testing.brute import brute_force
 from matchopt.testing.case import Case
 from matchopt.testing.tiny import TinyInstance, tiny_instances
@@ -306,6 +309,28 @@ def test_every_solver_is_kept_from_a_strange_demand(name: str, made_strange: Cal
             continue
         made_strange(type(taken.instance))
         assert STRANGE in (Case(solver, taken).refusal or ""), kind
+
+
+@dataclass(frozen=True)
+class Undeclared(Solver):
+    """A solver from before there were demands."""
+
+    name = "undeclared"
+    solves = LayerInstance
+
+    def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
+        """Not asked here."""
+        raise NotImplementedError
+
+
+def test_a_solver_without_a_declaration_takes_what_there_was_and_nothing_newer(
+    made_strange: Callable[[type], None],
+) -> None:
+    """Every rule of version 0.1 reaches it as ever; a rule that is newer than itself does not."""
+    layers = [tiny.instance for tiny in _tiny()["layer"]]
+    assert all(refusal(Undeclared(), layer) is None for layer in layers)
+    made_strange(LayerInstance)
+    assert all(STRANGE in (refusal(Undeclared(), layer) or "") for layer in layers)
 
 
 def test_the_checker_knows_the_whole_vocabulary() -> None:
