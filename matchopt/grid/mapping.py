@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Interval
 
 from matchopt.errors import DataError, InvalidOption, InvalidSolution
 from matchopt.formats import SolutionFile, file_sha256, write
@@ -32,9 +33,10 @@ from matchopt.network import ImageData, SparseNetwork, draw_hardware, export_net
 from matchopt.network.chip import ChipFile, chip_pool
 from matchopt.network.evaluation import data_of
 from matchopt.network.export import layer_targets
-from matchopt.network.objectives import Samples, compact_images
+from matchopt.network.objectives import Biases, Samples, compact_images
 from matchopt.plugins import load_plugins
 from matchopt.run import Run, solve
+from matchopt.settings import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, check_fields
 from matchopt.solver import Status
 
 SHIPPED = {"row8": "row8-seed0.safetensors"}  # LeNet-300-100, fan-in 8/8/30, in problems/networks
@@ -75,31 +77,32 @@ class MappingRun:
 
     solver: str
     target: str = "row8"
-    fan_in_ratio: float = 1.0
-    neuron_ratio: float = 1.0
+    fan_in_ratio: PositiveFloat = 1.0
+    neuron_ratio: Annotated[float, Ge(1)] = 1.0
     full_fan_in: bool = False
     law: str = "gaussian"
     chip: str = ""
-    hardware_seed: int = 0
-    seed: int = 0
+    hardware_seed: NonNegativeInt = 0
+    seed: NonNegativeInt = 0
     objective: str = "weight-error"
-    biases: str = "free"
+    biases: Biases = "free"
     centred: bool = False
     drop: bool = False
     extra_inputs: bool = False
     gains: bool = False
-    tunable: float = 0.0
-    samples: int = 5_000
-    time_limit: float = 60.0
-    threads: int = 1
-    noise: float = 0.0
+    tunable: Annotated[float, Interval(ge=0, le=1)] = 0.0
+    samples: NonNegativeInt = 5_000
+    time_limit: PositiveFloat = 60.0
+    threads: PositiveInt = 1
+    noise: NonNegativeFloat = 0.0
     noise_in_cost: bool = True
-    noise_draws: int = 5
+    noise_draws: PositiveInt = 5
     errors: bool = True
     keep: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_fields(self, "settings")
         if self.centred and self.biases != "adjustable":
             raise InvalidOption(f"centred needs biases that can be set, biases = 'adjustable'; found {self.biases!r}")
 
@@ -296,7 +299,7 @@ def _instance(run: MappingRun, network: SparseNetwork, chip: Sequence[Hardware],
         chip,
         rules=rules,
         objective=run.objective,
-        biases=run.biases,  # type: ignore[arg-type]  # export_network names what it takes
+        biases=run.biases,
         tunable=count or None,
         sample_inputs=samples,
         sample_labels=data.train_labels[: run.samples or None] if run.objective == "task-loss" else None,

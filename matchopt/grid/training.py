@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from matchopt.errors import InvalidOption
 from matchopt.grid.origin import data_facts, origin_of
@@ -16,6 +16,7 @@ from matchopt.network import Conduct, EpochRecord, ImageData, TrainedResult, wri
 from matchopt.network.data.augmentation import augmentation_for
 from matchopt.network.data.registry import load_data
 from matchopt.plugins import load_plugins
+from matchopt.settings import NonNegativeInt, PositiveInt, check_fields
 
 Settings = dict[str, Any]
 
@@ -43,17 +44,18 @@ class TrainingRun:
     method: str
     data: str = "mnist"
     data_options: Settings = field(default_factory=dict)
-    images: list[int] = field(default_factory=list)
+    images: list[PositiveInt] = field(default_factory=list)
     architecture: str = "mlp:784-300-100-10"
-    seed: int = 0
+    seed: NonNegativeInt = 0
     augmentation: str = ""
-    labels: str = "fixed"
-    patience: int = 0
+    labels: Literal["fixed", "permuted"] = "fixed"
+    patience: NonNegativeInt = 0
     every_epoch: bool = False
     correlations: bool = False
     options: Settings = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_fields(self, "settings")
         if len(self.images) not in (0, 3):
             raise InvalidOption(f"images must be three numbers or empty, found {self.images}")
 
@@ -131,11 +133,10 @@ class Training(GridTask):
 
     def _train(self, correlations: Correlations | None) -> TrainedResult:
         run, data = self.run, _data(self.run)
-        options = {name: tuple(value) if isinstance(value, list) else value for name, value in run.options.items()}
-        trainer = load_plugins(self.place.plugin_files).make_trainer(run.method, options)
+        trainer = load_plugins(self.place.plugin_files).make_trainer(run.method, run.options)
         conduct = Conduct(
             transform=augmentation_for(run.augmentation, data) if run.augmentation else None,
-            labels=run.labels,  # type: ignore[arg-type]  # Conduct names what it takes
+            labels=run.labels,
             validate_every=1 if run.every_epoch else None,
             patience=run.patience or None,
             observer=correlations,

@@ -106,9 +106,10 @@ def kind_of(hint: Any, around: tuple[Any, ...] = ()) -> Kind | None:
     if origin is Literal and all(isinstance(member, int | str) for member in inner):
         words = "one of " + ", ".join(map(str, inner))
         return Kind(words, words, words, lambda value, text: _member(inner, value, text))
-    if hint is dict or origin in (dict, Mapping) or (isinstance(hint, type) and dataclasses.is_dataclass(hint)):
-        made = hint if isinstance(hint, type) and dataclasses.is_dataclass(hint) else None
-        return Kind("table", "a table", "tables", lambda value, text: _table(made, value, text))
+    made = hint if isinstance(hint, type) and dataclasses.is_dataclass(hint) else None
+    if made is not None or hint is dict or origin in (dict, Mapping):
+        entry = kind_of(inner[1]) if inner else None
+        return Kind("table", "a table", "tables", lambda value, text: _table(made, entry, value, text))
     return {
         bool: Kind("bool", "true or false", "true or false", _switch),
         str: Kind("str", "text", "texts", lambda value, text: value if isinstance(value, str) else _NO),
@@ -179,7 +180,8 @@ def _either(kinds: list[Kind | None]) -> Kind | None:
                     raise  # nothing else takes one, and this says which field is wrong
         return _NO
 
-    parts = [[kind.type, kind.words, kind.plural] for kind in found]
+    reals = {kind.range for kind in found if kind.type == "float"}  # of int | float only the float is spoken of
+    parts = [[kind.type, kind.words, kind.plural] for kind in found if kind.type != "int" or kind.range not in reals]
     named, words, plural = (" or ".join(part) for part in zip(*parts, strict=True))
     return Kind(named, words, plural, take, " or ".join(kind.range for kind in found if kind.range))
 
@@ -207,19 +209,21 @@ def _several(container: Any, inner: tuple[Any, ...], rules: list[Any]) -> Kind |
     return Kind(f"{item.type},{item.type},...", f"a list of {plural}", f"lists of {plural}", take, item.range)
 
 
-def _item(kind: Kind, values: Any, number: int, text: bool) -> Any:
+def _item(kind: Kind, values: Any, place: int | str, text: bool) -> Any:
     try:
-        return kind.read(values[number], text)
+        return kind.read(values[place], text)
     except Unfit as cause:
-        raise Unfit(cause.message, (str(number), *cause.path)) from None
+        raise Unfit(cause.message, (str(place), *cause.path)) from None
 
 
-def _table(cls: Any, value: Any, text: bool) -> Any:
+def _table(cls: Any, entry: Kind | None, value: Any, text: bool) -> Any:
     if cls is not None and isinstance(value, cls):
         return value
     if not isinstance(value, Mapping):
         return _NO
-    return dict(value) if cls is None else cls(**read_fields(cls, value, text))
+    if cls is not None:
+        return cls(**read_fields(cls, value, text))
+    return {key: value[key] if entry is None else _item(entry, value, key, text) for key in value}
 
 
 @cache

@@ -117,14 +117,14 @@ def make(cls: type[Made], options: Mapping[str, Any]) -> Made:
         raise InvalidOption(f"{cls.called()} does not take {given}: {_sentence(cause)}") from cause
 
 
-def read_options(owner: Callable[..., Any], options: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """The values of options of a class or function called `what`; raises as `make` does."""
+def read_options(owner: Callable[..., Any], options: Mapping[str, Any], what: str, text: bool = True) -> dict[str, Any]:
+    """The values of options of a class or function called `what`, text being read by type; raises as `make` does."""
     known = [option.name for option in options_of(owner)]
     for name in options:
         if name not in known:
             raise UnknownName(f"option of {what}", name, known)
     try:
-        return read_fields(owner, options, text=True)
+        return read_fields(owner, options, text)
     except Unfit as cause:
         raise InvalidOption(cause.sentence(what)) from None
 

@@ -4,18 +4,21 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from matchopt.errors import InvalidOption
+from matchopt.errors import InvalidOption, UnknownName
 from matchopt.grid.engine import is_done, run_grid
 from matchopt.grid.mapping import SHIPPED, MappingRun
 from matchopt.grid.mapping import Mapping as MappingTask
 from matchopt.grid.records import ResultLog
 from matchopt.grid.task import ERROR, GridTask, Place
 from matchopt.grid.training import Training, TrainingRun
-from matchopt.study.settings import settings_of
+from matchopt.plugins import load_plugins
+from matchopt.run.stages import stage_options
+from matchopt.settings import read_object, read_options
 from matchopt.study.study_file import LABEL, Study
 
+Made = TypeVar("Made")
 Notify = Callable[[int, int, str], None]  # tasks done, tasks in all, what happened last
 
 
@@ -101,14 +104,46 @@ def task_of(study: Study, settings: Mapping[str, Any], place: Place) -> Training
     """
     own = {name: value for name, value in settings.items() if name != LABEL}
     if study.kind == "training":
-        return Training(settings_of(TrainingRun, own), place)
-    run = settings_of(MappingRun, own)
+        return Training(_trained(own, place), place)
+    run = _made(MappingRun, own)
+    _check_stages(run, place)
     if run.target in study.targets:
-        return MappingTask(run, place, Training(settings_of(TrainingRun, study.targets[run.target]), place, run.target))
+        return MappingTask(run, place, Training(_trained(study.targets[run.target], place), place, run.target))
     if run.target not in SHIPPED:
         known = ", ".join([*study.targets, *SHIPPED])
         raise InvalidOption(f"target {run.target!r} is unknown (known: {known})")
     return MappingTask(run, place)
+
+
+def _made(cls: type[Made], given: Mapping[str, Any]) -> Made:
+    """A run from its settings; a setting `name.key` is the entry `key` of the table `name`."""
+    values: dict[str, Any] = {}
+    known = cls.__dataclass_fields__  # type: ignore[attr-defined]
+    for name, value in given.items():
+        setting, dot, key = name.partition(".")
+        if setting not in known:
+            raise UnknownName("setting", name, known)
+        before = values.get(setting)
+        more = {key: value} if dot else value
+        values[setting] = {**before, **more} if isinstance(before, dict) and isinstance(more, dict) else more
+    return read_object(cls, values, "settings", InvalidOption)
+
+
+def _trained(given: Mapping[str, Any], place: Place) -> TrainingRun:
+    """A run from its settings, the options of its trainer checked, where that is known here."""
+    run = _made(TrainingRun, given)
+    entry = load_plugins(place.plugin_files).trainers.get(run.method)
+    if entry is not None:
+        read_options(entry.cls, run.options, entry.cls.called(), text=False)
+    return run
+
+
+def _check_stages(run: MappingRun, place: Place) -> None:
+    """Raise UnknownName or InvalidOption unless the options are those of the run's solvers, where these are known."""
+    solvers, stages = load_plugins(place.plugin_files).solvers, [name.strip() for name in run.solver.split("+")]
+    if all(name in solvers for name in stages):
+        for name, options in zip(stages, stage_options(stages, run.options), strict=True):
+            read_options(solvers[name].cls, options, solvers[name].cls.called(), text=False)
 
 
 def _filled(study: Study, task: Training | MappingTask, record: Mapping[str, Any]) -> Mapping[str, Any]:

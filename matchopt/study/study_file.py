@@ -5,13 +5,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from annotated_types import MinLen
 
 from matchopt.errors import FormatError, UnknownName
 from matchopt.library import problems_folder
+from matchopt.settings import read_object
 
 SUFFIX = ".toml"
 LABEL = "label"
+Kind = Literal["training", "mapping"]
+Scale = Literal["linear", "log"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Published:
 
     label: str
     at: Mapping[str, Any]
-    value: float
+    value: int | float
     column: str
     source: str
 
@@ -60,12 +65,12 @@ class Plot:
     lines: str = LABEL
     panels: str = ""
     where: Mapping[str, Any] = field(default_factory=dict)
-    form: str = "lines"
-    x_scale: str = "linear"
-    y_scale: str = "linear"
+    form: Literal["lines", "points"] = "lines"
+    x_scale: Scale = "linear"
+    y_scale: Scale = "linear"
     x_label: str = ""
     y_label: str = ""
-    y_from: float | None = None
+    y_from: int | float | None = None
 
 
 @dataclass(frozen=True)
@@ -89,13 +94,46 @@ class Study:
     name: str
     title: str
     about: str
-    kind: str
+    kind: Kind
     runs: Mapping[str, tuple[Mapping[str, Any], ...]]
     by: tuple[str, ...]
     show: tuple[str, ...]
     plots: tuple[Plot, ...]
     published: tuple[Published, ...]
     targets: Mapping[str, Mapping[str, Any]]
+    correlations: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Paper:
+    """What a block sets and sweeps over at the paper's scale."""
+
+    set: dict[str, Any] = field(default_factory=dict)
+    sweep: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Block(_Paper):
+    """A block [[runs]] of a file."""
+
+    label: str = ""
+    paper: _Paper = field(default_factory=_Paper)
+
+
+@dataclass(frozen=True)
+class _File:
+    """A study file as it is written; see `Study`."""
+
+    title: str
+    kind: Kind
+    by: Annotated[tuple[str, ...], MinLen(1)]
+    show: Annotated[tuple[str, ...], MinLen(1)]
+    runs: Annotated[tuple[_Block, ...], MinLen(1)]
+    about: str = ""
+    fixed: dict[str, Any] = field(default_factory=dict)
+    plots: tuple[Plot, ...] = ()
+    published: tuple[Published, ...] = ()
+    targets: dict[str, dict[str, Any]] = field(default_factory=dict)
     correlations: tuple[tuple[str, str], ...] = ()
 
 
@@ -141,118 +179,32 @@ def read_study(path: Path) -> Study:
         raise FormatError(f"{path}: cannot be read: {cause.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
         raise FormatError(f"{path} is no TOML file: {cause}") from None
-    read = _Reader(str(path))
-    known = {"title", "about", "kind", "by", "show", "fixed", "runs", "plots", "published", "targets", "correlations"}
-    read.only(content, known, "")
-    kind = read.text(content, "kind")
-    if kind not in ("training", "mapping"):
-        raise FormatError(f"{path}: kind must be training or mapping, found {kind!r}")
-    plots = tuple(read.record(Plot, plot, f"plots.{n}") for n, plot in enumerate(read.tables(content, "plots")))
-    for number, plot in enumerate(plots):
-        _check_plot(plot, f"{path}: plots.{number}")
-    published = tuple(
-        read.record(Published, entry, f"published.{n}") for n, entry in enumerate(read.tables(content, "published"))
-    )
-    fixed = read.table(content, "fixed")
-    blocks = read.tables(content, "runs")
-    if not blocks:
-        raise FormatError(f"{path}: runs: a study needs at least one [[runs]], found none")
-    scales = {scale: tuple(_expand(read, fixed, blocks, scale)) for scale in ("cpu", "paper")}
+    file = read_object(_File, content, str(path), FormatError)
+    runs = {scale: tuple(_expand(file, scale, path)) for scale in ("cpu", "paper")}
     return Study(
         path.stem,
-        read.text(content, "title"),
-        read.text(content, "about", ""),
-        kind,
-        scales,
-        read.texts(content, "by"),
-        read.texts(content, "show"),
-        plots,
-        published,
-        read.table(content, "targets"),
-        read.pairs(content, "correlations"),
+        file.title,
+        file.about,
+        file.kind,
+        runs,
+        file.by,
+        file.show,
+        file.plots,
+        file.published,
+        file.targets,
+        file.correlations,
     )
 
 
-def _check_plot(plot: Plot, where: str) -> None:
-    allowed = {"form": ("lines", "points"), "x_scale": ("linear", "log"), "y_scale": ("linear", "log")}
-    for name, choices in allowed.items():
-        if getattr(plot, name) not in choices:
-            raise FormatError(f"{where}.{name} must be one of {', '.join(choices)}, found {getattr(plot, name)!r}")
-
-
-def _expand(
-    read: "_Reader", fixed: Mapping[str, Any], blocks: list[dict[str, Any]], scale: str
-) -> Iterator[Mapping[str, Any]]:
+def _expand(file: _File, scale: str, path: Path) -> Iterator[Mapping[str, Any]]:
     """The settings of every run: those fixed, those of its block, one combination of what the block sweeps over."""
-    for number, block in enumerate(blocks):
-        where = f"runs.{number}"
-        read.only(block, {LABEL, "set", "sweep", "paper"}, where)
-        chosen = dict(read.table(block, "set", where))
-        sweep = dict(read.table(block, "sweep", where))
-        other = read.table(block, "paper", where)
-        read.only(other, {"set", "sweep"}, f"{where}.paper")
-        later = set(read.table(other, "sweep", f"{where}.paper"))  # an empty list: runs at the paper's scale only
-        if scale == "paper":
-            chosen |= read.table(other, "set", f"{where}.paper")
-            sweep |= read.table(other, "sweep", f"{where}.paper")
+    for number, block in enumerate(file.runs):
+        paper = block.paper if scale == "paper" else _Paper()
+        sweep = block.sweep | paper.sweep
         for name, values in sweep.items():
-            if not isinstance(values, list) or not (values or (scale == "cpu" and name in later)):
-                raise FormatError(f"{read.source}: {where}.sweep.{name} must be a list of values, found {values!r}")
+            later = scale == "cpu" and name in block.paper.sweep  # an empty list: runs at the paper's scale only
+            if not isinstance(values, list) or not (values or later):
+                raise FormatError(f"{path}: runs.{number}.sweep.{name} must be a list of values, found {values!r}")
         for values in product(*sweep.values()):
-            yield {**fixed, LABEL: read.text(block, LABEL, ""), **chosen, **dict(zip(sweep, values, strict=True))}
-
-
-class _Reader:
-    """Reads fields of one file and says where something is wrong."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-
-    def only(self, table: Mapping[str, Any], known: set[str], where: str) -> None:
-        for name in table:
-            if name not in known:
-                place = f"{where}.{name}" if where else name
-                raise FormatError(f"{self.source}: {place} is unknown (known: {', '.join(sorted(known))})")
-
-    def text(self, table: Mapping[str, Any], name: str, default: str | None = None) -> str:
-        value = table.get(name, default)
-        if not isinstance(value, str):
-            raise FormatError(f"{self.source}: {name} must be text, found {value!r}")
-        return value
-
-    def texts(self, table: Mapping[str, Any], name: str) -> tuple[str, ...]:
-        value = table.get(name)
-        if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
-            raise FormatError(f"{self.source}: {name} must be a list of column names, found {value!r}")
-        return tuple(value)
-
-    def pairs(self, table: Mapping[str, Any], name: str) -> tuple[tuple[str, str], ...]:
-        value = table.get(name, [])
-        good = isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value)
-        if not good or not all(isinstance(column, str) for pair in value for column in pair):
-            raise FormatError(f"{self.source}: {name} must be a list of pairs of column names, found {value!r}")
-        return tuple((first, second) for first, second in value)
-
-    def table(self, table: Mapping[str, Any], name: str, where: str = "") -> dict[str, Any]:
-        value = table.get(name, {})
-        if not isinstance(value, dict):
-            raise FormatError(f"{self.source}: {f'{where}.' if where else ''}{name} must be a table, found {value!r}")
-        return value
-
-    def tables(self, table: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-        value = table.get(name, [])
-        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-            raise FormatError(f"{self.source}: {name} must be an array of tables, [[{name}]], found {value!r}")
-        return value
-
-    def record(self, cls: Any, table: dict[str, Any], where: str) -> Any:
-        self.only(table, set(cls.__dataclass_fields__), where)
-        for name, one in cls.__dataclass_fields__.items():
-            wanted: Any = {str: str, float: (int, float)}.get(one.type, object)
-            if name in table and (not isinstance(table[name], wanted) or isinstance(table[name], bool)):
-                raise FormatError(f"{self.source}: {where}.{name} has the wrong type, found {table[name]!r}")
-        try:
-            return cls(**table)
-        except TypeError as cause:
-            missing = [name for name in cls.__dataclass_fields__ if f"'{name}'" in str(cause)]
-            raise FormatError(f"{self.source}: {where} lacks {', '.join(missing)}") from None
+            chosen = dict(zip(sweep, values, strict=True))
+            yield {**file.fixed, LABEL: block.label, **block.set, **paper.set, **chosen}

@@ -6,15 +6,19 @@ and from the settings of a study.
 
 import functools
 import math
+from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt
 
 from matchopt.errors import InvalidOption
+from matchopt.grid.task import Place
 from matchopt.plugins import load_plugins
 from matchopt.settings import make, option_values, options_of
 from matchopt.settings.kinds import fields_of
+from matchopt.study import read_study
+from matchopt.study.engine import task_of
 
 REGISTRY = load_plugins()
 CLASSES = [entry.cls for entry in (*REGISTRY.solvers.values(), *REGISTRY.trainers.values())]
@@ -89,7 +93,7 @@ def _typed(value: Any) -> str:
 
 
 @pytest.mark.parametrize(("cls", "name", "base", "bounds"), cases())
-def test_ranges_hold_to_the_last_digit(cls, name, base, bounds):
+def test_ranges_hold_to_the_last_digit(tmp_path, cls, name, base, bounds):
     """Every value just outside is refused by name, however it is given; every value at the edge is taken."""
     several = get_origin(fields_of(cls)[name].hint) is tuple
     inside, outside = edges(base, bounds)
@@ -98,12 +102,14 @@ def test_ranges_hold_to_the_last_digit(cls, name, base, bounds):
         more = TOGETHER.get((cls.name, name), {})
         assert getattr(cls(**{name: given}, **more), name) == given
         assert getattr(make(cls, {name: _typed(given), **more}), name) == given
+        _in_a_study(tmp_path, cls, name, given)
     for value in outside:
         given = (value,) if several else value
         texts = [] if value is True else [_typed(given)]  # the word True may be one of an option's choices
         build = cls if type(value) is base else functools.partial(_past_type_checks, cls)
         attempts = [functools.partial(build, **{name: given})]
         attempts += [functools.partial(make, cls, {name: one}) for one in (given, *texts)]
+        attempts += [functools.partial(_in_a_study, tmp_path, cls, name, given)]
         for attempt in attempts:
             with pytest.raises(
                 InvalidOption, match=rf"^{cls.noun} {cls.name}: {name}(\.0)? must be .*, found "
@@ -118,6 +124,21 @@ def _past_type_checks(cls: Any, **given: Any) -> Any:
     vars(made).update(option_values(cls()) | given)
     made.__post_init__()
     return made
+
+
+def _in_a_study(folder: Path, cls: Any, name: str, value: Any) -> None:
+    """Make the task of a study file in which the option has this value."""
+    kind, what = ("training", "method") if cls.noun == "trainer" else ("mapping", "solver")
+    words = ", ".join(map(_toml, value)) if isinstance(value, tuple) else _toml(value)
+    words = f"[{words}]" if isinstance(value, tuple) else words
+    text = f'title = "t"\nkind = "{kind}"\nby = ["x"]\nshow = ["y"]\n[[runs]]\n'
+    (folder / "study.toml").write_text(f'{text}set = {{ {what} = "{cls.name}", "options.{name}" = {words} }}\n')
+    study = read_study(folder / "study.toml")
+    task_of(study, study.runs["cpu"][0], Place(folder, "cpu", ()))
+
+
+def _toml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def test_the_law_sees_options():

@@ -115,8 +115,20 @@ def test_mapping_studies_train_their_target_once_and_keep_going_past_failures(tm
     ("old", "new", "error", "message"),
     [
         ('method = "dense"', 'method = "dense", speed = 3', UnknownName, "unknown setting 'speed'"),
+        (
+            'method = "dense"',
+            'method = "dense", seed = -1',
+            InvalidOption,
+            "settings: seed must be a whole number >= 0",
+        ),
+        (
+            '"options.epochs" = 2',
+            '"options.epochs" = "2"',
+            InvalidOption,
+            "trainer deep-rewiring: epochs must be a whole number",
+        ),
         ("images = [600, 100, 100]", "images = [600]", InvalidOption, "images must be three numbers"),
-        ('method = "dense"', "method = 3", InvalidOption, "setting method takes str, found 3"),
+        ('method = "dense"', "method = 3", InvalidOption, "settings: method must be text, found 3"),
     ],
 )
 def test_wrong_settings_are_named_before_anything_runs(

@@ -73,14 +73,15 @@ def test_a_block_overrides_what_is_fixed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('kind = "mapping"', 'kind = "cooking"', "kind must be training or mapping, found 'cooking'"),
-        ('by = ["solver"]', "by = 3", "by must be a list of column names, found 3"),
+        ('kind = "mapping"', 'kind = "cooking"', "kind must be one of training, mapping, found 'cooking'"),
+        ('by = ["solver"]', "by = 3", "by must be a list of 1 or more texts, found 3"),
         ("[fixed]", "[fixes]", "fixes is unknown"),
         ('label = "a"', 'lable = "a"', "runs.0.lable is unknown"),
         ("hardware_seed = [0, 1, 2] }", "hardware_seed = 0 }", "runs.0.sweep.hardware_seed must be a list of values"),
+        ("[fixed]", "targets = { small = 3 }\n[fixed]", "targets.small must be a table, found 3"),
         ('name = "p"\n', "", "plots.0 lacks name"),
         ('y = "validation"\n', 'y = "validation"\nform = "pie"\n', "plots.0.form must be one of lines, points"),
-        ("value = 97.0", 'value = "97"', "published.0.value has the wrong type"),
+        ("value = 97.0", 'value = "97"', "published.0.value must be a number, found '97'"),
         ('title = "Two methods"', "title = ", "is no TOML file"),
     ],
 )
@@ -92,7 +93,7 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, old: str, new: str, m
 
 
 def test_a_study_without_runs_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match=r"at least one \[\[runs\]\]"):
+    with pytest.raises(FormatError, match=r"mine\.toml lacks runs"):
         read_study(written(tmp_path, 'title = "t"\nkind = "mapping"\nby = ["solver"]\nshow = ["test"]\n'))
 
 
