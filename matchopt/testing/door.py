@@ -34,9 +34,10 @@ def solver_checks(
 
     Examples
     --------
-    In a plugin's `tests/test_solver.py`::
+    In a plugin's `tests/test_solver.py`:
 
-        test_best_of_random = solver_checks(BestOfRandom())
+    >>> from matchopt_random import RandomAssignment
+    >>> test_random = solver_checks(RandomAssignment(draws=5))
     """
     import pytest
 
