@@ -16,13 +16,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from matchopt.cli import main
+from matchopt.library import problems_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+EVERY = [*DOCUMENTS, *sorted((ROOT / "docs" / "studies").glob("*.md"))]
 BLOCK = re.compile(r"(?:<!-- skip: (?P<skip>[^>]+) -->\n)?```console\n(?P<text>.*?)```", re.S)
 
 
@@ -95,6 +98,26 @@ def test_python_blocks_run(document: Path, tmp_path: Path) -> None:
                 found = {"__name__": "__main__"}
             if found:
                 exec(compile(block, document.name, "exec"), found)
+
+
+@pytest.mark.parametrize("document", EVERY, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_commands_within_sentences_exist(document: Path) -> None:
+    """`matchopt COMMAND --option` in running text names a command, options it has, and a study that ships.
+
+    Blocks of sessions have to be among the documents that run; those of published studies would run for hours.
+    """
+    text = document.read_text()
+    assert document in DOCUMENTS or not BLOCK.search(text)
+    for shown in re.findall(r"`matchopt ([^`]+)`", text):
+        command, *words = shlex.split(" ".join(shown.split()))
+        known = {"--version", "--help"}
+        if command not in known:
+            called = main.get_command(click.Context(main), command)
+            assert called is not None, shown
+            known |= {name for option in called.params for name in option.opts}
+        assert {word.partition("=")[0] for word in words if word.startswith("-")} <= known, shown
+        if command == "reproduce" and words and not words[0].isupper():
+            assert (problems_folder() / "studies" / f"{words[0]}.toml").is_file(), shown
 
 
 def test_the_readme_shows_the_two_commands() -> None:
