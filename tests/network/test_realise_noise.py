@@ -15,6 +15,7 @@ def case(variance: float) -> tuple[NetworkInstance, NetworkMapping]:
 
 
 def test_reads_scatter_around_the_mean_by_gain_and_variance() -> None:
+    """Over many reads: the mean is the realised network's, the deviation |gain| times the cell's."""
     instance, mapping = case(0.04)
     rng = np.random.default_rng(3)
     reads = np.stack([realise(instance, mapping, rng).weights[0] for _ in range(4_000)])
@@ -25,6 +26,7 @@ def test_reads_scatter_around_the_mean_by_gain_and_variance() -> None:
 
 
 def test_a_quiet_chip_reads_its_mean() -> None:
+    """Without variance a read is the realised network itself, bit for bit."""
     instance, mapping = case(0.0)
     np.testing.assert_array_equal(
         realise(instance, mapping, np.random.default_rng(0)).weights[0], realise(instance, mapping).weights[0]
@@ -32,6 +34,7 @@ def test_a_quiet_chip_reads_its_mean() -> None:
 
 
 def test_tuned_weights_have_no_read_noise() -> None:
+    """A fully tuned connection is read as the target's weight; those beside it still scatter."""
     instance, mapping = case(1.0)
     layer = mapping.layers[0]
     tuned = LayerMapping(layer.neuron_of, layer.wire_indptr, layer.cell, layer.input, layer.gain, np.array([2]))

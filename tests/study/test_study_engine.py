@@ -67,6 +67,7 @@ def figures(records: object) -> list[dict[str, object]]:
 
 @pytest.mark.slow
 def test_training_studies_record_accuracies_connectivity_and_series(tmp_path: Path) -> None:
+    """Each run has its final figures and one value per epoch in its series; no checkpoint is left."""
     found = run_study(study_of(tmp_path, TRAINING), tmp_path / "out")
     assert not found.failed
     rewired, _, dense = found.records
@@ -82,6 +83,7 @@ def test_training_studies_record_accuracies_connectivity_and_series(tmp_path: Pa
 
 @pytest.mark.slow
 def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
+    """A second run of the same study takes all records from the first, with the same figures."""
     study = study_of(tmp_path, TRAINING)
     first = run_study(study, tmp_path / "out")
     again = run_study(study, tmp_path / "out")
@@ -91,6 +93,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_several_processes_find_what_one_finds(tmp_path: Path) -> None:
+    """All that does not depend on the clock is the same with one job and with two."""
     study = study_of(tmp_path, TRAINING)
     one, two = (run_study(study, tmp_path / str(jobs), jobs=jobs) for jobs in (1, 2))
     assert figures(one.records) == figures(two.records)
@@ -98,6 +101,7 @@ def test_several_processes_find_what_one_finds(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_mapping_studies_train_their_target_once_and_keep_going_past_failures(tmp_path: Path) -> None:
+    """Four runs share one trained target; the one that fails costs its line alone and is tried again."""
     study = study_of(tmp_path, MAPPING)
     found = run_study(study, tmp_path / "out")
     hungarian, random, noisy, failed = found.records
@@ -134,6 +138,7 @@ def test_mapping_studies_train_their_target_once_and_keep_going_past_failures(tm
 def test_wrong_settings_are_named_before_anything_runs(
     tmp_path: Path, old: str, new: str, error: type[Exception], message: str
 ) -> None:
+    """A mistake in the settings is told at the start, with its name, and no record is made."""
     study = study_of(tmp_path, TRAINING.replace(old, new))
     with pytest.raises(error, match=message):
         run_study(study, tmp_path / "out")
@@ -142,6 +147,7 @@ def test_wrong_settings_are_named_before_anything_runs(
 
 @pytest.mark.slow
 def test_an_interrupted_study_keeps_what_is_finished(tmp_path: Path) -> None:
+    """Ctrl-C ends with 130; every line that was written before is a whole record."""
     longer = TRAINING.replace("seed = [0, 1]", "seed = [0, 1, 2, 3, 4, 5, 6, 7]").replace(
         'epochs" = 2, "', 'epochs" = 60, "'
     )

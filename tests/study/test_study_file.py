@@ -44,6 +44,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_runs_are_the_product_of_what_a_block_sweeps_over(tmp_path: Path) -> None:
+    """In the order of the file, at each scale."""
     study = read_study(written(tmp_path, WHOLE))
     assert study.name == "mine"
     assert [(run["solver"], run["hardware_seed"]) for run in study.runs["cpu"][:6]] == [
@@ -65,6 +66,7 @@ def test_an_empty_sweep_leaves_a_block_to_the_papers_scale(tmp_path: Path) -> No
 
 
 def test_a_block_overrides_what_is_fixed(tmp_path: Path) -> None:
+    """Its own settings win over [fixed], for its own runs only; what it leaves open stays fixed."""
     runs = read_study(written(tmp_path, WHOLE)).runs["cpu"]
     assert [run["law"] for run in runs] == ["binary"] * 6 + ["gaussian"]
     assert runs[0]["time_limit"] == 3.0
@@ -86,6 +88,7 @@ def test_a_block_overrides_what_is_fixed(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path: Path, old: str, new: str, message: str) -> None:
+    """One sentence names the file, the key and what was found there."""
     assert WHOLE.count(old) == 1
     with pytest.raises(FormatError, match=r"mine\.toml") as caught:
         read_study(written(tmp_path, WHOLE.replace(old, new)))
@@ -93,11 +96,13 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, old: str, new: str, m
 
 
 def test_a_study_without_runs_is_refused(tmp_path: Path) -> None:
+    """A file with no [[runs]] is told that it needs one."""
     with pytest.raises(FormatError, match=r"mine\.toml lacks runs"):
         read_study(written(tmp_path, 'title = "t"\nkind = "mapping"\nby = ["solver"]\nshow = ["test"]\n'))
 
 
 def test_a_name_that_does_not_exist_is_answered_with_those_that_do() -> None:
+    """A misspelt study gets the nearest name; a file that is not there is one sentence."""
     with pytest.raises(UnknownName, match="unknown study 'label-fre'; did you mean 'label-free'"):
         find_study("label-fre")
     with pytest.raises(FormatError, match="cannot be read"):
@@ -106,6 +111,7 @@ def test_a_name_that_does_not_exist_is_answered_with_those_that_do() -> None:
 
 @pytest.mark.parametrize("study", list_studies(), ids=lambda study: study.name)
 def test_every_setting_of_every_study_that_ships_is_known(study) -> None:
+    """At both scales each run becomes a task, and the study says what it is about."""
     for scale in ("cpu", "paper"):
         assert study.runs[scale]
         for settings in study.runs[scale]:

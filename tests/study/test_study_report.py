@@ -32,6 +32,7 @@ FAILED = {"solver": "b", "fan_in_ratio": 1.0, "hardware_seed": 1, "error": "it b
 
 
 def test_the_table_averages_over_everything_but_its_keys() -> None:
+    """A row has mean and deviation of its runs, and counts the failed ones."""
     headings, rows = table(STUDY, [*RECORDS, FAILED])
     assert headings == ["solver", "runs", "validation %", "status"]
     assert rows == [["a", "3", "92.33 ±2.52", "optimal"], ["b", "1 (1 failed)", "50.00", "optimal"]]
@@ -39,6 +40,7 @@ def test_the_table_averages_over_everything_but_its_keys() -> None:
 
 @given(st.lists(st.floats(0.0, 1.0), min_size=2, max_size=6))
 def test_mean_and_deviation_are_those_of_the_textbook(figures: list[float]) -> None:
+    """With n - 1 in the denominator, in percent, to two digits."""
     mean, spread = mean_and_deviation(figures, "test").split(" ±")
     average = sum(figures) / len(figures)
     deviation = (sum((f - average) ** 2 for f in figures) / (len(figures) - 1)) ** 0.5
@@ -47,6 +49,7 @@ def test_mean_and_deviation_are_those_of_the_textbook(figures: list[float]) -> N
 
 
 def test_every_run_is_a_line_of_the_csv() -> None:
+    """Failed runs too, with their error; series are left to their own file."""
     rows = list(csv.DictReader(io.StringIO(runs_csv([*RECORDS, FAILED]))))
     assert len(rows) == 5
     assert rows[0]["validation"] == "0.9"
@@ -56,6 +59,7 @@ def test_every_run_is_a_line_of_the_csv() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=9))
 def test_rank_correlation_is_scipys(pairs: list[tuple[int, int]]) -> None:
+    """Spearman's, with ties; NaN where either side is constant."""
     if len({x for x, _ in pairs}) > 1 and len({y for _, y in pairs}) > 1:
         assert rank_correlation(pairs) == pytest.approx(spearmanr(*zip(*pairs, strict=True)).statistic)
     else:
@@ -63,6 +67,7 @@ def test_rank_correlation_is_scipys(pairs: list[tuple[int, int]]) -> None:
 
 
 def test_lines_join_means_and_shares_are_percent() -> None:
+    """A curve has all values of each x, a share as percent; over epochs, one value each."""
     assert curves(PLOT, RECORDS) == {"a": {1.0: [90.0, 92.0], 2.0: [95.0]}, "b": {1.0: [50.0]}}
     assert curves(OVER_EPOCHS, RECORDS)["b"] == {1.0: [50.0], 2.0: [25.0]}
 
@@ -84,11 +89,13 @@ def markers(content: str) -> list[str]:
 
 
 def test_a_figure_is_drawn_over_a_figure_that_is_a_series_too() -> None:
+    """Where a name is both, the final figure is what an axis means."""
     records = [{"solver": "a", "connectivity": 0.5, "test": 0.9, "series": {"connectivity": [0.5, 0.25]}}]
     assert curves(Plot("p", "t", "connectivity", "test", lines="solver"), records) == {"a": {50.0: [90.0]}}
 
 
 def test_plots_are_svg_and_the_same_every_time() -> None:
+    """Two drawings agree to the byte, are XML, and show published figures."""
     first = draw(STUDY, PLOT, [*RECORDS, FAILED])
     assert first == draw(STUDY, PLOT, [*RECORDS, FAILED])
     root = ElementTree.fromstring(first)
@@ -113,6 +120,7 @@ def test_the_vertical_axis_begins_where_it_is_told_and_says_so() -> None:
 
 
 def test_series_have_one_line_per_run_and_epoch() -> None:
+    """With the run's keys before them."""
     lines = series_csv(STUDY, RECORDS).splitlines()
     assert lines[0] == "solver,hardware_seed,epoch,connectivity"
     assert lines[1:3] == ["a,0,1,0.5", "a,0,2,0.25"]
@@ -120,6 +128,7 @@ def test_series_have_one_line_per_run_and_epoch() -> None:
 
 
 def test_the_page_holds_table_plots_seeds_failures_and_the_command(tmp_path: Path) -> None:
+    """Everything a reader needs to repeat it, in the files that are said to be written."""
     files = publish(STUDY, [*RECORDS, FAILED], tmp_path)
     assert sorted(path.name for path in files) == sorted(path.name for path in tmp_path.iterdir())
     page = (tmp_path / "small.md").read_text()
