@@ -5,6 +5,8 @@ from .cell_placement import CellPlacement as CellPlacement
 from .cell_placement import Places as Places
 from .cell_placement import RowErrors as RowErrors
 from .cell_placement import Scales as Scales
+from .compiling import compiled as compiled
+from .compiling import reordered as reordered
 from .matching import Matching as Matching
 from .matching import match_rows as match_rows
 from .pairs import cheapest_neurons as cheapest_neurons

@@ -9,7 +9,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from matchopt.kernels.compiled import inlined
+from matchopt.kernels.compiling import inlined
 
 
 @inlined

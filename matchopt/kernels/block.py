@@ -4,7 +4,7 @@ from typing import Any, NamedTuple, no_type_check
 
 import numpy as np
 
-from matchopt.kernels.compiled import compiled
+from matchopt.kernels.compiling import compiled
 from matchopt.kernels.envelope import Pair, best_gain
 from matchopt.kernels.row_cost import match_row, relax_row, row_cost, scale_cells
 from matchopt.kernels.runs import nearest_cells, nearest_of_row

@@ -10,7 +10,7 @@ All floats of a call have one type, single or double.
 
 from typing import Any, NamedTuple, no_type_check
 
-from matchopt.kernels.compiled import compiled, inlined, quick
+from matchopt.kernels.compiling import compiled, inlined, quick
 
 LEAVE, MOVE, EXCHANGE, TAKE, YIELD = 1, 2, 3, 4, 5
 TAKEN = 1e30  # keeps a scan away from inputs that a cell listens to already

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, no_type_check
 import numpy as np
 
 from matchopt.kernels.cell_moves import Neuron, Row, Workspace, begin, best_scale, descend, score
-from matchopt.kernels.compiled import compiled, inlined
+from matchopt.kernels.compiling import compiled, inlined
 
 
 class Chip(NamedTuple):

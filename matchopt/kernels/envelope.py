@@ -30,7 +30,7 @@ from typing import Any, NamedTuple, no_type_check
 
 import numpy as np
 
-from matchopt.kernels.compiled import compiled, inlined, leaf
+from matchopt.kernels.compiling import compiled, inlined, leaf
 from matchopt.kernels.row_cost import match_row, relax_row, scale_cells
 from matchopt.kernels.runs import nearest_of_row
 from matchopt.kernels.small_assignment import DROPPED

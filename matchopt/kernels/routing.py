@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, no_type_check
 
 import numpy as np
 
-from matchopt.kernels.compiled import inlined, leaf
+from matchopt.kernels.compiling import inlined, leaf
 
 STRIPES = 64  # input x is in stripe x % 64; a stripe whose extremes do not pass the threshold is passed over
 

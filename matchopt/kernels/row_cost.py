@@ -5,7 +5,7 @@ from typing import no_type_check
 import numpy as np
 
 from matchopt.kernels.banded import banded_cost, banded_noisy_cost, drop_cost
-from matchopt.kernels.compiled import inlined, inlined_sum
+from matchopt.kernels.compiling import inlined, inlined_sum
 from matchopt.kernels.runs import nearest_cost, resolve_conflicts
 from matchopt.kernels.small_assignment import DROPPED, assign, matched_cost
 

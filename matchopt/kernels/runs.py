@@ -21,7 +21,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from matchopt.kernels.compiled import inlined, inlined_sum
+from matchopt.kernels.compiling import inlined, inlined_sum
 
 
 @inlined

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, no_type_check
 
 import numpy as np
 
-from matchopt.kernels.compiled import compiled, inlined
+from matchopt.kernels.compiling import compiled, inlined
 
 DROPPED = -1
 

@@ -8,7 +8,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from matchopt.kernels.compiled import sums
+from matchopt.kernels.compiling import sums
 
 
 @sums

@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from matchopt import LayerInstance
+from matchopt.kernels import compiled
 from matchopt_reroute.bounds import SAFE, moments_of
 
 NONE, DROPPED = -2, -1
@@ -25,7 +25,7 @@ SINGULAR = 1e-12  # a pivot below this share of its diagonal is rounding
 Found = tuple[int, float, np.ndarray, float]  # neuron, cost, input of each of its cells, gain
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def nearest(cells: Any, centre: Any) -> Any:
     """Number of cells below `centre`."""
     low, high = 0, cells.size
@@ -38,7 +38,7 @@ def nearest(cells: Any, centre: Any) -> Any:
     return low
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def next_choice(level: Any, centre: Any, cells: Any, used: Any, low: Any, high: Any, droppable: Any) -> Any:
     """The free cell nearest to `centre` that has not been tried at this level, DROPPED for none at all, or NONE."""
     while low[level] >= 0 and used[low[level]]:
@@ -59,7 +59,7 @@ def next_choice(level: Any, centre: Any, cells: Any, used: Any, low: Any, high: 
     return high[level] - 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def open_level(
     level: Any, factor: Any, target: Any, cells: Any, missing: Any, rest: Any, centre: Any, low: Any, high: Any
 ) -> None:
@@ -74,7 +74,7 @@ def open_level(
     low[level] = high[level] - 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def least_error(factor: Any, target: Any, power: Any, cells: Any, noise: Any, drop: Any, limit: Any, budget: Any,
                 at: Any) -> Any:  # fmt: skip
     """The least error below `limit`, or `limit` if there is none; the nodes visited; whether the search ended.
@@ -123,7 +123,7 @@ def least_error(factor: Any, target: Any, power: Any, cells: Any, noise: Any, dr
     return best, nodes, True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def least_errors(neurons: Any, factor: Any, target: Any, power: Any, cells: Any, noise: Any, count: Any, drop: Any,
                  budget: Any, best: Any, ended: Any, at: Any) -> Any:  # fmt: skip
     """`least_error` of one row on several neurons, one line of `best`, `ended` and `at` for each; returns the nodes.

@@ -3,16 +3,14 @@
 All take images of shape (channels, height, width), flattened in that order, one per row, and fill `out`.
 """
 
-from typing import Any, no_type_check
+from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
-REORDERED = {"reassoc", "contract", "nsz"}  # sums may use vector units; the order is the same every run
-compiled: Any = njit(cache=True, nogil=True, fastmath=REORDERED, error_model="numpy")
+from matchopt.kernels.compiling import reordered
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def warp(images, channels, height, width, matrix, shift, grid, out):
     """Sample image i at matrix[i] (p - c) + c + shift[i] + e(p), bilinearly, pixels outside being 0.
@@ -43,7 +41,7 @@ def warp(images, channels, height, width, matrix, shift, grid, out):
                 _sample(image, channels, height, width, at_y, at_x, result, y * width + x)
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def _cells(length, g):
     """For each of `length` pixels, the grid cell it lies in and how far along, 0 .. 1."""
@@ -55,7 +53,7 @@ def _cells(length, g):
     return cell, part
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def _sample(image, channels, height, width, at_y, at_x, result, place):
     """Write the bilinear interpolation at (at_y, at_x) of every channel to `place` of that channel."""
@@ -78,7 +76,7 @@ def _sample(image, channels, height, width, at_y, at_x, result, place):
         result[channel * height * width + place] = upper + down * (lower - upper)
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def crop(images, divisor, shape, corner, mirrored, brightness, contrast, standardise, size, out):
     """Cut a square of `size` pixels with its upper left at corner[i], outside being 0, and change its light.
@@ -113,7 +111,7 @@ def crop(images, divisor, shape, corner, mirrored, brightness, contrast, standar
             _standardise(result)
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def _standardise(values):
     total = np.float32(0)

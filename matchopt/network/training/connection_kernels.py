@@ -5,16 +5,14 @@ of the batch, contiguously, so that every connection is one vector operation. Pa
 weights of all connections in layer order, then the biases of all units that are no inputs.
 """
 
-from typing import Any, no_type_check
+from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
-REORDERED = {"reassoc", "contract", "nsz"}  # lets sums use vector units; the order of adding stays the same every run
-compiled: Any = njit(cache=True, nogil=True, fastmath=REORDERED, error_model="numpy")  # no branch per division
+from matchopt.kernels.compiling import reordered
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def forward(values, source, target, first_connection, first_unit, activity):
     """Fill `activity` of all units behind the inputs; the last layer keeps its logits, the others are rectified."""
@@ -36,7 +34,7 @@ def forward(values, source, target, first_connection, first_unit, activity):
                     activity[unit, t] = max(activity[unit, t], np.float32(0))
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def softmax_loss(logits, labels, batch, delta):
     """Mean cross-entropy of (classes x lanes) logits of the images in `batch`; `delta` becomes its derivative."""
@@ -59,7 +57,7 @@ def softmax_loss(logits, labels, batch, delta):
     return loss / lanes
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def stop_at_zeros(activity, delta):
     """The derivative of ReLU: no error passes a unit that was not active."""
@@ -69,7 +67,7 @@ def stop_at_zeros(activity, delta):
                 delta[unit, t] = np.float32(0)
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def backward(values, source, target, first_connection, first_unit, activity, delta, gradient):
     """Fill `gradient` from `delta` of the last layer, and `delta` of all hidden units on the way."""
@@ -99,7 +97,7 @@ def backward(values, source, target, first_connection, first_unit, activity, del
         gradient[bias_of + unit] = total
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def load(images, batch, activity):
     """Copy the images numbered in `batch` into the input units, one image per lane."""
@@ -108,7 +106,7 @@ def load(images, batch, activity):
             activity[pixel, t] = images[batch[t], pixel]
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def loss_and_gradient(values, source, target, first_connection, first_unit, images, labels, batch, work, gradient):
     """One training step's loss and gradient; `work` is (2 x units x lanes) scratch space."""
@@ -121,7 +119,7 @@ def loss_and_gradient(values, source, target, first_connection, first_unit, imag
     return loss
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def sgd_step(values, gradient, speed, rate, momentum, decay, nesterov):
     """One step of gradient descent with momentum; `nesterov` adds the momentum's next share at once."""
@@ -131,7 +129,7 @@ def sgd_step(values, gradient, speed, rate, momentum, decay, nesterov):
         values[k] -= rate * (g + momentum * speed[k] if nesterov else speed[k])
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def plain_step(values, gradient, rate, decay):
     """One step of gradient descent."""

@@ -12,10 +12,10 @@ from typing import no_type_check
 
 import numpy as np
 
-from matchopt.network.training.connection_kernels import compiled
+from matchopt.kernels.compiling import reordered
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def descend(
     values, gradient, noise, sign, source, target, first_connection, first_unit, first_site, free, n_free, rate, shrink,
@@ -41,7 +41,7 @@ def descend(
     return count
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def reactivate(
     values, sign, source, target, first_connection, first_unit, first_site, free, n_free, sign_of_site, ended, draws
@@ -63,7 +63,7 @@ def reactivate(
         values[k] = np.float32(0)
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def draw_dormant(free, n_free, ended, draws, chosen):
     """Put the sites of `ended` on the list of dormant ones, and take distinct ones from it, one for each of `draws`."""
@@ -77,7 +77,7 @@ def draw_dormant(free, n_free, ended, draws, chosen):
         free[at] = free[n_free]
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def descend_active(
     values, gradient, noise, theta, sign_of_site, source, target, first_connection, first_unit, first_site, rate, shrink
@@ -102,7 +102,7 @@ def descend_active(
         values[after + unit] = values[before + unit] - rate * gradient[before + unit]
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def diffuse_dormant(theta, noise, lowest, first_site):
     """Step of all dormant parameters, none below its layer's `lowest`; returns how many became active."""
@@ -116,7 +116,7 @@ def diffuse_dormant(theta, noise, lowest, first_site):
     return count
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def list_active(values, theta, sign_of_site, source, target, first_connection, first_unit, first_site, biases):
     """Make the list of connections anew from the parameters; `biases` is scratch space for as many numbers."""

@@ -13,10 +13,10 @@ from typing import no_type_check
 
 import numpy as np
 
-from matchopt.network.training.connection_kernels import compiled
+from matchopt.kernels.compiling import reordered
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def nearest_breaks(slopes, breaks):
     """Breaks half way between neighbouring slopes, which are sorted here, so that the nearest one is taken."""
@@ -26,7 +26,7 @@ def nearest_breaks(slopes, breaks):
             breaks[i, k] = np.float32(0.5) * (slopes[i, k] + slopes[i, k + 1])
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def envelope(values, scores, slopes, breaks):
     """Upper envelope of the lines scores[i, k] + latent * values[i, k], with the slopes ascending."""
@@ -54,7 +54,7 @@ def envelope(values, scores, slopes, breaks):
             breaks[i, k - 1] = np.inf
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def take(latent, slopes, breaks, factor, low, high, weights):
     """Give every connection the value that its latent says, with all breaks times `factor`.
@@ -75,7 +75,7 @@ def take(latent, slopes, breaks, factor, low, high, weights):
             high[i] = breaks[row, k] if k < last else np.inf
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def take_highest(scores, begin, values, best, weights):
     """Give connections `begin` and on the value of their highest score, of equal ones the first.
@@ -95,7 +95,7 @@ def take_highest(scores, begin, values, best, weights):
             best[i] = score if higher else top
 
 
-@compiled
+@reordered
 @no_type_check  # the compiler types it, from its arguments
 def take_drawn(masses, begin, values, chances, weights):
     """Give connections `begin` and on one of their values each, with probabilities in proportion to `masses`.
