@@ -106,5 +106,5 @@ class Hardware:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> "Hardware":
         """Rebuild from `arrays()`."""
-        exact_keys(arrays, {"weights"}, {"variance", "usable", "off", "bus"}, "hardware", InvalidInstance)
+        exact_keys(arrays, {"weights"}, set(cls.__dataclass_fields__), "hardware", InvalidInstance)
         return cls(**dict(arrays))

@@ -9,6 +9,8 @@ from matchopt.instances.demands import asks, demands_of
 from matchopt.parts import Json, exact_keys, field_values
 from matchopt.settings import FiniteFloat, NonNegativeInt, PositiveInt, check_fields
 
+_ALWAYS = {"cells_per_weight", "drop", "extra_inputs", "gains", "tunable"}  # newer rules are in files where they differ
+
 
 @dataclass(frozen=True)
 class Gains:
@@ -117,14 +119,15 @@ class Rules:
         gains: Json = list(self.gains.values) if self.gains.values is not None else None
         if gains is None:
             gains = {"low": self.gains.low, "high": self.gains.high}
-        return {**field_values(self), "gains": gains}
+        values = {**field_values(self), "gains": gains}
+        return {name: value for name, value in values.items() if name in _ALWAYS or value != getattr(type(self), name)}
 
     @classmethod
     def from_facts(cls, facts: Any) -> "Rules":
         """Rebuild from `facts()`."""
         if not isinstance(facts, Mapping):
             raise InvalidInstance(f"rules must be an object, found {facts!r}")
-        exact_keys(facts, set(cls.__dataclass_fields__), set(), "rules", InvalidInstance)
+        exact_keys(facts, _ALWAYS, set(cls.__dataclass_fields__) - _ALWAYS, "rules", InvalidInstance)
         given = facts["gains"]
         if isinstance(given, Mapping):
             exact_keys(given, {"low", "high"}, set(), "rules.gains", InvalidInstance)

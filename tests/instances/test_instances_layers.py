@@ -1,7 +1,7 @@
 """Layers, networks and what they are made of: construction, messages, parts, digests."""
 
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from matchopt.instances import (
     TaskLoss,
     WeightError,
 )
+from matchopt.settings import NonNegativeInt
 
 TARGET = Target.from_dense(np.array([[1.0, 0.0, 2.0], [0.0, 0.0, 3.0]]))
 LAYER = LayerInstance(TARGET, Hardware(np.ones((3, 4))))
@@ -319,3 +320,22 @@ def test_provenance() -> None:
         Provenance.from_facts({"colour": "red"})
     with pytest.raises(InvalidInstance, match=r"provenance: seed must be a whole number"):
         Provenance.from_facts({"seed": 1.5})
+
+
+@dataclass(frozen=True)
+class NewerRules(Rules):
+    """Rules with one more, as of a later version."""
+
+    most_rows: NonNegativeInt = 0
+
+
+def test_a_rule_that_is_new_leaves_files_and_digests_alone() -> None:
+    """At its default it is not written, so what does not use it reads and hashes as before; elsewhere it is."""
+    assert NewerRules(drop=True).facts() == Rules(drop=True).facts()
+    assert NewerRules.from_facts(Rules().facts()) == NewerRules()
+    used = NewerRules(most_rows=2)
+    assert used.facts() == {**Rules().facts(), "most_rows": 2} and NewerRules.from_facts(used.facts()) == used
+    with pytest.raises(InvalidInstance, match="rules: 'most_rows' is unknown"):
+        Rules.from_facts(used.facts())
+    with pytest.raises(TypeError, match=r"NewerRules\.most_rows is tied to no demand"):
+        _ = used.demands
