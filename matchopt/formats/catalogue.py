@@ -1,8 +1,6 @@
 """The catalogue: facts about public instances and the project's own, so that a wrong copy or value is noticed."""
 
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from matchopt.errors import DataError, UnknownName
+from matchopt.formats.numbers import number_of
 from matchopt.formats.registry import FORMATS
 from matchopt.formats.sources import Source
 from matchopt.instances import INSTANCES
@@ -18,7 +17,6 @@ from matchopt.library import LIBRARY_VARIABLE, library_folder, problems_folder
 
 COLUMNS = ("place", "path", "sha256", "kind", "format", "best_bound", "best_value", "status", "source")
 STATUSES = ("optimal", "feasible", "infeasible", "unknown")
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -93,13 +91,8 @@ def read_catalogue(path: str | PathLike[str] | None = None) -> tuple[CatalogueEn
         naming the line and the column that is wrong.
     """
     source = Source(problems_folder() / "catalogue.csv" if path is None else Path(path))
-    try:
-        lines = list(csv.reader(io.StringIO(source.text.decode()), strict=True))
-    except UnicodeDecodeError as cause:
-        raise source.error("not UTF-8 text", source.text.count(b"\n", 0, cause.start) + 1) from None
-    except csv.Error as cause:
-        raise source.error(f"not CSV: {cause}") from None
-    if not lines or tuple(lines[0]) != COLUMNS:
+    lines = source.lines_of_csv
+    if tuple(lines[0]) != COLUMNS:
         raise source.error(f"the first line must be {','.join(COLUMNS)}", 1)
     entries: dict[tuple[str, str], CatalogueEntry] = {}
     for number, line in enumerate(lines[1:], start=2):
@@ -159,6 +152,7 @@ def _value(texts: Mapping[str, str], name: str, source: Source, line: int) -> in
     text = texts[name]
     if not text:
         return None
-    if not _NUMBER.fullmatch(text) or len(text) > 40:
+    value = number_of(text)
+    if value is None or len(text) > 40:
         raise source.error(f"{name} must be a number or empty, found {text[:40]!r}", line)
-    return int(text) if text.lstrip("-").isdigit() else float(text)
+    return int(text) if text.lstrip("-").isdigit() else value

@@ -27,18 +27,6 @@ class Rows:
         self.kinds.append(kind)
         return True
 
-    def set_rhs(self, row: int, value: float) -> bool:
-        """Set a right-hand side; False when the row has one."""
-        fresh = row not in self.rhs
-        self.rhs[row] = value
-        return fresh
-
-    def set_range(self, row: int, value: float) -> bool:
-        """Set a range; False when the row has one."""
-        fresh = row not in self.ranges
-        self.ranges[row] = value
-        return fresh
-
     def limits(self, row: int) -> tuple[float, float]:
         """Lower and upper limit of a row that is not free."""
         kind, rhs = self.kinds[row], self.rhs.get(row, 0.0)

@@ -149,17 +149,20 @@ class _Reader:
     def _rhs(self, words: list[str]) -> None:
         words = self._one_set(words, len(words) % 2 == 1)
         for row, value in self._pairs(words, infinite=True):
-            if not self.rows.set_rhs(self._row_number(row), value):
-                raise self.error(f"the right-hand side of row {row[:60]!r} is given twice")
+            self._once(self.rows.rhs, row, value, "right-hand side")
 
     def _range(self, words: list[str]) -> None:
         words = self._one_set(words, len(words) % 2 == 1)
         for row, value in self._pairs(words):
-            number = self._row_number(row)
-            if self.rows.kinds[number] == "N":
+            if self.rows.kinds[self._row_number(row)] == "N":
                 raise self.error(f"row {row[:60]!r} is free (N) and can have no range")
-            if not self.rows.set_range(number, value):
-                raise self.error(f"the range of row {row[:60]!r} is given twice")
+            self._once(self.rows.ranges, row, value, "range")
+
+    def _once(self, values: dict[int, float], row: str, value: float, what: str) -> None:
+        number = self._row_number(row)
+        if number in values:
+            raise self.error(f"the {what} of row {row[:60]!r} is given twice")
+        values[number] = value
 
     def _bound(self, words: list[str]) -> None:
         kind = words[0].upper()

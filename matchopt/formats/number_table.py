@@ -6,10 +6,10 @@ import re
 import numpy as np
 from jaxtyping import Float
 
+from matchopt.formats.numbers import number_of
 from matchopt.formats.sources import Source
 
 _SPLIT = {",": re.compile(r"\s*,\s*"), ";": re.compile(r"\s*;\s*"), " ": re.compile(r"\s+")}
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def read_table(source: Source) -> Float[np.ndarray, "rows columns"]:
@@ -20,13 +20,9 @@ def read_table(source: Source) -> Float[np.ndarray, "rows columns"]:
     FormatError
         naming the line.
     """
-    try:
-        text = source.text.decode("utf-8-sig")
-    except UnicodeDecodeError as cause:
-        raise source.error("not UTF-8 text", source.text.count(b"\n", 0, cause.start) + 1) from None
     rows: list[np.ndarray] = []
     split = None
-    for number, full in enumerate(io.StringIO(text), start=1):
+    for number, full in enumerate(io.StringIO(source.words), start=1):
         line = full.partition("#")[0].strip()
         if not line:
             continue
@@ -41,10 +37,8 @@ def read_table(source: Source) -> Float[np.ndarray, "rows columns"]:
 
 
 def _row(words: list[str], line: int, source: Source) -> Float[np.ndarray, " columns"]:
-    for word in words:
-        if not _NUMBER.fullmatch(word):
-            raise source.error(f"expected a number, found {word[:40]!r}", line)
-    values = np.array([float(word) for word in words])
-    if not np.isfinite(values).all():
-        raise source.error(f"{words[int(np.argmax(~np.isfinite(values)))][:40]} is too large", line)
-    return values
+    values = [number_of(word) for word in words]
+    for word, value in zip(words, values, strict=True):
+        if value is None:
+            raise source.error(f"expected a finite number, found {word[:40]!r}", line)
+    return np.array(values, np.float64)

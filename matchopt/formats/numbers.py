@@ -1,5 +1,6 @@
 """Token streams of numbers: line breaks carry no meaning, but errors name the line."""
 
+import math
 import re
 from collections.abc import Callable
 
@@ -61,6 +62,12 @@ def line_of(text: bytes, token: int) -> int:
             start = match.start()
             break
     return text.count(b"\n", 0, start) + 1
+
+
+def number_of(text: str) -> float | None:
+    """The finite number that a text writes in digits; None where it is anything else."""
+    value = float(text) if text.isascii() and _NUMBER.fullmatch(text.encode()) else math.inf
+    return value if math.isfinite(value) else None
 
 
 def number_text(value: float) -> str:

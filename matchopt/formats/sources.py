@@ -1,5 +1,7 @@
 """A file to be read: its bytes within limits, gzip undone, and errors that name it."""
 
+import csv
+import io
 import os
 import re
 import stat
@@ -80,6 +82,22 @@ class Source:
         if at >= 0:
             raise self.error("a text file holds no zero bytes, found one", data.count(b"\n", 0, at) + 1)
         return data
+
+    @cached_property
+    def words(self) -> str:
+        """All of a text file, which must be UTF-8."""
+        try:
+            return self.text.decode("utf-8-sig")
+        except UnicodeDecodeError as cause:
+            raise self.error("not UTF-8 text", self.text.count(b"\n", 0, cause.start) + 1) from None
+
+    @cached_property
+    def lines_of_csv(self) -> list[list[str]]:
+        """The values of every line of a CSV file; there is at least one line."""
+        try:
+            return list(csv.reader(io.StringIO(self.words), strict=True)) or [[]]
+        except csv.Error as cause:
+            raise self.error(f"not CSV: {cause}") from None
 
     @cached_property
     def numbers(self) -> Num[np.ndarray, " tokens"]:

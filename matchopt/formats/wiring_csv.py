@@ -3,13 +3,11 @@
 A last column `bias` is there where the mapping has digital biases of its own.
 """
 
-import csv
-import io
-import math
 import re
 from pathlib import Path
 
 from matchopt.formats.atomic import write_bytes
+from matchopt.formats.numbers import number_of
 from matchopt.formats.own import SolutionFile
 from matchopt.formats.sources import Source
 from matchopt.formats.wiring import Wire, mapping_from, wires_of
@@ -18,7 +16,6 @@ from matchopt.instances import Instance, NetworkMapping, Solution
 COLUMNS = ("layer", "row", "neuron", "gain", "cell", "input", "tunable", "weight")
 WITH_BIAS = (*COLUMNS, "bias")
 _WHOLE = re.compile(r"[0-9]{1,18}")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def is_wiring_csv(source: Source) -> bool:
@@ -34,14 +31,8 @@ def read_wiring_csv(source: Source, instance: Instance) -> SolutionFile:
     FormatError
         naming the line of what is wrong, or of what does not fit the instance.
     """
-    try:
-        text = source.text.decode("utf-8-sig")
-        lines = list(csv.reader(io.StringIO(text), strict=True))
-    except UnicodeDecodeError as cause:
-        raise source.error("not UTF-8 text", source.text.count(b"\n", 0, cause.start) + 1) from None
-    except csv.Error as cause:
-        raise source.error(f"not CSV: {cause}") from None
-    if not lines or tuple(lines[0]) not in (COLUMNS, WITH_BIAS):
+    lines = source.lines_of_csv
+    if tuple(lines[0]) not in (COLUMNS, WITH_BIAS):
         raise source.error(f"the first line must be {','.join(COLUMNS)}, with or without ,bias after it", 1)
     wires = [_wire(line, tuple(lines[0]), source, number) for number, line in enumerate(lines[1:], start=2) if line]
     return SolutionFile(mapping_from(wires, instance, source.error), instance.digest)
@@ -91,7 +82,7 @@ def _whole(texts: dict[str, str], name: str, source: Source, line: int) -> int:
 
 
 def _real(texts: dict[str, str], name: str, source: Source, line: int) -> float:
-    value = float(texts[name]) if _NUMBER.fullmatch(texts[name]) else math.inf
-    if not math.isfinite(value):
+    value = number_of(texts[name])
+    if value is None:
         raise source.error(f"{name} must be a finite number, found {texts[name][:40]!r}", line)
     return value

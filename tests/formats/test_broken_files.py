@@ -325,8 +325,8 @@ HARDWARE: list[tuple[str, bytes, str]] = [
     ("bomb.npz", npz(weights=bytes(2**27)), "refused as a zip bomb"),
     ("cut.npz", npz(weights=npy(np.eye(2)))[:-30], "damaged archive"),
     ("ragged.csv", b"1,2\n3\n", ":2: 2 numbers per line are expected, found 1"),
-    ("header.csv", b"# cells\na,b\n1,2\n", ":2: expected a number, found 'a'"),
-    ("gap.txt", b"1 2\n3 ?\n", ":2: expected a number, found '?'"),
+    ("header.csv", b"# cells\na,b\n1,2\n", ":2: expected a finite number, found 'a'"),
+    ("gap.txt", b"1 2\n3 ?\n", ":2: expected a finite number, found '?'"),
     ("nothing.txt", b"# nothing\n", "holds no numbers"),
 ]
 CATALOGUE: list[tuple[str, bytes, str]] = [
