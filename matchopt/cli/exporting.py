@@ -1,6 +1,5 @@
 """The command export."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -178,7 +177,7 @@ def _chip(
 
     from matchopt.network import draw_hardware
     from matchopt.network.chip import ChipFile, chip_layers, chip_pool
-    from matchopt.network.export import layer_targets
+    from matchopt.network.export import chip_sizes, layer_targets
 
     law, fan_in_ratio, neuron_ratio, seed = draw
     if not files:
@@ -188,10 +187,7 @@ def _chip(
     targets = targets if layer is None else [targets[layer]]
     chips = [ChipFile(*_file_and_name(file)) for file in files]
     if len(chips) == 1 and len(targets) > 1:
-        sizes = [
-            (math.ceil(neuron_ratio * t.n_rows - 1e-9), math.ceil(fan_in_ratio * int(t.fan_in.max(initial=0)) - 1e-9))
-            for t in targets
-        ]
+        sizes = chip_sizes(targets, [fan_in_ratio] * len(targets), neuron_ratio)
         return chip_pool(chips[0], targets, sizes, np.random.default_rng(seed), flaws, fit)
     if flaws != type(flaws)():
         raise click.UsageError(

@@ -32,7 +32,7 @@ from matchopt.library import library_folder, problems_folder
 from matchopt.network import ImageData, SparseNetwork, draw_hardware, export_network, measure, read_network, realise
 from matchopt.network.chip import ChipFile, chip_pool
 from matchopt.network.evaluation import data_of
-from matchopt.network.export import layer_targets
+from matchopt.network.export import chip_sizes, layer_targets
 from matchopt.network.objectives import Biases, Samples, compact_images
 from matchopt.plugins import load_plugins
 from matchopt.run import Run, solve
@@ -320,10 +320,7 @@ def _chip(run: MappingRun, network: SparseNetwork) -> Sequence[Hardware]:
         return draw_hardware(
             network, run.law, ratios, run.neuron_ratio, run.hardware_seed, biases=biases, imperfections=flaws
         )
-    sizes = [
-        (math.ceil(run.neuron_ratio * target.n_rows - 1e-9), math.ceil(ratio * n - 1e-9))
-        for target, ratio, n in zip(targets, ratios, largest, strict=True)
-    ]
+    sizes = chip_sizes(targets, ratios, run.neuron_ratio)
     return chip_pool(_chip_file(run), targets, sizes, np.random.default_rng(run.hardware_seed), flaws, True)
 
 

@@ -154,12 +154,17 @@ def data_of(reference: DataReference | None, n_inputs: int) -> ImageData | None:
 def _layer_number(instance: LayerInstance, network: SparseNetwork) -> int:
     wanted = instance.target.dense()
     for number, layer in enumerate(network.layers):
-        if layer.weights.shape == wanted.shape and np.allclose(layer.weights, wanted, rtol=1e-6, atol=0.0):
-            return number
+        for target in (layer.target, layer.target.with_constant(layer.biases)):  # biases digital, or in hardware
+            full = target.dense()
+            if full.shape == wanted.shape and np.allclose(full, wanted, rtol=1e-6, atol=0.0):
+                return number
     raise InvalidInstance("the target weights of this layer are those of no layer of the network; name its own network")
 
 
 def _with_layer(network: SparseNetwork, number: int, weights: np.ndarray) -> RealisedNetwork:
-    chosen = tuple(weights if n == number else w.astype(np.float64) for n, w in enumerate(network.weights))
-    biases = tuple(bias.astype(np.float64) for bias in network.biases)
-    return RealisedNetwork(chosen, biases, network.architecture, network.buffers)
+    full = [matrix.astype(np.float64) for matrix in network.weights]
+    biases = [bias.astype(np.float64) for bias in network.biases]
+    if weights.shape[1] > full[number].shape[1]:
+        weights, biases[number] = weights[:, :-1], weights[:, -1]
+    full[number] = weights
+    return RealisedNetwork(tuple(full), tuple(biases), network.architecture, network.buffers)

@@ -146,12 +146,18 @@ def draw_hardware(
         checked(ratio, PositiveFloat, "fan_in_ratio", InvalidInstance)
     checked(neuron_ratio, Annotated[float, Ge(1)], "neuron_ratio", InvalidInstance)
     targets = layer_targets(network, biases)
-    drawn = []
-    for target, ratio, rng in zip(targets, ratios, np.random.default_rng(seed).spawn(len(targets)), strict=True):
-        sizes = (_ceil(neuron_ratio * target.n_rows), _ceil(ratio * int(target.fan_in.max(initial=0))))
-        drawn.append(generators.draw_hardware(law, *sizes, rng, root_mean_square(target), imperfections))
-    return tuple(drawn)
+    streams, sizes = np.random.default_rng(seed).spawn(len(targets)), chip_sizes(targets, ratios, neuron_ratio)
+    return tuple(
+        generators.draw_hardware(law, *size, rng, root_mean_square(target), imperfections)
+        for target, size, rng in zip(targets, sizes, streams, strict=True)
+    )
 
 
-def _ceil(size: float) -> int:
-    return math.ceil(size - 1e-9)  # 1.1 * 10 is 11.000000000000002
+def chip_sizes(targets: Sequence[Target], fan_in_ratio: Sequence[float], neuron_ratio: float) -> list[tuple[int, int]]:
+    """Neurons and cells of the chip layer for each target; the ratios are those of `draw_hardware`, one K/n each."""
+    wanted = [
+        (neuron_ratio * target.n_rows, ratio * int(target.fan_in.max(initial=0)))
+        for target, ratio in zip(targets, fan_in_ratio, strict=True)
+    ]
+    # 1.1 * 10 is 11.000000000000002
+    return [(math.ceil(neurons - 1e-9), math.ceil(cells - 1e-9)) for neurons, cells in wanted]

@@ -259,6 +259,24 @@ def test_accuracies_beside_the_target(tmp_path: Path) -> None:
     assert [layer["layer"] for layer in alone["layers"]] == [1]
 
 
+def test_a_layer_with_hardware_biases_is_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last column is the biases of the layer in the network; perfect hardware makes the network's accuracy."""
+    monkeypatch.setattr("matchopt.network.evaluation.load_mnist", tiny_mnist)
+    path = tmp_path / "net.safetensors"
+    trained = small_network(784)
+    write_network(path, trained)
+    full = np.column_stack([trained.layers[0].weights, trained.layers[0].biases])
+    np.save(tmp_path / "chip.npy", full)
+    exported(path, "--layer", 0, "--biases", "hardware", "--hardware", tmp_path / "chip.npy", "--keep-scale")
+    best = tmp_path / "best.matchopt"
+    assert run("solve", tmp_path / "out.matchopt", "--solver", "hungarian", "--output", best).exit_code == 0
+    done = run("evaluate", tmp_path / "out.matchopt", best, "--json", "--network", path)
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["mapped"] == found["target"]
+    assert found["layers"][0]["squared"] == pytest.approx(0.0, abs=1e-9)
+
+
 def tiny_mnist() -> ImageData:
     """Noise in the shape of MNIST."""
     rng = np.random.default_rng(0)
