@@ -1,4 +1,6 @@
-"""What a solve costs beyond its solver's clock, warm beside cold: `python benches/start_up.py [SOLVES]`.
+"""What a solve costs beyond its solver's clock, warm beside cold, and what the command line does: all that is waiting.
+
+    python benches/start_up.py [SOLVES]
 
 Each row is one solver on one tiny instance, solved one after the other in this process, without a proof. Overhead is
 wall time less the solver's clock; CPU is that of this process, its fork server and all workers, per solve. The first
@@ -7,8 +9,11 @@ solve starts the server, the second one lets it import what the first one needed
 
 import os
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -61,14 +66,34 @@ def measure(instance: matchopt.Instance, solver: str, options: dict[str, int], s
     return f"| {solver} | {worker} | {first} | {statistics.median(later):.0f} | {high:.0f} | {cpu:.0f} |"
 
 
+def measure_command(*words: str) -> str:
+    """One row of the table of commands: the least wall time of five calls, and the CPU of the same."""
+    found = []
+    for _ in range(5):
+        began, cpu = time.perf_counter(), cpu_seconds()
+        subprocess.run([sys.executable, "-m", "matchopt.cli", *words], check=True, stdout=subprocess.DEVNULL)
+        found.append((time.perf_counter() - began, cpu_seconds() - cpu))
+    wall, cpu = min(found)
+    shown = " ".join(Path(word).name for word in words)
+    return f"| `matchopt {shown}` | {wall:.2f} | {cpu:.2f} |"
+
+
 def main(solves: int) -> None:
-    """Print the table."""
+    """Print both tables."""
     print("| solver | worker | first two, ms | median, ms | 95 %, ms | CPU, ms |")
     print("|---|---|---|---|---|---|")
     cases = [(tiny_layer(), "hungarian", {}), (tiny_network(), "reroute", {}), (tiny_network(), "slots", {"epochs": 1})]
     for instance, solver, options in cases:
         for cold in (False, True):
             print(measure(instance, solver, options, COLD_SOLVES if cold else solves, cold), flush=True)
+    print("\n| command | wall, s | CPU of all its processes, s |")
+    print("|---|---|---|")
+    print(measure_command("--help"), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        layer = str(Path(folder) / "layer.matchopt")
+        matchopt.write(tiny_layer(), layer)
+        for more in ((), ("--cold",)):
+            print(measure_command("solve", layer, "--solver", "hungarian", *more), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """The group of all commands. Their modules load when they are called, so that `--help` answers at once."""
 
-from importlib.metadata import version
 from pathlib import Path
 
 import click
 
+from matchopt import __version__
 from matchopt.cli.group import CommandTable, LazyGroup
 from matchopt.cli.settings import PLUGIN_FILE, Settings
 
@@ -37,7 +37,7 @@ COMMANDS: CommandTable = {
     "--plugin", "plugins", type=PLUGIN_FILE, multiple=True, help="Load solvers from this Python file too; repeatable."
 )
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.version_option(version("matchopt"), prog_name="matchopt")
+@click.version_option(__version__, prog_name="matchopt")
 @click.pass_context
 def main(context: click.Context, plugins: tuple[Path, ...], debug: bool) -> None:
     """Map trained sparse networks onto hardware whose weights are random and fixed.

@@ -70,7 +70,7 @@ class Hardware:
     @cached_property
     def free_routing(self) -> bool:
         """Whether no two neurons share a bus."""
-        return len(np.unique(self.bus)) == self.n_neurons
+        return len(set(self.bus.tolist())) == self.n_neurons  # np.unique would load numpy.ma
 
     @cached_property
     def demands(self) -> frozenset[str]:

@@ -1,9 +1,5 @@
 """One solve in a process of its own: limits enforced, incumbents kept, everything checked, one record at the end."""
 
-from matchopt.run.perform import OnIncumbent as OnIncumbent
-from matchopt.run.record import Incumbent as Incumbent
-from matchopt.run.record import Run as Run
-from matchopt.run.record import gap_of as gap_of
-from matchopt.run.solving import solve as solve
-from matchopt.run.solving import solve_all as solve_all
-from matchopt.run.task import Task as Task
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

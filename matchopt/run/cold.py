@@ -6,7 +6,10 @@ import subprocess
 import sys
 
 # The host's search path goes along, so that the worker finds what the host finds, and nothing in the current folder.
-_START = "import sys; sys.path[:] = sys.argv[1].split(sys.argv[2]); from matchopt.run.{} import main; main({}, {})"
+_START = (
+    "import sys; sys.path[:] = sys.argv[1].split(sys.argv[2]); "
+    "from matchopt.run.{} import main; main({}, {}, *sys.argv[3:])"
+)
 _FIXED = {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}  # the same order of sets in every run; prints at once
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -24,10 +27,11 @@ def environment(threads: int) -> dict[str, str]:
     return {**os.environ, **_FIXED, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
 
 
-def start_python(module: str, fd: int, threads: int, stdin: int, log: int) -> "subprocess.Popen[bytes]":
-    """Start `module.main(fd, number of this process)` in an interpreter and a session of its own."""
+def start_python(module: str, fd: int, threads: int, stdin: int, log: int, *more: str) -> "subprocess.Popen[bytes]":
+    """Start `module.main(fd, number of this process, *more)` in an interpreter and a session of its own."""
+    start, path = _START.format(module, fd, os.getpid()), os.pathsep.join(sys.path)
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", _START.format(module, fd, os.getpid()), os.pathsep.join(sys.path), os.pathsep],
+        [sys.executable, "-P", "-c", start, path, os.pathsep, *more],
         pass_fds=(fd,),
         start_new_session=True,
         env=environment(threads),

@@ -25,19 +25,20 @@ from typing import Any
 from matchopt.instances import Rules
 from matchopt.run import worker
 from matchopt.run.descent import warm_up
+from matchopt.run.warm import ENDED, HEADER, HELLO, WORD
 
-HEADER = struct.Struct("<Q")  # bytes of JSON that follow a request's file descriptors
-WORD = struct.Struct("<cqq")  # a worker's HELLO, number and bytes in memory; or the server's ENDED, status and 0
-HELLO, ENDED = b"h", b"e"
 DESCRIPTORS = 5  # of a request: line of words, task, messages, log, working folder
 # Whose modules may be imported before a fork: they start no thread and make no CUDA context when they are imported.
 HELD = frozenset({"lap", "llvmlite", "matchopt", "numba", "numpy", "ortools", "safetensors", "scipy", "torch"})
 
 
-def main(fd: int, host: int) -> None:
-    """Serve on socket `fd` until `host` ends; in a forked worker, run its task."""
+def main(fd: int, host: int, *modules: str) -> None:
+    """Serve on socket `fd` until `host` ends, with some modules from the start; in a forked worker, run its task."""
+    gc.disable()  # looking for garbage would make imports slower, and pages that workers share their own
+    _hold(modules, ())
     server = os.getpid()
     messages = _Server(fd, host).serve()
+    gc.enable()
     worker.main(messages, server)
 
 
@@ -177,8 +178,6 @@ def _hold(modules: Sequence[Any], rules: Sequence[Any]) -> None:
             sys.modules["numba"].njit(_nothing)()  # the first call of any function sets the compiler up
         for facts in rules:
             warm_up(Rules.from_facts(facts))
-    if modules or rules:
-        gc.collect()
 
 
 def _nothing() -> None:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -12,8 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from matchopt.run.cold import environment, start_python
-from matchopt.run.fork_server import HEADER, HELLO, WORD
 
+HEADER = struct.Struct("<Q")  # bytes of JSON that follow a request's file descriptors
+WORD = struct.Struct("<cqq")  # a worker's HELLO, number and bytes in memory; or the server's ENDED, status and 0
+HELLO, ENDED = b"h", b"e"
 COLD = "MATCHOPT_COLD"  # environment variable: set, all workers are cold
 MOST_FAILURES = 3  # of servers in a row, after which a host's workers are cold
 PATIENCE = 120.0  # seconds for a server to import what it was told to, and to fork
@@ -68,15 +71,22 @@ class WarmWorker:
 
 
 class ForkServer:
-    """The host's side of one server."""
+    """The host's side of one server.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    modules : what it imports before it is asked.
+    """
+
+    def __init__(self, *modules: str) -> None:
         self.environment = _read_at_import()
         self.host = os.getpid()
         self._line, far = socket.socketpair()
         with far:
-            self._process = start_python("fork_server", far.fileno(), 1, subprocess.DEVNULL, subprocess.DEVNULL)
-        self._held: set[str] = set()  # modules and rules it was told of
+            self._process = start_python(
+                "fork_server", far.fileno(), 1, subprocess.DEVNULL, subprocess.DEVNULL, *modules
+            )
+        self._held = {json.dumps(name) for name in modules}  # modules and rules it was told of
 
     def serves(self) -> bool:
         """Whether it still runs, and with the libraries that a fresh interpreter would have."""
@@ -138,11 +148,16 @@ def possible() -> bool:
     return able and os.environ.get(COLD, "0") in ("", "0") and _host.failures < MOST_FAILURES
 
 
-def begin() -> None:
-    """Start the fork server if there may and should be one, so that it starts up while this process prepares."""
+def begin(*modules: str) -> None:
+    """Start the fork server if there may and should be one, so that it starts up while this process prepares.
+
+    Parameters
+    ----------
+    modules : what the solve is likely to need; the server imports it meanwhile.
+    """
     if possible():
         with _host.lock, contextlib.suppress(OSError):
-            _running()
+            _running(*modules)
 
 
 def fork_worker(fds: tuple[int, int, int], threads: int) -> WarmWorker:
@@ -189,11 +204,11 @@ def end() -> None:
             _host.server = None
 
 
-def _running() -> ForkServer:
+def _running(*modules: str) -> ForkServer:
     if _host.server is None or not _host.server.serves():
         if _host.server is not None:
             _host.server.end()
-        _host.server = ForkServer()
+        _host.server = ForkServer(*modules)
     return _host.server
 
 
