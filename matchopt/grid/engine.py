@@ -98,7 +98,12 @@ class _Course:
                 self._start(task, lines)
 
     def _start(self, task: GridTask, lines: LocalProcesses | GivenExecutor) -> None:
-        self._running[lines.submit(perform_guarded, task)] = task
+        try:
+            future = lines.submit(perform_guarded, task)
+        except BrokenExecutor as cause:  # a process has just died; what was under way is yet to say so
+            future = Future()
+            future.set_exception(cause)
+        self._running[future] = task
 
     def _take(self, future: "Future[Record]", lines: LocalProcesses | GivenExecutor) -> None:
         """Keep what a task led to."""

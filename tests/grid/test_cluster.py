@@ -77,7 +77,7 @@ def test_a_cluster_gives_the_same_records(
 
     with dask_executor(address) as executor:
         there = run_study(study, tmp_path / "out" / "mine" / "cpu", executor=executor, notify=kill_one)
-    here = run_study(study, tmp_path / "here", jobs=2)
+    here = run_study(study, tmp_path / "here")
     assert workers[0].wait(10) != 0 and workers[1].poll() is None
     assert [timeless(record) for record in there.records] == [timeless(record) for record in here.records]
     assert len(there.failed) == 2

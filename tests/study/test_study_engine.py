@@ -9,8 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from matchopt.cli import main
 from matchopt.errors import InvalidOption, UnknownName
+from matchopt.grid.records import ResultLog
 from matchopt.study import Study, read_study, run_study
 
 TRAINING = """
@@ -143,6 +146,35 @@ def test_wrong_settings_are_named_before_anything_runs(
     with pytest.raises(error, match=message):
         run_study(study, tmp_path / "out")
     assert not (tmp_path / "out" / "results.jsonl").exists()
+
+
+@pytest.mark.parametrize("command", [["reproduce", "learned"], ["demo"]])
+def test_a_second_writer_gets_one_sentence(tmp_path: Path, command: list[str]) -> None:
+    """Exit status 2, at once, and nothing is written."""
+    folder = tmp_path / ("learned/cpu" if command[0] == "reproduce" else "")
+    with ResultLog(folder / "results.jsonl"):
+        done = CliRunner().invoke(main, [*command, "--output", str(tmp_path)])
+    assert done.exit_code == 2
+    assert done.stderr.splitlines() == [
+        f"Error: another run writes into {folder}; wait until it has ended, or name another folder"
+    ]
+    assert not (folder / "results.jsonl").exists()
+
+
+@pytest.mark.slow
+def test_results_of_older_versions_are_counted_and_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command says once how many there are; they stay in the file."""
+    study_of(tmp_path, MAPPING.split("[[runs]]")[0] + '[[runs]]\nset = { solver = "random", target = "row8" }\n')
+    log = tmp_path / "out" / "mine" / "cpu" / "results.jsonl"
+    log.parent.mkdir(parents=True)
+    log.write_text('{"key": "0123", "solver": "random", "validation": 0.5}\n', "utf-8")
+    command = ["reproduce", str(tmp_path / "mine.toml"), "--output", str(tmp_path / "out"), "--jobs", "1"]
+    first = CliRunner().invoke(main, command)
+    assert f"not used: 1 results in {log.parent}" in first.stderr and "1 runs;" in first.stdout
+    monkeypatch.setattr("matchopt.__version__", "99")
+    again = CliRunner().invoke(main, command)
+    assert f"not used: 2 results in {log.parent}" in again.stderr and "1 runs;" in again.stdout
+    assert len(log.read_text().splitlines()) == 3
 
 
 @pytest.mark.slow
