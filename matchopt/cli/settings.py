@@ -92,7 +92,6 @@ class OutputFile(click.ParamType):  # type: ignore[type-arg]  # generic in newer
     name = "file"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """See `click.ParamType`."""
         path = Path(value)
         if not path.absolute().parent.is_dir():
             self.fail(f"the folder {str(path.parent)!r} does not exist; make it first", param, ctx)
@@ -112,7 +111,6 @@ class Pair(click.ParamType):  # type: ignore[type-arg]  # generic in newer click
     name = "option=value"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """See `click.ParamType`."""
         if isinstance(value, tuple):
             return value
         name, equals, text = str(value).partition("=")
@@ -128,7 +126,6 @@ class StageLimit(click.ParamType):  # type: ignore[type-arg]  # generic in newer
     name = "stage=seconds"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
-        """See `click.ParamType`."""
         if isinstance(value, tuple):
             return value
         stage, _, text = str(value).partition("=")
@@ -144,7 +141,6 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic in newer cl
     name = "n,n,..."
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """See `click.ParamType`."""
         if isinstance(value, tuple):
             return value
         try:
@@ -161,7 +157,6 @@ class GainSet(click.ParamType):  # type: ignore[type-arg]  # generic in newer cl
     name = "g | a,b,c | low:high"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See `click.ParamType`."""
         from matchopt.instances import Gains
 
         if isinstance(value, Gains):

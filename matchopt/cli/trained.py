@@ -38,7 +38,6 @@ class SampleSource(click.ParamType):  # type: ignore[type-arg]  # generic in new
     name = "n|file"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | Path:
-        """See `click.ParamType`."""
         if isinstance(value, int | Path):
             return value
         text = str(value)

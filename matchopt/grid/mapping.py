@@ -124,12 +124,10 @@ class Mapping(GridTask):
 
     @property
     def seconds(self) -> float:
-        """See `GridTask.seconds`."""
         return self.run.time_limit
 
     @property
     def needs(self) -> Sequence[GridTask]:
-        """See `GridTask.needs`."""
         return () if self.target is None else (self.target,)
 
     def facts(self) -> dict[str, Any]:
@@ -144,7 +142,6 @@ class Mapping(GridTask):
         }
 
     def is_whole(self, record: Table[str, Any]) -> bool:
-        """See `GridTask.is_whole`."""
         files = [record[name] for name in ("instance_file", "solution_file") if record.get(name)]
         return all((self.place.folder / file).is_file() for file in files)
 

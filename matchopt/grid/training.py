@@ -81,7 +81,6 @@ class Training(GridTask):
         return self.place.folder / "targets" / f"{self.keep}-{self.key[:8]}.safetensors"
 
     def facts(self) -> dict[str, Any]:
-        """See `GridTask.facts`."""
         registry = load_plugins(self.place.plugin_files)
         return {
             "training": vars(self.run),
@@ -91,7 +90,6 @@ class Training(GridTask):
         }
 
     def is_whole(self, record: Mapping[str, Any]) -> bool:
-        """See `GridTask.is_whole`."""
         return not self.keep or self.path.is_file()
 
     def perform(self) -> dict[str, Any]:

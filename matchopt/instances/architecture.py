@@ -93,22 +93,18 @@ class FullyConnected(Architecture):
 
     @property
     def demands(self) -> frozenset[str]:
-        """See `Architecture.demands`."""
         return PLAIN
 
     @property
     def matrices(self) -> tuple[tuple[int, int], ...]:
-        """See `Architecture.matrices`."""
         return tuple((after, before) for before, after in pairwise(self.widths))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """See `Architecture.names`."""
         return tuple(f"fc{n}" for n in range(1, len(self.widths)))
 
     @property
     def n_inputs(self) -> int:
-        """See `Architecture.n_inputs`."""
         return self.widths[0]
 
     @property
@@ -118,11 +114,9 @@ class FullyConnected(Architecture):
 
     @property
     def activity(self) -> int:
-        """See `Architecture.activity`."""
         return max(self.widths)
 
     def facts(self) -> dict[str, Json]:
-        """See `Architecture.facts`."""
         return {"kind": self.kind, "widths": list(self.widths)}
 
 
@@ -234,18 +228,15 @@ class Convolutional(Architecture):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """See `Architecture.names`."""
         filters = [f"conv{n}" for n in range(1, len(self.convolutions) + 1)]
         return (*filters, *(f"fc{n}" for n in range(1, len(self.hidden) + 2)))
 
     @property
     def n_inputs(self) -> int:
-        """See `Architecture.n_inputs`."""
         return self.image[0] * self.image[1] * self.image[2]
 
     @property
     def activity(self) -> int:
-        """See `Architecture.activity`."""
         return max(self.n_inputs, *self.hidden, *(c * h * w for (c, h, w), _ in self.stages()))
 
     @property
@@ -255,7 +246,6 @@ class Convolutional(Architecture):
         return {f"{name}.{n}": (stage.filters,) for n, stage in normalised for name in ("mean", "variance")}
 
     def facts(self) -> dict[str, Json]:
-        """See `Architecture.facts`."""
         facts: dict[str, Json] = {"kind": self.kind, **field_values(self)}
         return facts | {
             "image": list(self.image),
@@ -298,26 +288,21 @@ class Recurrent(Architecture):
 
     @property
     def matrices(self) -> tuple[tuple[int, int], ...]:
-        """See `Architecture.matrices`."""
         return ((4 * self.hidden, self.n_features + self.hidden), (self.n_classes, self.hidden))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """See `Architecture.names`."""
         return ("gates", "fc1")
 
     @property
     def n_inputs(self) -> int:
-        """See `Architecture.n_inputs`."""
         return self.frames * self.n_features
 
     @property
     def activity(self) -> int:
-        """See `Architecture.activity`."""
         return self.frames * (self.n_features + 5 * self.hidden)
 
     def facts(self) -> dict[str, Json]:
-        """See `Architecture.facts`."""
         return {"kind": self.kind, **field_values(self)}
 
 

@@ -110,7 +110,6 @@ class AssignmentInstance(Instance):
 
     @cached_property
     def demands(self) -> frozenset[str]:
-        """See `Instance.demands`."""
         complete = self.n_pairs == self.n_rows * self.n_cols and (self.is_integral or bool((self.cost < np.inf).all()))
         listed = asks("sparse", self.is_sparse)
         return demands_of(
@@ -172,7 +171,6 @@ class AssignmentInstance(Instance):
         return float(sum(costs.tolist())) if self.is_integral else float(costs.sum())
 
     def parts(self) -> Parts:
-        """See `Instance.parts`."""
         if self.indptr is None or self.indices is None:
             return Parts({}, {"cost": self.cost})
         arrays = {"cost": self.cost, "indptr": self.indptr, "indices": self.indices}
@@ -180,7 +178,6 @@ class AssignmentInstance(Instance):
 
     @classmethod
     def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> "AssignmentInstance":
-        """See `Instance.from_parts`."""
         sparse = "indptr" in parts.arrays or "indices" in parts.arrays
         names = {"cost", "indptr", "indices"} if sparse else {"cost"}
         exact_keys(parts.arrays, names, set(), "assignment", InvalidInstance)

@@ -151,7 +151,6 @@ class LayerInstance(Instance):
 
     @cached_property
     def demands(self) -> frozenset[str]:
-        """See `Instance.demands`."""
         return demands_of(
             self,
             "provenance",
@@ -202,7 +201,6 @@ class LayerInstance(Instance):
         return self.objective.value(self.target, error, noise)
 
     def parts(self) -> Parts:
-        """See `Instance.parts`."""
         facts: dict[str, Json] = {"n_inputs": self.target.n_inputs, "rules": self.rules.facts()}
         objective = self.objective.parts()
         facts["objective"] = self.objective.name
@@ -214,7 +212,6 @@ class LayerInstance(Instance):
 
     @classmethod
     def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> "LayerInstance":
-        """See `Instance.from_parts`."""
         exact_keys(parts.facts, {"n_inputs", "rules", "objective"}, set(), "layer", InvalidInstance)
         n_inputs = checked(parts.facts["n_inputs"], int, "n_inputs", InvalidInstance)
         known = {"target", "hardware", "objective"}

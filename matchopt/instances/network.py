@@ -79,7 +79,6 @@ class NetworkMapping(Solution):
             object.__setattr__(self, "biases", frozen_biases(self.biases, sizes, InvalidSolution))
 
     def parts(self) -> Parts:
-        """See `Solution.parts`."""
         arrays: dict[str, np.ndarray] = {}
         for number, layer in enumerate(self.layers):
             arrays |= layer.parts().prefixed(f"layers.{number}")
@@ -88,7 +87,6 @@ class NetworkMapping(Solution):
 
     @classmethod
     def from_parts(cls, parts: Parts) -> "NetworkMapping":
-        """See `Solution.from_parts`."""
         exact_keys(parts.facts, {"layers"}, set(), "network mapping", InvalidSolution)
         count = checked(parts.facts["layers"], NonNegativeInt, "layers", InvalidSolution)
         if count > len(parts.arrays):
@@ -254,7 +252,6 @@ class NetworkInstance(Instance):
         return self.objective.value(self, weights, biases, (layer.noise(part) for layer, part in pairs))
 
     def parts(self) -> Parts:
-        """See `Instance.parts`."""
         facts: dict[str, Json] = {"tunable": self.tunable, "biases": "hardware" if self.biases is None else "free"}
         facts["data"] = None if self.data is None else {"name": self.data.name, "sha256": self.data.sha256}
         objective = objective_parts(self.objective)
@@ -278,7 +275,6 @@ class NetworkInstance(Instance):
 
     @classmethod
     def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> "NetworkInstance":
-        """See `Instance.from_parts`."""
         facts = parts.facts
         exact_keys(facts, REQUIRED, OPTIONAL, "network", InvalidInstance)
         check_facts(facts)

@@ -120,22 +120,18 @@ class WeightError(LayerObjective):
 
     @property
     def demands(self) -> frozenset[str]:
-        """See `Objective.demands`."""
         return demands_of(self)
 
     def diagonal(self, target: Target, rows: Pairs, inputs: Pairs) -> Float[np.ndarray, " pairs"]:
-        """See `LayerObjective.diagonal`."""
         keys, wanted = target.row_of * target.n_inputs + target.indices, rows * target.n_inputs + inputs
         at = np.searchsorted(keys, wanted)
         inside = np.append(keys, -1)[at] == wanted
         return np.where(inside, np.append(target.importance, 1.0)[at], 1.0)
 
     def importance(self, target: Target) -> Float[np.ndarray, " connections"]:
-        """See `LayerObjective.importance`."""
         return target.importance
 
     def value(self, target: Target, error: Full, noise: Full) -> float:
-        """See `LayerObjective.value`."""
         weight = np.ones_like(error)
         weight[target.row_of, target.indices] = target.importance
         return float((weight * (error**2 + noise)).sum())
@@ -170,7 +166,6 @@ class OutputError(LayerObjective):
 
     @property
     def demands(self) -> frozenset[str]:
-        """See `Objective.demands`."""
         own = asks(self.name, True)
         return demands_of(self, second_moments=own | asks("correlated-inputs", not self.is_diagonal))
 
@@ -180,25 +175,20 @@ class OutputError(LayerObjective):
         return bool(np.count_nonzero(self.second_moments) == np.count_nonzero(self.second_moments.diagonal()))
 
     def diagonal(self, target: Target, rows: Pairs, inputs: Pairs) -> Float[np.ndarray, " pairs"]:
-        """See `LayerObjective.diagonal`."""
         return np.asarray(self.second_moments.diagonal()[inputs])
 
     def row_quadratic(self, target: Target, i: int) -> Float[np.ndarray, "*form"]:
-        """See `LayerObjective.row_quadratic`."""
         return self.second_moments.diagonal() if self.is_diagonal else self.second_moments
 
     @property
     def shared_quadratic(self) -> Float[np.ndarray, "inputs inputs"]:
-        """See `LayerObjective.shared_quadratic`."""
         return self.second_moments
 
     def value(self, target: Target, error: Full, noise: Full) -> float:
-        """See `LayerObjective.value`."""
         moments = self.second_moments
         return float(np.einsum("ix,ix->", error @ moments, error) + (noise @ moments.diagonal()).sum())
 
     def check_fit(self, target: Target) -> None:
-        """See `LayerObjective.check_fit`."""
         side = len(self.second_moments)
         if side != target.n_inputs:
             raise InvalidInstance(

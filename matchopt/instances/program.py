@@ -96,7 +96,6 @@ class ProgramInstance(Instance):
 
     @cached_property
     def demands(self) -> frozenset[str]:
-        """See `Instance.demands`."""
         return demands_of(
             self,
             "cost indptr indices coefficients row_low row_high offset row_names variable_names provenance",
@@ -134,7 +133,6 @@ class ProgramInstance(Instance):
         return float(self.cost @ point.x + self.offset)
 
     def parts(self) -> Parts:
-        """See `Instance.parts`."""
         facts: dict[str, Json] = {"offset": self.offset}
         if self.row_names:
             facts["row_names"] = list(self.row_names)
@@ -144,7 +142,6 @@ class ProgramInstance(Instance):
 
     @classmethod
     def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> "ProgramInstance":
-        """See `Instance.from_parts`."""
         exact_keys(parts.arrays, set(_ARRAYS), set(), "program", InvalidInstance)
         exact_keys(parts.facts, {"offset"}, {"row_names", "variable_names"}, "program", InvalidInstance)
         facts: dict[str, Any] = dict(parts.facts)

@@ -56,7 +56,6 @@ class SampleObjective(Objective):
 
     @property
     def demands(self) -> frozenset[str]:
-        """See `Objective.demands`."""
         own = asks(self.name, True)
         return demands_of(self, inputs=own, scale=own, labels=own)
 
@@ -142,25 +141,21 @@ class TaskLoss(SampleObjective):
 
     @classmethod
     def of_samples(cls, inputs: Num[np.ndarray, "samples inputs"], labels: Labels | None, scale: float) -> Self:
-        """See `SampleObjective.of_samples`."""
         if labels is None:
             raise InvalidInstance(f"sample_labels: {cls.name} needs the class of every sample, found none")
         return cls(inputs, labels, scale)
 
     @property
     def classes(self) -> Int[np.ndarray, " samples"]:
-        """See `SampleObjective.classes`."""
         return self.labels
 
     def check_fit(self, n_inputs: int, n_outputs: int) -> None:
-        """See `SampleObjective.check_fit`."""
         super().check_fit(n_inputs, n_outputs)
         wrong = self.labels[(self.labels < 0) | (self.labels >= n_outputs)]
         if len(wrong):
             raise InvalidInstance(f"objective.labels must be in 0 .. {n_outputs - 1}, found {wrong[0]}")
 
     def value(self, trained: Trained, weights: Matrices, biases: Biases, noises: Noises) -> float:
-        """See `SampleObjective.value`."""
         total, quick = 0.0, [packed(matrix) for matrix in weights]
         for part in chunks(len(self.inputs)):
             *_, (_, logits) = run_packed(quick, biases, self.rows(part))
@@ -193,7 +188,6 @@ class FunctionalError(SampleObjective):
     name = "functional-error"
 
     def value(self, trained: Trained, weights: Matrices, biases: Biases, noises: Noises) -> float:
-        """See `SampleObjective.value`."""
         count, total, variances = len(self.inputs), 0.0, trained.signal_variances
         by_input = [noise.sum(axis=0) for noise in noises]
         wanted, found = ([packed(matrix) for matrix in each] for each in (trained.target_weights, weights))
@@ -234,7 +228,6 @@ class ScoreError(SampleObjective):
     name = "score-error"
 
     def value(self, trained: Trained, weights: Matrices, biases: Biases, noises: Noises) -> float:
-        """See `SampleObjective.value`."""
         *_, noise = noises
         by_input, outputs = noise.sum(axis=0), len(noise)
         # What scores differ by, instead of the realised scores: small errors keep their digits.

@@ -96,7 +96,6 @@ class FreeProjection(Projection):
         self.wires = Wires.room(*single.shape)
 
     def project(self, wishes: Float32[np.ndarray, "rows inputs"]) -> Wires:
-        """See `Projection.project`."""
         _check_wishes(wishes, (len(self._cells), self._n_inputs))
         cells = (self._cells, self._ids, self._n_cells)
         route_rows(wishes, *cells, *self._rule, self._near, self.wires, self._work)
@@ -156,7 +155,6 @@ class BoundProjection(Projection):
         self.wires = Wires.room(*single.shape)
 
     def project(self, wishes: Float32[np.ndarray, "rows inputs"]) -> Wires:
-        """See `Projection.project`."""
         _check_wishes(wishes, (len(self._cells), self._n_inputs))
         cells = (self._cells, self._ids, self._n_cells)
         align_rows(wishes, self._starts, self._support, *self._rule, *cells, self._threshold, self.wires)

@@ -58,7 +58,6 @@ class CountingLimits(Limits):
     passed: list[int] = field(default_factory=list)
 
     def steps(self, most: int | None = None) -> Iterator[int]:
-        """See `Limits.steps`."""
         for step in super().steps(most):
             self.passed.append(step)
             yield step

@@ -38,6 +38,5 @@ class FitGains(Solver):
         return lacks_samples(instance)
 
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
-        """See `Solver.solve`."""
         what = Fit(gains=True, biases=self.biases and instance.adjustable)
         return corrected(instance, limits, self.name, self.samples, rng, what)

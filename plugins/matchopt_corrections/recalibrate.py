@@ -41,5 +41,4 @@ class Recalibrate(Solver):
         return lacks_samples(instance)
 
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
-        """See `Solver.solve`."""
         return corrected(instance, limits, self.name, self.samples, rng, Fit(gains=False, biases=True))

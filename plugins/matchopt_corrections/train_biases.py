@@ -42,7 +42,6 @@ class TrainBiases(Solver):
         return lacks_samples(instance)
 
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
-        """See `Solver.solve`."""
         start = started(instance, limits, self.name)
         if isinstance(start, Result):
             return start

@@ -72,7 +72,6 @@ class Tune(Solver):
         return lacks_samples(instance)
 
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
-        """See `Solver.solve`."""
         start = started(instance, limits, self.name)
         if isinstance(start, Result):
             return start

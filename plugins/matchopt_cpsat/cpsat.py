@@ -68,7 +68,6 @@ class CpSat(Solver):
         return found if isinstance(found, str) else None
 
     def solve(self, instance: ProgramInstance, limits: Limits, rng: np.random.Generator) -> Result:
-        """See `Solver.solve`."""
         program = in_integers(instance, self.objective_bits)
         if isinstance(program, str):
             return Result(None, Status.ERROR, message=f"cpsat does not take this program: {program}")

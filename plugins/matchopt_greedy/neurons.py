@@ -43,7 +43,6 @@ class Greedy(Solver):
     order: Literal["norm", "fan-in", "regret"] = "norm"
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
-        """See `Solver.solve`."""
         del rng
         reduced = reduction(instance, AssignmentInstance)
         (pairs,) = reduced.parts

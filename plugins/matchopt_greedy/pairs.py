@@ -30,7 +30,6 @@ class GreedyPairs(Solver):
     understands = frozenset({"sparse", "forbidden-pairs", "integer-costs", "rectangular"})
 
     def solve(self, instance: AssignmentInstance, limits: Limits, rng: np.random.Generator) -> Result:
-        """See `Solver.solve`."""
         del limits, rng
         rows, columns, costs = _allowed(instance)
         order = np.argsort(costs, kind="stable")

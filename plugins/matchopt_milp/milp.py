@@ -64,7 +64,6 @@ class Milp(Solver):
         return None
 
     def solve(self, instance: ProgramInstance, limits: Limits, rng: np.random.Generator) -> Result:
-        """See `Solver.solve`."""
         del rng  # HiGHS runs with its own fixed seed
         trivial = without_engine(instance)
         if trivial is not None:

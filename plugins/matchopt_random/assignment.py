@@ -35,7 +35,6 @@ class RandomAssignment(Solver):
     draws: PositiveInt = 1
 
     def solve(self, instance: AssignmentInstance, limits: Limits, rng: np.random.Generator) -> Result:
-        """See `Solver.solve`."""
         result, none = best_of(self.draws, lambda: _draw(instance, rng), instance, limits)
         message = "a largest matching leaves out at least one row"
         return Result(None, Status.INFEASIBLE, message=message) if none else result

@@ -37,7 +37,6 @@ class RandomWiring(Solver):
     attempts: PositiveInt = 20
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
-        """See `Solver.solve`."""
         result, none = best_of(self.draws, lambda: self._draw(instance, limits, rng), instance, limits)
         return replace(result, message=f"no mapping in {self.attempts} attempts") if none else result
 

@@ -49,11 +49,9 @@ class OutputExact(Solver):
         return not_moments(instance)
 
     def prepare(self) -> None:
-        """See `Solver.prepare`."""
         self.solve(smallest(), Limits(), np.random.default_rng(0))
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
-        """See `Solver.solve`."""
         take_start(instance, limits)
         bounds = pair_bounds(instance, limits.threads)
         least = assignment_bound(bounds)

@@ -85,7 +85,6 @@ class Reroute(Solver):
         return None
 
     def prepare(self) -> None:
-        """See `Solver.prepare`."""
         network = NetworkInstance((smallest(),), (np.zeros(1),), objective=FunctionalError(np.eye(2)))
         self.solve(network, Limits(), np.random.default_rng(0))
 

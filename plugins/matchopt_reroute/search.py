@@ -56,11 +56,9 @@ class OutputSearch(Solver):
         return refuses_wiring(instance, self.name)
 
     def prepare(self) -> None:
-        """See `Solver.prepare`."""
         self.solve(smallest(), Limits(), np.random.default_rng(0))
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
-        """See `Solver.solve`."""
         seed = int(rng.integers(2**30))
         try:
             if instance.objective.is_diagonal:

@@ -43,7 +43,6 @@ class CrossEntropy(Goal):
     def derivative(
         self, which: np.ndarray, activity: Activity, inputs: np.ndarray
     ) -> tuple[float, list[np.ndarray | None]]:
-        """See `Goal.derivative`."""
         logits = torch.from_numpy(activity.signals[-1])
         logs = torch.log_softmax(logits, dim=0).numpy()
         labels, lanes = self.labels[which], np.arange(len(which))
@@ -56,7 +55,6 @@ class CrossEntropy(Goal):
     def sums(
         self, which: np.ndarray, activity: Activity, inputs: np.ndarray, noises: Sequence[np.ndarray]
     ) -> np.ndarray:
-        """See `Goal.sums`."""
         logits = activity.signals[-1].astype(np.float64)
         logits -= logits.max(axis=0)
         chosen = logits[self.labels[which], np.arange(len(which))]
@@ -77,7 +75,6 @@ class Functional(Goal):
     def derivative(
         self, which: np.ndarray, activity: Activity, inputs: np.ndarray
     ) -> tuple[float, list[np.ndarray | None]]:
-        """See `Goal.derivative`."""
         loss, direct = 0.0, list[np.ndarray | None]()
         for away, scale in zip(self._distances(activity, inputs), self._scales, strict=True):
             loss += scale * float(np.vdot(away, away)) / len(which)
@@ -87,7 +84,6 @@ class Functional(Goal):
     def sums(
         self, which: np.ndarray, activity: Activity, inputs: np.ndarray, noises: Sequence[np.ndarray]
     ) -> np.ndarray:
-        """See `Goal.sums`."""
         found = 0.0
         for n, (away, scale) in enumerate(zip(self._distances(activity, inputs), self._scales, strict=True)):
             found += scale * float(np.square(away, dtype=np.float64).sum())
@@ -124,14 +120,12 @@ class Scores(Goal):
     def sums(
         self, which: np.ndarray, activity: Activity, inputs: np.ndarray, noises: Sequence[np.ndarray]
     ) -> np.ndarray:
-        """See `Goal.sums`."""
         wanted, found = self._scores(activity, inputs)
         noise = float(noises[-1] @ np.square(activity.received[-1], dtype=np.float64).sum(axis=1))
         noise *= 1.0 - 1.0 / len(found) if len(found) > 1 else 1.0
         return np.array([np.vdot(wanted, wanted), np.vdot(wanted, found), np.vdot(found, found) + noise])
 
     def value(self, sums: np.ndarray, count: int) -> float:
-        """See `Goal.value`."""
         wanted, common, found = sums.tolist()
         if math.isnan(common + found):
             return math.nan

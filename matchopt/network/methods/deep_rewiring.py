@@ -62,7 +62,6 @@ class DeepRewiring(Trainer):
     threads: PositiveInt = 1
 
     def new_run(self, setting: Setting) -> Method:
-        """See `Trainer.new_run`."""
         from matchopt.network.methods.rewiring import ListedRewiring, MatrixRewiring
 
         run = ListedRewiring if by_hand(setting.architecture, setting.device) else MatrixRewiring

@@ -42,7 +42,6 @@ class DenseTraining(Trainer):
     threads: PositiveInt = 1
 
     def new_run(self, setting: Setting) -> "DenseRun":
-        """See `Trainer.new_run`."""
         return DenseRun(self, setting)
 
 
@@ -57,6 +56,5 @@ class DenseRun(Method):
         self._options = options
 
     def step(self, at: Step) -> None:
-        """See `Method.step`."""
         options = self._options
         self.net.step(options.rate_end + (options.learning_rate - options.rate_end) * (1.0 - at.done))

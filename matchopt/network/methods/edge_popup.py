@@ -67,7 +67,6 @@ class EdgePopup(Trainer):
         return Adam(decay=self.decay) if self.optimiser == "adam" else Sgd(self.momentum, False, self.decay)
 
     def new_run(self, setting: Setting) -> "TopShareRun":
-        """See `Trainer.new_run`."""
         return TopShareRun(self, setting)
 
 
@@ -92,7 +91,6 @@ class TopShareRun(Method):
         self.phases = (Phase("choose", options.epochs, options.batch_size),)
 
     def step(self, at: Step) -> None:
-        """See `Method.step`."""
         options = self._options
         factor = rate_factor(options.schedule, at.done, options.epochs, options.restarts)
         self.net.step(options.learning_rate * factor)
@@ -125,7 +123,6 @@ class TopShare(Selection):
         self._fixed, self._in_use = on_device(fixed, device), on_device(np.zeros(len(fixed), bool), device)
 
     def fill(self, weights: Any, training: bool) -> None:
-        """See `Selection.fill`."""
         del training
         for part, kept in zip(self._parts, self._kept, strict=True):
             size = abs(self.values[part])
@@ -133,7 +130,6 @@ class TopShare(Selection):
         weights[:] = self._fixed * self._in_use
 
     def step(self, gradient: Any, rate: float) -> None:
-        """See `Selection.step`."""
         slope = gradient * self._fixed
         if isinstance(slope, np.ndarray):
             np.copysign(slope, slope * self.values, out=slope)
@@ -142,12 +138,10 @@ class TopShare(Selection):
         self.optimiser.step(self.values, slope, rate)
 
     def mask(self) -> Bool[np.ndarray, " weights"]:
-        """See `Selection.mask`."""
         return on_cpu(self._in_use)
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """See `Selection.counts`."""
         return self._kept
 
 

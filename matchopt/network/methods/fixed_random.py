@@ -40,6 +40,5 @@ class FixedRandom(Trainer):
     decay: NonNegativeFloat = 1e-4
 
     def new_run(self, setting: Setting) -> ReplacementRun:
-        """See `Trainer.new_run`."""
         plan = Plan(Phase("train", self.epochs, self.batch_size), self.connectivity, self.learning_rate)
         return ReplacementRun(plan, setting, rule(self.optimiser, self.momentum, self.decay))

@@ -79,7 +79,6 @@ class GradualPruning(Trainer):
             raise InvalidOption(f"begin must be below end, found {self.begin} and {self.end}")
 
     def new_run(self, setting: Setting) -> "PruningRun":
-        """See `Trainer.new_run`."""
         self._check_fan_in(setting.shapes)
         return PruningRun(self, setting)
 
@@ -112,7 +111,6 @@ class PruningRun(Method):
             self.net.optimise(Adam(decay=self._options.retrain_decay))
 
     def step(self, at: Step) -> None:
-        """See `Method.step`."""
         options = self._options
         if at.phase == 1:
             self.net.step(options.retrain_rate * (1.0 - at.done))

@@ -57,7 +57,6 @@ class L1Shrinkage(Trainer):
     threads: PositiveInt = 1
 
     def new_run(self, setting: Setting) -> "ShrinkageRun":
-        """See `Trainer.new_run`."""
         return ShrinkageRun(self, setting)
 
 
@@ -82,7 +81,6 @@ class ShrinkageRun(Method):
             self.net.optimise(Adam())
 
     def step(self, at: Step) -> None:
-        """See `Method.step`."""
         options = self._options
         if at.phase == 1:
             self.net.step(options.retrain_rate * (1.0 - at.done))

@@ -58,7 +58,6 @@ class LaPerm(Trainer):
     threads: PositiveInt = 1
 
     def new_run(self, setting: Setting) -> "PermutingRun":
-        """See `Trainer.new_run`."""
         return PermutingRun(self, setting)
 
 
@@ -80,7 +79,6 @@ class PermutingRun(Method):
         self.phases = (Phase("permute", options.epochs, options.batch_size),)
 
     def step(self, at: Step) -> None:
-        """See `Method.step`."""
         options = self._options
         factor = rate_factor(options.schedule, at.done, options.epochs, options.restarts)
         self.net.step(options.learning_rate * factor)
@@ -105,7 +103,6 @@ class PermutedWeights(FreeWeights):
         self._ranked = [matrix.to(device) for matrix in ranked]
 
     def fill(self, weights: Any, training: bool) -> None:
-        """See `Selection.fill`."""
         if training:
             weights[:] = self.values
         else:

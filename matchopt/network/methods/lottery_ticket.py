@@ -67,7 +67,6 @@ class LotteryTicket(Trainer):
     threads: PositiveInt = 1
 
     def new_run(self, setting: Setting) -> "TicketRun":
-        """See `Trainer.new_run`."""
         steps = self.epochs * (len(setting.data.train_images) // self.batch_size)
         if self.rewind_step > steps:
             raise InvalidOption(
@@ -103,7 +102,6 @@ class TicketRun(Method):
         self.net.optimise(self._rule)
 
     def step(self, at: Step) -> None:
-        """See `Method.step`."""
         options = self._options
         end = options.learning_rate if options.rate_end is None else options.rate_end
         self.net.step(options.learning_rate + (end - options.learning_rate) * at.done)

@@ -59,7 +59,6 @@ class MagnitudePruning(Trainer):
     threads: PositiveInt = 1
 
     def new_run(self, setting: Setting) -> "RoundsRun":
-        """See `Trainer.new_run`."""
         return RoundsRun(self, setting)
 
 
@@ -84,7 +83,6 @@ class RoundsRun(Method):
             self.net.optimise(rule(self._options.optimiser, self._options.momentum) if last else self._rule)
 
     def step(self, at: Step) -> None:
-        """See `Method.step`."""
         rate = self._options.retrain_rate if at.phase else self._options.learning_rate
         self.net.step(rate * (1.0 - at.done))
 

@@ -50,7 +50,6 @@ class ReplacementRun(Method):
         self.phases = (plan.phase,)
 
     def step(self, at: Step) -> None:
-        """See `Method.step`."""
         plan = self._plan
         self.net.step(plan.learning_rate * (1.0 - at.done))
         share = drop_share(at.number / at.total, plan.replaced, plan.replaced_until)

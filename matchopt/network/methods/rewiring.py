@@ -57,7 +57,6 @@ class ListedRewiring(Method):
         self._adam = Optimiser(Adam(), self.net.values) if plan.adam else None
 
     def step(self, at: Step) -> None:
-        """See `Method.step`."""
         rate, gradient = self._rate(at.done), self.net.gradient
         if self._adam is not None:
             self._adam.step(self.net.values, gradient, rate)
@@ -82,7 +81,6 @@ class ListedRewiring(Method):
         return found | Parts({"adam": self._adam.facts()}, {"moments": self._adam.moments})
 
     def restore(self, state: Parts) -> None:
-        """See `Method.restore`."""
         super().restore(state)
         for name in ("sign", "free", "n_free"):
             getattr(self._rewiring, name)[:] = state.arrays[name]
@@ -164,21 +162,17 @@ class MatrixRewiring(Method):
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """See `Method.counts`."""
         return tuple(self.in_use)
 
     def network(self) -> SparseNetwork:
-        """See `Method.network`."""
         net = self.net
         return sparse_network(net.architecture, on_cpu(net.values), on_cpu(self.active), net.buffers)
 
     def state(self) -> Parts:
-        """See `Method.state`."""
         optimiser = self._optimiser
         return super().state() | Parts({"optimiser": optimiser.facts()}, {"moments": on_cpu(optimiser.moments)})
 
     def restore(self, state: Parts) -> None:
-        """See `Method.restore`."""
         super().restore(state)
         facts, moments = state.facts["optimiser"], state.arrays["moments"]
         self._optimiser = Optimiser.from_facts(facts, self.net.values, moments)

@@ -57,7 +57,6 @@ class RigL(Trainer):
     gradient_samples: PositiveInt = 1_000
 
     def new_run(self, setting: Setting) -> ReplacementRun:
-        """See `Trainer.new_run`."""
 
         def growth(net: MaskedModel, at: Step) -> list[Choice]:
             count = min(self.gradient_samples, len(at.images))

@@ -135,7 +135,6 @@ class SlotMachines(Trainer):
         return found
 
     def new_run(self, setting: Setting) -> "SlotRun":
-        """See `Trainer.new_run`."""
         return SlotRun(self, setting)
 
 
@@ -171,14 +170,12 @@ class SlotRun(Method):
             self._set_free(self.net.weights())
 
     def step(self, at: Step) -> None:
-        """See `Method.step`."""
         options = self._options
         rate = options.finetune_rate if at.phase else options.learning_rate
         epochs = self.phases[at.phase].epochs
         self.net.step(rate * rate_factor(options.schedule, at.done, epochs, options.restarts))
 
     def restore(self, state: Parts) -> None:
-        """See `Method.restore`."""
         own: dict[str, bool] = state.facts["own"]
         if own["tuned"]:
             self._set_free(np.zeros(self.net.n_weights, np.float32))

@@ -55,7 +55,6 @@ class SoftDeepRewiring(Trainer):
     threads: PositiveInt = 1
 
     def new_run(self, setting: Setting) -> Method:
-        """See `Trainer.new_run`."""
         from matchopt.network.methods.soft_rewiring import ListedSoftRewiring, MatrixSoftRewiring
 
         run = ListedSoftRewiring if by_hand(setting.architecture, setting.device) else MatrixSoftRewiring

@@ -51,14 +51,12 @@ class ListedSoftRewiring(Method):
         self.net, self._plan, self.phases = self._rewiring.model, plan, (plan.phase,)
 
     def step(self, at: Step) -> None:
-        """See `Method.step`."""
         plan = self._plan
         walk = plan.dormant_every if at.number % plan.dormant_every == 0 else 0
         self._rewiring.step(plan.learning_rate, plan.noise_std, walk)
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """See `Method.counts`."""
         return self._rewiring.counts
 
     def state(self) -> Parts:
@@ -66,7 +64,6 @@ class ListedSoftRewiring(Method):
         return Parts({"net": {}, "own": {}}, {"theta": self._rewiring.theta, "biases": self._rewiring.biases})
 
     def restore(self, state: Parts) -> None:
-        """See `Method.restore`."""
         self._rewiring.theta[:] = state.arrays["theta"]
         self._rewiring.list()
         self._rewiring.biases[:] = state.arrays["biases"]
@@ -90,7 +87,6 @@ class MatrixSoftRewiring(Method):
         self._generator = torch.Generator(held.device)
 
     def step(self, at: Step) -> None:
-        """See `Method.step`."""
         plan, held = self._plan, self.net.held
         self.net.step(plan.learning_rate)
         self._generator.manual_seed(int(self._chance.integers(2**62)))

@@ -54,7 +54,6 @@ class SparseEvolution(Trainer):
     replaced_until: Share = 0.75
 
     def new_run(self, setting: Setting) -> ReplacementRun:
-        """See `Trainer.new_run`."""
 
         def growth(net: MaskedModel, at: Step) -> list[Choice]:
             del at  # where connections grow does not depend on the samples

@@ -48,7 +48,6 @@ class TorchModel(Model):
         self._held: dict[int, tuple[Any, Tensor]] = {}
 
     def loss(self, images: Images, labels: Labels, batch: Batch) -> Any:
-        """See `Model.loss`."""
         inputs, wanted = self._rows(images, batch), self._rows(labels, batch)
         # A seed per batch: the state of torch's generators cannot be kept across devices and versions.
         self._generator.manual_seed(int(self._rng.integers(2**62)))
@@ -78,11 +77,9 @@ class TorchModel(Model):
 
     @property
     def buffers(self) -> dict[str, np.ndarray]:
-        """See `Model.buffers`."""
         return {name: on_cpu(tensor) for name, tensor in self._running.items()}
 
     def restore(self, state: Parts) -> None:
-        """See `Model.restore`."""
         super().restore(state)
         for name, tensor in self._running.items():
             put(tensor, state.arrays[f"buffers.{name}"])

@@ -40,7 +40,6 @@ class DenseModel(Model):
         self._delta = [torch.zeros(m, lanes) for m in self.widths[1:]]
 
     def loss(self, images: Images, labels: Labels, batch: Batch) -> float:
-        """See `Model.loss`."""
         # Backpropagation by hand into buffers made once: torch's own allocates a megabyte per step, and touching
         # fresh memory then takes longer than the products.
         if len(batch) != len(self._inputs):
@@ -101,14 +100,12 @@ class ConnectionModel(Model):
         return chosen
 
     def loss(self, images: Images, labels: Labels, batch: Batch) -> float:
-        """See `Model.loss`."""
         if self._work.shape[2] != len(batch):
             self._work = np.zeros((2, sum(self.widths), len(batch)), np.float32)
         structure = (self.source, self.target, self.first_connection, self.first_unit)
         return float(loss_and_gradient(self.values, *structure, images, labels, batch, self._work, self.gradient))
 
     def network(self) -> SparseNetwork:
-        """See `Model.network`."""
         weights, masks = [], []
         for layer, (n, m) in enumerate(pairwise(self.widths)):
             full, mask = np.zeros(m * n, np.float32), np.zeros(m * n, bool)
@@ -121,11 +118,9 @@ class ConnectionModel(Model):
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """See `Model.counts`."""
         return self._counts
 
     def state(self) -> Parts:
-        """See `Model.state`."""
         return super().state() | Parts({}, {"source": self.source, "target": self.target})
 
     def restore(self, state: Parts) -> None:

@@ -137,29 +137,24 @@ class MaskedModel(Model):
         return self._engine.gradient
 
     def loss(self, images: Images, labels: Labels, batch: Batch) -> Any:
-        """See `Model.loss`."""
         return self._engine.loss(images, labels, batch)
 
     def network(self) -> SparseNetwork:
-        """See `Model.network`."""
         parameters = self.parameters
         mask = self.mask & (parameters[: self.n_weights] != 0) if self.zeros_unused else self.mask
         return sparse_network(self.architecture, parameters, mask, self._full.buffers)
 
     def classifier(self) -> Classifier:
-        """See `Model.classifier`."""
         return self.network() if isinstance(self.architecture, FullyConnected) else self._engine.classifier()
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """See `Model.counts`."""
         if not self.zeros_unused or self._engine is not self._full:
             return self._counts
         held = self.held
         return tuple(int(held[s].count_nonzero()) for s in self.segments)
 
     def state(self) -> Parts:
-        """See `Model.state`."""
         inner = self._full.state().prefixed("full")
         inner.pop("full.values")  # those of the engine count
         moments = self._spread(on_cpu(self._optimiser.moments))
@@ -168,7 +163,6 @@ class MaskedModel(Model):
         return Parts({**facts, "listed": self._engine is not self._full}, arrays)
 
     def restore(self, state: Parts) -> None:
-        """See `Model.restore`."""
         arrays, facts = state.arrays, state.facts
         self.mask, self.zeros_unused = np.array(arrays["mask"]), bool(facts["zeros_unused"])
         self._measure_mask()

@@ -61,14 +61,12 @@ class Adam(Rule):
         return rate / (1.0 - self.beta1**steps), 1.0 / math.sqrt(1.0 - self.beta2**steps)
 
     def compiled(self, values: Any, gradient: Any, moments: Any, steps: int, rate: float) -> None:
-        """See `Rule.compiled`."""
         from matchopt.kernels.wired import adam_step
 
         constants = (*self._factors(steps, rate), self.beta1, self.beta2, self.epsilon, self.decay)
         adam_step(values, gradient, moments[0], moments[1], *(np.float32(x) for x in constants))
 
     def by_torch(self, values: Tensor, gradient: Tensor, moments: Tensor, steps: int, rate: float) -> None:
-        """See `Rule.by_torch`."""
         scale, root = self._factors(steps, rate)
         slope = gradient.add(values, alpha=self.decay) if self.decay else gradient
         moments[0].mul_(self.beta1).add_(slope, alpha=1.0 - self.beta1)
@@ -97,11 +95,9 @@ class Sgd(Rule):
 
     @property
     def n_moments(self) -> int:
-        """See `Rule.n_moments`."""
         return 1 if self.momentum else 0
 
     def compiled(self, values: Any, gradient: Any, moments: Any, steps: int, rate: float) -> None:
-        """See `Rule.compiled`."""
         from matchopt.network.training.connection_kernels import plain_step, sgd_step
 
         speed, decay = np.float32(rate), np.float32(self.decay)
@@ -111,7 +107,6 @@ class Sgd(Rule):
             plain_step(values, gradient, speed, decay)
 
     def by_torch(self, values: Tensor, gradient: Tensor, moments: Tensor, steps: int, rate: float) -> None:
-        """See `Rule.by_torch`."""
         slope = gradient.add(values, alpha=self.decay) if self.decay else gradient
         if self.momentum:
             speed = moments[0].mul_(self.momentum).add_(slope)

@@ -68,12 +68,10 @@ class FreeWeights(Selection):
     """No choice: the weights themselves are trained."""
 
     def fill(self, weights: Any, training: bool) -> None:
-        """See `Selection.fill`."""
         del training
         weights[:] = self.values
 
     def step(self, gradient: Any, rate: float) -> None:
-        """See `Selection.step`."""
         self.optimiser.step(self.values, gradient, rate)
 
 
@@ -113,35 +111,29 @@ class SelectedModel(Model):
         return np.array(on_cpu(self._filled(training=False)))
 
     def loss(self, images: Images, labels: Labels, batch: Batch) -> Any:
-        """See `Model.loss`."""
         self._filled(training=True)
         return self._engine.loss(images, labels, batch)
 
     def network(self) -> SparseNetwork:
-        """See `Model.network`."""
         self._filled(training=False)
         mask = self.selection.mask()
         used = np.ones(self.n_weights, bool) if mask is None else mask
         return sparse_network(self.architecture, on_cpu(self._engine.values), used, self._engine.buffers)
 
     def classifier(self) -> Classifier:
-        """See `Model.classifier`."""
         self._filled(training=False)
         return self._engine.classifier()
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """See `Model.counts`."""
         return self.selection.counts or super().counts
 
     def state(self) -> Parts:
-        """See `Model.state`."""
         inner = self.selection.state()
         outer = {name: array for name, array in self._engine.state().arrays.items() if name != "values"}
         return Parts(inner.facts, {**inner.prefixed("selection"), **outer})
 
     def restore(self, state: Parts) -> None:
-        """See `Model.restore`."""
         self._engine.restore(Parts({}, {**state.arrays, "values": on_cpu(self._engine.values)}))
         self.selection.restore(Parts(state.facts, state.under("selection")))
 

@@ -89,7 +89,6 @@ class LatentSlots(Selection):
             self._forget()
 
     def fill(self, weights: Any, training: bool) -> None:
-        """See `Selection.fill`."""
         del training
         for part, (slopes, breaks) in zip(self._parts, self._lines, strict=True):
             latent, factor = self.values[part], self._factor[0]
@@ -100,17 +99,14 @@ class LatentSlots(Selection):
                 weights[part] = slopes.expand(len(latent), -1).gather(1, place[:, None])[:, 0]
 
     def step(self, gradient: Any, rate: float) -> None:
-        """See `Selection.step`."""
         self.optimiser.step(self.values, gradient, rate)
         if self._fades:
             self._fading.step(self._factor, np.zeros(1, np.float32), rate)
 
     def state(self) -> Parts:
-        """See `Selection.state`."""
         return super().state() | Parts({}, {"factor": self._factor, "fading": self._fading.moments})
 
     def restore(self, state: Parts) -> None:
-        """See `Selection.restore`."""
         super().restore(state)
         self._factor[:], self._fading.moments[:] = state.arrays["factor"], state.arrays["fading"]
         if self._on_cpu:
@@ -151,7 +147,6 @@ class ScoreSlots(Selection):
         self._room = np.empty(flat.shape[1], np.float32)
 
     def fill(self, weights: Any, training: bool) -> None:
-        """See `Selection.fill`."""
         draw = training and self._sampling is not None
         if isinstance(weights, np.ndarray):
             self._fill_compiled(weights, draw)

@@ -50,7 +50,6 @@ class Trainer(TrainerContract):
         device: str = "cpu",
         conduct: Conduct | None = None,
     ) -> TrainedResult:
-        """See `TrainerContract.train`."""
         for module in self.needs:
             if find_spec(module.partition(".")[0]) is None:
                 raise MissingExtra(f"trainer {self.name}", module, self.extra)
