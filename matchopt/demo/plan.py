@@ -6,12 +6,11 @@ from typing import Any
 
 import matchopt
 from matchopt.instances import NetworkInstance
+from matchopt.instances.sample_objective import LAYER_OBJECTIVES
 from matchopt.plugins import Registry
 from matchopt.settings import NonNegativeInt, checked
 from matchopt.study import Study, find_study
 from matchopt.study.study_file import LABEL
-
-OF_LAYERS = ("weight-error", "output-error")  # objectives that solvers take layer by layer
 
 
 def demo_study(registry: Registry, seed: int = 0, quick: bool = False) -> Study:
@@ -31,7 +30,7 @@ def demo_study(registry: Registry, seed: int = 0, quick: bool = False) -> Study:
     for label in dict.fromkeys(run[LABEL] for run in study.runs["cpu"]):
         block = [run for run in study.runs["cpu"] if run[LABEL] == label]
         plain = {name: value for name, value in block[0].items() if not name.startswith("options.")}
-        whole = plain.get("objective", "weight-error") not in OF_LAYERS
+        whole = plain.get("objective", "weight-error") not in LAYER_OBJECTIVES
         runs += [
             *block,
             *({**plain, "solver": n} for n, cls in others.items() if (cls.solves is NetworkInstance) == whole),

@@ -27,7 +27,9 @@ from matchopt.instances import (
     Rules,
     SampleObjective,
     ScoreError,
+    WeightError,
 )
+from matchopt.instances.sample_objective import OBJECTIVES
 from matchopt.library import library_folder, problems_folder
 from matchopt.network import ImageData, SparseNetwork, draw_hardware, export_network, measure, read_network, realise
 from matchopt.network.chip import ChipFile, chip_pool
@@ -289,8 +291,8 @@ def _instance(run: MappingRun, network: SparseNetwork, chip: Sequence[Hardware],
     gains = Gains.interval(SMALLEST_GAIN, LARGEST_GAIN) if run.gains else Gains()
     count = round(run.tunable * network.n_connections)
     rules = Rules(drop=run.drop, extra_inputs=run.extra_inputs, gains=gains, tunable=count)
-    needs_samples = run.objective != "weight-error"
-    samples, scale = _samples(_reference(network), network.widths[0], run.samples) if needs_samples else (None, 1.0)
+    kind = OBJECTIVES.get(run.objective, WeightError)  # export_network names those there are
+    samples, scale = _samples(_reference(network), network.widths[0], run.samples) if kind.samples else (None, 1.0)
     return export_network(
         network,
         chip,
@@ -299,7 +301,7 @@ def _instance(run: MappingRun, network: SparseNetwork, chip: Sequence[Hardware],
         biases=run.biases,
         tunable=count or None,
         sample_inputs=samples,
-        sample_labels=data.train_labels[: run.samples or None] if run.objective == "task-loss" else None,
+        sample_labels=data.train_labels[: run.samples or None] if kind.labelled else None,
         sample_scale=scale,
         centred=run.centred,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from matchopt.instances import Solution
+from matchopt.parts import field_values
 from matchopt.solver import Allowance, Limit, Status
 
 Number = float | int  # an int where costs are integers: exact
@@ -92,8 +93,9 @@ class Run:
 
     def to_json(self) -> dict[str, Any]:
         """All fields but the solution and the log, as JSON; absent numbers are None, and nothing is NaN or infinite."""
-        left_out = {"solution", "log", "allowance"}
-        facts = {name: value for name, value in vars(self).items() if name not in left_out} | spelt(self.allowance)
+        facts = field_values(self) | spelt(self.allowance)
+        for left_out in ("solution", "log", "allowance"):
+            del facts[left_out]
         return {name: _plain(value) for name, value in facts.items()}
 
 
