@@ -1,24 +1,59 @@
 """Wiring tables as JSON: an object with the instance's digest and a list of rows, each with its wires."""
 
 import json
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from matchopt.errors import FormatError, InvalidSolution
+from matchopt.errors import FormatError
 from matchopt.formats.atomic import write_bytes
 from matchopt.formats.bounded_json import parse
 from matchopt.formats.own import SolutionFile
 from matchopt.formats.sources import Source
 from matchopt.formats.wiring import Wire, mapping_from, wires_of
 from matchopt.instances import Instance, Solution
-from matchopt.parts import exact_keys
-from matchopt.settings import FiniteFloat, NonNegativeInt, checked
+from matchopt.settings import FiniteFloat, NonNegativeInt, read_object
 
 KEY = "matchopt_wiring"
 VERSION = 1
 MAX_BRACKETS = 2**24  # objects and lists of one table: a wire is one object
-_ROW = {"layer", "row", "neuron", "gain", "wires", "tunable"}  # and "bias" where the mapping has biases of its own
+
+
+@dataclass(frozen=True)
+class _Tuned:
+    input: NonNegativeInt
+    weight: FiniteFloat
+
+
+@dataclass(frozen=True)
+class _Wired(_Tuned):
+    cell: NonNegativeInt
+
+
+@dataclass(frozen=True)
+class _Row:
+    layer: NonNegativeInt
+    row: NonNegativeInt
+    neuron: NonNegativeInt
+    gain: FiniteFloat
+    wires: list[_Wired]
+    tunable: list[_Tuned]
+    bias: FiniteFloat | None = None  # where the mapping has biases of its own
+
+    def listed(self, number: int) -> list[Wire]:
+        """The wires of the row, which is entry `number`; one without a cell or input where it has none."""
+        start = (self.layer, self.row, self.neuron, self.gain)
+        wires = [Wire(*start, w.cell, w.input, False, w.weight, self.bias, number) for w in self.wires]
+        wires += [Wire(*start, None, w.input, True, w.weight, self.bias, number) for w in self.tunable]
+        return wires or [Wire(*start, bias=self.bias, place=number)]
+
+
+@dataclass(frozen=True)
+class _Table:
+    matchopt_wiring: int
+    instance: str
+    rows: list[_Row]
 
 
 def is_wiring_json(source: Source) -> bool:
@@ -35,19 +70,16 @@ def read_wiring_json(source: Source, instance: Instance) -> SolutionFile:
         naming the entry that is wrong, or that the table was written for another instance.
     """
     table = parse(source.text, source.error, brackets=MAX_BRACKETS)
-    _keys(table, {KEY, "instance", "rows"}, "table", source)
-    if table[KEY] != VERSION or type(table[KEY]) is not int:
+    if isinstance(table, dict) and table.get(KEY, VERSION) != VERSION:
         raise source.error(
             f"{KEY} must be {VERSION}, found {str(table[KEY])[:40]}; a newer matchopt may have written it"
         )
-    if table["instance"] != instance.digest:
-        found = str(table["instance"])[:64]
-        raise source.error(f"instance: the table belongs to the instance {found}, this one is {instance.digest}")
-    if not isinstance(table["rows"], list):
-        raise source.error("rows must be a list")
-    wires: list[Wire] = []
-    for number, row in enumerate(table["rows"]):
-        wires += _row_wires(row, number, source)
+    found = read_object(_Table, table, "table", source.error)
+    if found.instance != instance.digest:
+        raise source.error(
+            f"instance: the table belongs to the instance {found.instance[:64]}, this one is {instance.digest}"
+        )
+    wires = [wire for number, row in enumerate(found.rows) for wire in row.listed(number)]
 
     def fail(message: str, entry: int | None) -> FormatError:
         return source.error(message if entry is None else f"rows[{entry}]: {message}")
@@ -77,39 +109,3 @@ def write_wiring_json(solution: Solution, instance: Instance, path: Path) -> Non
     body = ",\n".join(f"  {row}" for row in rows)
     text = f'{{\n"{KEY}": {VERSION},\n"instance": "{instance.digest}",\n"rows": [\n{body}\n]\n}}\n'
     write_bytes(path, text.encode())
-
-
-def _row_wires(row: Any, number: int, source: Source) -> list[Wire]:
-    where = f"rows[{number}]"
-    _keys(row, _ROW, where, source, {"bias"})
-    layer, at, neuron = (_whole(row, name, where, source) for name in ("layer", "row", "neuron"))
-    gain = _real(row, "gain", where, source)
-    bias = _real(row, "bias", where, source) if "bias" in row else None
-    wires = []
-    for name, keys in (("wires", {"cell", "input", "weight"}), ("tunable", {"input", "weight"})):
-        if not isinstance(row[name], list):
-            raise source.error(f"{where}.{name} must be a list")
-        for k, entry in enumerate(row[name]):
-            place = f"{where}.{name}[{k}]"
-            _keys(entry, keys, place, source)
-            cell = _whole(entry, "cell", place, source) if name == "wires" else None
-            listened, weight = _whole(entry, "input", place, source), _real(entry, "weight", place, source)
-            wires.append(Wire(layer, at, neuron, gain, cell, listened, cell is None, weight, bias, number))
-    return wires or [Wire(layer, at, neuron, gain, bias=bias, place=number)]
-
-
-def _keys(found: Any, keys: set[str], where: str, source: Source, optional: set[str] | None = None) -> None:
-    if not isinstance(found, dict):
-        raise source.error(f"{where} must be an object")
-    with source.named():
-        exact_keys(found, keys, optional or set(), where, InvalidSolution)
-
-
-def _whole(entry: dict[str, Any], name: str, where: str, source: Source) -> int:
-    value: int = checked(entry[name], NonNegativeInt, f"{where}.{name}", source.error)
-    return value
-
-
-def _real(entry: dict[str, Any], name: str, where: str, source: Source) -> float:
-    value: float = checked(entry[name], FiniteFloat, f"{where}.{name}", source.error)
-    return value

@@ -275,7 +275,7 @@ def read_fields(owner: Callable[..., Any], given: Mapping[str, Any], text: bool 
     return values
 
 
-def read_object(owner: type[Made], given: Any, what: str, error: type[Exception]) -> Made:
+def read_object(owner: type[Made], given: Any, what: str, error: Callable[[str], Exception]) -> Made:
     """An object of a dataclass from the object called `what` in a file, or `error` naming what is wrong with it."""
     if not isinstance(given, Mapping):
         raise error(f"{what} must be an object, found {shown(given)}")

@@ -182,3 +182,22 @@ def test_solvers_show_the_demands_that_they_take() -> None:
     assert "a weight may be the sum of several cells" in one and "random-wiring" not in one
     (listed,) = json.loads(run("solvers", "cpsat", "--json").stdout)["solvers"]
     assert listed["understands"] == ["whole-variables", "unbounded-variables"]
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "option", "expected"),
+    [
+        ("solvers", "slots", "held_out", ("float", ">= 0 and <= 0.5", 0.1)),
+        ("trainers", "gradual-pruning", "fan_in", ("int,int,...", ">= 1", [8, 8, 30])),
+        ("trainers", "magnitude-pruning", "connectivity", ("float or none", "> 0 and <= 1", 0.01)),
+    ],
+)
+def test_options_are_listed_with_type_range_default_and_meaning(
+    command: str, name: str, option: str, expected: tuple[str, str, object]
+) -> None:
+    """In the table and in the JSON."""
+    listed = json.loads(run(command, name, "--json").stdout)[command][0]["options"]
+    found = next(each for each in listed if each["name"] == option)
+    assert (found["type"], found["range"], found["default"]) == expected and len(found["doc"]) > 20
+    table = run(command, name).stdout
+    assert all(word in table for word in ("type", "range", "default", "meaning", option, expected[1]))

@@ -303,11 +303,11 @@ WIRING: list[tuple[str, bytes, str]] = [
     ("quote.csv", wires('"0,0'), "not CSV"),
     ("version.json", rows(matchopt_wiring=2), "matchopt_wiring must be 1, found 2"),
     ("other.json", rows(instance="0" * 64), "the table belongs to the instance 0000"),
-    ("key.json", rows({"layer": 0}), "rows[0]: 'gain' is missing"),
-    ("whole.json", rows(row(neuron=1.5)), "rows[0].neuron must be a whole number >= 0, found 1.5"),
-    ("wire.json", rows(row(wires=[7])), "rows[0].wires[0] must be an object"),
+    ("key.json", rows({"layer": 0}), "table: rows.0 lacks row, neuron, gain, wires, tunable"),
+    ("whole.json", rows(row(neuron=1.5)), "table: rows.0.neuron must be a whole number >= 0, found 1.5"),
+    ("wire.json", rows(row(wires=[7])), "table: rows.0.wires.0 must be a table, found 7"),
     ("range.json", rows(row(neuron=4)), "rows[0]: neuron must be in 0 .. 1, found 4"),
-    ("rows.json", rows(rows={}), "rows must be a list"),
+    ("rows.json", rows(rows={}), "table: rows must be a list of tables, found {}"),
     ("text.json", b'{"matchopt_wiring": 1,', "not JSON at byte 22"),
 ]
 HARDWARE: list[tuple[str, bytes, str]] = [

@@ -255,3 +255,28 @@ def test_a_constraint_that_is_not_understood_is_told_at_once():
 
     with pytest.raises(PluginError, match=r"text has type .*; options are int, float"):
         options_of(Odd)
+
+
+def test_a_check_of_its_own_sees_values_in_form():
+    """Whether it calls the base's or not, in a class of slots, and in a class below."""
+
+    @dataclass(frozen=True, slots=True)
+    class Crossed(Ranged):
+        least: Annotated[float, Ge(0)] = 0.0
+
+        def __post_init__(self):
+            super(Ranged, self).__post_init__()
+            if not isinstance(self.least, float) or self.least > self.epochs:
+                raise ValueError(f"least must be at most epochs, found {self.least}")
+
+    @dataclass(frozen=True)
+    class Below(Crossed):
+        name = "below"
+
+    assert Crossed(least=3).least == 3.0
+    with pytest.raises(InvalidOption, match=r"^solver ranged: epochs must be a whole number >= 1, found 0$"):
+        Crossed(epochs=0)
+    with pytest.raises(InvalidOption, match=r"^solver below: least must be a finite number >= 0, found -1$"):
+        Below(least=-1)
+    with pytest.raises(InvalidOption, match=r"^solver below does not take least=30.0: least must be at most epochs"):
+        make(Below, {"least": 30})
