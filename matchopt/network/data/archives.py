@@ -86,12 +86,6 @@ def content_digest(files: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _folder_files(place: Path, wanted: Wanted) -> "list[tuple[str, bytes]]":
     found = []
     for folder, _, names in os.walk(place):

@@ -11,8 +11,9 @@ from annotated_types import Interval
 from jaxtyping import UInt8
 
 from matchopt.errors import DataError, MissingExtra
+from matchopt.formats import file_sha256
 from matchopt.instances.network import DataReference
-from matchopt.network.data.archives import Wanted, content_digest, file_digest, read_files
+from matchopt.network.data.archives import Wanted, content_digest, read_files
 from matchopt.network.data.array_cache import Arrays, Shapes, cached
 from matchopt.network.data.augmentation import Standardise, centre_crop
 from matchopt.network.data.images import ImageData
@@ -154,7 +155,7 @@ def load_cifar10_jpeg(folder: Path | None = None, size: Side = SIDE, standardise
 
 def _digest(path: Path) -> str:
     try:
-        return file_digest(path)
+        return file_sha256(path)
     except OSError as cause:
         raise DataError(f"{path} cannot be read ({cause.strerror})") from None
 
