@@ -105,6 +105,13 @@ def test_infeasibility_is_proven_claimed_or_refuted():
     assert refuted.message == ("the claim of infeasibility is false: a feasible solution exists; says the solver")
 
 
+def test_claims_that_no_proof_understands_stay_claims(monkeypatch):
+    """A demand that is newer than the proofs makes nothing proven and nothing refuted."""
+    verdicts = [judged(Answer(Status.OPTIMAL, solution=BEST, bound=3.0)), judged(Answer(Status.INFEASIBLE))]
+    monkeypatch.setattr(AssignmentInstance, "demands", property(lambda instance: frozenset({"made-up"})))
+    assert [certified(INSTANCE, verdict) for verdict in verdicts] == verdicts
+
+
 @given(st.lists(st.floats(), max_size=4), st.floats(), st.sampled_from([Status.OPTIMAL, Status.FEASIBLE]))
 def test_no_bound_above_the_objective_or_below_a_valid_one_is_reported(streamed, last, status):
     """The bound is the greatest that can be true, whatever the solver sends."""
