@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from matchopt.cli.settings import FILE, Command, debug_option, plugin_option, settings
+from matchopt.cli.settings import FILE, debug_option, plugin_option, settings
 
 if TYPE_CHECKING:
     from matchopt.study import Outcome, Study
 
 
-def cluster_option(command: Command) -> Command:
-    """Give a command the option `--cluster`."""
-    option = click.option(
-        "--cluster",
-        metavar="ADDRESS",
-        help="Run on the Dask cluster whose scheduler is there, such as tcp://10.0.0.1:8786, instead of on this "
-        "machine. Its workers see the same folders.",
-    )
-    return option(command)
+cluster_option = click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Run on the Dask cluster whose scheduler is there, such as tcp://10.0.0.1:8786, instead of on this machine. "
+    "Its workers see the same folders.",
+)
 
 
 @click.command(epilog="Example: matchopt reproduce label-free --jobs 2 --output results")

@@ -1,4 +1,4 @@
-"""The figures of the demo's page: accuracy against weight error, and weights as trained and as realised."""
+"""The figure of the demo's page besides its study's: weights as trained and as realised."""
 
 import base64
 import io
@@ -27,38 +27,17 @@ def weights_of(folder: Path, record: Mapping[str, Any]) -> tuple[np.ndarray, np.
     return target, np.concatenate(found)
 
 
-def residual_figure(weights: Weights) -> str:
-    """Histogram of realised minus target weight, one line per solver; base64 of a PNG."""
-    figure, (axis,) = new_figure(1, 7.2, 3.4)
-    errors = {solver: realised - target for solver, (target, realised) in weights.items()}
-    widest = max(float(np.abs(error).max(initial=0.0)) for error in errors.values()) or 1.0
-    for colour, (solver, error) in zip(COLOURS, errors.items(), strict=False):
-        label = f"{solver}: rms {np.sqrt(np.mean(error**2)):.3f}"
-        axis.hist(
-            error, list(np.linspace(-widest, widest, 82)), histtype="step", linewidth=1.6, color=colour, label=label
-        )
-    axis.set_yscale("log")
-    axis.set_xlabel("realised minus target weight")
-    axis.set_ylabel("connections (log scale)")
-    axis.legend(fontsize=8, frameon=False)
-    return _png(figure)
-
-
 def weights_figure(weights: Weights) -> str:
-    """Realised against target weights, one panel per solver; base64 of a PNG."""
+    """Realised against target weights, one panel per solver, with the root mean square difference; base64 of a PNG."""
     figure, axes = new_figure(len(weights), 3.1 * len(weights), 3.3)
     span = max(float(np.abs(values).max(initial=1e-9)) for pair in weights.values() for values in pair)
     for colour, axis, (solver, (target, realised)) in zip(COLOURS, axes, weights.items(), strict=False):
         axis.plot([-span, span], [-span, span], color="black", linewidth=0.8)
         axis.scatter(target, realised, s=3, alpha=0.5, color=colour, linewidths=0)
-        axis.set_title(solver, fontsize=10)
+        axis.set_title(f"{solver}: rms {np.sqrt(np.mean((realised - target) ** 2)):.3f}", fontsize=10)
         axis.set_xlabel("target weight")
         axis.set(aspect="equal", xlim=(-span, span), ylim=(-span, span))
     axes[0].set_ylabel("realised weight")
-    return _png(figure)
-
-
-def _png(figure: Any) -> str:
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=130, metadata={"Software": None})
     return base64.b64encode(content.getvalue()).decode()

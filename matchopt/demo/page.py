@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matchopt.demo.claims import Claim
-from matchopt.demo.figures import Weights, residual_figure, weights_figure
+from matchopt.demo.figures import Weights, weights_figure
 from matchopt.errors import MissingExtra
 from matchopt.formats.atomic import write_bytes
 from matchopt.study.plots import draw
@@ -90,15 +90,11 @@ def _figures(study: Study, records: Sequence[Record], weights: Weights) -> list[
         content = draw(study, plot, records)
         parts.append(f"<figure>{content[content.index('<svg') :]}</figure>")  # without the file's own declaration
     if weights:
-        parts.append("<h2>How far the realised weights are off</h2>")
-        parts.append(_image(residual_figure(weights), "All connections of the network, first draw of the first rows."))
+        about = "All connections of the network, first draw of the first rows: on the line a weight is exact."
         parts.append("<h2>Target against realised weights</h2>")
-        parts.append(_image(weights_figure(weights), "On the line a weight is realised exactly. Same draw."))
+        picture = f"<img alt='{about}' src='data:image/png;base64,{weights_figure(weights)}'>"
+        parts.append(f"<figure>{picture}<figcaption>{about}</figcaption></figure>")
     return parts
-
-
-def _image(png: str, caption: str) -> str:
-    return f"<figure><img alt='{caption}' src='data:image/png;base64,{png}'><figcaption>{caption}</figcaption></figure>"
 
 
 def _claim(claim: Claim) -> str:

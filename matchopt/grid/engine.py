@@ -6,10 +6,11 @@ are tried again, one by one, and the one that kills its process again is given u
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import nullcontext
 from typing import Any
 
 from matchopt.errors import MatchoptError
-from matchopt.grid.lines import GivenExecutor, Left, LocalProcesses
+from matchopt.grid.lines import Left, LocalProcesses
 from matchopt.grid.records import ResultLog, as_json
 from matchopt.grid.task import ERROR, GridTask
 
@@ -42,7 +43,7 @@ def run_grid(
     """
     course = _Course(tasks, log, notify)
     if course.waiting:
-        with LocalProcesses(jobs) if executor is None else GivenExecutor(executor) as lines:
+        with LocalProcesses(jobs) if executor is None else nullcontext(executor) as lines:
             course.run(lines)
     return [course.record(task) for task in tasks]
 
@@ -64,27 +65,30 @@ class _Course:
         self._running: dict[Future[Record], GridTask] = {}
         self._suspects: list[GridTask] = []  # one of them may have killed its process
 
-    def run(self, lines: LocalProcesses | GivenExecutor) -> None:
+    def run(self, lines: Executor) -> None:
         """Perform all that waits."""
-        while self.waiting or self._suspects or self._running:
-            self._submit(lines)
-            if self._running:
-                finished, _ = wait(self._running, return_when=FIRST_COMPLETED)
+        try:
+            while self.waiting or self._suspects or self._running:
+                self._submit(lines)
+                finished, _ = wait(self._running, return_when=FIRST_COMPLETED) if self._running else ((), ())
                 for future in sorted(finished, key=_has_failed):
                     self._take(future, lines)
+        finally:
+            for future in self._running:
+                future.cancel()
 
     def record(self, task: GridTask) -> Record:
         """The record of a task that was run."""
         return self._log.get(task.key) or {ERROR: "it was not run"}
 
-    def _submit(self, lines: LocalProcesses | GivenExecutor) -> None:
+    def _submit(self, lines: Executor) -> None:
         """Start what can be started; a suspect runs alone."""
         if self._suspects:
             if not self._running:
                 self._start(self._suspects[0], lines)
             return
         for task in list(self.waiting.values()):
-            if len(self._running) >= lines.width:
+            if isinstance(lines, LocalProcesses) and len(self._running) >= lines.width:
                 return
             needs = [need.key for need in task.needs]
             open_keys = {*self.waiting, *(other.key for other in self._running.values())}
@@ -97,7 +101,7 @@ class _Course:
             else:
                 self._start(task, lines)
 
-    def _start(self, task: GridTask, lines: LocalProcesses | GivenExecutor) -> None:
+    def _start(self, task: GridTask, lines: Executor) -> None:
         try:
             future = lines.submit(perform_guarded, task)
         except BrokenExecutor as cause:  # a process has just died; what was under way is yet to say so
@@ -105,7 +109,7 @@ class _Course:
             future.set_exception(cause)
         self._running[future] = task
 
-    def _take(self, future: "Future[Record]", lines: LocalProcesses | GivenExecutor) -> None:
+    def _take(self, future: "Future[Record]", lines: Executor) -> None:
         """Keep what a task led to."""
         task = self._running.pop(future, None)
         if task is None:  # it was under way when another one's process died
@@ -113,11 +117,14 @@ class _Course:
         try:
             self._keep(task, future.result())
         except BrokenExecutor:
-            if not lines.renew() or self._suspects:
-                self._keep(task, {ERROR: "the process that performed it ended without an answer"})
-            else:
+            again = isinstance(lines, LocalProcesses) and not self._suspects
+            if isinstance(lines, LocalProcesses):
+                lines.renew()
+            if again:
                 self._suspects = [task, *self._running.values()]
                 self._running.clear()
+            else:
+                self._keep(task, {ERROR: "the process that performed it ended without an answer"})
         except Exception as cause:  # on its way to or from a worker
             self._keep(task, {ERROR: reason_of(cause)})
 

@@ -1,6 +1,5 @@
-"""Where tasks are performed: in processes of this machine, by an executor that is given, or on a Dask cluster."""
+"""Where tasks are performed: in processes of this machine, or on a Dask cluster."""
 
-import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,14 +13,13 @@ from typing import Any
 from matchopt.errors import InvalidOption, MissingExtra, NoCluster
 
 PATIENCE = 10.0  # seconds that a scheduler has to answer, and a process to end
-Work = Callable[[Any], dict[str, Any]]
 
 
 class Left(SystemExit):
     """The grid ended while a task was under way."""
 
 
-class LocalProcesses:
+class LocalProcesses(Executor):
     """Processes of this machine, in a `with` block; none outlives it.
 
     Parameters
@@ -37,27 +35,23 @@ class LocalProcesses:
     def __init__(self, jobs: int) -> None:
         if jobs < 1:
             raise InvalidOption(f"jobs must be >= 1, found {jobs}")
-        self.width: float = jobs  # tasks at a time: what is under way when a process dies is all that is in doubt
+        self.width = jobs  # tasks at a time: what is under way when a process dies is all that is in doubt
         self._pool = self._started()
-
-    def __enter__(self) -> "LocalProcesses":
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         self._end(kind is not None)
 
-    def submit(self, work: Work, task: Any) -> "Future[dict[str, Any]]":
-        """Have `work(task)` done."""
-        return self._pool.submit(work, task)
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """See `Executor.submit`."""
+        return self._pool.submit(fn, *args, **kwargs)
 
-    def renew(self) -> bool:
-        """Start anew after a process has died; returns whether that is possible."""
+    def renew(self) -> None:
+        """Start anew after a process has died."""
         self._end(True)
         self._pool = self._started()
-        return True
 
     def _started(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(int(self.width), mp_context=get_context("spawn"), initializer=_set_signals)
+        return ProcessPoolExecutor(self.width, mp_context=get_context("spawn"), initializer=_set_signals)
 
     def _end(self, at_once: bool) -> None:
         processes = list((self._pool._processes or {}).values())  # noqa: SLF001  # there is no public way to them
@@ -68,32 +62,6 @@ class LocalProcesses:
                 process.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
         last_resort.cancel()
-
-
-class GivenExecutor:
-    """An executor of somebody else's, who also ends it."""
-
-    width = math.inf
-
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
-        self._futures: list[Future[dict[str, Any]]] = []
-
-    def __enter__(self) -> "GivenExecutor":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for future in self._futures:
-            future.cancel()
-
-    def submit(self, work: Work, task: Any) -> "Future[dict[str, Any]]":
-        """Have `work(task)` done."""
-        self._futures.append(self._executor.submit(work, task))
-        return self._futures[-1]
-
-    def renew(self) -> bool:
-        """It is not ours to start anew."""
-        return False
 
 
 @contextmanager

@@ -181,19 +181,8 @@ def read_study(path: Path) -> Study:
         raise FormatError(f"{path} is no TOML file: {cause}") from None
     file = read_object(_File, content, str(path), FormatError)
     runs = {scale: tuple(_expand(file, scale, path)) for scale in ("cpu", "paper")}
-    return Study(
-        path.stem,
-        file.title,
-        file.about,
-        file.kind,
-        runs,
-        file.by,
-        file.show,
-        file.plots,
-        file.published,
-        file.targets,
-        file.correlations,
-    )
+    same = {name: value for name, value in vars(file).items() if name not in ("fixed", "runs")}
+    return Study(path.stem, runs=runs, **same)
 
 
 def _expand(file: _File, scale: str, path: Path) -> Iterator[Mapping[str, Any]]:
