@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from test_kernel import SCIPY_PAIRS, cpu_seconds, layer, ours, ratios
 
-from matchopt.kernels.banded import banded_cost, banded_noisy_cost, drop_cost
+from matchopt.kernels.banded import banded_cost, drop_cost
 from matchopt.kernels.runs import nearest_cost, nearest_of_row, resolve_conflicts
 from matchopt.kernels.small_assignment import assign, workspace
 
@@ -109,10 +109,8 @@ def _tables(rows, cells, noise, drop):  # type: ignore[no-untyped-def]
         for w in rows:
             if drop:
                 total += drop_cost(0, n, w, cells[j], noise[j], n_cells, best)
-            elif noise.shape[1]:
-                total += banded_noisy_cost(0, n, w, cells[j], noise[j], n_cells, best)
             else:
-                total += banded_cost(0, n, w, cells[j], n_cells, best)
+                total += banded_cost(0, n, w, cells[j], noise[j], n_cells, best)
     return total
 
 

@@ -14,8 +14,12 @@ from matchopt.kernels.compiling import inlined
 
 @inlined
 @no_type_check
-def banded_cost(a, b, weights, cells, n_cells, best):
-    """Least squared error of targets a .. b-1 on distinct cells; b - a <= n_cells. `best` is scratch of n_cells + 1."""
+def banded_cost(a, b, weights, cells, variance, n_cells, best):
+    """Least squared error of targets a .. b-1 on distinct cells, each of which adds its variance; b - a <= n_cells.
+
+    `best` is scratch of n_cells + 1; `variance` may be empty.
+    """
+    noisy = variance.size > 0
     band = n_cells - (b - a) + 1
     for d in range(band):
         best[d] = 0.0
@@ -25,25 +29,7 @@ def banded_cost(a, b, weights, cells, n_cells, best):
         least = np.inf
         for d in range(band):
             difference = w - cells[first + d]
-            least = min(least, best[d] + difference * difference)
-            best[d] = least
-    return best[band - 1]
-
-
-@inlined
-@no_type_check
-def banded_noisy_cost(a, b, weights, cells, variance, n_cells, best):
-    """Like `banded_cost`, each used cell adding its variance."""
-    band = n_cells - (b - a) + 1
-    for d in range(band):
-        best[d] = 0.0
-    for e in range(a, b):
-        w = weights[e]
-        first = e - a
-        least = np.inf
-        for d in range(band):
-            difference = w - cells[first + d]
-            least = min(least, best[d] + (difference * difference + variance[first + d]))
+            least = min(least, best[d] + (difference * difference + (variance[first + d] if noisy else 0.0)))
             best[d] = least
     return best[band - 1]
 
@@ -51,9 +37,9 @@ def banded_noisy_cost(a, b, weights, cells, variance, n_cells, best):
 @inlined
 @no_type_check
 def drop_cost(a, b, weights, cells, variance, n_cells, best):
-    """Like `banded_noisy_cost`, but a target may stay without a cell at the cost of its square.
+    """Like `banded_cost`, but a target may stay without a cell at the cost of its square.
 
-    Any n_cells >= 0; `variance` may be empty.
+    Any n_cells >= 0.
     """
     noisy = variance.size > 0
     for k in range(n_cells + 1):

@@ -4,7 +4,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from matchopt.kernels.banded import banded_cost, banded_noisy_cost, drop_cost
+from matchopt.kernels.banded import banded_cost, drop_cost
 from matchopt.kernels.compiling import inlined, inlined_sum
 from matchopt.kernels.runs import nearest_cost, resolve_conflicts
 from matchopt.kernels.small_assignment import DROPPED, assign, matched_cost
@@ -19,9 +19,7 @@ def row_cost(a, b, weights, importance, uniform, cells, variance, n_cells, drop,
     if uniform and n > 0 and (drop or n <= n_cells) and _table_is_faster(n, n_cells, noisy, drop):
         if drop:
             return importance[a] * drop_cost(a, b, weights, cells, variance, n_cells, best)
-        if noisy:
-            return importance[a] * banded_noisy_cost(a, b, weights, cells, variance, n_cells, best)
-        return importance[a] * banded_cost(a, b, weights, cells, n_cells, best)
+        return importance[a] * banded_cost(a, b, weights, cells, variance, n_cells, best)
     return match_row(a, b, weights, importance, uniform, cells, variance, n_cells, drop, near, limit, conflicts, work)
 
 

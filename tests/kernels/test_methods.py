@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from matchopt.kernels.banded import banded_cost, banded_noisy_cost, drop_cost
+from matchopt.kernels.banded import banded_cost, drop_cost
 from matchopt.kernels.runs import nearest_cost, nearest_of_row, resolve_conflicts, shift_change
 from matchopt.kernels.small_assignment import assign, workspace
 
@@ -50,7 +50,7 @@ def test_runs_against_table(seed):
     """Run merging costs what dynamic programming costs, and its cells are distinct, rising and of that cost."""
     for name, w, h in sorted_rows(seed):
         cost, cells = by_runs(w, h)
-        table = banded_cost(0, len(w), w, h, len(h), np.empty(len(h) + 1))
+        table = banded_cost(0, len(w), w, h, NO_NOISE, len(h), np.empty(len(h) + 1))
         assert cost == pytest.approx(table, rel=1e-9, abs=1e-12), name
         assert (np.diff(cells) > 0).all(), name
         assert ((w - h[cells]) ** 2).sum() == pytest.approx(table, rel=1e-9, abs=1e-12), name
@@ -63,8 +63,8 @@ def test_paths_against_tables(seed):
     for name, w, h in sorted_rows(seed):
         v = rng.random(len(h)) * rng.choice([0.0, 0.01, 1.0])
         best = np.empty(len(h) + 1)
-        plain = banded_cost(0, len(w), w, h, len(h), best)
-        noisy = banded_noisy_cost(0, len(w), w, h, v, len(h), best)
+        plain = banded_cost(0, len(w), w, h, NO_NOISE, len(h), best)
+        noisy = banded_cost(0, len(w), w, h, v, len(h), best)
         dropping = drop_cost(0, len(w), w, h, v, len(h), best)
         assert by_paths(w, h, NO_NOISE, False) == pytest.approx(plain, rel=1e-9, abs=1e-12), name
         assert by_paths(w, h, v, False) == pytest.approx(noisy, rel=1e-9, abs=1e-12), name
