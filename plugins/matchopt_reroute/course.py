@@ -19,16 +19,55 @@ OUTPUT_SCALES = (1.0, 1.4, 2.0, 2.8)  # common to the last layer; above 1 the re
 KICKS = 5_000  # disturbances of a layer, shared by its rows
 
 
-@dataclass(frozen=True)
-class Pass:
-    """How layers are placed: see the options of the solver; `free` says whether scales may be chosen at all."""
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What a run needs; options are those of the solver, `free` says whether scales may be chosen at all."""
 
+    instance: NetworkInstance
+    tasks: list[LayerTask]
+    inputs: np.ndarray
+    outputs_only: bool
     free: bool
     candidates: int
     pull: float
     ridge: float
+    rounds: int
     seed: int
     stop: Callable[[], bool]
+
+    def run(
+        self, start: NetworkMapping | None, offer: Callable[[NetworkMapping], object], rng: np.random.Generator
+    ) -> State | None:
+        """The state at the end, None if the time was up before there was one; `offer` gets the mappings on the way."""
+        state = self._first(start)
+        if state is None:
+            return None
+        goal = Goal(state, self.outputs_only)
+        offer(state.mapping())
+        descent = Descent(state, goal, self.ridge, self.stop)
+        for _ in range(self.rounds):
+            before = goal.value()
+            for n in reversed(range(len(self.tasks))):
+                descent.sweep(n, rng)
+                if n < len(self.tasks) - 1:
+                    descent.sweep(len(self.tasks) - 1, rng)
+            offer(state.mapping())
+            if self.stop() or goal.value() > before * (1.0 - WORTHWHILE):
+                break
+        return state
+
+    def _first(self, start: NetworkMapping | None) -> State | None:
+        """The state of the first pass, or that of the start where it is the better one."""
+        state = State(self.instance, self.tasks, self.inputs)
+        placed = all(self.place(state) for _ in self.tasks)
+        if start is None:
+            return state if placed else None
+        begun = State(self.instance, self.tasks, self.inputs)
+        if not begun.begin_with(start):
+            return state if placed else None
+        if placed and Goal(state, self.outputs_only).value() < Goal(begun, self.outputs_only).value():
+            return state
+        return begun
 
     def place(self, state: State) -> bool:
         """Map the next layer; False when the time was up before every pair was tried.
@@ -89,49 +128,3 @@ class Pass:
             yield from (kernels.Scales(u, u) for u in OUTPUT_SCALES)
         else:
             yield kernels.Scales(*FREE, self.pull, 1.0)
-
-
-@dataclass(frozen=True, eq=False)
-class Course:
-    """What a run needs; `step` says how layers are placed, `rounds` bounds the rounds of sweeps."""
-
-    instance: NetworkInstance
-    tasks: list[LayerTask]
-    inputs: np.ndarray
-    step: Pass
-    rounds: int
-    outputs_only: bool
-
-    def run(
-        self, start: NetworkMapping | None, offer: Callable[[NetworkMapping], object], rng: np.random.Generator
-    ) -> State | None:
-        """The state at the end, None if the time was up before there was one; `offer` gets the mappings on the way."""
-        state = self._first(start)
-        if state is None:
-            return None
-        goal = Goal(state, self.outputs_only)
-        offer(state.mapping())
-        descent = Descent(state, goal, self.step.ridge, self.step.stop)
-        for _ in range(self.rounds):
-            before = goal.value()
-            for n in reversed(range(len(self.tasks))):
-                descent.sweep(n, rng)
-                if n < len(self.tasks) - 1:
-                    descent.sweep(len(self.tasks) - 1, rng)
-            offer(state.mapping())
-            if self.step.stop() or goal.value() > before * (1.0 - WORTHWHILE):
-                break
-        return state
-
-    def _first(self, start: NetworkMapping | None) -> State | None:
-        """The state of the first pass, or that of the start where it is the better one."""
-        state = State(self.instance, self.tasks, self.inputs)
-        placed = all(self.step.place(state) for _ in self.tasks)
-        if start is None:
-            return state if placed else None
-        begun = State(self.instance, self.tasks, self.inputs)
-        if not begun.begin_with(start):
-            return state if placed else None
-        if placed and Goal(state, self.outputs_only).value() < Goal(begun, self.outputs_only).value():
-            return state
-        return begun

@@ -23,7 +23,7 @@ from matchopt import (
     is_feasible,
 )
 from matchopt_reroute.bounds import functional_bound
-from matchopt_reroute.course import Course, Pass
+from matchopt_reroute.course import Course
 from matchopt_reroute.state import layer_tasks, sample_rows
 from matchopt_reroute.wiring import UNDERSTOOD, Unplaceable, smallest
 
@@ -125,8 +125,10 @@ class Reroute(Solver):
 
         def run(outputs_only: bool, offers: bool) -> NetworkMapping | None:
             free = outputs_only and (instance.adjustable or instance.biases is None)
-            step = Pass(free, self.candidates, self.pull, self.ridge, seed, lambda: limits.reached() is not None)
-            course = Course(instance, tasks, inputs, step, self.rounds, outputs_only)
+            course = Course(
+                instance, tasks, inputs, outputs_only, free, self.candidates, self.pull, self.ridge, self.rounds, seed,
+                lambda: limits.reached() is not None,
+            )  # fmt: skip
             state = course.run(start, offer if offers else lambda mapping: None, rng)
             return None if state is None else state.mapping()
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matchopt_reroute import Reroute
-from matchopt_reroute.course import Pass
+from matchopt_reroute.course import Course
 from matchopt_reroute.descent import Descent
 from matchopt_reroute.goal import Goal, Slopes
 from matchopt_reroute.state import State, layer_tasks
@@ -88,10 +88,11 @@ def state_of(instance: NetworkInstance, outputs_only: bool) -> tuple[State, Goal
     """A state after the first pass, and what is descended on."""
     assert isinstance(instance.objective, FunctionalError)
     inputs = instance.objective.rows(slice(None))
-    state = State(instance, layer_tasks(instance, inputs, 1), inputs)
-    step = Pass(outputs_only and instance.adjustable, 64, 0.003, 1e-3, 0, lambda: False)
+    tasks = layer_tasks(instance, inputs, 1)
+    state, free = State(instance, tasks, inputs), outputs_only and instance.adjustable
+    course = Course(instance, tasks, inputs, outputs_only, free, 64, 0.003, 1e-3, 0, 0, lambda: False)
     for _ in instance.layers:
-        assert step.place(state)
+        assert course.place(state)
     return state, Goal(state, outputs_only)
 
 
