@@ -2,21 +2,18 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from matchopt.errors import DataError, UnknownName
-from matchopt.formats.numbers import number_of
 from matchopt.formats.registry import FORMATS
 from matchopt.formats.sources import Source
-from matchopt.instances import INSTANCES
 from matchopt.library import LIBRARY_VARIABLE, library_folder, problems_folder
+from matchopt.settings import Unfit, read_fields
 
 COLUMNS = ("place", "path", "sha256", "kind", "format", "best_bound", "best_value", "status", "source")
-STATUSES = ("optimal", "feasible", "infeasible", "unknown")
 
 
 @dataclass(frozen=True)
@@ -38,11 +35,11 @@ class CatalogueEntry:
     place: Literal["library", "problems"]
     path: str
     sha256: str
-    kind: str
+    kind: Literal["network", "layer", "assignment", "program"]
     format: str
     best_bound: int | float | None
     best_value: int | float | None
-    status: str
+    status: Literal["optimal", "feasible", "infeasible", "unknown"]
     source: str
 
     @property
@@ -121,38 +118,17 @@ def file_sha256(path: str | PathLike[str]) -> str:
 def _entry(line: list[str], source: Source, number: int) -> CatalogueEntry:
     if len(line) != len(COLUMNS):
         raise source.error(f"a line has {len(COLUMNS)} values, found {len(line)}", number)
-    texts = dict(zip(COLUMNS, line, strict=True))
-    for name, allowed in (
-        ("place", ("library", "problems")),
-        ("kind", tuple(INSTANCES)),
-        ("format", tuple(FORMATS)),
-        ("status", STATUSES),
-    ):
-        if texts[name] not in allowed:
-            raise source.error(f"{name} must be one of {', '.join(allowed)}, found {texts[name][:40]!r}", number)
+    texts = {name: text for name, text in zip(COLUMNS, line, strict=True) if text or not name.startswith("best_")}
+    if texts["format"] not in FORMATS:
+        raise source.error(f"format must be one of {', '.join(FORMATS)}, found {texts['format'][:40]!r}", number)
     path = PurePosixPath(texts["path"])
     if not texts["path"] or path.is_absolute() or ".." in path.parts or "\\" in texts["path"]:
         raise source.error(f"path must stay below its folder, found {texts['path'][:80]!r}", number)
     if not re.fullmatch(r"[0-9a-f]{64}", texts["sha256"]):
         raise source.error(f"sha256 must be 64 hexadecimal digits, found {texts['sha256'][:70]!r}", number)
-    return CatalogueEntry(
-        "library" if texts["place"] == "library" else "problems",
-        texts["path"],
-        texts["sha256"],
-        texts["kind"],
-        texts["format"],
-        _value(texts, "best_bound", source, number),
-        _value(texts, "best_value", source, number),
-        texts["status"],
-        texts["source"],
-    )
-
-
-def _value(texts: Mapping[str, str], name: str, source: Source, line: int) -> int | float | None:
-    text = texts[name]
-    if not text:
-        return None
-    value = number_of(text)
-    if value is None or len(text) > 40:
-        raise source.error(f"{name} must be a number or empty, found {text[:40]!r}", line)
-    return int(text) if text.lstrip("-").isdigit() else value
+    try:
+        return CatalogueEntry(
+            **read_fields(CatalogueEntry, {"best_bound": None, "best_value": None} | texts, text=True)
+        )
+    except Unfit as cause:
+        raise source.error(f"{'.'.join(cause.path)} {cause.message}", number) from None

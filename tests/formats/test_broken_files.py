@@ -336,7 +336,7 @@ CATALOGUE: list[tuple[str, bytes, str]] = [
     ("hash.csv", entry(sha256="abc"), ":2: sha256 must be 64 hexadecimal digits, found 'abc'"),
     ("kind.csv", entry(kind="ilp"), ":2: kind must be one of network, layer, assignment, program, found 'ilp'"),
     ("format.csv", entry(format="cnf"), ":2: format must be one of matchopt, mps"),
-    ("value.csv", entry(best_value="1 000"), ":2: best_value must be a number or empty, found '1 000'"),
+    ("value.csv", entry(best_value="1 000"), ":2: best_value must be a number or none, found '1 000'"),
     ("status.csv", entry(status="great"), ":2: status must be one of optimal, feasible, infeasible, unknown"),
     ("twice.csv", entry() + entry().splitlines()[1], ":3: path 'a.mps' comes twice"),
     ("few.csv", entry() + b"problems,b.mps\n", ":3: a line has 9 values, found 2"),
