@@ -106,7 +106,7 @@ def solve(
     from matchopt.run import warm
 
     if not cold:
-        warm.begin("numba")  # most solves need it
+        warm.server.begin("numba")  # most solves need it
     from matchopt.formats import read_instance, read_solution
     from matchopt.run import solve as run
     from matchopt.terminal.progress import Progress

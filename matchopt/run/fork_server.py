@@ -4,8 +4,8 @@ It is started by its host, listens on one socket, has one thread, and runs no pl
 torch ..) it imports too, once a worker has needed it, and matchopt's own kernels it loads from the disk. It ends when
 its host does or closes the socket, and its workers end with it.
 
-A request is a header, five file descriptors, and JSON: the `modules` to import and the `rules` whose reductions to load
-before the fork, and the `threads`, `environment` and search `path` of the worker.
+A request is a header, five file descriptors, and JSON: what is to be `held` from now on (names of modules, and rules
+as JSON whose reductions are loaded), and the `threads`, `environment` and search `path` of the worker.
 """
 
 import contextlib
@@ -19,7 +19,6 @@ import socket
 import struct
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from matchopt.instances import Rules
@@ -32,12 +31,13 @@ DESCRIPTORS = 5  # of a request: line of words, task, messages, log, working fol
 HELD = frozenset({"lap", "llvmlite", "matchopt", "numba", "numpy", "ortools", "safetensors", "scipy", "torch"})
 
 
-def main(fd: int, host: int, *modules: str) -> None:
-    """Serve on socket `fd` until `host` ends, with some modules from the start; in a forked worker, run its task."""
+def main(fd: int, host: int, *held: str) -> None:
+    """Serve on socket `fd` till its host closes it, holding something from the start; in a worker, run its task."""
+    del host  # its end closes the socket
     gc.disable()  # looking for garbage would make imports slower, and pages that workers share their own
-    _hold(modules, ())
+    _hold(held)
     server = os.getpid()
-    messages = _Server(fd, host).serve()
+    messages = _Server(fd).serve()
     gc.enable()
     worker.main(messages, server)
 
@@ -60,14 +60,10 @@ class _Child:
 
 
 class _Server:
-    def __init__(self, fd: int, host: int) -> None:
+    def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
-        self._host_fd = os.pidfd_open(host)
-        if os.getppid() != host:
-            os._exit(0)
         self._selector = selectors.PollSelector()  # no object of the system's that a forked worker would share
         self._selector.register(self._socket, selectors.EVENT_READ)
-        self._selector.register(self._host_fd, selectors.EVENT_READ)
         self._children: dict[Any, _Child] = {}  # by both descriptors that are watched
 
     def serve(self) -> int:
@@ -78,25 +74,24 @@ class _Server:
                     found = self._fork()
                     if found is not None:
                         return found
-                elif key.fileobj == self._host_fd:
-                    self._end()
                 elif key.fileobj in self._children:  # not one that was released a moment ago
                     self._look_after(self._children[key.fileobj], key.fileobj)
 
     def _fork(self) -> int | None:
         try:
             head, fds, _, _ = socket.recv_fds(self._socket, HEADER.size, DESCRIPTORS)
-            request = json.loads(_read(self._socket, HEADER.unpack(head)[0]))
-        except (OSError, struct.error, EOFError):
+            request = json.loads(self._socket.recv(HEADER.unpack(head)[0], socket.MSG_WAITALL))
+        except (OSError, ValueError, struct.error):  # the host has closed its end, maybe in mid-sentence
             self._end()
-        _hold(request.get("modules", ()), request.get("rules", ()))
+        _hold(request["held"])
         if len(os.listdir("/proc/self/task")) > 1:  # a fork would copy one thread and the locks of all
             self._end()
         gc.freeze()
+        shared = worker.bytes_of("VmRSS")
         pid = os.fork()
         line = socket.socket(fileno=fds[0])
         if pid == 0:
-            return self._in_child(line, fds[1:], request)
+            return self._in_child(line, fds[1:], request, shared)
         for fd in fds[1:]:
             os.close(fd)
         child = _Child(pid, line)
@@ -105,7 +100,7 @@ class _Server:
             self._selector.register(watched, selectors.EVENT_READ)
         return None
 
-    def _in_child(self, line: socket.socket, fds: Sequence[int], request: Mapping[str, Any]) -> int:
+    def _in_child(self, line: socket.socket, fds: Sequence[int], request: Mapping[str, Any], shared: int) -> int:
         """Leave the server's session, files and surroundings behind; returns the descriptor of messages."""
         os.setsid()
         task, messages, log, folder = fds
@@ -113,7 +108,7 @@ class _Server:
             os.dup2(fd, number)
         os.fchdir(folder)
         _take_over(request)
-        line.sendall(WORD.pack(HELLO, os.getpid(), _resident()))
+        line.sendall(WORD.pack(HELLO, os.getpid(), shared))
         line.close()
         self._socket.close()
         for child in set(self._children.values()):
@@ -167,34 +162,17 @@ def _take_over(request: Mapping[str, Any]) -> None:
         sys.modules["torch"].set_num_threads(threads)
 
 
-def _hold(modules: Sequence[Any], rules: Sequence[Any]) -> None:
+def _hold(names: Sequence[str]) -> None:
     """Import what a worker has imported before, and load the kernels of the reductions that one has made."""
-    for name in map(str, modules):
-        if name.partition(".")[0] in HELD:
-            with contextlib.suppress(Exception):  # a worker says what is wrong with it
+    for name in names:
+        with contextlib.suppress(Exception):  # a worker says what is wrong with it
+            if name.startswith("{"):
+                warm_up(Rules.from_facts(json.loads(name)))
+            elif name.partition(".")[0] in HELD:
                 importlib.import_module(name)
-    with contextlib.suppress(Exception):
-        if "numba" in modules:
-            sys.modules["numba"].njit(_nothing)()  # the first call of any function sets the compiler up
-        for facts in rules:
-            warm_up(Rules.from_facts(facts))
+                if name == "numba":
+                    sys.modules[name].njit(_nothing)()  # the first call of any function sets the compiler up
 
 
 def _nothing() -> None:
     """A function for the compiler."""
-
-
-def _read(line: socket.socket, count: int) -> bytes:
-    data = bytearray()
-    while len(data) < count:
-        piece = line.recv(count - len(data))
-        if not piece:
-            raise EOFError
-        data += piece
-    return bytes(data)
-
-
-def _resident() -> int:
-    """Bytes in memory that this process shares with the server it was forked from."""
-    pages = int(Path(f"/proc/{os.getppid()}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -53,7 +53,7 @@ def perform(
     memory = task.allowance.memory or int(free_memory() * MEMORY_SHARE / slots)
     judge = Judge(task.instance)
     if not task.cold:
-        warm.begin()  # the server starts up while this process prepares
+        warm.server.begin()  # it server starts up while this process prepares
     if source is None:
         (source,) = sources_of(task)
         check_start(task)
@@ -137,7 +137,7 @@ def _listen(
                     worker.watchdog.arm(task.allowance.seconds)
                 elif message.facts.get("type") != "incumbent":
                     clock.stop()
-                    warm.hold(message.facts)
+                    warm.server.hold(message.facts.get("held"))
                     return read_answer(message, task.instance, memory)
                 elif number == last or time.monotonic() - began < CHECK_SECONDS:
                     wrong = _hear(message, judge, task.instance, clock, on_incumbent)

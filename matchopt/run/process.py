@@ -11,9 +11,10 @@ from collections.abc import Generator
 from types import TracebackType
 
 from matchopt.parts import Parts
+from matchopt.run import warm
 from matchopt.run.cold import ColdWorker
 from matchopt.run.messages import BadMessage, Frames, encode, write_all
-from matchopt.run.warm import Unavailable, WarmWorker, fork_worker, possible
+from matchopt.run.warm import Unavailable, WarmWorker
 from matchopt.run.watchdog import Watchdog
 
 _TICK = 0.1  # seconds after which the host looks round even if nothing comes in
@@ -41,15 +42,20 @@ class WorkerProcess:
         self.exit_code: int | None = None  # of a worker that ended by itself; negative: minus the signal's number
         self._log = bytearray()
         self._ended = False
-        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
-            task_fd, self._task_fd = _pipe(theirs, ours)
-            log_fd, self._log_fd = _pipe(theirs, ours, back=True)
-            write_fd, self._read_fd = _pipe(theirs, ours, back=True)
+        task_fd, self._task_fd = os.pipe()
+        self._read_fd, write_fd = os.pipe()
+        self._log_fd, log_fd = os.pipe()
+        theirs, self._ours = (task_fd, write_fd, log_fd), (self._task_fd, self._read_fd, self._log_fd)
+        try:
             _widen(self._read_fd)
             os.set_blocking(self._read_fd, False)
             os.set_blocking(self._log_fd, False)
-            self._child = _start((task_fd, write_fd, log_fd), threads, cold)
-            self._open = ours.pop_all()
+            self._child = _start(theirs, threads, cold)
+        except BaseException:
+            _close(self._ours)
+            raise
+        finally:
+            _close(theirs)
         self.watchdog = Watchdog(self._child.pid, memory, self._child.shared)
 
     def __enter__(self) -> "WorkerProcess":
@@ -119,7 +125,7 @@ class WorkerProcess:
         self.watchdog.stop()
         self._child.release()
         self._keep_log(_drain(self._log_fd)[0])
-        self._open.close()
+        _close(self._ours)
 
     def _cut(self, frames: Frames, data: bytes) -> list[Parts]:
         found: list[Parts] = []
@@ -142,19 +148,15 @@ class WorkerProcess:
 
 
 def _start(fds: tuple[int, int, int], threads: int, cold: bool) -> ColdWorker | WarmWorker:
-    if not cold and possible():
+    if not cold and warm.server.possible():
         with contextlib.suppress(Unavailable):
-            return fork_worker(fds, threads)
+            return warm.server.fork(fds, threads)
     return ColdWorker(*fds, threads)
 
 
-def _pipe(theirs: contextlib.ExitStack, ours: contextlib.ExitStack, back: bool = False) -> tuple[int, int]:
-    """A pipe to the worker, or `back` from it: its end and ours, each closed by one of the stacks."""
-    read_fd, write_fd = os.pipe()
-    far, near = (write_fd, read_fd) if back else (read_fd, write_fd)
-    theirs.callback(os.close, far)
-    ours.callback(os.close, near)
-    return far, near
+def _close(fds: tuple[int, ...]) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def _widen(fd: int) -> None:

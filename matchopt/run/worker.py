@@ -9,6 +9,7 @@ import ctypes
 import faulthandler
 import importlib
 import importlib.util
+import json
 import os
 import resource
 import signal
@@ -93,7 +94,7 @@ def _run(message: Parts, channel: Channel) -> None:
     task = message.facts
     allowance = Allowance(**task["allowance"])
     if allowance.memory is not None:
-        _limit_data(_bytes_of("VmData") + allowance.memory + MEMORY_SLACK)
+        _limit_data(bytes_of("VmData") + allowance.memory + MEMORY_SLACK)
     provenance = Provenance.from_facts(task["provenance"])
     instance = INSTANCES[task["kind"]].from_parts(message.part("instance"), provenance)
     start = SOLUTIONS[task["kind"]].from_parts(message.part("start")) if "start" in task else None
@@ -121,9 +122,8 @@ def _run(message: Parts, channel: Channel) -> None:
         "message": result.message,
         "surrogate": replaced,
         "at": time.monotonic() - began,
-        "peak": _bytes_of("VmHWM"),
-        "modules": channel.imported(),
-        "rules": [rules.facts() for rules in reduced],
+        "peak": bytes_of("VmHWM"),
+        "held": [*channel.imported(), *(json.dumps(rules.facts()) for rules in reduced)],
     }
     channel.send(facts, result.solution)
 
@@ -187,13 +187,13 @@ def _send_failure(channel: Channel, cause: BaseException) -> None:
         last = traceback.format_exception_only(cause)[-1].strip()
         text = f"the solver raised {last}"
     try:
-        facts = {"cause": " ".join(text.split())[:2000], "peak": _bytes_of("VmHWM"), "modules": channel.imported()}
+        facts = {"cause": " ".join(text.split())[:2000], "peak": bytes_of("VmHWM"), "held": channel.imported()}
         channel.send({"type": kind, **facts})
     except OSError:
         os._exit(LOST_LINE)
 
 
-def _bytes_of(field: str) -> int:
+def bytes_of(field: str) -> int:
     """A figure of this process's memory, such as the most it ever had (VmHWM); 0 where the system tells none."""
     try:
         status = Path("/proc/self/status").read_text()
