@@ -73,8 +73,23 @@ class Plot:
     y_from: int | float | None = None
 
 
-@dataclass(frozen=True)
-class Study:
+@dataclass(frozen=True, kw_only=True)
+class _Question:
+    """What a study and its file have in common; see `Study`."""
+
+    title: str
+    kind: Kind
+    by: Annotated[tuple[str, ...], MinLen(1)]
+    show: Annotated[tuple[str, ...], MinLen(1)]
+    about: str = ""
+    plots: tuple[Plot, ...] = ()
+    published: tuple[Published, ...] = ()
+    targets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    correlations: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study(_Question):
     """A question, as a grid of runs.
 
     Parameters
@@ -92,16 +107,7 @@ class Study:
     """
 
     name: str
-    title: str
-    about: str
-    kind: Kind
     runs: Mapping[str, tuple[Mapping[str, Any], ...]]
-    by: tuple[str, ...]
-    show: tuple[str, ...]
-    plots: tuple[Plot, ...]
-    published: tuple[Published, ...]
-    targets: Mapping[str, Mapping[str, Any]]
-    correlations: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,21 +126,12 @@ class _Block(_Paper):
     paper: _Paper = field(default_factory=_Paper)
 
 
-@dataclass(frozen=True)
-class _File:
-    """A study file as it is written; see `Study`."""
+@dataclass(frozen=True, kw_only=True)
+class _File(_Question):
+    """A study file as it is written."""
 
-    title: str
-    kind: Kind
-    by: Annotated[tuple[str, ...], MinLen(1)]
-    show: Annotated[tuple[str, ...], MinLen(1)]
     runs: Annotated[tuple[_Block, ...], MinLen(1)]
-    about: str = ""
     fixed: dict[str, Any] = field(default_factory=dict)
-    plots: tuple[Plot, ...] = ()
-    published: tuple[Published, ...] = ()
-    targets: dict[str, dict[str, Any]] = field(default_factory=dict)
-    correlations: tuple[tuple[str, str], ...] = ()
 
 
 def studies_folder() -> Path:
@@ -181,8 +178,8 @@ def read_study(path: Path) -> Study:
         raise FormatError(f"{path} is no TOML file: {cause}") from None
     file = read_object(_File, content, str(path), FormatError)
     runs = {scale: tuple(_expand(file, scale, path)) for scale in ("cpu", "paper")}
-    same = {name: value for name, value in vars(file).items() if name not in ("fixed", "runs")}
-    return Study(path.stem, runs=runs, **same)
+    shared = {name: getattr(file, name) for name in _Question.__dataclass_fields__}
+    return Study(name=path.stem, runs=runs, **shared)
 
 
 def _expand(file: _File, scale: str, path: Path) -> Iterator[Mapping[str, Any]]:

@@ -20,8 +20,9 @@ from matchopt.study.study_file import Plot, Published, Study
 PLOT = Plot("accuracy", "Accuracy", "fan_in_ratio", "validation", lines="solver", x_scale="log")
 OVER_EPOCHS = Plot("epochs", "Epochs", "epoch", "connectivity", lines="solver")
 STUDY = Study(
-    "small", "A small study", "What is asked.", "mapping", {}, ("solver",), ("validation", "status"),
-    (PLOT, OVER_EPOCHS), (Published("they", {"fan_in_ratio": 1.0}, 90.0, "validation", "a paper"),), {},
+    name="small", title="A small study", about="What is asked.", kind="mapping", runs={}, by=("solver",),
+    show=("validation", "status"), plots=(PLOT, OVER_EPOCHS),
+    published=(Published("they", {"fan_in_ratio": 1.0}, 90.0, "validation", "a paper"),),
 )  # fmt: skip
 RECORDS = [
     {"solver": s, "fan_in_ratio": k, "hardware_seed": h, "validation": v, "status": "optimal",
