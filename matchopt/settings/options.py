@@ -83,7 +83,9 @@ def options_of(owner: Callable[..., Any]) -> tuple[Option, ...]:
     PluginError
         for a field without a default, or of a type that no command line can give.
     """
-    docs, found = _parameter_docs(owner.__doc__ or ""), []
+    told = reversed(owner.__mro__) if isinstance(owner, type) else [owner]  # what a base says of its fields holds
+    docs = {name: text for one in told for name, text in _parameter_docs(one.__doc__ or "").items()}
+    found = []
     for field in fields_of(owner).values():
         place = f"{owner.__module__}.{owner.__qualname__}.{field.name}"
         if field.kind is None or "table" in field.kind.type:

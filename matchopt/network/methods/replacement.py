@@ -1,60 +1,95 @@
-"""What SET, RigL and their control share: training on K connections per matrix, whose weakest may be replaced."""
+"""What SET, RigL and their control share: K connections per matrix, whose weakest may be replaced."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 from jaxtyping import Float32, Int64
 
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
-from matchopt.network.training.optimisers import Rule
+from matchopt.network.training.optimisers import Momentum, OptimiserName, rule
 from matchopt.network.training.starts import matrix_budgets, random_masks, sparse_normal
+from matchopt.network.training.trainer import Trainer
+from matchopt.settings import NonNegativeFloat, PositiveInt, Share
 
 Sites = Int64[np.ndarray, " _"]
 Choice = Callable[[Sites, int], Sites]  # (candidates, how many) -> that many of them
-Growth = Callable[[MaskedModel, Step], list[Choice]]  # how the new sites of every matrix are chosen
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Options that these methods have; `RigL` explains them."""
-
-    phase: Phase
-    connectivity: float
-    learning_rate: float
-    interval: int = 1
-    replaced: float = 0.0
-    replaced_until: float = 1.0
-
-
-class ReplacementRun(Method):
-    """One run: as many connections grow as are dropped, so that each matrix keeps its number in every step.
+class SparseTraining(Trainer):
+    """Options of methods that begin with K random connections per matrix.
 
     Parameters
     ----------
-    plan : options of the method.
-    setting : what the run begins with.
-    rule : the optimiser.
-    growth : called when it is time to replace, with the network and the step; None where nothing is replaced.
+    connectivity : connections as a share of all possible ones; `matrix_budgets` shares them out.
+    epochs : passes over the training samples, >= 1.
+    batch_size : samples per step.
+    optimiser : "adam", or "sgd" with Nesterov momentum.
+    learning_rate : at the start; falls linearly to 0.
+    momentum : of "sgd".
+    decay : l2 penalty, added to the gradient as decay * weight.
     """
+
+    promise = "exact"
+
+    connectivity: Share = 0.01
+    epochs: PositiveInt = 60
+    batch_size: PositiveInt = 100
+    optimiser: OptimiserName = "adam"
+    learning_rate: NonNegativeFloat = 3e-3
+    momentum: Momentum = 0.9
+    decay: NonNegativeFloat = 1e-4
+
+    def new_run(self, setting: Setting) -> "SparseRun":
+        return SparseRun(self, setting)
+
+
+@dataclass(frozen=True)
+class Replacement(SparseTraining):
+    """Options of methods that replace the weakest connections now and then.
+
+    Parameters
+    ----------
+    interval : steps between two replacements, >= 1.
+    replaced : share replaced at the start, 0 .. 1; falls like a cosine.
+    replaced_until : share of training after which nothing is replaced, above 0, at most 1.
+    """
+
+    interval: PositiveInt = 100
+    replaced: Annotated[float, Interval(ge=0, le=1)] = 0.3
+    replaced_until: Share = 0.75
+
+    @abstractmethod
+    def choices(self, net: MaskedModel, at: Step, chance: np.random.Generator) -> list[Choice]:
+        """How the new sites of every matrix are chosen, when it is time to replace."""
+
+
+class SparseRun(Method):
+    """One run: as many connections grow as are dropped, if any, so that each matrix keeps its number in every step."""
 
     net: MaskedModel
 
-    def __init__(self, plan: Plan, setting: Setting, rule: Rule, growth: Growth | None = None) -> None:
-        self._plan, self._growth = plan, growth
-        counts = matrix_budgets(setting.shapes, plan.connectivity)
-        self.net = setting.model(rule, sparse_normal(setting.shapes, counts, setting.start))
+    def __init__(self, options: SparseTraining, setting: Setting) -> None:
+        self._options, self._chance = options, setting.chance
+        counts = matrix_budgets(setting.shapes, options.connectivity)
+        start = sparse_normal(setting.shapes, counts, setting.start)
+        self.net = setting.model(rule(options.optimiser, options.momentum, options.decay), start)
         self.net.use(random_masks(setting.shapes, counts, setting.start))
-        self.phases = (plan.phase,)
+        self.phases = (Phase("train", options.epochs, options.batch_size),)
 
     def step(self, at: Step) -> None:
-        plan = self._plan
-        self.net.step(plan.learning_rate * (1.0 - at.done))
-        share = drop_share(at.number / at.total, plan.replaced, plan.replaced_until)
-        if self._growth is not None and at.number % plan.interval == 0 and share > 0.0:
-            self._replace(share, self._growth(self.net, at))
+        options = self._options
+        self.net.step(options.learning_rate * (1.0 - at.done))
+        if isinstance(options, Replacement) and at.number % options.interval == 0:
+            share = drop_share(at.number / at.total, options.replaced, options.replaced_until)
+            if share > 0.0:
+                self._replace(share, options.choices(self.net, at, self._chance))
 
     def _replace(self, share: float, choices: list[Choice]) -> None:
         """Drop this share of the connections of every matrix and grow as many."""
