@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import sysconfig
 import venv
 import zipfile
 from pathlib import Path
@@ -29,13 +28,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of a fresh environment with nothing but the wheel, seeing this one's third-party packages."""
     folder = tmp_path_factory.mktemp("env") / "venv"
-    venv.create(folder, with_pip=True)
+    venv.create(folder)  # without a pip of its own: this one's can install there
     program = folder / "bin" / "python"
     site = next((folder / "lib").glob("python*")) / "site-packages"
-    install = [str(program), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
+    pip = [sys.executable, "-m", "pip", "--python", str(program), "install", "--quiet", "--no-deps", "--no-index"]
+    install = [*pip, str(wheel)]
     subprocess.run(install, check=True, capture_output=True, timeout=300)
-    # A path file adds the folder but does not run the editable install's own path file there.
-    (site / "others.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    # A path file adds the folders but does not run the editable install's own path file there.
+    (site / "others.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")) + "\n")
     return program
 
 

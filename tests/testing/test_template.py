@@ -1,6 +1,7 @@
 """The template of `matchopt new-plugin` cannot rot: it is made, installed, listed, and passes the kit."""
 
 import subprocess
+import sys
 import sysconfig
 import venv
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 def test_it_installs_in_a_fresh_environment_and_passes_check_solver(tmp_path: Path) -> None:
     """pip installs it, `matchopt plugins` lists it, its own test and `matchopt check-solver` pass."""
     made = make_plugin("my-solver", tmp_path)
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv")  # without a pip of its own: this one's can install there
     python = tmp_path / "venv" / "bin" / "python"
     site = next((tmp_path / "venv" / "lib").glob("python*")) / "site-packages"
     (site / "others.pth").write_text(f"import site; site.addsitedir({sysconfig.get_paths()['purelib']!r})\n")
@@ -72,7 +73,9 @@ def test_it_installs_in_a_fresh_environment_and_passes_check_solver(tmp_path: Pa
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    run("pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--editable", str(made))
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
+    install = [*pip, "--no-build-isolation", "--editable", str(made)]
+    subprocess.run(install, check=True, capture_output=True, text=True, timeout=300)
     assert "matchopt-my-solver" in run("matchopt.cli", "plugins")
     assert "draws" in run("matchopt.cli", "solvers", "my-solver")
     assert "failed" in run("matchopt.cli", "check-solver", "my-solver")
