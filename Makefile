@@ -12,7 +12,7 @@ endif
 # The tests start hundreds of processes; without bytecode on disk each would compile the sources again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo check test bench mutants lock clean
+.PHONY: env demo lint check test bench mutants lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -35,15 +35,17 @@ env: .venv/stamp
 demo: env
 	$(BIN)/matchopt demo
 
-check: env
+lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
 
-test: check
-	$(BIN)/pytest -q -n 2 --dist loadfile -m slow
+test: lint
+	$(BIN)/pytest -q -n 2 --dist loadfile --durations=20 --cov --cov-report=term:skip-covered
 	$(BIN)/pytest -q benches --benchmark-disable -o addopts=--import-mode=importlib
 
 bench: env
