@@ -12,7 +12,7 @@ endif
 # The tests start hundreds of processes; without bytecode on disk each would compile the sources again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo lint check test bench mutants lock clean
+.PHONY: env demo lint check test bench bench-record mutants lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "  make env     the environment alone"
 	@echo "  make check   format, lint, types, import contracts, unit tests: under 2 minutes"
 	@echo "  make bench   benchmarks with their peers, in one run"
+	@echo "  make bench-record  the same, and its ratios go into benches/history.csv"
 	@echo "  make mutants mutation tests of checker, proofs and judge: hours, or SAMPLE=150"
 
 # The stamp is newer than what the environment was made from, so a second make does nothing.
@@ -50,6 +51,11 @@ test: lint
 
 bench: env
 	$(BIN)/pytest -q benches --benchmark-only -o addopts=--import-mode=importlib
+
+# The ratios of that run go into a history that is kept.
+bench-record: env
+	$(BIN)/pytest -q benches --benchmark-only --benchmark-json=.benchmarks/last.json -o addopts=--import-mode=importlib
+	$(BIN)/python benches/record.py .benchmarks/last.json
 
 # One small fault at a time in checker, proofs and judge; goes on where it was stopped. SAMPLE=150 tries only so many.
 SAMPLE ?= 0

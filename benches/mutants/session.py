@@ -137,12 +137,17 @@ class Session:
         return None
 
     def _fresh(self, mutant: Mutant, names: list[str], allowed: float) -> Outcome:
-        files = sorted({name.partition("::")[0] for name in names})
         env = {**os.environ, "MUTANT": f"{self.root / mutant.path}:{mutant.index}"}
         env["PYTHONPATH"] = str(Path(__file__).parent)
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "fresh", "-p", "no:cacheprovider", *files]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "fresh", "-p", "no:cacheprovider"]
         try:
-            done = subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, timeout=30 + allowed)
+            with tempfile.NamedTemporaryFile("w", suffix=".txt") as listed:
+                listed.write("\n".join(names))
+                listed.flush()
+                command.append(f"@{listed.name}")
+                done = subprocess.run(
+                    command, cwd=self.root, env=env, capture_output=True, text=True, timeout=30 + allowed
+                )
         except subprocess.TimeoutExpired:
             return "timeout", ""
         failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
