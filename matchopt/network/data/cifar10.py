@@ -211,23 +211,11 @@ def _decode(place: Path, name: str, content: bytes) -> UInt8[np.ndarray, "32 32 
 def _data(arrays: Arrays, size: int, standardise: Standardise, reference: DataReference) -> ImageData:
     order = np.random.default_rng(SPLIT_SEED).permutation(N_TRAIN)
     train, validation = order[N_VALIDATION:], order[:N_VALIDATION]
-    images, labels = arrays["train_images"], arrays["train_labels"].astype(np.int64)
-    originals = images[train]
-
-    def seen(rows: UInt8[np.ndarray, "images pixels"]) -> np.ndarray:
-        return centre_crop(rows, (3, SIDE, SIDE), size, standardise)
-
-    whole = size == SIDE and standardise == "none"
-    return ImageData(
-        seen(originals),
-        labels[train],
-        seen(images[validation]),
-        labels[validation],
-        seen(arrays["test_images"]),
-        arrays["test_labels"].astype(np.int64),
-        len(CLASSES),
-        reference,
-        (3, size, size),
-        bounded=standardise == "none",
-        originals=None if whole else originals,
-    )
+    parts = (("train", train), ("train", validation), ("test", np.arange(N_TEST)))
+    images = [arrays[f"{part}_images"][rows] for part, rows in parts]
+    labels = [arrays[f"{part}_labels"][rows].astype(np.int64) for part, rows in parts]
+    seen = [centre_crop(rows, (3, SIDE, SIDE), size, standardise) for rows in images]
+    first, second, third = zip(seen, labels, strict=True)
+    plain, shape = standardise == "none", (3, size, size)
+    originals = None if plain and size == SIDE else images[0]
+    return ImageData(*first, *second, *third, len(CLASSES), reference, shape, bounded=plain, originals=originals)

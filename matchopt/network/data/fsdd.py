@@ -87,19 +87,9 @@ def load_fsdd(
     scaling = Scaling.of([rows[n] for n in parts[0]])
     fixed = np.stack([at_the_end(scaling.applied(row), frames) for row in rows]).reshape(len(rows), -1)
     labels = np.array([int(name[0]) for name in names])
-    train, validation, test = parts
-    return ImageData(
-        fixed[train],
-        labels[train],
-        fixed[validation],
-        labels[validation],
-        fixed[test],
-        labels[test],
-        N_DIGITS,
-        FSDD.reference(digest, options, load_fsdd),
-        (frames, n_features(features, deltas)),
-        bounded=False,
-    )
+    train, validation, test = ((fixed[part], labels[part]) for part in parts)
+    reference, shape = FSDD.reference(digest, options, load_fsdd), (frames, n_features(features, deltas))
+    return ImageData(*train, *validation, *test, N_DIGITS, reference, shape, bounded=False)
 
 
 def split(

@@ -63,17 +63,9 @@ class IdxFiles:
             order = np.random.default_rng(SPLIT_SEED).permutation(len(images))
             train, validation = order[N_VALIDATION:], order[:N_VALIDATION]
             parts = (_scaled(images, train, pool), _scaled(images, validation, pool), _scaled(test_images, None, pool))
-        return ImageData(
-            parts[0],
-            labels[train, 0].astype(np.int64),
-            parts[1],
-            labels[validation, 0].astype(np.int64),
-            parts[2],
-            test_labels[:, 0].astype(np.int64),
-            N_CLASSES,
-            self.reference,
-            (1, SIDE, SIDE),
-        )
+        classes = (found[:, 0].astype(np.int64) for found in (labels[train], labels[validation], test_labels))
+        first, second, third = zip(parts, classes, strict=True)
+        return ImageData(*first, *second, *third, N_CLASSES, self.reference, (1, SIDE, SIDE))
 
     def _read(self, folder: Path, number: int) -> UInt8[np.ndarray, "..."]:
         advice = "restore the published file"

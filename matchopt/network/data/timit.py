@@ -118,15 +118,8 @@ def load_timit(
         parts.append(([rows for rows, _ in read], [labels for _, labels in read]))
     scaling = Scaling.of(parts[0][0])
     pieces = [_pieces([scaling.applied(rows) for rows in rows_of], labels_of, frames) for rows_of, labels_of in parts]
-    return ImageData(
-        *pieces[0],
-        *pieces[1],
-        *pieces[2],
-        phones,
-        TIMIT.reference(digest.hexdigest(), options, load_timit),
-        (frames, n_features(features, deltas)),
-        bounded=False,
-    )
+    shape, reference = (frames, n_features(features, deltas)), TIMIT.reference(digest.hexdigest(), options, load_timit)
+    return ImageData(*pieces[0], *pieces[1], *pieces[2], phones, reference, shape, bounded=False)
 
 
 def _split(corpus: Path, test: str) -> tuple[list[_Utterance], list[_Utterance], list[_Utterance]]:
