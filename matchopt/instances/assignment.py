@@ -136,6 +136,15 @@ class AssignmentInstance(Instance):
         allowed = self.cost[part] < np.inf
         return self.indices[part][allowed], self.cost[part][allowed]
 
+    def pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows, columns and costs of the allowed pairs, row by row and by column."""
+        allowed = self.cost < np.inf
+        if self.indptr is None or self.indices is None:
+            rows, columns = np.nonzero(allowed)
+            return rows, columns, self.cost[allowed]
+        rows = np.repeat(np.arange(self.n_rows), np.diff(self.indptr))
+        return rows[allowed], self.indices[allowed], self.cost[allowed]
+
     @cached_property
     def dense(self) -> Float[np.ndarray, "rows cols"]:
         """All costs as floats, inf where forbidden, shape (n_rows, n_cols), read-only.
@@ -159,12 +168,9 @@ class AssignmentInstance(Instance):
         """The total cost of an assignment of fitting shape (the fast form; `matchopt.check` has the plain one)."""
         if self.indptr is None or self.indices is None:
             return self._total(self.cost[np.arange(self.n_rows), assignment.col_of])
-        keys = np.repeat(np.arange(self.n_rows), np.diff(self.indptr)) * self.n_cols + self.indices
-        wanted = np.arange(self.n_rows) * self.n_cols + assignment.col_of
-        at = np.searchsorted(keys, wanted)
-        if len(keys) == 0 or bool((keys[np.minimum(at, len(keys) - 1)] != wanted).any()):
-            return float("inf") if self.n_rows else 0.0
-        return self._total(self.cost[at])
+        rows, columns, costs = self.pairs()
+        taken = columns == assignment.col_of[rows]
+        return self._total(costs[taken]) if taken.sum() == self.n_rows else float("inf")
 
     def _total(self, costs: np.ndarray) -> float:
         # A 64-bit sum of integers would wrap around without a word.

@@ -39,8 +39,8 @@ def linearise(instance: Instance) -> Reduction:
         raise Refused(f"{instance.n_pairs} pairs make too large a program (at most {MAX_PAIRS})")
     if instance.is_integral and instance.n_pairs and int(np.abs(instance.cost).max()) > EXACT:
         raise Refused(f"integer costs beyond 2^53 are not exact in a program, found {np.abs(instance.cost).max()}")
-    rows, columns, cost = _pairs(instance)
-    program = _program(instance, rows, columns, cost)
+    rows, columns, cost = instance.pairs()
+    program = _program(instance, rows, columns, cost.astype(np.float64))
 
     def lift(solutions: Sequence[Solution]) -> Assignment:
         (point,) = solutions
@@ -63,16 +63,6 @@ def linearise(instance: Instance) -> Reduction:
         return (ProgramPoint(x),)
 
     return Reduction("program", (program,), lift, lower)
-
-
-def _pairs(instance: AssignmentInstance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    if instance.indptr is None or instance.indices is None:
-        allowed = np.isfinite(instance.cost)
-        rows, columns = np.nonzero(allowed)
-        return rows, columns, instance.cost[allowed].astype(np.float64)
-    rows = np.repeat(np.arange(instance.n_rows), np.diff(instance.indptr))
-    allowed = np.isfinite(instance.cost)
-    return rows[allowed], instance.indices[allowed], instance.cost[allowed].astype(np.float64)
 
 
 def _program(instance: AssignmentInstance, rows: np.ndarray, columns: np.ndarray, cost: np.ndarray) -> ProgramInstance:

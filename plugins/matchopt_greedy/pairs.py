@@ -31,7 +31,7 @@ class GreedyPairs(Solver):
 
     def solve(self, instance: AssignmentInstance, limits: Limits, rng: np.random.Generator) -> Result:
         del limits, rng
-        rows, columns, costs = _allowed(instance)
+        rows, columns, costs = instance.pairs()
         order = np.argsort(costs, kind="stable")
         col_of = np.full(instance.n_rows, -1)
         free = np.ones(instance.n_cols, bool)
@@ -44,13 +44,3 @@ class GreedyPairs(Solver):
             if (col_of >= 0).all():
                 break
         return augment(instance, col_of, lambda solutions: solutions[0])
-
-
-def _allowed(instance: AssignmentInstance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows, columns and costs of the allowed pairs, row by row."""
-    allowed = np.isfinite(instance.cost)
-    if instance.indptr is None or instance.indices is None:
-        rows, columns = np.nonzero(allowed)
-        return rows, columns, instance.cost[allowed]
-    rows = np.repeat(np.arange(instance.n_rows), np.diff(instance.indptr))
-    return rows[allowed], instance.indices[allowed], instance.cost[allowed]

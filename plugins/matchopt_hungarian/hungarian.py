@@ -55,9 +55,13 @@ class Hungarian(Solver):
         del limits, rng
         if instance.n_rows == 0:
             return Result(Assignment(np.zeros(0, np.int64)), Status.OPTIMAL, bound=0.0)
-        barren = _row_without_pair(instance)
-        if barren is not None:
-            return Result(None, Status.INFEASIBLE, message=f"row {barren} has no allowed column")
+        if instance.is_sparse:
+            barren = np.bincount(instance.pairs()[0], minlength=instance.n_rows) == 0
+        else:
+            barren = ~np.isfinite(instance.cost).any(axis=1)
+        if barren.any():
+            message = f"row {np.argmax(barren)} has no allowed column"
+            return Result(None, Status.INFEASIBLE, message=message)
         if not _fits_floats(instance):
             col_of, engine = shortest_paths(instance), "exact integers"
         elif instance.is_sparse:
@@ -78,15 +82,6 @@ class Hungarian(Solver):
         return assign(instance.cost), "scipy"
 
 
-def _row_without_pair(instance: AssignmentInstance) -> int | None:
-    if instance.indptr is None:
-        barren = ~np.isfinite(instance.cost).any(axis=1)
-    else:
-        seen = np.concatenate([[0], np.cumsum(np.isfinite(instance.cost))])[instance.indptr]
-        barren = np.diff(seen) == 0
-    return int(np.argmax(barren)) if barren.any() else None
-
-
 def _fits_floats(instance: AssignmentInstance) -> bool:
     if not instance.is_integral or instance.n_pairs == 0:
         return True
@@ -95,24 +90,21 @@ def _fits_floats(instance: AssignmentInstance) -> bool:
 
 def _float_pairs(instance: AssignmentInstance) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Costs (>= 0), indptr, indices and number of columns of the allowed pairs."""
-    assert instance.indptr is not None and instance.indices is not None
-    allowed = np.isfinite(instance.cost)
-    starts = np.concatenate([[0], np.cumsum(allowed)])[instance.indptr]
-    cost = instance.cost[allowed]
+    rows, columns, cost = instance.pairs()
+    starts = np.searchsorted(rows, np.arange(instance.n_rows + 1))
     if not instance.is_integral and np.abs(cost).max() > ENORMOUS:
         cost = cost * 2.0**-128
     lowest = np.repeat(np.minimum.reduceat(cost, starts[:-1]), np.diff(starts))
-    return np.asarray(cost - lowest, np.float64), starts, instance.indices[allowed], instance.n_cols
+    return np.asarray(cost - lowest, np.float64), starts, columns, instance.n_cols
 
 
 def _bound(instance: AssignmentInstance, col_of: np.ndarray) -> float:
     """The optimum, rounded down where it is no float; on floats less the engine's rounding, one ulp a row."""
-    rows = np.arange(instance.n_rows)
-    if instance.indptr is None or instance.indices is None:
-        costs = instance.cost[rows, col_of]
+    if instance.is_sparse:
+        rows, columns, costs = instance.pairs()
+        costs = costs[columns == col_of[rows]]
     else:
-        keys = np.repeat(rows, np.diff(instance.indptr)) * instance.n_cols + instance.indices
-        costs = instance.cost[np.searchsorted(keys, rows * instance.n_cols + col_of)]
+        costs = instance.cost[np.arange(instance.n_rows), col_of]
     if instance.is_integral:
         total = sum(costs.tolist())
         return float(total) if int(float(total)) <= total else math.nextafter(float(total), -math.inf)

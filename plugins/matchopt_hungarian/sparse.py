@@ -34,11 +34,9 @@ def hall_violator(instance: AssignmentInstance) -> tuple[int, int]:
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
-    allowed = [instance.row(i)[0] for i in range(instance.n_rows)]
-    indptr = np.concatenate([[0], np.cumsum([len(columns) for columns in allowed])])
-    pairs = csr_array(
-        (np.ones(indptr[-1], np.int8), np.concatenate(allowed), indptr), shape=(instance.n_rows, instance.n_cols)
-    )
+    at, allowed, _ = instance.pairs()
+    starts = np.searchsorted(at, np.arange(instance.n_rows + 1))
+    pairs = csr_array((np.ones(len(at), np.int8), allowed, starts), shape=(instance.n_rows, instance.n_cols))
     col_of = maximum_bipartite_matching(pairs, perm_type="column")
     left_out = np.flatnonzero(col_of < 0)
     if len(left_out) == 0:
@@ -47,7 +45,8 @@ def hall_violator(instance: AssignmentInstance) -> tuple[int, int]:
     waiting = [int(left_out[0])]
     rows, columns = {waiting[0]}, set[int]()
     while waiting:
-        for column in allowed[waiting.pop()].tolist():
+        row = waiting.pop()
+        for column in allowed[starts[row] : starts[row + 1]].tolist():
             if column not in columns:
                 columns.add(column)
                 if row_of[column] not in rows:

@@ -50,12 +50,7 @@ def _draw_matching(instance: AssignmentInstance, rng: np.random.Generator) -> As
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
-    if instance.indptr is None or instance.indices is None:
-        rows, columns = np.nonzero(np.isfinite(instance.cost))
-    else:
-        allowed = np.isfinite(instance.cost)
-        rows = np.repeat(np.arange(instance.n_rows), np.diff(instance.indptr))[allowed]
-        columns = instance.indices[allowed]
+    rows, columns, _ = instance.pairs()
     new_row, new_col = rng.permutation(instance.n_rows), rng.permutation(instance.n_cols)
     pairs = coo_array(
         (np.ones(len(rows), np.int8), (new_row[rows], new_col[columns])), shape=(instance.n_rows, instance.n_cols)

@@ -26,19 +26,6 @@ Found = tuple[int, float, np.ndarray, float]  # neuron, cost, input of each of i
 
 
 @compiled
-def nearest(cells: Any, centre: Any) -> Any:
-    """Number of cells below `centre`."""
-    low, high = 0, cells.size
-    while low < high:
-        middle = (low + high) // 2
-        if cells[middle] < centre:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@compiled
 def next_choice(level: Any, centre: Any, cells: Any, used: Any, low: Any, high: Any, droppable: Any) -> Any:
     """The free cell nearest to `centre` that has not been tried at this level, DROPPED for none at all, or NONE."""
     while low[level] >= 0 and used[low[level]]:
@@ -70,7 +57,7 @@ def open_level(
     centre[level] = target[level]
     if factor[level, level] > 0.0:
         centre[level] += rest[level] / factor[level, level]
-    high[level] = nearest(cells, centre[level])
+    high[level] = np.searchsorted(cells, centre[level])
     low[level] = high[level] - 1
 
 
