@@ -13,6 +13,7 @@ from matchopt import (
     NetworkMapping,
     Target,
     assign,
+    is_feasible,
     match_rows,
     pair_costs,
 )
@@ -87,16 +88,10 @@ def bindings(
     instance: NetworkInstance, limits: Limits, scratch: bool, rng: np.random.Generator
 ) -> tuple[list[Binding] | None, tuple[np.ndarray, ...] | None]:
     """How training begins, layer by layer, and the digital biases; no bindings where no mapping is feasible."""
-    biases = instance.biases
-    if not scratch and isinstance(limits.start, NetworkMapping) and len(limits.start.layers) == len(instance.layers):
-        pairs = zip(instance.layers, limits.start.layers, strict=True)
-        found = [_given(layer, part) for layer, part in pairs]
-        own = limits.start.biases
-        if own is not None and instance.adjustable and biases is not None:
-            biases = own if [len(bias) for bias in own] == [len(bias) for bias in biases] else biases
-        if all(bound is not None for bound in found):
-            return [bound for bound in found if bound is not None], biases
-    biases = instance.biases
+    start, biases = limits.start, instance.biases
+    if not scratch and isinstance(start, NetworkMapping) and is_feasible(instance, start):
+        pairs = zip(instance.layers, start.layers, strict=True)
+        return [_given(layer, part) for layer, part in pairs], biases if start.biases is None else start.biases
     if scratch and instance.adjustable and biases is not None:
         biases = tuple(np.zeros(len(bias)) for bias in biases)
     found = [_drawn(layer, rng) if scratch else _assigned(layer) for layer in instance.layers]
@@ -104,19 +99,9 @@ def bindings(
     return (kept if len(kept) == len(found) else None), biases
 
 
-def _given(layer: LayerInstance, part: LayerMapping) -> Binding | None:
-    """The binding of a start, or None where the start does not fit the layer."""
+def _given(layer: LayerInstance, part: LayerMapping) -> Binding:
+    """The binding of a feasible mapping."""
     neuron, hardware = part.neuron_of, layer.hardware
-    if part.n_rows != layer.n_rows or len(np.unique(neuron)) != layer.n_rows:
-        return None
-    inside = neuron.min(initial=0) >= 0 and neuron.max(initial=0) < hardware.n_neurons
-    if not inside or not all(layer.rules.gains.allow(gain) for gain in part.gain.tolist()):
-        return None
-    if not layer.rules.drop and bool((layer.target.fan_in > hardware.n_usable[neuron]).any()):
-        return None
-    for numbers, end in ((part.cell, hardware.n_cells), (part.input, layer.target.n_inputs)):
-        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < end:
-            return None
     wishes = np.zeros((layer.n_rows, layer.target.n_inputs))
     np.add.at(wishes, (part.row_of, part.input), hardware.weights[neuron[part.row_of], part.cell])
     return Binding(neuron, part.gain, wishes * part.gain[:, None])
