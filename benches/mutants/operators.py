@@ -124,7 +124,12 @@ def _body(node: Any) -> list[ast.stmt]:
 
 
 def _children(node: ast.AST) -> Iterator[ast.AST]:
-    """The parts that decide something: no annotations, decorators, imports, texts, and no words of an error."""
+    """The parts that decide something: no annotations, decorators, imports, texts, and no words of an error.
+
+    Nor `strict=` of a zip: what is zipped has one length by the construction of the classes.
+    """
+    if isinstance(node, ast.keyword) and node.arg == "strict":
+        return
     if isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom | ast.MatchClass):
         return
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"isinstance", "cast"}:

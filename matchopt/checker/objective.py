@@ -1,4 +1,4 @@
-"""Objectives of mappings, written down as DESIGN section 1.1 defines them."""
+"""Objectives of mappings, written down as docs/mathematics.md defines them."""
 
 from collections import defaultdict
 from dataclasses import dataclass

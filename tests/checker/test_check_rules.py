@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matchopt.checker import check
+from matchopt.checker import check, is_feasible
 from matchopt.instances import (
     Assignment,
     AssignmentInstance,
@@ -243,8 +243,9 @@ def test_corrupted_solution_is_rejected(case: str) -> None:
     """A feasible solution passes; with one thing broken, the report names the rule and the place."""
     instance, good, bad, rule, place = CASES[case]
     assert isinstance(instance, Instance) and isinstance(bad, Solution)
-    assert check(instance, good).violations == ()
+    assert check(instance, good).violations == () and is_feasible(instance, good)
     report = check(instance, bad)
+    assert not is_feasible(instance, bad)
     assert not report.feasible
     assert report.objective is None
     named = [violation for violation in report.violations if violation.rule == rule]
@@ -252,6 +253,17 @@ def test_corrupted_solution_is_rejected(case: str) -> None:
     assert place in named[0].message
     if place.startswith("row"):
         assert named[0].row == int(place.split()[1])
+
+
+def test_one_broken_rule_hides_no_other() -> None:
+    """Of an assignment all broken rules are told, a forbidden column that is taken already twice."""
+    cost = np.array([[1.0, 2.0], [1.0, np.inf], [1.0, np.inf]])
+    report = check(AssignmentInstance(cost.T.copy()), Assignment(np.array([3, 0])))
+    assert [(found.rule, found.row) for found in report.violations] == [("column-range", 0)]
+    report = check(AssignmentInstance(np.vstack([cost.T, [[5.0, 5.0, np.inf]]])), Assignment(np.array([-1, 2, 2])))
+    assert [(found.rule, found.row) for found in report.violations] == [
+        ("column-range", 0), ("forbidden-pair", 1), ("column-used-twice", 2), ("forbidden-pair", 2)
+    ]  # fmt: skip
 
 
 def test_every_rule_is_corrupted() -> None:
