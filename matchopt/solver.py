@@ -1,4 +1,4 @@
-"""The contract between matchopt and every solver, on one screen (DESIGN, section 4)."""
+"""The contract between matchopt and every solver, on one screen."""
 
 import math
 import time

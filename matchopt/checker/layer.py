@@ -1,4 +1,4 @@
-"""The rules of a layer mapping (DESIGN, section 1.1), one function per group of rules."""
+"""The rules of a layer mapping (docs/mathematics.md), one function per group of rules."""
 
 import math
 from collections import defaultdict

@@ -82,7 +82,7 @@ class Gains:
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules of a layer (DESIGN, section 1.1).
+    """The rules of a layer (docs/mathematics.md).
 
     Parameters
     ----------

@@ -31,8 +31,8 @@ def not_separable(layer: LayerInstance) -> str | None:
 def layer_to_assignment(layer: LayerInstance) -> Reduction:
     """Reduce a separable layer to the assignment of its rows to hardware neurons.
 
-    The cost of a pair is the optimum of its wiring (and gain), so the assignment's optimum is the layer's (DESIGN,
-    section 1.3). Rows that do not fit a neuron have cost inf there.
+    The cost of a pair is the optimum of its wiring (and gain), so the assignment's optimum is the layer's
+    (docs/mathematics.md). Rows that do not fit a neuron have cost inf there.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Layers by enumeration: every injection of rows, every wiring, every choice of tunable connections.
 
-Written from DESIGN 1.1 alone; it shares nothing with the checker, the kernels or the reductions, which are tested
-against it.
+Written from docs/mathematics.md alone; it shares nothing with the checker, the kernels or the reductions, which are
+tested against it.
 """
 
 import itertools
