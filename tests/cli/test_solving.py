@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from matchopt import Assignment, LayerMapping, read, write
 from matchopt.cli import main
 from matchopt.formats import SolutionFile, read_instance, read_solution
+from matchopt.run import warm
 
 from .conftest import COSTS
 
@@ -47,6 +48,13 @@ def test_an_orlib_file_end_to_end(assignment: Path, tmp_path: Path) -> None:
     assert checked.exit_code == 0
     verdict = json.loads(checked.stdout)
     assert (verdict["feasible"], verdict["objective"], verdict["optimal"]) == (True, best, True)
+
+
+def test_cold_gives_a_fresh_interpreter(assignment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No fork server is started or asked."""
+    monkeypatch.setattr(warm.ForkServer, "_run", lambda self: pytest.fail("a server was asked for"))
+    done = run("solve", assignment, "--solver", "hungarian", "--cold", "--json")
+    assert done.exit_code == 0, done.stderr
 
 
 def test_a_table_for_people(assignment: Path) -> None:

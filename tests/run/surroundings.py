@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from matchopt import Assignment, AssignmentInstance, Result, Solver, hookimpl
+from matchopt import Assignment, AssignmentInstance, Result, Solver, hookimpl, solve
 
 
 def status(field):
@@ -77,6 +77,22 @@ class Surroundings(Solver):
         return counts
 
 
+@dataclass(frozen=True)
+class Nests(Solver):
+    """Solves by another solver, in processes of its own."""
+
+    name = "nests"
+    solves = AssignmentInstance
+
+    def solve(self, instance, limits, rng):
+        file = Path(__file__).with_name("hostile.py")
+        runs = [solve(instance, "good", plugin_files=[file], certify=False) for _ in range(2)]
+        limits.report(runs[0].solution)
+        solve(instance, "hangs", plugin_files=[file], time_limit=limits.seconds + 10)
+        return Result(None)
+
+
 @hookimpl
 def register_solvers(register):
     register(Surroundings)
+    register(Nests)

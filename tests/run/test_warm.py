@@ -184,6 +184,12 @@ def test_the_server_imports_no_plugin(monkeypatch, tmp_path):
     assert set(sys.modules) == before
 
 
+def test_a_solver_may_solve(instance, quick_kills):
+    """Its process is a host of its own; killed, it leaves neither its worker nor its fork server."""
+    run = solve(instance, "nests", plugin_files=(SURROUNDINGS,), time_limit=3.0, certify=False)
+    assert (run.status, run.limit, run.objective) == (Status.FEASIBLE, "time", 9), (run.message, run.log)
+
+
 def solve_in_a_child(instance, pipe):
     """In a process that the host has forked."""
     run = solve(instance, "good", plugin_files=(HOSTILE,))
