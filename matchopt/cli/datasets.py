@@ -12,10 +12,7 @@ if TYPE_CHECKING:
     from matchopt.network.data.registry import DataEntry
 
 
-@click.group(
-    invoke_without_command=True,
-    epilog="Example: matchopt data fetch fashion-mnist",
-)
+@click.group(invoke_without_command=True, epilog="Example: matchopt data fetch fashion-mnist")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @debug_option
 @click.pass_context

@@ -126,8 +126,7 @@ def _run(study: "Study", folder: Path, scale: str, jobs: int | None, cluster: st
         )
     if found.stale:
         click.echo(
-            f"not used: {found.stale} results in {folder} that other settings, versions, plugins or data made",
-            err=True,
+            f"not used: {found.stale} results in {folder} that other settings, versions, plugins or data made", err=True
         )
     return found
 

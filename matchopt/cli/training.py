@@ -68,11 +68,7 @@ WIDTHS = (784, 300, 100, 10)
     "--checkpoint", type=OutputFile(), help="Keep the state between epochs here, and go on from it where it exists."
 )
 @click.option(
-    "--output",
-    type=OutputFile(),
-    default=Path("net.safetensors"),
-    show_default=True,
-    help="Where the network goes.",
+    "--output", type=OutputFile(), default=Path("net.safetensors"), show_default=True, help="Where the network goes."
 )
 @plugin_option
 @debug_option

@@ -85,9 +85,5 @@ def _scaled(hardware: Hardware, rms: float) -> Hardware:
     own = float(np.sqrt(np.mean(used**2))) if used.size else 0.0
     factor = rms / own if own > 0 else 1.0
     return Hardware(
-        hardware.weights * factor,
-        hardware.variance * factor**2,
-        hardware.usable,
-        hardware.off * factor,
-        hardware.bus,
+        hardware.weights * factor, hardware.variance * factor**2, hardware.usable, hardware.off * factor, hardware.bus
     )

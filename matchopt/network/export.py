@@ -18,12 +18,7 @@ from matchopt.instances.network import NetworkInstance
 from matchopt.instances.rules import Rules
 from matchopt.instances.target import Target
 from matchopt.network.chip import root_mean_square
-from matchopt.network.objectives import (
-    Biases,
-    Samples,
-    layer_objectives,
-    network_objective,
-)
+from matchopt.network.objectives import Biases, Samples, layer_objectives, network_objective
 from matchopt.network.sparse_network import SparseNetwork
 from matchopt.settings import PositiveFloat, checked
 

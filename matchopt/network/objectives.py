@@ -8,12 +8,7 @@ from jaxtyping import Float, Int, Num
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.objective import LayerObjective
-from matchopt.instances.sample_objective import (
-    LAYER_OBJECTIVES,
-    NETWORK_OBJECTIVES,
-    OBJECTIVES,
-    SampleObjective,
-)
+from matchopt.instances.sample_objective import LAYER_OBJECTIVES, NETWORK_OBJECTIVES, OBJECTIVES, SampleObjective
 from matchopt.network import running
 from matchopt.network.sparse_network import SparseNetwork
 
@@ -53,12 +48,7 @@ def network_objective(
 
 
 def layer_objectives(
-    network: SparseNetwork,
-    name: str,
-    biases: Biases,
-    inputs: Samples | None,
-    scale: float = 1.0,
-    centred: bool = False,
+    network: SparseNetwork, name: str, biases: Biases, inputs: Samples | None, scale: float = 1.0, centred: bool = False
 ) -> list[LayerObjective]:
     """The objective of every layer.
 

@@ -91,9 +91,7 @@ def unmapped(instance: NetworkInstance) -> RealisedNetwork:
 
 
 def _network(
-    instance: NetworkInstance,
-    full: list[Float[np.ndarray, "_ _"]],
-    biases: tuple[Float[np.ndarray, " _"], ...] | None,
+    instance: NetworkInstance, full: list[Float[np.ndarray, "_ _"]], biases: tuple[Float[np.ndarray, " _"], ...] | None
 ) -> RealisedNetwork:
     run = (instance.architecture, instance.buffers)
     if biases is not None:

@@ -72,11 +72,7 @@ class _Tree:
 
 
 def potentials(
-    entries: Entries,
-    col_of: Int[np.ndarray, " rows"],
-    own: Shaped[np.ndarray, " rows"],
-    slack: Number,
-    deadline: float,
+    entries: Entries, col_of: Int[np.ndarray, " rows"], own: Shaped[np.ndarray, " rows"], slack: Number, deadline: float
 ) -> Potentials:
     """Search potentials for an assignment.
 

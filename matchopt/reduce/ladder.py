@@ -3,13 +3,7 @@
 from collections.abc import Mapping
 
 from matchopt.errors import Refused
-from matchopt.instances import (
-    AssignmentInstance,
-    Instance,
-    LayerInstance,
-    NetworkInstance,
-    ProgramInstance,
-)
+from matchopt.instances import AssignmentInstance, Instance, LayerInstance, NetworkInstance, ProgramInstance
 from matchopt.reduce.layer_program import UNDERSTOOD as IN_BINARIES
 from matchopt.reduce.layer_program import layers_to_program
 from matchopt.reduce.linearise import UNDERSTOOD as LINEAR

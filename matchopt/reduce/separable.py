@@ -3,14 +3,7 @@
 from collections.abc import Sequence
 
 from matchopt.errors import Refused
-from matchopt.instances import (
-    Assignment,
-    AssignmentInstance,
-    LayerInstance,
-    LayerMapping,
-    Provenance,
-    Solution,
-)
+from matchopt.instances import Assignment, AssignmentInstance, LayerInstance, LayerMapping, Provenance, Solution
 from matchopt.instances.demands import AT_0_1, not_understood
 from matchopt.reduce.reduction import Reduction
 

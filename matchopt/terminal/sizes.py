@@ -1,12 +1,6 @@
 """The size of an instance in words."""
 
-from matchopt.instances import (
-    AssignmentInstance,
-    Instance,
-    LayerInstance,
-    NetworkInstance,
-    ProgramInstance,
-)
+from matchopt.instances import AssignmentInstance, Instance, LayerInstance, NetworkInstance, ProgramInstance
 
 
 def size_of(instance: Instance) -> str:

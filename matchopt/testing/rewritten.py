@@ -4,13 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from matchopt.instances import (
-    AssignmentInstance,
-    Instance,
-    LayerInstance,
-    NetworkInstance,
-    ProgramInstance,
-)
+from matchopt.instances import AssignmentInstance, Instance, LayerInstance, NetworkInstance, ProgramInstance
 from matchopt.parts import Parts
 
 ROW_CONSTANT = -3  # negative, so that zero costs turn negative and sums near 2^63 do not grow
@@ -74,10 +68,7 @@ def scaled(instance: LayerInstance) -> LayerInstance:
         instance,
         target=dataclasses.replace(target, weights=target.weights * SCALE),
         hardware=dataclasses.replace(
-            hardware,
-            weights=hardware.weights * SCALE,
-            off=hardware.off * SCALE,
-            variance=hardware.variance * SCALE**2,
+            hardware, weights=hardware.weights * SCALE, off=hardware.off * SCALE, variance=hardware.variance * SCALE**2
         ),
     )
 

@@ -73,12 +73,7 @@ def _error_scale(layer: LayerInstance) -> float:
 @cache
 def tiny_instances() -> tuple[TinyInstance, ...]:
     """All tiny instances, in a fixed order; their optima are found when they are first asked for."""
-    tables: tuple[Mapping[str, Instance], ...] = (
-        tiny_networks(),
-        tiny_layers(),
-        tiny_assignments(),
-        tiny_programs(),
-    )
+    tables: tuple[Mapping[str, Instance], ...] = (tiny_networks(), tiny_layers(), tiny_assignments(), tiny_programs())
     return tuple(TinyInstance(name, instance) for table in tables for name, instance in table.items())
 
 

@@ -6,16 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Interval
 
-from matchopt import (
-    Limits,
-    NetworkInstance,
-    NetworkMapping,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    Result,
-    Solver,
-)
+from matchopt import Limits, NetworkInstance, NetworkMapping, NonNegativeInt, PositiveFloat, PositiveInt, Result, Solver
 from matchopt_corrections.beginning import UNDERSTOOD, lacks_samples, started
 from matchopt_corrections.choice import SCORES, choose, room, with_tunable
 from matchopt_corrections.training import Plan, trained

@@ -5,15 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from matchopt import (
-    AssignmentInstance,
-    LayerInstance,
-    Limits,
-    Result,
-    Solver,
-    Target,
-    reduction,
-)
+from matchopt import AssignmentInstance, LayerInstance, Limits, Result, Solver, Target, reduction
 from matchopt_greedy.augment import augment
 
 

@@ -6,17 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from matchopt import (
-    Limit,
-    Limits,
-    NonNegativeFloat,
-    PositiveInt,
-    ProgramInstance,
-    ProgramPoint,
-    Result,
-    Solver,
-    Status,
-)
+from matchopt import Limit, Limits, NonNegativeFloat, PositiveInt, ProgramInstance, ProgramPoint, Result, Solver, Status
 from matchopt_milp.engine import highs, whole, without_engine
 
 MAX_VARIABLES = 1_000_000

@@ -154,11 +154,7 @@ OWN: list[tuple[str, bytes, str]] = [
     ("unknown.matchopt", own({"colour": "red"}), "metadata: 'colour' is unknown"),
     ("facts.matchopt", own({"facts": []}), "facts must be an object, found []"),
     ("strange-fact.matchopt", own({"facts": {"n": 1}}), "assignment: 'n' is unknown"),
-    (
-        "provenance.matchopt",
-        own({"notes": {"seed": "7"}}),
-        "provenance: seed must be a whole number or none",
-    ),
+    ("provenance.matchopt", own({"notes": {"seed": "7"}}), "provenance: seed must be a whole number or none"),
     ("notes.matchopt", own({"notes": []}), "notes must be an object, found []"),
     ("strange-note.matchopt", noted(colour="red"), "notes: colour is unknown"),
     ("seed.matchopt", noted(seed=1.5), "notes: seed must be a whole number or none, found 1.5"),

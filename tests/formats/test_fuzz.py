@@ -64,11 +64,7 @@ EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), TOKENS | st.bina
 @given(st.sampled_from(sorted(set(FORMATS) - {"lp"})), st.integers(0, 40), EDITS, st.booleans())
 @settings(max_examples=120, deadline=None)
 def test_damaged_files_end_well(
-    tmp_path_factory: pytest.TempPathFactory,
-    format: str,
-    seed: int,
-    edits: list[tuple[float, int, bytes]],
-    named: bool,
+    tmp_path_factory: pytest.TempPathFactory, format: str, seed: int, edits: list[tuple[float, int, bytes]], named: bool
 ) -> None:
     """A good file of any format with a few pieces replaced or dropped, the format named or recognised."""
     content = good_file(format, seed)

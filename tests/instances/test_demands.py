@@ -148,11 +148,7 @@ TIED: dict[type, tuple[Any, set[str], Changes]] = {
         },
     ),
 }
-SAMPLED = (
-    FunctionalError(SAMPLES, 2.0),
-    ScoreError(SAMPLES, 2.0),
-    TaskLoss(SAMPLES, np.zeros(1, int), 2.0),
-)
+SAMPLED = (FunctionalError(SAMPLES, 2.0), ScoreError(SAMPLES, 2.0), TaskLoss(SAMPLES, np.zeros(1, int), 2.0))
 
 
 @pytest.mark.parametrize("cls", TIED, ids=lambda cls: cls.__name__)

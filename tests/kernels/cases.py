@@ -75,8 +75,7 @@ def _values(kind, rng, shape):
 def by_permutations(w, q, h, v, gain, drop):
     """Least cost of a row at one gain, by trying every injection (and every set of dropped connections)."""
     return min(
-        (sum(q * ((w - gain * hs) ** 2 + gain**2 * vs)) for hs, vs in _realisations(w, h, v, drop)),
-        default=np.inf,
+        (sum(q * ((w - gain * hs) ** 2 + gain**2 * vs)) for hs, vs in _realisations(w, h, v, drop)), default=np.inf
     )
 
 

@@ -5,13 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matchopt.errors import InvalidInstance, InvalidOption, UnknownName
-from matchopt.instances.architecture import (
-    Convolution,
-    Convolutional,
-    FullyConnected,
-    Recurrent,
-    architecture_from,
-)
+from matchopt.instances.architecture import Convolution, Convolutional, FullyConnected, Recurrent, architecture_from
 from matchopt.instances.architecture_names import (
     NAMED,
     architecture_named,
@@ -114,10 +108,7 @@ STAGE = Convolution(2, 3, 1, 2)
         (lambda: architecture_from([]), "must be an object"),
         (lambda: architecture_from({"kind": "transformer"}), "one of fully-connected, convolutional, recurrent"),
         (lambda: architecture_from({"kind": "fully-connected"}), "architecture lacks widths"),
-        (
-            lambda: architecture_from({"kind": "fully-connected", "widths": 3}),
-            "widths must be a list of 2 or more",
-        ),
+        (lambda: architecture_from({"kind": "fully-connected", "widths": 3}), "widths must be a list of 2 or more"),
         (lambda: architecture_from(CNN.facts() | {"more": 1}), "architecture: more is unknown"),
         (lambda: architecture_from(CNN.facts() | {"convolutions": [3]}), "convolutions.0 must be a table, found 3"),
         (lambda: architecture_from(CNN.facts() | {"convolutions": [{"size": 3}]}), "convolutions.0 lacks filters"),

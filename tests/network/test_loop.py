@@ -121,8 +121,7 @@ def scripted():
 
 
 @pytest.mark.parametrize(
-    ("patience", "epochs", "best"),
-    [(1, 5, 4 / 12), (2, 6, 4 / 12), (3, 10, 6 / 12), (None, 10, 2 / 12)],
+    ("patience", "epochs", "best"), [(1, 5, 4 / 12), (2, 6, 4 / 12), (3, 10, 6 / 12), (None, 10, 2 / 12)]
 )
 def test_early_stopping_keeps_the_best_network_of_the_last_phase(patience, epochs, best, tmp_path):
     """It stops after `patience` measurements without a better one; epochs of earlier phases never count."""

@@ -114,10 +114,7 @@ def tensor(name, value):
         (fact("layers", 10**15), "layers is 1000000000000000"),
         (record("seed", 1.5), "record: seed must be a whole number or none, found 1.5"),
         (record("test_accuracy", "good"), "record: test_accuracy must be a number"),
-        (
-            record("validation_accuracy", 97),
-            "record: validation_accuracy must be a number >= 0 and <= 1",
-        ),
+        (record("validation_accuracy", 97), "record: validation_accuracy must be a number >= 0 and <= 1"),
         (record("method", None), "record: method must be text"),
         (record("data", {"name": "toy"}), "record: data lacks sha256"),
         (record("data", {"name": "toy", "sha256": "no"}), "data.sha256 must be 64"),

@@ -149,10 +149,7 @@ BROKEN = {
     "annotated name": (GOOD.replace("name =", "name: str ="), "must not be annotated"),
     "no kind": (GOOD.replace("    solves = AssignmentInstance\n", ""), "solves must be one of NetworkInstance"),
     "wrong kind": (GOOD.replace("solves = AssignmentInstance", "solves = Assignment"), "solves must be one of"),
-    "may_use a list": (
-        GOOD.replace('name = "good"', 'name = "good"; may_use = ["lapx"]'),
-        "may_use must be a tuple",
-    ),
+    "may_use a list": (GOOD.replace('name = "good"', 'name = "good"; may_use = ["lapx"]'), "may_use must be a tuple"),
     "needs is text": (GOOD.replace('name = "good"', 'name = "good"; needs = "scipy"'), "needs must be a tuple"),
     "demands are text": (GOOD.replace('name = "good"', 'name = "good"; understands = "drop"'), "understands must be a"),
     "wrong role": (GOOD.replace('name = "good"', 'name = "good"; role = "magic"'), "role must be one of exact"),

@@ -7,14 +7,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
 from matchopt.errors import Refused
-from matchopt.instances import (
-    Gains,
-    LayerMapping,
-    NetworkInstance,
-    NetworkMapping,
-    ProgramInstance,
-    ProgramPoint,
-)
+from matchopt.instances import Gains, LayerMapping, NetworkInstance, NetworkMapping, ProgramInstance, ProgramPoint
 from matchopt.reduce.layer_program import layers_to_program
 
 

@@ -20,11 +20,7 @@ from typing import Any
 
 from matchopt.errors import DataError
 
-_OPENERS: dict[bytes, Callable[[Path], Any]] = {
-    b"\x1f\x8b": gzip.GzipFile,
-    b"\xfd7": lzma.LZMAFile,
-    b"BZ": bz2.BZ2File,
-}
+_OPENERS: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.GzipFile, b"\xfd7": lzma.LZMAFile, b"BZ": bz2.BZ2File}
 _BROKEN = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError, IndexError, OSError)
 
 

@@ -33,17 +33,7 @@ _TO_48 = {
     "hv": "hh",
     "ux": "uw",
 }
-_TO_39 = {
-    "ao": "aa",
-    "ax": "ah",
-    "cl": "sil",
-    "vcl": "sil",
-    "epi": "sil",
-    "el": "l",
-    "en": "n",
-    "ix": "ih",
-    "zh": "sh",
-}
+_TO_39 = {"ao": "aa", "ax": "ah", "cl": "sil", "vcl": "sil", "epi": "sil", "el": "l", "en": "n", "ix": "ih", "zh": "sh"}
 LEFT_OUT = "q"
 COUNTS = (61, 48, 39)
 
