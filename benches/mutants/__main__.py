@@ -1,10 +1,11 @@
 """Mutation tests of what must be believed: the checker, the proofs and the judge.
 
-Usage: python benches/mutants [run | table] [--sample N] [--seed N] [--only WORD]
+Usage: python benches/mutants [run | table] [--sample N] [--seed N] [--only WORD] [--quick]
 
 `run` makes one small fault at a time and runs the tests that reach it, until one fails. Results go to results.csv
 beside this file; what stands there already is not run again until its function changes, so a run may be stopped
-and goes on where it was. With --sample only so many, drawn by the seed from all. `table` prints the score.
+and goes on where it was. With --sample only so many, drawn by the seed from all; with --quick the tests marked slow are
+left out, and what survives is tried again by the next run without. `table` prints the score.
 """
 
 import argparse
@@ -29,6 +30,7 @@ TESTS = (
     "tests/test_easy_and_hard.py",
 )
 UNDETECTED = ("survived", "uncovered")
+QUICK = "by the quick tests"
 
 from operators import Mutant, mutants  # noqa: E402
 
@@ -59,13 +61,14 @@ def write(rows: dict[str, dict[str, str]], every: list[Mutant]) -> None:
     half.replace(RESULTS)
 
 
-def run(every: list[Mutant], wanted: list[Mutant]) -> int:
+def run(every: list[Mutant], wanted: list[Mutant], quick: bool) -> int:
     """Run what has no result yet."""
     import pytest
     from session import Session
 
     rows = recorded()
-    left = [mutant for mutant in wanted if mutant.key not in rows]
+    again = set() if quick else {key for key, row in rows.items() if row["reason"] == QUICK}
+    left = [mutant for mutant in wanted if mutant.key not in rows or mutant.key in again]
     print(f"{len(every)} mutants, {len(wanted)} wanted, {len(left)} without a result")
     if not left:
         return 0
@@ -73,7 +76,8 @@ def run(every: list[Mutant], wanted: list[Mutant]) -> int:
     def campaign(session: Session) -> None:
         for count, mutant in enumerate(left, 1):
             outcome, by = session.run(mutant)
-            values = (mutant.key, mutant.path, mutant.function, mutant.operator, mutant.change, outcome, by, "")
+            reason = QUICK if quick and outcome in UNDETECTED else ""
+            values = (mutant.key, mutant.path, mutant.function, mutant.operator, mutant.change, outcome, by, reason)
             rows[mutant.key] = dict(zip(COLUMNS, values, strict=True))
             write(rows, every)
             where = f"{mutant.path}:{mutant.line} {mutant.function}"
@@ -83,7 +87,8 @@ def run(every: list[Mutant], wanted: list[Mutant]) -> int:
         os.environ[f"{library}_NUM_THREADS"] = "1"
     os.chdir(ROOT)
     session = Session(ROOT, sorted({mutant.path for mutant in every}), campaign)
-    return int(pytest.main(["-q", "-p", "no:cacheprovider", *TESTS], plugins=[session]))
+    layer = ["-m", "not slow"] if quick else []
+    return int(pytest.main(["-q", "-p", "no:cacheprovider", *layer, *TESTS], plugins=[session]))
 
 
 def table(every: list[Mutant]) -> None:
@@ -117,6 +122,7 @@ def main() -> int:
     parser.add_argument("action", nargs="?", choices=["run", "table"], default="run")
     parser.add_argument("--sample", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="", help="modules or functions whose name has this in it")
     given = parser.parse_args()
     every = every_mutant()
@@ -127,7 +133,7 @@ def main() -> int:
     if given.sample:
         drawn = random.Random(given.seed).sample(range(len(wanted)), min(given.sample, len(wanted)))
         wanted = [wanted[n] for n in sorted(drawn)]
-    return run(every, wanted)
+    return run(every, wanted, given.quick)
 
 
 if __name__ == "__main__":
