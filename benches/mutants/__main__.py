@@ -10,8 +10,8 @@ left out, and what survives is tried again by the next run without. `table` prin
 
 import argparse
 import csv
+import hashlib
 import os
-import random
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -98,9 +98,9 @@ def table(every: list[Mutant]) -> None:
         row = rows.get(mutant.key)
         kind = "left" if row is None else "equivalent" if row["reason"].startswith("equivalent") else row["outcome"]
         counts[mutant.path][kind] += 1
-        counts["all"][kind] += 1
     print("| module | mutants | tried | killed | timed out | equivalent | noticed by no test | score |")
     print("|---|---|---|---|---|---|---|---|")
+    counts["all"] = sum(counts.values(), Counter())
     for path, found in counts.items():
         tried = found.total() - found["left"]
         missed = sum(found[kind] for kind in UNDETECTED)
@@ -130,9 +130,10 @@ def main() -> int:
         table(every)
         return 0
     wanted = [mutant for mutant in every if given.only in f"{mutant.path} {mutant.function}"]
-    if given.sample:
-        drawn = random.Random(given.seed).sample(range(len(wanted)), min(given.sample, len(wanted)))
-        wanted = [wanted[n] for n in sorted(drawn)]
+    if given.sample:  # by their keys, so that the same are drawn as long as they stay
+        drawn = sorted(wanted, key=lambda mutant: hashlib.sha256(f"{given.seed} {mutant.key}".encode()).digest())
+        kept = {mutant.key for mutant in drawn[: given.sample]}
+        wanted = [mutant for mutant in wanted if mutant.key in kept]
     return run(every, wanted, given.quick)
 
 
