@@ -12,13 +12,14 @@ endif
 # The tests start hundreds of processes; without bytecode on disk each would compile the sources again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo lint check test bench bench-record mutants lock clean
+.PHONY: env demo lint check test test-oldest bench bench-record mutants lock clean
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n '2,4p' Makefile | cut -c3-
+	@sed -n '2,3p' Makefile | cut -c3-
 	@echo "  make env     the environment alone"
 	@echo "  make check   format, lint, types, import contracts, unit tests: under 2 minutes"
+	@echo "  make test-oldest  the quick tests with the oldest versions of the dependencies"
 	@echo "  make bench   benchmarks with their peers, in one run"
 	@echo "  make bench-record  the same, and its ratios go into benches/history.csv"
 	@echo "  make mutants mutation tests of checker, proofs and judge: hours, or SAMPLE=150"
@@ -49,6 +50,13 @@ test: lint
 	$(BIN)/pytest -q -n 2 --dist loadfile --durations=20 --cov --cov-report=term:skip-covered
 	$(BIN)/pytest -q benches --benchmark-disable -o addopts=--import-mode=importlib
 
+# The quick layer with the oldest versions that pyproject.toml allows, in an environment of its own.
+test-oldest:
+	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-oldest.txt
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	.venv-oldest/bin/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
 bench: env
 	$(BIN)/pytest -q benches --benchmark-only -o addopts=--import-mode=importlib
 
@@ -68,4 +76,4 @@ lock: env
 	$(BIN)/python -m pip freeze --exclude-editable --exclude matchopt | sed 's/+cpu//' > requirements.lock
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .benchmarks
+	rm -rf .venv .venv-oldest build dist .mypy_cache .ruff_cache .pytest_cache .benchmarks
