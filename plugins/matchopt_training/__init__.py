@@ -2,43 +2,17 @@
 
 from collections.abc import Callable
 
-from matchopt import hookimpl
-from matchopt.network import (
-    DeepRewiring,
-    DenseTraining,
-    EdgePopup,
-    FixedRandom,
-    GradualPruning,
-    L1Shrinkage,
-    LaPerm,
-    LotteryTicket,
-    MagnitudePruning,
-    RigL,
-    SlotMachines,
-    SoftDeepRewiring,
-    SparseEvolution,
-    Trainer,
-)
+from matchopt import hookimpl, network
 
-METHODS: tuple[type[Trainer], ...] = (
-    DenseTraining,
-    FixedRandom,
-    DeepRewiring,
-    SoftDeepRewiring,
-    L1Shrinkage,
-    MagnitudePruning,
-    LotteryTicket,
-    GradualPruning,
-    SparseEvolution,
-    RigL,
-    SlotMachines,
-    EdgePopup,
-    LaPerm,
+METHODS: tuple[type[network.Trainer], ...] = (
+    *(network.DenseTraining, network.FixedRandom, network.DeepRewiring, network.SoftDeepRewiring),
+    *(network.L1Shrinkage, network.MagnitudePruning, network.LotteryTicket, network.GradualPruning),
+    *(network.SparseEvolution, network.RigL, network.SlotMachines, network.EdgePopup, network.LaPerm),
 )
 
 
 @hookimpl
-def register_trainers(register: Callable[[type[Trainer]], None]) -> None:
+def register_trainers(register: Callable[[type[network.Trainer]], None]) -> None:
     """See `matchopt.hookspecs.register_trainers`."""
     for method in METHODS:
         register(method)
