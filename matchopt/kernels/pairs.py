@@ -46,7 +46,7 @@ def pair_costs(
     InvalidInstance
         when `importance` does not fit the target, or `threads` is negative.
     """
-    return _dense(target, hardware, gains, drop, importance, threads, distinct=True)
+    return _Scan(target, hardware, gains, drop, importance, threads).dense()
 
 
 def nearest_cell_costs(
@@ -69,7 +69,7 @@ def nearest_cell_costs(
     As for `pair_costs`, with the same errors; inf only where the neuron has no usable cell, the row has connections and
     `drop` is off.
     """
-    return _dense(target, hardware, gains, drop, importance, threads, distinct=False)
+    return _Scan(target, hardware, gains, drop, importance, threads, distinct=False).dense()
 
 
 def cheapest_neurons(
@@ -109,7 +109,7 @@ def cheapest_neurons(
         found.append((neurons, costs))
         return Sink(lambda rows: np.ascontiguousarray(costs[rows, -1]), _merge_into(neurons, costs))
 
-    _scan(target, hardware, gains, drop, importance, threads, True, new_sink)
+    _Scan(target, hardware, gains, drop, importance, threads).run(new_sink)
     neurons = np.concatenate([part for part, _ in found], axis=1)
     costs = np.concatenate([part for _, part in found], axis=1)
     order = np.lexsort((neurons, costs))[:, :keep]
@@ -130,24 +130,55 @@ class Sink:
     take: Callable[[slice, slice, Float[np.ndarray, "neurons rows"]], None]
 
 
-def _dense(
-    target: Target,
-    hardware: Hardware,
-    gains: Gains,
-    drop: bool,
-    importance: Float[np.ndarray, " connections"] | None,
-    threads: int,
-    *,
-    distinct: bool,
-) -> Float[np.ndarray, "rows neurons"]:
-    cost = np.empty((target.n_rows, hardware.n_neurons))
+@dataclass(frozen=True, eq=False)
+class _Scan:
+    """All pairs under one rule; without `distinct` cells may be shared. See `pair_costs`."""
 
-    def take(rows: slice, neurons: slice, found: Float[np.ndarray, "neurons rows"]) -> None:
-        cost[rows, neurons] = found.T
+    target: Target
+    hardware: Hardware
+    gains: Gains
+    drop: bool
+    importance: Float[np.ndarray, " connections"] | None
+    threads: int
+    distinct: bool = True
 
-    sink = Sink(lambda rows: np.full(rows.stop - rows.start, np.inf), take)
-    _scan(target, hardware, gains, drop, importance, threads, distinct, lambda: sink)
-    return cost
+    def dense(self) -> Float[np.ndarray, "rows neurons"]:
+        """The costs of all pairs."""
+        cost = np.empty((self.target.n_rows, self.hardware.n_neurons))
+
+        def take(rows: slice, neurons: slice, found: Float[np.ndarray, "neurons rows"]) -> None:
+            cost[rows, neurons] = found.T
+
+        sink = Sink(lambda rows: np.full(rows.stop - rows.start, np.inf), take)
+        self.run(lambda: sink)
+        return cost
+
+    def run(self, new_sink: Callable[[], Sink]) -> None:
+        """Pass the costs of all pairs, block by block, to the sinks of as many threads."""
+        if self.threads < 0:
+            raise InvalidInstance(f"threads must be >= 0 (0 = all cores), found {self.threads}")
+        threads = min(self.threads or _cores(), max(1, self.hardware.n_neurons))
+        rows = row_blocks(self.target, self.importance)
+        sorter = CellSorter.of(self.hardware)
+        solve = _solver(rows, self.gains, self.drop, self.distinct)
+        # One shared iterator: a thread that is done takes the next block. next() on it is atomic.
+        blocks = iter(list(neuron_blocks(self.hardware.n_neurons, threads)))
+
+        def work(sink: Sink) -> None:
+            for neurons in blocks:
+                _solve_block(sorter, rows, neurons, solve, sink)
+
+        if threads == 1:
+            work(new_sink())
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            jobs = [pool.submit(work, new_sink()) for _ in range(threads)]
+            try:
+                for job in jobs:
+                    job.result()
+            finally:
+                for _ in blocks:  # after an error or an interrupt the other threads find nothing left to do
+                    pass
 
 
 def _merge_into(
@@ -162,42 +193,6 @@ def _merge_into(
         neurons[rows] = np.take_along_axis(np.concatenate([neurons[rows], index], axis=1), order, axis=1)
 
     return take
-
-
-def _scan(
-    target: Target,
-    hardware: Hardware,
-    gains: Gains,
-    drop: bool,
-    importance: Float[np.ndarray, " connections"] | None,
-    threads: int,
-    distinct: bool,
-    new_sink: Callable[[], Sink],
-) -> None:
-    if threads < 0:
-        raise InvalidInstance(f"threads must be >= 0 (0 = all cores), found {threads}")
-    threads = min(threads or _cores(), max(1, hardware.n_neurons))
-    rows = row_blocks(target, importance)
-    sorter = CellSorter.of(hardware)
-    solve = _solver(rows, gains, drop, distinct)
-    # One shared iterator: a thread that is done takes the next block. next() on it is atomic.
-    blocks = iter(list(neuron_blocks(hardware.n_neurons, threads)))
-
-    def work(sink: Sink) -> None:
-        for neurons in blocks:
-            _solve_block(sorter, rows, neurons, solve, sink)
-
-    if threads == 1:
-        work(new_sink())
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        jobs = [pool.submit(work, new_sink()) for _ in range(threads)]
-        try:
-            for job in jobs:
-                job.result()
-        finally:
-            for _ in blocks:  # after an error or an interrupt the other threads find nothing left to do
-                pass
 
 
 Solve = Callable[[SortedCells, RowBlock, np.ndarray, np.ndarray], None]
