@@ -29,7 +29,7 @@ def environment(threads: int) -> dict[str, str]:
 
 def start_python(module: str, fd: int, threads: int, stdin: int, log: int, *more: str) -> "subprocess.Popen[bytes]":
     """Start `module.main(fd, number of this process, *more)` in an interpreter and a session of its own."""
-    start, path = _START.format(module, fd, os.getpid()), os.pathsep.join(sys.path)
+    start, path = _START.format(module, fd, os.getpid()), os.pathsep.join(map(str, sys.path))
     return subprocess.Popen(
         [sys.executable, "-P", "-c", start, path, os.pathsep, *more],
         pass_fds=(fd,),

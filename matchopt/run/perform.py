@@ -53,7 +53,7 @@ def perform(
     memory = task.allowance.memory or int(free_memory() * MEMORY_SHARE / slots)
     judge = Judge(task.instance)
     if not task.cold:
-        warm.server.begin()  # it server starts up while this process prepares
+        warm.server.begin()  # it starts up while this process prepares
     if source is None:
         (source,) = sources_of(task)
         check_start(task)

@@ -147,7 +147,12 @@ class ForkServer:
         """Ask for a worker; returns the line that tells of it."""
         server = self._run()
         new, self._told = list(self._known)[self._told :], len(self._known)
-        request = {"threads": threads, "environment": environment(threads), "path": sys.path, "held": new}
+        request = {
+            "threads": threads,
+            "environment": environment(threads),
+            "path": list(map(str, sys.path)),
+            "held": new,
+        }
         body = json.dumps(request).encode()
         line, far = socket.socketpair()
         folder = os.open(".", os.O_PATH)

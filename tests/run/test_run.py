@@ -1,5 +1,6 @@
 """A solve from end to end: what reaches the solver, what comes back, and what an interrupt leaves."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -27,7 +28,8 @@ from matchopt import (
     Status,
     Target,
 )
-from matchopt.errors import InvalidOption, InvalidSolution, PluginError, UnknownName
+from matchopt import run as run_package
+from matchopt.errors import InvalidOption, InvalidSolution, MatchoptError, PluginError, UnknownName
 from matchopt.run import Task, solve, solve_all
 
 HOSTILE = Path(__file__).with_name("hostile.py")
@@ -175,6 +177,14 @@ def test_the_callers_exception_ends_all_tasks(instance):
     with pytest.raises(RuntimeError, match="mine"):
         solve_all([Task(instance, name, plugin_files=FILES) for name in names], jobs=2, on_run=fail)
     assert time.monotonic() - began < 30
+
+
+def test_a_system_without_sessions_and_signals_is_told_so(monkeypatch):
+    """One sentence, before anything is started."""
+    spec = importlib.util.spec_from_file_location("again", run_package.__file__)
+    monkeypatch.setattr(os, "name", "nt")
+    with pytest.raises(MatchoptError, match="in WSL"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
 def test_no_tasks_give_no_runs():
