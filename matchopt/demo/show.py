@@ -1,8 +1,6 @@
 """The demo: a study of its own, and from its records table, claims and page."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 from matchopt.demo.claims import ORDER, Claim, claims_of
 from matchopt.demo.figures import weights_of
@@ -22,16 +20,8 @@ Say = Callable[[str], None]
 TARGET = "target (unmapped)"
 
 
-@dataclass(frozen=True, eq=False)
-class DemoReport:
-    """What the demo found: what was expected and whether it holds, and the page to look at."""
-
-    claims: tuple[Claim, ...]
-    page: Path
-
-
-def show_demo(study: Study, outcome: Outcome, place: Place, say: Say, full: bool = True) -> DemoReport:
-    """Print the table and write `results.csv` and `index.html`.
+def show_demo(study: Study, outcome: Outcome, place: Place, say: Say, full: bool = True) -> list[Claim]:
+    """Print the table, write `results.csv` and `index.html`, and return what was expected and whether it holds.
 
     Parameters
     ----------
@@ -62,7 +52,7 @@ def show_demo(study: Study, outcome: Outcome, place: Place, say: Say, full: bool
     for line in [*(f"no solution: {line}" for line in refusals), *map(str, claims), about]:
         say(line)
     say(f"{page}{'' if drawn else ' (without plots: they need matplotlib, pip install matchopt[reports])'}")
-    return DemoReport(tuple(claims), page)
+    return claims
 
 
 def _draw(record: Record) -> int:

@@ -144,8 +144,9 @@ class Mapping(GridTask):
         }
 
     def is_whole(self, record: Table[str, Any]) -> bool:
-        files = [record[name] for name in ("instance_file", "solution_file") if record.get(name)]
-        return all((self.place.folder / file).is_file() for file in files)
+        files = [self.place.folder / record[name] for name in ("instance_file", "solution_file") if record.get(name)]
+        files += [self._network_file()] if self.run.keep else []
+        return all(file.is_file() for file in files)
 
     def perform(self) -> dict[str, Any]:
         """Export, solve, check and measure.

@@ -2,8 +2,8 @@
 
 import io
 import math
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +37,7 @@ def draw(study: Study, plot: Plot, records: Sequence[Record]) -> str:
     good = [record for record in records if ERROR not in record and _chosen(plot, record)]
     good = good if plot.form == "points" else _repetitions_above_each_other(study, plot, good)
     panels = (list(dict.fromkeys(record.get(plot.panels) for record in good)) if plot.panels else []) or [None]
-    with _style():
-        figure, axes = new_figure(len(panels), 1.6 + 4.6 * len(panels), 4.0)
+    with new_figure(len(panels), 1.6 + 4.6 * len(panels), 4.0) as (figure, axes):
         styles = _styles(plot, good)
         for axis, panel in zip(axes, panels, strict=True):
             chosen = [record for record in good if panel is None or record.get(plot.panels) == panel]
@@ -55,8 +54,9 @@ def draw(study: Study, plot: Plot, records: Sequence[Record]) -> str:
     return "\n".join(line.rstrip() for line in content.getvalue().splitlines()) + "\n"
 
 
-def new_figure(panels: int, width: float, height: float) -> tuple["Figure", list["Axes"]]:
-    """A figure of this size in inches, with panels side by side on one vertical scale.
+@contextmanager
+def new_figure(panels: int, width: float, height: float) -> Iterator[tuple["Figure", list["Axes"]]]:
+    """A figure of this size in inches, with panels side by side on one vertical scale; saved within the block.
 
     Raises
     ------
@@ -64,27 +64,18 @@ def new_figure(panels: int, width: float, height: float) -> tuple["Figure", list
         without matplotlib.
     """
     try:
+        import matplotlib as mpl
         from matplotlib.figure import Figure  # a figure of its own: pyplot keeps global state and may want a display
     except ModuleNotFoundError:
         raise MissingExtra("drawing plots", "matplotlib", "reports") from None
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes: Any = figure.subplots(1, panels, squeeze=False, sharey=True)
-    for axis in axes[0]:
-        axis.grid(color="#dddddd", linewidth=0.6)
-        axis.set_axisbelow(True)
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure, list(axes[0])
-
-
-def _style() -> AbstractContextManager[None]:
-    try:
-        import matplotlib as mpl
-    except ModuleNotFoundError:
-        raise MissingExtra("drawing plots", "matplotlib", "reports") from None
-    style: AbstractContextManager[None] = mpl.rc_context(
-        {"svg.hashsalt": "matchopt", "svg.fonttype": "none", "font.size": 9}
-    )
-    return style
+    with mpl.rc_context({"svg.hashsalt": "matchopt", "svg.fonttype": "none", "font.size": 9}):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes: Any = figure.subplots(1, panels, squeeze=False, sharey=True)
+        for axis in axes[0]:
+            axis.grid(color="#dddddd", linewidth=0.6)
+            axis.set_axisbelow(True)
+            axis.spines[["top", "right"]].set_visible(False)
+        yield figure, list(axes[0])
 
 
 def curves(plot: Plot, records: Sequence[Record]) -> dict[str, Points]:

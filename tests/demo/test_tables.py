@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matchopt.demo import demo_study
+from matchopt.demo import demo_study, show_demo
 from matchopt.demo.claims import claims_of
 from matchopt.demo.page import write_page
 from matchopt.errors import MissingExtra
+from matchopt.grid.task import Place
 from matchopt.plugins import load_plugins
-from matchopt.study import find_study
+from matchopt.study import Outcome, find_study
 from matchopt.study.report import aligned, rows_of, table
 from matchopt.terminal.figures import number
 
@@ -86,6 +87,7 @@ def test_a_claim_that_nothing_decides_does_not_hold() -> None:
     claims = claims_of({}, TARGET)
     assert [claim.holds for claim in claims] == [True, False, False, False, False]
     assert claims_of({}, TARGET, full=False) == []
+    assert not any(claim.holds for claim in claims_of({}, {}))  # the network could not be trained
 
 
 def test_the_small_network_makes_no_claim_about_the_large_one() -> None:
@@ -150,3 +152,14 @@ def test_the_page_stands_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 def test_numbers(figure: float | None, text: str) -> None:
     """Whole numbers in full, others to four significant digits."""
     assert number(figure) == text
+
+
+def test_a_demo_whose_network_fails_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No network, no mapping: every line has its reason, the page is there, and no claim holds."""
+    study = demo_study(load_plugins())
+    failed = [{**run, "error": "what it needs failed: no memory"} for run in study.runs["cpu"]]
+    lines: list[str] = []
+    claims = show_demo(study, Outcome(tuple(failed), 0), Place(tmp_path), lines.append)
+    assert not any(claim.holds for claim in claims)
+    assert "no solution: K/n = 4, hungarian: what it needs failed: no memory" in lines
+    assert "no memory" in (tmp_path / "index.html").read_text() and capsys.readouterr().out
