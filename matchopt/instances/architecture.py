@@ -41,11 +41,6 @@ class Architecture(ABC):
 
     @property
     @abstractmethod
-    def names(self) -> tuple[str, ...]:
-        """A short name for every matrix, such as "conv1"."""
-
-    @property
-    @abstractmethod
     def n_inputs(self) -> int:
         """Length of one flattened sample."""
 
@@ -98,10 +93,6 @@ class FullyConnected(Architecture):
     @property
     def matrices(self) -> tuple[tuple[int, int], ...]:
         return tuple((after, before) for before, after in pairwise(self.widths))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(f"fc{n}" for n in range(1, len(self.widths)))
 
     @property
     def n_inputs(self) -> int:
@@ -227,11 +218,6 @@ class Convolutional(Architecture):
         return (*filters, *((after, before) for before, after in pairwise(widths)))
 
     @property
-    def names(self) -> tuple[str, ...]:
-        filters = [f"conv{n}" for n in range(1, len(self.convolutions) + 1)]
-        return (*filters, *(f"fc{n}" for n in range(1, len(self.hidden) + 2)))
-
-    @property
     def n_inputs(self) -> int:
         return self.image[0] * self.image[1] * self.image[2]
 
@@ -289,10 +275,6 @@ class Recurrent(Architecture):
     @property
     def matrices(self) -> tuple[tuple[int, int], ...]:
         return ((4 * self.hidden, self.n_features + self.hidden), (self.n_classes, self.hidden))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return ("gates", "fc1")
 
     @property
     def n_inputs(self) -> int:

@@ -8,8 +8,7 @@ import numpy as np
 from matchopt.errors import InvalidInstance
 from matchopt.formats.container import Content, read_content, write_content
 from matchopt.formats.sources import Source
-from matchopt.instances.architecture import architecture_from
-from matchopt.instances.architecture_fit import completed
+from matchopt.instances.architecture import FullyConnected, architecture_from
 from matchopt.instances.arrays import frozen
 from matchopt.instances.target import Target
 from matchopt.network.sparse_network import SparseLayer, SparseNetwork, TrainingRecord
@@ -76,21 +75,19 @@ def _network(parts: Parts) -> SparseNetwork:
     if 4 * facts["layers"] != len(parts.arrays) - len(buffers):
         raise InvalidInstance(f"layers is {facts['layers']}, so {4 * facts['layers']} tensors are needed, "
                               f"found {len(parts.arrays) - len(buffers)}")  # fmt: skip
-    layers, n_inputs = [], facts["n_inputs"]
-    for number in range(facts["layers"]):
-        arrays = parts.under(f"layers.{number}")
+    groups = [parts.under(f"layers.{number}") for number in range(facts["layers"])]
+    for number, arrays in enumerate(groups):
         exact_keys(arrays, per_layer, set(), f"layers.{number}", InvalidInstance)
-        n_inputs = n_inputs if architecture is None else architecture.matrices[number][1]
-        layers.append(_layer(arrays, n_inputs, f"layers.{number}"))
-        n_inputs = len(layers[-1].biases)
-    whole = completed(architecture, [layer.shape for layer in layers])
+    widths = (facts["n_inputs"], *(arrays["indptr"].size - 1 for arrays in groups))
+    whole = architecture or FullyConnected(widths)
+    layers = tuple(_layer(arrays, n, whole.matrices[n][1]) for n, arrays in enumerate(groups))
     return SparseNetwork(
-        tuple(layers), whole, read_object(TrainingRecord, facts["record"], "record", InvalidInstance), buffers
+        layers, whole, read_object(TrainingRecord, facts["record"], "record", InvalidInstance), buffers
     )
 
 
-def _layer(arrays: Mapping[str, np.ndarray], n_inputs: int, where: str) -> SparseLayer:
-    units = arrays["indptr"].size - 1
+def _layer(arrays: Mapping[str, np.ndarray], number: int, n_inputs: int) -> SparseLayer:
+    where, units = f"layers.{number}", arrays["indptr"].size - 1
     if units * n_inputs > MAX_WEIGHTS:
         raise InvalidInstance(f"{where}: {units} units with {n_inputs} inputs are more than {MAX_WEIGHTS} weights")
     try:
