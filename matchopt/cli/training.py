@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from matchopt.terminal.progress import Progress
     from matchopt.trainer_contract import TrainerContract
 
-MODES = ("row", "layer", "global")
 WIDTHS = (784, 300, 100, 10)
 
 
@@ -30,16 +29,15 @@ WIDTHS = (784, 300, 100, 10)
 @click.option("--widths", type=Numbers(), help="Units of each layer, inputs first.  [default: 784,300,100,10]")
 @click.option("--architecture", help="Another network than --widths, such as cnn:8c5-m2-16c5-m2-64-10 or lstm:128.")
 @click.option(
-    "--fan-in", type=Numbers(), help="Connections of each unit, per layer; gradual-pruning.  [default: 8,8,30]"
+    "--fan-in", metavar="N,N,...", help="Connections of each unit, per layer; gradual-pruning.  [default: 8,8,30]"
 )
 @click.option(
     "--connectivity",
-    type=click.FloatRange(min=0, max=1, min_open=True),
     help="Share of connections left; with gradual-pruning instead of --fan-in.  [default: the method's]",
 )
 @click.option(
     "--mode",
-    type=click.Choice(MODES),
+    metavar="row|layer|global",
     help="Where gradual-pruning compares weights: within a unit, a layer, or the network.  "
     "[default: row, with --connectivity global]",
 )
