@@ -5,8 +5,7 @@ import math
 
 from matchopt.instances import Solution
 from matchopt.solver import Status
-from matchopt.testing.case import Broken, Case, Skipped, wrong_form
-from matchopt.testing.law import Law
+from matchopt.testing.case import Broken, Case, Law, Skipped, wrong_form
 
 
 def returns_a_result(case: Case) -> None:

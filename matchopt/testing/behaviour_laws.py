@@ -24,6 +24,7 @@ from matchopt.testing.answer_laws import equals_optimum
 from matchopt.testing.case import (
     Broken,
     Case,
+    Law,
     Skipped,
     copy_of,
     digest_of,
@@ -32,7 +33,6 @@ from matchopt.testing.case import (
     solve_once,
     wrong_form,
 )
-from matchopt.testing.law import Law
 from matchopt.testing.rewritten import spelled_out
 from matchopt.testing.tiny import TinyInstance
 

@@ -1,11 +1,12 @@
-"""One solver meets one instance: every solve of the conformance kit goes through here."""
+"""A law, and the case it is asked about: every solve of the conformance kit goes through here."""
 
+import inspect
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from matchopt.reduce import Reduction, reduction
 from matchopt.solver import Limits, Result, Solver, Status
 from matchopt.testing.tiny import TinyInstance
 
+KIT_VERSION = 2  # rises with every law added or sharpened; `Law.since` says from which version a law is asked
 PATIENCE = 20.0  # seconds for a tiny instance; a solver that needs more is not told apart from one that hangs
 SEED = 1
 
@@ -239,3 +241,45 @@ class Case:
         return Result(
             lifted, Status.OPTIMAL if optimal else Status.FEASIBLE, bound=-math.inf if bound != bound else bound
         )
+
+
+@dataclass(frozen=True)
+class Law:
+    """One claim about solvers, and the check that it holds.
+
+    Parameters
+    ----------
+    check : raises `Broken` where the law is broken and `Skipped` where it says nothing; its docstring is the claim.
+    where : asked of every tiny instance, of the middling one, or once of the class.
+    ladder : whether it is also asked of answers carried up the ladder from tiny instances of the kinds above.
+    exact : whether it is asked only of solvers whose role is "exact".
+    kinds : the kinds of instance it is about; empty for all.
+    refused : whether it is asked of refused instances too.
+    since : first kit version that asks it.
+    """
+
+    check: Callable[[Case], None]
+    where: Literal["tiny", "middling", "class"] = "tiny"
+    ladder: bool = False
+    exact: bool = False
+    kinds: tuple[str, ...] = ()
+    refused: bool = False
+    since: int = 1
+
+    @property
+    def name(self) -> str:
+        """Words and dashes, such as "optimal-is-optimal"."""
+        return self.check.__name__.replace("_", "-")
+
+    @property
+    def claim(self) -> str:
+        """The law in a sentence."""
+        return inspect.cleandoc(self.check.__doc__ or "")
+
+    def asks(self, solver: Solver) -> str | None:
+        """Why this law is not asked of `solver` at all, or None."""
+        if self.exact and solver.role != "exact":
+            return f"asked of exact solvers; the role of {solver.name} is {solver.role}"
+        if self.kinds and solver.solves.kind not in self.kinds:
+            return f"about {', '.join(self.kinds)} instances; {solver.name} takes {solver.solves.kind} instances"
+        return None

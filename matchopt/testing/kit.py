@@ -1,8 +1,9 @@
-"""The conformance kit: every law crossed with every tiny instance, and the report of one run."""
+"""The conformance kit: every law crossed with every tiny instance, the report of one run, and it all as a test."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from matchopt.errors import UnknownName
@@ -10,8 +11,7 @@ from matchopt.instances import INSTANCES
 from matchopt.solver import Solver
 from matchopt.testing.answer_laws import ANSWER_LAWS
 from matchopt.testing.behaviour_laws import BEHAVIOUR_LAWS
-from matchopt.testing.case import Broken, Case, Skipped
-from matchopt.testing.law import KIT_VERSION, Law
+from matchopt.testing.case import KIT_VERSION, Broken, Case, Law, Skipped
 from matchopt.testing.symmetry_laws import SYMMETRY_LAWS
 from matchopt.testing.tiny import TinyInstance, middling_instances, tiny_instances
 
@@ -190,3 +190,66 @@ def run_checks(
 
 
 STALE = "listed as an expected failure, but nothing breaks it: remove it"
+
+
+def solver_checks(
+    solver: Solver,
+    *,
+    expected_failures: Mapping[str, str] | None = None,
+    grace: float = GRACE,
+    kit_version: int = KIT_VERSION,
+) -> Callable[..., None]:
+    """Return a pytest test that asks every law of `solver` on every tiny instance; one id per law and instance.
+
+    A refused check is skipped with the reason. The test runs in pytest's own process, so a solver that hangs hangs
+    pytest; `matchopt check-solver` survives that.
+
+    Parameters
+    ----------
+    solver, expected_failures, grace, kit_version : as for `run_checks`.
+
+    Raises
+    ------
+    UnknownName
+        for an expected failure that names no law.
+
+    Examples
+    --------
+    In a plugin's `tests/test_solver.py`:
+
+    >>> from matchopt_random import RandomAssignment
+    >>> test_random = solver_checks(RandomAssignment(draws=5))
+    """
+    import pytest
+
+    expected = dict(expected_failures or {})
+    known_laws(expected)
+    checks, unasked = plan(solver, grace=grace, kit_version=kit_version)
+    row_of = cache(Check.row)
+
+    def run(check: Check) -> None:
+        row = row_of(check)
+        if row.outcome == "failed" and row.law in expected:
+            pytest.xfail(f"{expected[row.law]} ({row.detail})")
+        if row.outcome == "failed":
+            pytest.fail(f"{row.law}: {check.law.claim}\n{row.instance}: {row.detail}", pytrace=False)
+        if row.outcome != "passed":
+            pytest.skip(f"{row.outcome}: {row.detail}")
+
+    def still_fails(law: str) -> None:
+        if not any(row_of(check).outcome == "failed" for check in checks if check.law.name == law):
+            pytest.fail(f"{law}: {STALE}", pytrace=False)
+
+    def not_asked(reason: str) -> None:
+        pytest.skip(f"not asked: {reason}")
+
+    items = [pytest.param(run, check, id=f"{check.law.name}-{check.instance}") for check in checks]
+    items += [pytest.param(still_fails, law, id=f"{law}-expected-failure") for law in expected]
+    items += [pytest.param(not_asked, row.detail, id=f"{row.law}-class") for row in unasked]
+
+    @pytest.mark.parametrize(("ask", "about"), items)
+    def test_solver(ask: Callable[[object], None], about: object) -> None:
+        """The solver keeps the law on the instance."""
+        ask(about)
+
+    return test_solver

@@ -2,8 +2,7 @@
 
 from matchopt.instances import AssignmentInstance, Instance, LayerInstance, ProgramInstance
 from matchopt.solver import Result, Status
-from matchopt.testing.case import Broken, Case, Skipped, refusal_of
-from matchopt.testing.law import Law
+from matchopt.testing.case import Broken, Case, Law, Skipped, refusal_of
 from matchopt.testing.optimum import INFEASIBLE, Optimum
 from matchopt.testing.rewritten import (
     ROW_CONSTANT,
