@@ -41,6 +41,14 @@ def start_python(module: str, fd: int, threads: int, stdin: int, log: int, *more
     )
 
 
+def exit_code(pid: int) -> int | None:
+    """The exit code of a child, minus the signal's number if one killed it, None if it runs; it stays a zombie."""
+    state = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if state is None:
+        return None
+    return state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
+
+
 class ColdWorker:
     """A worker that is a child of this process.
 
@@ -62,10 +70,7 @@ class ColdWorker:
 
     def exit_code(self) -> int | None:
         """The exit code once it has ended, minus the signal's number if one killed it; it stays a zombie."""
-        state = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if state is None:
-            return None
-        return state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
+        return exit_code(self.pid)
 
     def release(self) -> None:
         """Wait for its end, and give its number back."""

@@ -23,6 +23,7 @@ from typing import Any
 
 from matchopt.instances import Rules
 from matchopt.run import worker
+from matchopt.run.cold import exit_code
 from matchopt.run.descent import warm_up
 from matchopt.run.warm import ENDED, HEADER, HELLO, WORD
 
@@ -133,11 +134,8 @@ class _Server:
             return
         child.ended = True
         self._selector.unregister(child.exit_fd)
-        state = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        assert state is not None
-        status = state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
         with contextlib.suppress(OSError):
-            child.line.sendall(WORD.pack(ENDED, status, 0))
+            child.line.sendall(WORD.pack(ENDED, exit_code(child.pid), 0))
 
     def _end(self) -> None:
         for child in set(self._children.values()):

@@ -204,15 +204,10 @@ def record(task: Task, label: SolverLabel, verdict: Verdict, **measured: Any) ->
         version=label.version,
         seed=task.seed,
         allowance=task.allowance,
-        status=verdict.status,
-        limit=verdict.limit,
         objective=objective,
-        bound=verdict.bound,
         gap=gap_of(objective, verdict.bound),
-        proof=verdict.proof,
-        message=verdict.message,
-        violations=verdict.violations,
         solution=None if verdict.best is None else verdict.best.solution,
+        **{name: value for name, value in vars(verdict).items() if name != "best"},
         **measured,
     )
 

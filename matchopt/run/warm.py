@@ -159,8 +159,9 @@ class ForkServer:
         try:
             socket.send_fds(server, [HEADER.pack(len(body))], [far.fileno(), *fds, folder])
             server.sendall(body)
-        except BaseException:
+        except BaseException:  # such as Ctrl-C in mid-sentence, after which the server would understand nothing
             line.close()
+            self._end()
             raise
         finally:
             far.close()

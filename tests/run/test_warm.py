@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 from multiprocessing import get_context
@@ -139,6 +140,22 @@ def test_a_server_that_dies_in_a_solve_costs_nothing_but_time(instance):
     assert (run.status, run.objective, run.message) == (Status.FEASIBLE, 9, "") and killed
 
 
+def test_an_interrupt_while_asking_leaves_no_half_sentence(instance, monkeypatch):
+    """The server that has heard half a request is ended; the next solve starts another."""
+
+    def interrupted(line, data, fds):
+        line.sendall(data[0])
+        raise KeyboardInterrupt
+
+    solve(instance, "modest", plugin_files=(HOSTILE,))
+    before = server()
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "send_fds", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            solve(instance, "good", plugin_files=(HOSTILE,))
+    assert solve(instance, "good", plugin_files=(HOSTILE,)).objective == 9 and server() != before
+
+
 def test_without_a_server_workers_are_cold(look, monkeypatch):
     """By the environment, and where the system has no descriptors of processes."""
     monkeypatch.setenv("MATCHOPT_COLD", "1")
@@ -167,12 +184,24 @@ def test_servers_that_fail_are_given_up(look, monkeypatch):
 
 def test_shared_memory_is_not_charged(instance):
     """A small limit that a cold worker keeps is kept however much the server holds."""
-    layer = LayerInstance(Target.from_dense(np.eye(3)), Hardware(np.eye(4)))
-    for _ in range(2):
-        assert solve(layer, "hungarian").solution is not None
-    assert server().memory_info().rss > 0.11e9  # it holds numba by now
+    warm.server.end()
+    warm.server.begin("numba")
     run = solve(instance, "good", plugin_files=(HOSTILE,), memory_limit=0.1)
     assert run.objective == 9, run.message
+    assert server().memory_info().rss > 0.11e9
+
+
+def test_what_one_worker_imports_the_server_holds_for_the_next(monkeypatch):
+    """Modules, and the kernels of a reduction: the second solve of a kind tells the server, the third finds them."""
+    warm.server.end()
+    monkeypatch.setattr(warm, "server", warm.ForkServer())
+    layer = LayerInstance(Target.from_dense(np.eye(3)), Hardware(np.eye(4)))
+    held = []
+    for _ in range(3):
+        assert solve(layer, "hungarian", certify=False).solution is not None
+        held.append(server().memory_info().rss)
+    warm.server.end()
+    assert held[0] < 0.1e9 < held[1] and held[2] < 1.1 * held[1]
 
 
 def test_the_server_imports_no_plugin(monkeypatch, tmp_path):
