@@ -1,6 +1,7 @@
 """The page to look at: one HTML file that needs nothing else."""
 
 import html
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,25 +25,6 @@ img, svg { max-width: 100%; height: auto } figure { margin: 1rem 0 } figcaption 
 .yes { color: #00664a } .no { color: #b03000 } li { margin: .2rem 0 }
 """
 
-MEANING = """
-<p>A chip offers neurons whose weights came out of fabrication at random and can never be changed. To run a trained
-sparse network on it, every neuron of the network is given a hardware neuron of its own, and for every connection one
-of that neuron's fixed weights is chosen to listen to the right input; all its other weights are switched off. The
-<em>squared error</em> is the sum of squared differences between the trained weights and those the chip realises. K/n
-says how many weights a hardware neuron offers for each connection it must serve, and here there are exactly as many
-hardware neurons as the network needs: with K/n = 1.25 the choice is tight, with 4 it is roomy.</p>
-<p>Rows marked <em>outputs</em> minimise another error, that of what the neurons compute on sample images, without
-labels; rows marked <em>labels</em> learn from labelled images which weight listens to which input. Both may set the
-digital biases and wire inputs that the trained network does not use. Their squared errors are large, and their
-accuracies good: near the trained weights is not where the best mapping is.</p>
-<p>Read the table from <em>random</em>, which takes hardware neurons by chance and wires each as well as possible,
-through <em>greedy</em>, where the strongest neurons choose first, to <em>hungarian</em>, which finds the best choice
-of all and proves it: its gap is zero, and nobody can do better by this measure on this hardware. On tight hardware
-that choice decides how much accuracy survives; on roomy hardware every careful method keeps it. What remains between
-the network before mapping and the best mapping is the price of fixed weights, not of the solver; other rules, such as a
-gain at each neuron or sums of two weights, lower it.</p>
-"""
-
 
 def write_page(
     path: Path,
@@ -64,7 +46,7 @@ def write_page(
     weights : target and realised weights on one chip, by solver.
     settings : how the figures were made, in a sentence.
     """
-    parts = [f"<h1>{html.escape(study.title)}</h1>\n<p>{html.escape(settings)}</p>", MEANING]
+    parts = [f"<h1>{html.escape(study.title)}</h1>\n<p>{html.escape(settings)}</p>", *_about(study.about)]
     parts.append(f"<h2>Results</h2>\n<div class='scroll'>{_table(*cells)}</div>")
     parts.append("<p>Means over hardware draws ± sample standard deviation. Validation data chose; test data were used "
                  "once for each row.</p>")  # fmt: skip
@@ -82,6 +64,13 @@ def write_page(
     page = f"<!doctype html>\n<html lang='en'><head>{head}<style>{STYLE}</style></head>\n<body>\n"
     write_bytes(path, (page + "\n".join(parts) + "\n</body></html>\n").encode())
     return drawn
+
+
+def _about(text: str) -> list[str]:
+    """Paragraphs of the study's text, with what it stresses and what it quotes."""
+    plain = html.escape(text.strip())
+    marked = re.sub(r"`(.+?)`", r"<code>\1</code>", re.sub(r"\*([^*]+)\*", r"<em>\1</em>", plain))
+    return [f"<p>{paragraph}</p>" for paragraph in marked.split("\n\n")]
 
 
 def _figures(study: Study, records: Sequence[Record], weights: Weights) -> list[str]:

@@ -144,6 +144,7 @@ def test_the_page_stands_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert text.count("<svg") == (1 if installed else 0) and text.count("<img") == (1 if installed else 0)
     assert ("matchopt[reports]" in text) is not installed
     assert "src='http" not in text and "href=" not in text.replace("xlink:href", "").replace("<use href", "")
+    assert "<em>outputs</em>" in text and "<code>hungarian</code>" in text
     for part in ("&lt;T&gt;", "a &amp; b", "x: no", "<b class='no'>does not hold</b>", "<td>hungarian</td>"):
         assert part in text
 
