@@ -134,7 +134,6 @@ def understanding(who: str, understands: Collection[str]) -> Callable[[Callable[
                     refuse_unknown(value, known, who)
             return function(*args, **kwargs)
 
-        asked.understands = known  # type: ignore[attr-defined]  # read by the law that every consumer declares
         return asked
 
     return closed

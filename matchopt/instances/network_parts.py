@@ -34,8 +34,9 @@ def objective_of(parts: Parts) -> SampleObjective | None:
     chosen = [flag for flag in FLAGS if parts.facts.get(flag, False)]
     if len(chosen) > 1:
         raise InvalidInstance(f"{' and '.join(chosen)} are both true; a network minimises one of them")
-    for flag in set(FLAGS).difference(chosen):
-        exact_keys(parts.under(flag), set(), set(), flag, InvalidInstance)
+    for flag in FLAGS:
+        if flag not in chosen:
+            exact_keys(parts.under(flag), set(), set(), flag, InvalidInstance)
     if chosen:
         return FLAGS[chosen[0]].from_parts(Parts(facts, parts.under(chosen[0])), chosen[0])
     if facts:
@@ -65,16 +66,10 @@ def check_names(
     parts: Parts, count: int, error: type[Exception], besides: frozenset[str] | set[str] = frozenset()
 ) -> None:
     """Raise `error` unless every array belongs to one of `count` layers or to one of the groups `besides`."""
+    numbers = {str(n) for n in range(count)}
     for name in parts.arrays:
         first, _, rest = name.partition(".")
-        number = rest.partition(".")[0]
-        if (
-            first == "layers"
-            and number.isascii()
-            and number.isdigit()
-            and int(number) < count
-            and str(int(number)) == number
-        ):
+        if first == "layers" and rest.partition(".")[0] in numbers:
             continue
         if first not in besides or bool(rest) == (first == "samples"):
             raise error(f"array {name!r} is unknown: {count} layers are announced")
