@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchopt.checker import check
+from matchopt.checker.network import Spread
 from matchopt.instances import (
     Assignment,
     AssignmentInstance,
@@ -387,3 +388,16 @@ def test_large_layer_is_quick() -> None:
     began = time.process_time()
     assert check(layer, mapping).feasible
     assert time.process_time() - began < 0.5
+
+
+def test_the_spread_of_a_constant_is_told_from_rounding() -> None:
+    """Relative to the size of what is spread: rounding of large numbers is none, small numbers may vary."""
+    large, small, twice = Spread(1), Spread(1), Spread(2)
+    large.add(np.array([[1e6, np.nextafter(1e6, 2e6)]]))
+    assert large.variance() == 1.0
+    small.add(np.array([[1e-6, 3e-6]]))
+    assert small.variance() == pytest.approx(1e-12)
+    rows = np.random.default_rng(0).normal(3.0, 1.0, (2, 50))
+    for batch in np.split(rows, [7, 30], axis=1):
+        twice.add(batch)
+    assert twice.variance() == pytest.approx(rows.var(axis=1).sum())

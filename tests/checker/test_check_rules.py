@@ -266,6 +266,12 @@ def test_one_broken_rule_hides_no_other() -> None:
     ]  # fmt: skip
 
 
+def test_of_a_row_every_broken_wire_is_told() -> None:
+    """A cell that is not there does not hide one that listens to two inputs."""
+    found = check(layer(), mapping([(99, 0), (0, 0), (0, 1)], ROW1)).violations
+    assert {"cell-range", "cell-two-inputs"} <= {violation.rule for violation in found}
+
+
 def test_every_rule_is_corrupted() -> None:
     """At least 25 kinds of corruption are tried on layers, and 40 altogether."""
     assert len({case[3] for case in LAYERS.values()}) >= 20
