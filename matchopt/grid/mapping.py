@@ -31,9 +31,9 @@ from matchopt.instances import (
 )
 from matchopt.instances.sample_objective import OBJECTIVES
 from matchopt.library import library_folder, problems_folder
-from matchopt.network import ImageData, SparseNetwork, draw_hardware, export_network, measure, read_network, realise
+from matchopt.network import ImageData, SparseNetwork, draw_hardware, export_network, read_network, realise
 from matchopt.network.chip import ChipFile, chip_pool
-from matchopt.network.evaluation import data_of
+from matchopt.network.evaluation import Accuracies, data_of
 from matchopt.network.export import chip_sizes, layer_targets
 from matchopt.network.objectives import Biases, Samples, compact_images
 from matchopt.plugins import load_plugins
@@ -248,34 +248,24 @@ class Mapping(GridTask):
 
 def _quality(run: MappingRun, instance: NetworkInstance, mapping: NetworkMapping, data: ImageData) -> dict[str, Any]:
     """Errors, accuracies and changed values of a mapping; `instance` holds the read noise there really is."""
-    draws = run.noise_draws if run.noise else 1
-    parts = {"validation": [], "test": []}  # type: dict[str, list[float]]
-    for draw in range(draws):
-        rng = np.random.default_rng([run.hardware_seed, draw]) if run.noise else None
-        realised = realise(instance, mapping, rng)
-        for part, accuracies in parts.items():
-            inputs, labels = getattr(data, f"{part}_images"), getattr(data, f"{part}_labels")
-            accuracies.append(measure(realised, inputs, labels).accuracy)
+    chances = [np.random.default_rng([run.hardware_seed, draw]) for draw in range(run.noise_draws)]
+    reads = [Accuracies.of(realise(instance, mapping, rng), data) for rng in (chances if run.noise else [None])]
     relative = squared = 0.0
     for layer, part_of in zip(instance.layers, mapping.layers, strict=True):
         target = layer.target.dense()
         error = float(((layer.realised(part_of) - target) ** 2).sum())
         relative, squared = relative + error / max(float((target**2).sum()), 1e-300), squared + error
     seen = data.validation_images[:2_000]
-    errors = (
-        {}
-        if not run.errors
-        else {
-            "functional_error": _noiseless_value(instance, mapping, FunctionalError(seen)) / len(instance.layers),
-            "output_error": _noiseless_value(instance, mapping, ScoreError(seen)),
-        }
-    )
+    errors = {}
+    if run.errors:
+        errors["functional_error"] = _noiseless_value(instance, mapping, FunctionalError(seen)) / len(instance.layers)
+        errors["output_error"] = _noiseless_value(instance, mapping, ScoreError(seen))
     return {
         "weight_error": relative / len(instance.layers),
         "squared_error": squared,
         **errors,
-        "validation": math.fsum(parts["validation"]) / draws,
-        "test": math.fsum(parts["test"]) / draws,
+        "validation": math.fsum(read.validation for read in reads) / len(reads),
+        "test": math.fsum(read.test for read in reads) / len(reads),
         "adjusted_biases": 0 if mapping.biases is None else sum(len(bias) for bias in mapping.biases),
         "tuned": sum(len(layer.tunable) for layer in mapping.layers),
     }
