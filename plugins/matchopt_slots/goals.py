@@ -12,19 +12,18 @@ from matchopt import FunctionalError, NetworkInstance, ScoreError, kernels
 from matchopt_slots.layers import Activity
 from matchopt_slots.samples import Samples
 
+Slopes = tuple[float, list[np.ndarray | None]]  # a loss, and its derivative by the signals of every layer
+Noises = Sequence[np.ndarray]  # read-noise variance on every input of every layer
+
 
 class Goal(Protocol):
     """An objective of samples."""
 
-    def derivative(
-        self, which: np.ndarray, activity: Activity, inputs: np.ndarray
-    ) -> tuple[float, list[np.ndarray | None]]:
+    def derivative(self, which: np.ndarray, activity: Activity, inputs: np.ndarray) -> Slopes:
         """Mean loss of the samples `which` after a forward pass, and its derivative by the signals of every layer."""
         ...
 
-    def sums(
-        self, which: np.ndarray, activity: Activity, inputs: np.ndarray, noises: Sequence[np.ndarray]
-    ) -> np.ndarray:
+    def sums(self, which: np.ndarray, activity: Activity, inputs: np.ndarray, noises: Noises) -> np.ndarray:
         """What adds up over samples; `noises` is the read-noise variance on every input of every layer."""
         ...
 
@@ -40,9 +39,7 @@ class CrossEntropy(Goal):
     labels: np.ndarray
     n_layers: int
 
-    def derivative(
-        self, which: np.ndarray, activity: Activity, inputs: np.ndarray
-    ) -> tuple[float, list[np.ndarray | None]]:
+    def derivative(self, which: np.ndarray, activity: Activity, inputs: np.ndarray) -> Slopes:
         logits = torch.from_numpy(activity.signals[-1])
         logs = torch.log_softmax(logits, dim=0).numpy()
         labels, lanes = self.labels[which], np.arange(len(which))
@@ -52,9 +49,7 @@ class CrossEntropy(Goal):
         delta /= len(which)
         return loss, [*([None] * (self.n_layers - 1)), delta]
 
-    def sums(
-        self, which: np.ndarray, activity: Activity, inputs: np.ndarray, noises: Sequence[np.ndarray]
-    ) -> np.ndarray:
+    def sums(self, which: np.ndarray, activity: Activity, inputs: np.ndarray, noises: Noises) -> np.ndarray:
         logits = activity.signals[-1].astype(np.float64)
         logits -= logits.max(axis=0)
         chosen = logits[self.labels[which], np.arange(len(which))]
@@ -72,18 +67,14 @@ class Functional(Goal):
         wanted = self._teacher.signals(inputs, activity.lanes)
         return [found - wished for found, wished in zip(activity.signals, wanted, strict=True)]
 
-    def derivative(
-        self, which: np.ndarray, activity: Activity, inputs: np.ndarray
-    ) -> tuple[float, list[np.ndarray | None]]:
+    def derivative(self, which: np.ndarray, activity: Activity, inputs: np.ndarray) -> Slopes:
         loss, direct = 0.0, list[np.ndarray | None]()
         for away, scale in zip(self._distances(activity, inputs), self._scales, strict=True):
             loss += scale * float(np.vdot(away, away)) / len(which)
             direct.append(np.float32(2.0 * scale / len(which)) * away)
         return loss, direct
 
-    def sums(
-        self, which: np.ndarray, activity: Activity, inputs: np.ndarray, noises: Sequence[np.ndarray]
-    ) -> np.ndarray:
+    def sums(self, which: np.ndarray, activity: Activity, inputs: np.ndarray, noises: Noises) -> np.ndarray:
         found = 0.0
         for n, (away, scale) in enumerate(zip(self._distances(activity, inputs), self._scales, strict=True)):
             found += scale * float(np.square(away, dtype=np.float64).sum())
@@ -104,9 +95,7 @@ class Scores(Goal):
         exact = (outputs.astype(np.float64) for outputs in both)
         return [outputs - outputs.mean(axis=0) if len(outputs) > 1 else outputs for outputs in exact]
 
-    def derivative(
-        self, which: np.ndarray, activity: Activity, inputs: np.ndarray
-    ) -> tuple[float, list[np.ndarray | None]]:
+    def derivative(self, which: np.ndarray, activity: Activity, inputs: np.ndarray) -> Slopes:
         """See `Goal.derivative`; where scores point away from the target's the loss goes on, 1 to 2."""
         wanted, found = self._scores(activity, inputs)
         sizes = math.sqrt(float(np.vdot(wanted, wanted))), math.sqrt(float(np.vdot(found, found)))
@@ -117,9 +106,7 @@ class Scores(Goal):
         delta = (-2.0 * abs(cosine) * turn).astype(np.float32)
         return 1.0 - cosine * abs(cosine), [*([None] * (len(activity.signals) - 1)), delta]
 
-    def sums(
-        self, which: np.ndarray, activity: Activity, inputs: np.ndarray, noises: Sequence[np.ndarray]
-    ) -> np.ndarray:
+    def sums(self, which: np.ndarray, activity: Activity, inputs: np.ndarray, noises: Noises) -> np.ndarray:
         wanted, found = self._scores(activity, inputs)
         noise = float(noises[-1] @ np.square(activity.received[-1], dtype=np.float64).sum(axis=1))
         noise *= 1.0 - 1.0 / len(found) if len(found) > 1 else 1.0
