@@ -414,3 +414,15 @@ def test_a_layer_of_lenet_is_proved_quickly() -> None:
         neuron_of = linear_sum_assignment(bounds)[1]
         cell_of = np.concatenate([inner(layer, i, int(j))[2] for i, j in enumerate(neuron_of)])
         assert certify(layer, LayerMapping.from_cells(target, neuron_of, cell_of), seconds=60.0).optimal
+
+
+@pytest.mark.parametrize("change", ["cell", "input", "neuron_of"])
+def test_a_mapping_out_of_range_is_refused(change: str) -> None:
+    """Nothing is proved of a mapping whose cells, inputs or neurons are not there."""
+    layer = LayerInstance(Target.from_dense(np.ones((2, 2))), Hardware(np.ones((2, 2))))
+    good = LayerMapping(np.arange(2), np.array([0, 2, 4]), np.array([0, 1, 0, 1]), np.array([0, 1, 0, 1]))
+    assert certify(layer, good).optimal
+    beyond = np.array(getattr(good, change))
+    beyond[-1] = 2
+    with pytest.raises(Refused, match="not feasible"):
+        certify(layer, replace(good, **{change: beyond}))

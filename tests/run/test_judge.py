@@ -142,6 +142,37 @@ def test_the_trace_keeps_only_improvements_in_order_of_time():
     assert judge.trace == [(5.0, 4.0, 1.0), (5.0, 3.0, 2.0)]
 
 
+def test_times_are_those_that_were_told():
+    """From the first incumbent on; an answer without a time is as late as what came before it."""
+    judge = Judge(INSTANCE)
+    judge.incumbent(FAIR, -math.inf, 0.25)
+    judge.verdict(Answer(Status.FEASIBLE, solution=BEST))
+    assert judge.trace == [(0.25, 4.0, None), (0.25, 3.0, None)]
+    judge = Judge(INSTANCE)
+    judge.verdict(Answer(Status.FEASIBLE, solution=BEST))
+    assert judge.trace == [(0.0, 3.0, None)]
+
+
+def test_a_bound_above_an_incumbent_is_not_kept_with_it():
+    """It cannot be true of this solution."""
+    judge = Judge(INSTANCE)
+    kept = judge.incumbent(BEST, 5.0, 0.5)
+    assert kept.bound == -math.inf and judge.trace == [(0.5, 3.0, None)]
+
+
+def test_infeasible_incumbents_are_counted_and_told():
+    """With the reason of the first."""
+    verdict = judged(Answer(Status.FEASIBLE, solution=BEST), (BAD, 0.0), (BAD, 0.0))
+    assert verdict.message.startswith("2 incumbent(s) were infeasible and ignored: row 1: column 1 is taken")
+    assert verdict.status is Status.FEASIBLE
+
+
+def test_a_bound_that_a_better_solution_refutes_goes():
+    """A bound as high as the objective was no claim of optimality, and is as false as one."""
+    verdict = certified(INSTANCE, judged(Answer(Status.FEASIBLE, solution=FAIR, bound=4.0)))
+    assert (verdict.status, verdict.proof, verdict.bound) == (Status.FEASIBLE, None, pytest.approx(3.0))
+
+
 def test_what_killed_a_solver_comes_first_in_the_message():
     """Then what was kept."""
     verdict = judged(Answer(Status.ERROR, message="the worker died of SIGSEGV", died=True), (FAIR, -math.inf))
