@@ -8,7 +8,6 @@ import jaxtyping
 import numpy as np
 import pytest
 import typecheck
-from beartype.roar import BeartypeCallHintViolation
 from jaxtyping import Float
 
 from matchopt.kernels import Scales
@@ -27,11 +26,11 @@ def test_axes_of_one_name_have_one_size() -> None:
     """Within a call, answer included; the next call may have other sizes."""
     assert product(np.ones((2, 3)), np.ones(3)).shape == (2,)
     assert product(np.ones((5, 4)), np.ones(4)).shape == (5,)
-    with pytest.raises(BeartypeCallHintViolation, match="inner"):
+    with pytest.raises(TypeError, match="inner"):
         product(np.ones((2, 3)), np.ones(4))
-    with pytest.raises(BeartypeCallHintViolation, match="rows"):
+    with pytest.raises(TypeError, match="rows"):
         product(np.ones((2, 3)), np.ones(3), lie=True)
-    with pytest.raises(BeartypeCallHintViolation):
+    with pytest.raises(TypeError, match="violates type hint"):
         product(np.ones((2, 3), np.float32).astype(int), np.ones(3))
 
 
@@ -49,7 +48,7 @@ def test_functions_within_functions_are_checked_each() -> None:
     assert (one(5), two(5), one.__name__) == (6, 7, "add")
     for add in (one, two):
         for wrong in ("5", 0):
-            with pytest.raises(BeartypeCallHintViolation):
+            with pytest.raises(TypeError, match="violates type hint"):
                 add(wrong)  # type: ignore[arg-type]
 
 
@@ -68,16 +67,16 @@ def test_classes_and_generators_are_checked() -> None:
 
     assert Row(np.ones(2), np.ones(2)).cells.shape == (2,)
     assert len(list(parts(np.ones((2, 2))))) == 2
-    with pytest.raises(BeartypeCallHintViolation):
+    with pytest.raises(TypeError, match="violates type hint"):
         Row(np.ones(2), np.ones(3))
-    with pytest.raises((BeartypeCallHintViolation, jaxtyping.TypeCheckError)):
+    with pytest.raises((TypeError, jaxtyping.TypeCheckError)):
         parts(np.ones((2, 3)))
 
 
 def test_the_package_is_under_it() -> None:
     """Functions, methods and dataclasses of the rooms that the options of pytest name."""
     wrong: Any = "1"
-    with pytest.raises(BeartypeCallHintViolation):
+    with pytest.raises(TypeError, match="violates type hint"):
         Scales(low=wrong)
-    with pytest.raises(BeartypeCallHintViolation):
+    with pytest.raises(TypeError, match="violates type hint"):
         Cells(wrong, wrong, wrong)
