@@ -56,8 +56,8 @@ class WarmWorker:
         return self._exit_code
 
     def release(self) -> None:
-        """Give its number back, and wait until the server has."""
-        self._line.setblocking(True)
+        """Give its number back, and wait until the server has, unless that is busy with the imports of another."""
+        self._line.settimeout(1.0)
         with contextlib.suppress(OSError):
             self._line.shutdown(socket.SHUT_WR)
             while self._line.recv(WORD.size):
