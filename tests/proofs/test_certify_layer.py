@@ -419,10 +419,10 @@ def test_a_layer_of_lenet_is_proved_quickly() -> None:
 @pytest.mark.parametrize("change", ["cell", "input", "neuron_of"])
 def test_a_mapping_out_of_range_is_refused(change: str) -> None:
     """Nothing is proved of a mapping whose cells, inputs or neurons are not there."""
-    layer = LayerInstance(Target.from_dense(np.ones((2, 2))), Hardware(np.ones((2, 2))))
-    good = LayerMapping(np.arange(2), np.array([0, 2, 4]), np.array([0, 1, 0, 1]), np.array([0, 1, 0, 1]))
+    layer = LayerInstance(Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2))))
+    good = LayerMapping(np.arange(2), np.arange(3), np.arange(2), np.arange(2))
     assert certify(layer, good).optimal
     beyond = np.array(getattr(good, change))
-    beyond[-1] = 2
+    beyond[0] = 2
     with pytest.raises(Refused, match="not feasible"):
         certify(layer, replace(good, **{change: beyond}))
