@@ -14,7 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchopt.checker import check
-from matchopt.checker.network import Spread
+from matchopt.checker.network import PlainLayer, Spread
+from matchopt.checker.objective import layer_objective
+from matchopt.checker.report import total
+from matchopt.errors import Refused
 from matchopt.instances import (
     Assignment,
     AssignmentInstance,
@@ -401,3 +404,28 @@ def test_the_spread_of_a_constant_is_told_from_rounding() -> None:
     for batch in np.split(rows, [7, 30], axis=1):
         twice.add(batch)
     assert twice.variance() == pytest.approx(rows.var(axis=1).sum())
+
+
+def test_rows_of_few_and_of_many_weights_add_up_alike() -> None:
+    """A row of one weight in fifty, an empty row and a full one: the sums are those of the matrix."""
+    rng = np.random.default_rng(1)
+    rows = [{7: 2.0}, {}, {x: float(rng.normal()) for x in range(50)}, {x: 1.0 for x in range(6)}]
+    matrix = np.array([[row.get(x, 0.0) for x in range(50)] for row in rows])
+    biases, activity = rng.normal(size=4), rng.random((50, 3))
+    layer = PlainLayer(rows, 50, biases, np.zeros(50))
+    np.testing.assert_allclose(layer.sums(activity), matrix @ activity + biases[:, None], rtol=1e-12)
+
+
+def test_an_objective_that_slipped_past_its_name_is_refused() -> None:
+    """The definitions take no unknown objective for one they know."""
+    layer = LayerInstance(Target.from_dense(np.eye(2)), Hardware(np.ones((2, 1))))
+    mapping = LayerMapping(np.arange(2), np.arange(3), np.zeros(2, np.int64), np.arange(2))
+    object.__setattr__(layer, "objective", SimpleNamespace(name="made-up"))
+    with pytest.raises(Refused, match="does not know the objective made-up"):
+        layer_objective(layer, mapping)
+
+
+@pytest.mark.parametrize("terms", [[1e308, 1e308], [math.inf, 1.0], [math.inf, -math.inf]], ids=str)
+def test_sums_beyond_floats_are_infinite_or_none(terms: list[float]) -> None:
+    """Nothing is raised; what plain addition says stands."""
+    np.testing.assert_equal(total(terms), sum(terms))

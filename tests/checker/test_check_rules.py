@@ -272,6 +272,25 @@ def test_of_a_row_every_broken_wire_is_told() -> None:
     assert {"cell-range", "cell-two-inputs"} <= {violation.rule for violation in found}
 
 
+def test_a_neuron_that_is_not_there_hides_no_shared_line() -> None:
+    """Rows after it are still held against each other."""
+    weights = np.ones((3, 3))
+    three = LayerInstance(Target.from_dense(np.eye(3)), Hardware(weights, bus=np.zeros(3, np.int64)), Rules())
+    bad = LayerMapping(np.array([7, 1, 2]), np.arange(4), np.array([0, 1, 1]), np.arange(3))
+    assert {"neuron-range", "line-two-inputs"} <= {violation.rule for violation in check(three, bad).violations}
+
+
+def test_bounds_of_variables_hold_relative_to_their_size() -> None:
+    """1e-6 plus 1e-9 of the bound; an infinite bound allows everything finite."""
+    nothing = (np.zeros(1), np.array([0]), np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
+    bounded = ProgramInstance(*nothing, low=np.array([-1e6]), high=np.array([1e6]))
+    free = ProgramInstance(*nothing, low=np.array([-np.inf]), high=np.array([np.inf]))
+    for sign in (-1.0, 1.0):
+        assert check(bounded, ProgramPoint(np.array([sign * (1e6 + 9e-4)]))).feasible
+        assert not check(bounded, ProgramPoint(np.array([sign * (1e6 + 11e-4)]))).feasible
+        assert check(free, ProgramPoint(np.array([sign * 1e300]))).feasible
+
+
 def test_every_rule_is_corrupted() -> None:
     """At least 25 kinds of corruption are tried on layers, and 40 altogether."""
     assert len({case[3] for case in LAYERS.values()}) >= 20
