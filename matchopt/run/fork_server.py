@@ -56,8 +56,8 @@ class _Child:
             os.killpg(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        self.line.close()
         os.close(self.exit_fd)
+        self.line.close()  # last: the host waits for it
 
 
 class _Server:
