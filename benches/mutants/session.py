@@ -108,7 +108,8 @@ class Session:
             told = Path(folder) / "by"
             status = _forked(lambda: self._attempt(mutant, code, names, told), allowed)
             by = told.read_text() if told.exists() else ""
-        return {0: ("survived", ""), None: ("timeout", "")}.get(status, ("killed", by))
+        ended = {0: ("survived", ""), None: ("timeout", ""), -signal.SIGPROF: ("timeout", "")}
+        return ended.get(status, ("killed", by))
 
     def _attempt(self, mutant: Mutant, code: CodeType, names: list[str], told: Path) -> int:
         inside = _code_of(code, mutant.function)
@@ -129,6 +130,8 @@ class Session:
         """The first of these tests that fails."""
         following: list[str | None] = [*names[1:], None]
         for name, after in zip(names, following, strict=True):
+            if self.seconds:  # of the processor; what goes on for ever is ended by the quickest test that meets it
+                signal.setitimer(signal.ITIMER_PROF, 3.0 + 10.0 * self.seconds[name])
             reports = runtestprotocol(
                 self.items[name], log=False, nextitem=None if after is None else self.items[after]
             )
