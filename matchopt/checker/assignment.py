@@ -1,28 +1,28 @@
 """Rules and objective of a linear assignment."""
 
+from collections.abc import Iterator
+
 from matchopt.checker.report import Violation, total
 from matchopt.instances import Assignment, AssignmentInstance
 
 
-def assignment_violations(instance: AssignmentInstance, assignment: Assignment) -> list[Violation]:
+def assignment_violations(instance: AssignmentInstance, assignment: Assignment) -> Iterator[Violation]:
     """Every broken rule of an assignment."""
     columns = assignment.col_of.tolist()
     if len(columns) != instance.n_rows:
-        return [Violation("row-count", f"col_of must name one column per row, {instance.n_rows}, found {len(columns)}")]
-    found: list[Violation] = []
+        yield Violation("row-count", f"col_of must name one column per row, {instance.n_rows}, found {len(columns)}")
+        return
     row_on: dict[int, int] = {}
     for i, k in enumerate(columns):
         if not 0 <= k < instance.n_cols:
-            message = f"row {i}: column {k} is not in 0 .. {instance.n_cols - 1}"
-            found.append(Violation("column-range", message, row=i))
+            yield Violation.of_row("column-range", i, f"column {k} is not in 0 .. {instance.n_cols - 1}")
             continue
         if k in row_on:
-            message = f"row {i}: column {k} is taken by row {row_on[k]} already; each row needs a column of its own"
-            found.append(Violation("column-used-twice", message, row=i))
+            message = f"column {k} is taken by row {row_on[k]} already; each row needs a column of its own"
+            yield Violation.of_row("column-used-twice", i, message)
         row_on.setdefault(k, i)
         if _cost(instance, i, k) == float("inf"):
-            found.append(Violation("forbidden-pair", f"row {i}: column {k} is forbidden for this row", row=i))
-    return found
+            yield Violation.of_row("forbidden-pair", i, f"column {k} is forbidden for this row")
 
 
 def assignment_objective(instance: AssignmentInstance, assignment: Assignment) -> float | int:

@@ -1,5 +1,7 @@
 """The one entrance of the checker: from an instance and a solution to a report."""
 
+from collections.abc import Iterator
+
 from matchopt.checker.assignment import assignment_objective, assignment_violations
 from matchopt.checker.layer import layer_violations
 from matchopt.checker.network import network_objective, network_violations
@@ -51,17 +53,17 @@ def check(instance: Instance, solution: Solution) -> Report:
     Refused
         when the instance has a demand that the checker does not know, which nobody may ignore.
     """
-    found = _violations(instance, solution)
-    return Report(None, tuple(found)) if found else Report(_objective(instance, solution))
+    found = tuple(_violations(instance, solution))
+    return Report(None, found) if found else Report(_objective(instance, solution))
 
 
 @understanding("the checker", UNDERSTOOD)
 def is_feasible(instance: Instance, solution: Solution) -> bool:
     """Whether `solution` keeps every rule of `instance`; quicker than `check`, for the objective is left out."""
-    return not _violations(instance, solution)
+    return not list(_violations(instance, solution))
 
 
-def _violations(instance: Instance, solution: Solution) -> list[Violation]:
+def _violations(instance: Instance, solution: Solution) -> Iterator[Violation]:
     match instance, solution:
         case LayerInstance(), LayerMapping():
             return layer_violations(instance, solution)
@@ -73,7 +75,7 @@ def _violations(instance: Instance, solution: Solution) -> list[Violation]:
             return program_violations(instance, solution)
     given = solution.kind if isinstance(solution, Solution) else type(solution).__name__
     message = f"the solution must be of kind {instance.kind} like its instance, found {given}"
-    return [Violation("wrong-kind", message)]
+    return iter([Violation("wrong-kind", message)])
 
 
 def _objective(instance: Instance, solution: Solution) -> float | int:

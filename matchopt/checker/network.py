@@ -18,42 +18,40 @@ FULL = 0.1  # share of the inputs above which rows are multiplied together as a 
 ROUNDING = 1e-20  # a variance below this share of the mean square is that of a constant, computed in floats
 
 
-def network_violations(instance: NetworkInstance, mapping: NetworkMapping) -> list[Violation]:
+def network_violations(instance: NetworkInstance, mapping: NetworkMapping) -> Iterator[Violation]:
     """Every broken rule of a network's mapping."""
     if len(mapping.layers) != len(instance.layers):
         message = f"the mapping must have one part per layer, {len(instance.layers)}, found {len(mapping.layers)}"
-        return [Violation("layer-count", message)]
-    found: list[Violation] = []
+        yield Violation("layer-count", message)
+        return
     for n, (layer, part) in enumerate(zip(instance.layers, mapping.layers, strict=True)):
         for violation in layer_violations(layer, part):
-            found.append(replace(violation, message=f"layer {n}, {violation.message}", layer=n))
+            yield replace(violation, message=f"layer {n}, {violation.message}", layer=n)
     spent = sum(len(part.tunable) for part in mapping.layers)
     if instance.tunable is not None and spent > instance.tunable:
-        message = (
-            f"the network: at most {instance.tunable} tunable connections are allowed in all layers, found {spent}"
-        )
-        found.append(Violation("network-tunable-budget", message))
-    return found + _biases(instance, mapping)
+        allowed = f"at most {instance.tunable} tunable connections are allowed in all layers, found {spent}"
+        yield Violation("network-tunable-budget", f"the network: {allowed}")
+    yield from _biases(instance, mapping)
 
 
-def _biases(instance: NetworkInstance, mapping: NetworkMapping) -> list[Violation]:
+def _biases(instance: NetworkInstance, mapping: NetworkMapping) -> Iterator[Violation]:
     if mapping.biases is None:
-        return []
+        return
     if not instance.adjustable:
         message = "the network: its biases are not adjustable, but the mapping brings biases of its own"
-        return [Violation("biases-not-adjustable", message)]
+        yield Violation("biases-not-adjustable", message)
+        return
     if len(mapping.biases) != len(instance.layers):
         message = f"the network: biases for {len(instance.layers)} layers are needed, found {len(mapping.biases)}"
-        return [Violation("biases-count", message)]
-    found: list[Violation] = []
+        yield Violation("biases-count", message)
+        return
     for n, (layer, bias) in enumerate(zip(instance.layers, mapping.biases, strict=True)):
         if bias.shape != (layer.n_rows,):
             message = f"layer {n}: biases must have shape {(layer.n_rows,)}, found {bias.shape}"
-            found.append(Violation("biases-shape", message, layer=n))
+            yield Violation("biases-shape", message, layer=n)
         elif not np.isfinite(bias).all():
             message = f"layer {n}: biases must be finite numbers, found {bias[~np.isfinite(bias)][0]}"
-            found.append(Violation("biases-not-finite", message, layer=n))
-    return found
+            yield Violation("biases-not-finite", message, layer=n)
 
 
 def network_objective(instance: NetworkInstance, mapping: NetworkMapping) -> float:

@@ -1,5 +1,7 @@
 """Rules and objective of an integer linear program, within stated tolerances."""
 
+from collections.abc import Iterator
+
 from matchopt.checker.report import Violation, total
 from matchopt.instances import ProgramInstance, ProgramPoint
 
@@ -7,7 +9,7 @@ ABSOLUTE = 1e-6  # the feasibility and integrality tolerance that LP and MILP co
 RELATIVE = 1e-9  # of the sum of the absolute terms of a row, or of the bound: floats of that size carry no more
 
 
-def program_violations(instance: ProgramInstance, point: ProgramPoint) -> list[Violation]:
+def program_violations(instance: ProgramInstance, point: ProgramPoint) -> Iterator[Violation]:
     """Every broken rule of a point.
 
     A row holds within 1e-6 + 1e-9 times the sum of its absolute terms, a bound within 1e-6 + 1e-9 times its absolute
@@ -15,27 +17,25 @@ def program_violations(instance: ProgramInstance, point: ProgramPoint) -> list[V
     """
     x = point.x.tolist()
     if len(x) != instance.n_variables:
-        message = f"x must have one value per variable, {instance.n_variables}, found {len(x)}"
-        return [Violation("variable-count", message)]
-    return _variables(instance, x) + _rows(instance, x)
+        yield Violation("variable-count", f"x must have one value per variable, {instance.n_variables}, found {len(x)}")
+        return
+    yield from _variables(instance, x)
+    yield from _rows(instance, x)
 
 
-def _variables(instance: ProgramInstance, x: list[float]) -> list[Violation]:
-    found: list[Violation] = []
+def _variables(instance: ProgramInstance, x: list[float]) -> Iterator[Violation]:
     bounds = zip(x, instance.low.tolist(), instance.high.tolist(), instance.integral.tolist(), strict=True)
     for v, (value, low, high, integral) in enumerate(bounds):
         name = f"variable {v} ({instance.variable_name(v)})"
         if value < low - _slack(low):
-            found.append(Violation("variable-low", f"{name} must be at least {low}, found {value!r}"))
+            yield Violation("variable-low", f"{name} must be at least {low}, found {value!r}")
         if value > high + _slack(high):
-            found.append(Violation("variable-high", f"{name} must be at most {high}, found {value!r}"))
+            yield Violation("variable-high", f"{name} must be at most {high}, found {value!r}")
         if integral and abs(value - round(value)) > ABSOLUTE:
-            found.append(Violation("variable-not-whole", f"{name} must be a whole number, found {value!r}"))
-    return found
+            yield Violation("variable-not-whole", f"{name} must be a whole number, found {value!r}")
 
 
-def _rows(instance: ProgramInstance, x: list[float]) -> list[Violation]:
-    found: list[Violation] = []
+def _rows(instance: ProgramInstance, x: list[float]) -> Iterator[Violation]:
     lows, highs = instance.row_low.tolist(), instance.row_high.tolist()
     for i in range(instance.n_rows):
         variables, coefficients = instance.row(i)
@@ -45,10 +45,9 @@ def _rows(instance: ProgramInstance, x: list[float]) -> list[Violation]:
         name = f"row {i} ({instance.row_name(i)})"
         # Written so that an activity that is not a number breaks the row.
         if not activity >= lows[i] - slack:
-            found.append(Violation("row-low", f"{name} must be at least {lows[i]}, found {activity!r}", row=i))
+            yield Violation("row-low", f"{name} must be at least {lows[i]}, found {activity!r}", row=i)
         if not activity <= highs[i] + slack:
-            found.append(Violation("row-high", f"{name} must be at most {highs[i]}, found {activity!r}", row=i))
-    return found
+            yield Violation("row-high", f"{name} must be at most {highs[i]}, found {activity!r}", row=i)
 
 
 def program_objective(instance: ProgramInstance, point: ProgramPoint) -> float:

@@ -22,6 +22,11 @@ class Violation:
     row: int | None = None
     layer: int | None = None
 
+    @classmethod
+    def of_row(cls, rule: str, i: int, what: str) -> "Violation":
+        """The rule broken in row `i`, by `what`."""
+        return cls(rule, f"row {i}: {what}", row=i)
+
 
 @dataclass(frozen=True)
 class Report:

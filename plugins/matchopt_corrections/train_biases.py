@@ -46,7 +46,5 @@ class TrainBiases(Solver):
         if isinstance(start, Result):
             return start
         _, training = rng.spawn(2)  # the stream that tune trains with, so that without a budget both do the same
-        return trained(instance, start, start, self._plan(), limits, training)
-
-    def _plan(self) -> Plan:
-        return Plan(self.epochs, self.rate, self.rate, self.batch)
+        plan = Plan(self.epochs, self.rate, self.rate, self.batch)
+        return trained(instance, start, start, plan, limits, training)

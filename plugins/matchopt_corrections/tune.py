@@ -68,7 +68,8 @@ class Tune(Solver):
             return start
         choosing, training = rng.spawn(2)
         chosen = self._chosen(instance, start, choosing)
-        return trained(instance, start, with_tunable(instance, start, chosen), self._plan(), limits, training)
+        plan = Plan(self.epochs, self.rate, self.bias_rate, self.batch)
+        return trained(instance, start, with_tunable(instance, start, chosen), plan, limits, training)
 
     def _chosen(self, instance: NetworkInstance, start: NetworkMapping, rng: np.random.Generator) -> list[np.ndarray]:
         layers, count = room(instance, start)
@@ -79,6 +80,3 @@ class Tune(Solver):
         count = max(0, min(count, share))
         scores = SCORES[self.choose](instance, start, rng) if count else [np.zeros(0)] * len(layers)
         return choose(instance, start, scores, count, layers)
-
-    def _plan(self) -> Plan:
-        return Plan(self.epochs, self.rate, self.bias_rate, self.batch)
