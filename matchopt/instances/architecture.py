@@ -29,6 +29,9 @@ class Architecture(ABC):
 
     kind: ClassVar[str]
 
+    def __post_init__(self) -> None:
+        check_fields(self, "architecture", InvalidInstance)
+
     @property
     def demands(self) -> frozenset[str]:
         """See `Instance.demands`; an architecture other than the fully connected one demands its kind."""
@@ -65,9 +68,10 @@ class Architecture(ABC):
         """Shapes of the numbers that are neither weights nor biases and are not trained: running statistics."""
         return {}
 
-    @abstractmethod
     def facts(self) -> dict[str, Json]:
         """The architecture as JSON; `architecture_from` reads it."""
+        values = field_values(self).items()
+        return {"kind": self.kind} | {name: list(x) if isinstance(x, tuple) else x for name, x in values}
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,6 @@ class FullyConnected(Architecture):
     kind = "fully-connected"
 
     widths: Annotated[tuple[SizeOrNone, ...], MinLen(2)]
-
-    def __post_init__(self) -> None:
-        check_fields(self, "architecture", InvalidInstance)
 
     @property
     def demands(self) -> frozenset[str]:
@@ -106,9 +107,6 @@ class FullyConnected(Architecture):
     @property
     def activity(self) -> int:
         return max(self.widths)
-
-    def facts(self) -> dict[str, Json]:
-        return {"kind": self.kind, "widths": list(self.widths)}
 
 
 @dataclass(frozen=True)
@@ -185,7 +183,7 @@ class Convolutional(Architecture):
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
 
     def __post_init__(self) -> None:
-        check_fields(self, "architecture", InvalidInstance)
+        super().__post_init__()
         self.stages()
 
     def stages(self) -> tuple[tuple[tuple[int, int, int], tuple[int, int, int]], ...]:
@@ -232,12 +230,7 @@ class Convolutional(Architecture):
         return {f"{name}.{n}": (stage.filters,) for n, stage in normalised for name in ("mean", "variance")}
 
     def facts(self) -> dict[str, Json]:
-        facts: dict[str, Json] = {"kind": self.kind, **field_values(self)}
-        return facts | {
-            "image": list(self.image),
-            "hidden": list(self.hidden),
-            "convolutions": [field_values(stage) for stage in self.convolutions],
-        }
+        return super().facts() | {"convolutions": [field_values(stage) for stage in self.convolutions]}
 
 
 @dataclass(frozen=True)
@@ -269,9 +262,6 @@ class Recurrent(Architecture):
     n_classes: Size
     readout: Readout = "last"
 
-    def __post_init__(self) -> None:
-        check_fields(self, "architecture", InvalidInstance)
-
     @property
     def matrices(self) -> tuple[tuple[int, int], ...]:
         return ((4 * self.hidden, self.n_features + self.hidden), (self.n_classes, self.hidden))
@@ -283,9 +273,6 @@ class Recurrent(Architecture):
     @property
     def activity(self) -> int:
         return self.frames * (self.n_features + 5 * self.hidden)
-
-    def facts(self) -> dict[str, Json]:
-        return {"kind": self.kind, **field_values(self)}
 
 
 def architecture_from(facts: Any) -> Architecture:

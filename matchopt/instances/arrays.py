@@ -85,3 +85,9 @@ def _first(array: np.ndarray, wrong: np.ndarray) -> str:
     position = np.argwhere(wrong)[0]
     where = ", ".join(str(int(i)) for i in position)
     return f"{array[tuple(position)]} at position {where}"
+
+
+def set_fields(owner: Any, **values: Any) -> None:
+    """Set fields of a frozen dataclass while it is made."""
+    for name, value in values.items():
+        object.__setattr__(owner, name, value)

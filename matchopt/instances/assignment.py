@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 
 from matchopt.errors import InvalidInstance, InvalidSolution
-from matchopt.instances.arrays import MAX_INDEX, frozen
+from matchopt.instances.arrays import MAX_INDEX, frozen, set_fields
 from matchopt.instances.base import Instance, Provenance, Solution
 from matchopt.instances.demands import asks, demands_of
 from matchopt.instances.target import check_rows
@@ -32,7 +32,7 @@ class Assignment(Solution):
     col_of: Int[np.ndarray, " rows"]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "col_of", frozen(self.col_of, "col_of", int, 1, error=InvalidSolution))
+        set_fields(self, col_of=frozen(self.col_of, "col_of", int, 1, error=InvalidSolution))
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +77,10 @@ class AssignmentInstance(Instance):
             starts, columns = check_rows(self.indptr, self.indices, int(self.n_cols), "cost", "n_cols")
             cost = self._cost(1, (len(columns),))
             n_rows, n_cols = len(starts) - 1, int(self.n_cols)
-            object.__setattr__(self, "indptr", starts)
-            object.__setattr__(self, "indices", columns)
+            set_fields(self, indptr=starts, indices=columns)
         if n_rows > n_cols:
             raise InvalidInstance(f"cost: {n_rows} rows need as many columns, found {n_cols}; transpose it")
-        object.__setattr__(self, "cost", cost)
-        object.__setattr__(self, "n_cols", n_cols)
+        set_fields(self, cost=cost, n_cols=n_cols)
 
     def _cost(self, ndim: int, shape: tuple[int, ...] | None) -> np.ndarray:
         integral = np.asarray(self.cost).dtype.kind in "biu"

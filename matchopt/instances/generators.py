@@ -57,11 +57,7 @@ def draw_weights(
 
 
 def sample_measured(
-    measured: Float[np.ndarray, "..."],
-    n_neurons: int,
-    n_cells: int,
-    rng: np.random.Generator,
-    scale: float | None = None,
+    measured: Float[np.ndarray, "..."], n_neurons: int, n_cells: int, rng: np.random.Generator
 ) -> Float[np.ndarray, "neurons cells"]:
     """Hardware weights drawn from measured ones, without replacement.
 
@@ -73,7 +69,6 @@ def sample_measured(
     measured : measured weights, any shape and unit.
     n_neurons, n_cells : shape of the result; at most as many cells as were measured.
     rng : source of randomness.
-    scale : root mean square to rescale the whole measured array to; None keeps its unit.
 
     Raises
     ------
@@ -86,9 +81,7 @@ def sample_measured(
     if n_neurons * n_cells > len(values):
         raise InvalidInstance(f"{n_neurons} x {n_cells} cells were asked for, but only {len(values)} were measured")
     chosen = rng.permutation(len(values))[: n_neurons * n_cells]
-    rms = float(np.sqrt(np.mean(values**2))) if scale is not None else 1.0
-    factor = 1.0 if scale is None else scale / rms
-    return factor * values[chosen].reshape(n_neurons, n_cells)
+    return values[chosen].reshape(n_neurons, n_cells)
 
 
 def draw_hardware(

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from matchopt.errors import InvalidInstance
-from matchopt.instances.arrays import MAX_INDEX, filled, frozen, is_constant
+from matchopt.instances.arrays import MAX_INDEX, filled, frozen, is_constant, set_fields
 from matchopt.instances.demands import asks, demands_of
 from matchopt.parts import exact_keys
 
@@ -53,9 +53,7 @@ class Hardware:
         bus = frozen(default_bus, "hardware.bus", int, 1, shape=(len(weights),))
         if (bus < 0).any():
             raise InvalidInstance(f"hardware.bus must be >= 0, found {bus.min()} at neuron {int(np.argmin(bus))}")
-        fields = {"weights": weights, "variance": variance, "usable": usable, "off": off, "bus": bus}
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
+        set_fields(self, weights=weights, variance=variance, usable=usable, off=off, bus=bus)
 
     @property
     def n_neurons(self) -> int:
@@ -92,13 +90,9 @@ class Hardware:
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays that make this hardware; fields at their default are left out."""
         arrays = {"weights": self.weights}
-        for name, value, default in (
-            ("variance", self.variance, 0.0),
-            ("usable", self.usable, 1.0),
-            ("off", self.off, 0.0),
-        ):
-            if not is_constant(value, default):
-                arrays[name] = value
+        for name, default in (("variance", 0.0), ("usable", 1.0), ("off", 0.0)):
+            if not is_constant(getattr(self, name), default):
+                arrays[name] = getattr(self, name)
         if not np.array_equal(self.bus, np.arange(self.n_neurons)):
             arrays["bus"] = self.bus
         return arrays

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from matchopt.errors import InvalidInstance, InvalidSolution
-from matchopt.instances.arrays import frozen
+from matchopt.instances.arrays import frozen, set_fields
 from matchopt.instances.base import Instance, Provenance, Solution
 from matchopt.instances.demands import demands_of
 from matchopt.instances.hardware import Hardware
@@ -63,10 +63,8 @@ class LayerMapping(Solution):
         tunable = frozen(chosen, "tunable", int, 1, error=InvalidSolution)
         if self.tuned is not None:
             tuned = frozen(self.tuned, "tuned", float, 1, shape=tunable.shape, error=InvalidSolution)
-            object.__setattr__(self, "tuned", tuned)
-        fields = {"neuron_of": neuron_of, "wire_indptr": starts, "cell": cell, "input": inputs}
-        for name, value in {**fields, "gain": gain, "tunable": tunable}.items():
-            object.__setattr__(self, name, value)
+            set_fields(self, tuned=tuned)
+        set_fields(self, neuron_of=neuron_of, wire_indptr=starts, cell=cell, input=inputs, gain=gain, tunable=tunable)
 
     @classmethod
     def from_cells(

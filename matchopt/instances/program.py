@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from matchopt.errors import InvalidInstance, InvalidSolution
-from matchopt.instances.arrays import frozen
+from matchopt.instances.arrays import frozen, set_fields
 from matchopt.instances.base import Instance, Provenance, Solution
 from matchopt.instances.demands import asks, demands_of
 from matchopt.instances.target import check_rows
@@ -91,8 +91,7 @@ class ProgramInstance(Instance):
         fields["offset"] = float(self.offset)
         fields["row_names"] = _names(self.row_names, "row_names", rows)
         fields["variable_names"] = _names(self.variable_names, "variable_names", n)
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
+        set_fields(self, **fields)
 
     @cached_property
     def demands(self) -> frozenset[str]:

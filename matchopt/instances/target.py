@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from matchopt.errors import InvalidInstance
-from matchopt.instances.arrays import MAX_INDEX, filled, frozen, is_constant
+from matchopt.instances.arrays import MAX_INDEX, filled, frozen, is_constant, set_fields
 from matchopt.instances.demands import asks, demands_of
 from matchopt.parts import exact_keys
 
@@ -49,8 +49,7 @@ class Target:
         if (importance < 0).any():
             worst = int(np.argmax(importance < 0))
             raise InvalidInstance(f"target.importance must be >= 0, found {importance[worst]} at connection {worst}")
-        for name, value in (("indptr", indptr), ("indices", indices), ("weights", weights), ("importance", importance)):
-            object.__setattr__(self, name, value)
+        set_fields(self, indptr=indptr, indices=indices, weights=weights, importance=importance)
 
     @classmethod
     def from_dense(

@@ -21,12 +21,10 @@ Buffers = MutableMapping[str, Tensor]
 Listener = Callable[[int, Callable[[], Tensor]], None]
 
 
-def fresh_buffers(
-    architecture: Architecture, device: "torch.device | str" = "cpu", dtype: torch.dtype = torch.float32
-) -> dict[str, Tensor]:
+def fresh_buffers(architecture: Architecture, device: str = "cpu") -> dict[str, Tensor]:
     """Running statistics before any training: mean 0 and variance 1."""
     return {
-        name: torch.full(shape, float(name.startswith("variance")), device=device, dtype=dtype)
+        name: torch.full(shape, float(name.startswith("variance")), device=device)
         for name, shape in architecture.buffers.items()
     }
 
@@ -68,7 +66,6 @@ def layer_inputs(
     biases: Sequence[Tensor],
     inputs: Float[Tensor, "samples inputs"],
     most: int | None = None,
-    generator: torch.Generator | None = None,
     buffers: Buffers | None = None,
 ) -> tuple[Float[Tensor, "_ _"], ...]:
     """What every matrix receives when the network runs on `inputs`, one row per sample and position.
@@ -79,10 +76,9 @@ def layer_inputs(
     Parameters
     ----------
     architecture, weights, biases, inputs, buffers : as in `logits`.
-    most : most rows returned per matrix; where there are more, this many are drawn without replacement.
-    generator : draws them (on the CPU); None draws with seed 0.
+    most : most rows returned per matrix; of more so many are drawn without replacement, always the same.
     """
-    chosen = torch.Generator().manual_seed(0) if generator is None else generator
+    chosen = torch.Generator().manual_seed(0)
     parts: list[list[Tensor]] = [[] for _ in architecture.matrices]
     samples = len(inputs)
 

@@ -7,6 +7,8 @@ import numpy as np
 
 from matchopt.instances import Gains, Hardware, LayerInstance, OutputError, Rules, Target, WeightError
 
+TWO = [[0, 1], [1, 2]]  # the inputs of two rows, one of them shared
+CORRELATED = OutputError(np.array([[2, 1, 0], [1, 2, 1], [0, 1, 2.0]]))
 SIEMENS = 1e-5  # typical conductance: squared errors are then near 1e-10, which an absolute tolerance swallows
 
 
@@ -35,8 +37,7 @@ def _layer(
 
 
 def _free() -> dict[str, LayerInstance]:
-    two = [[0, 1], [1, 2]]
-    rng = np.random.default_rng(30)
+    two, rng = TWO, np.random.default_rng(30)
     siemens: dict[str, Any] = {"targets": rng.normal(size=4) * SIEMENS, "weights": rng.normal(size=(3, 3)) * SIEMENS}
     return {
         "1x1": _layer(1, [[0]], 1, 1, n_inputs=1),
@@ -56,19 +57,18 @@ def _free() -> dict[str, LayerInstance]:
         "unusable": _layer(14, two, 3, 3, usable=[[True, True, False], [True, True, True], [False, True, True]]),
         "forced-neuron": _layer(15, [[0, 1], [2]], 2, 2, usable=[[True, False], [True, True]]),
         "noise": _layer(16, two, 3, 3, variance=rng.random((3, 3))),
-        "importance-by-row": _layer(17, two, 3, 3, importance=np.array([5.0, 5.0, 0.5, 0.5])),
-        "importance": _layer(18, [[0, 1], [0, 2]], 3, 3, importance=np.array([9.0, 0.1, 0.2, 6.0])),
-        "importance-zero": _layer(19, two, 3, 3, importance=np.array([0.0, 1.0, 0.0, 0.0])),
-        "importance-noise": _layer(
-            20, two, 3, 3, importance=np.array([4.0, 0.1, 0.0, 2.0]), variance=rng.random((3, 3))
-        ),
+        "importance-by-row": _layer(17, two, 3, 3, importance=[5.0, 5.0, 0.5, 0.5]),
+        "importance": _layer(18, [[0, 1], [0, 2]], 3, 3, importance=[9.0, 0.1, 0.2, 6.0]),
+        "importance-zero": _layer(19, two, 3, 3, importance=[0.0, 1.0, 0.0, 0.0]),
+        "importance-noise": _layer(20, two, 3, 3, importance=[4.0, 0.1, 0.0, 2.0], variance=rng.random((3, 3))),
     }
 
 
 def _ruled() -> dict[str, LayerInstance]:
-    two = [[0, 1], [1, 2]]
-    rng = np.random.default_rng(31)
+    two, rng = TWO, np.random.default_rng(31)
     mixed = rng.normal(size=(3, 3))
+    moments = OutputError(mixed @ mixed.T)
+    free = {"cells_per_weight": 2, "drop": True, "gains": Gains.finite(1.0, 2.0), "tunable": 1}
     return {
         "drop": _layer(40, two, 3, 3, drop=True),
         "drop-short": _layer(41, [[0, 1, 2], [0, 2]], 3, 1, drop=True),
@@ -85,55 +85,35 @@ def _ruled() -> dict[str, LayerInstance]:
         "tunable": _layer(52, two, 3, 2, tunable=1),
         "tunable-saves": _layer(53, [[0, 1, 2], [1]], 2, 2, tunable=1),
         "tunable-all": _layer(54, two, 2, 1, tunable=9),
-        "output-error": _layer(55, two, 3, 3, objective=OutputError(mixed @ mixed.T)),
-        "output-error-noise": _layer(
-            56, two, 3, 3, objective=OutputError(mixed @ mixed.T), variance=rng.random((3, 3)), drop=True
-        ),
-        "output-error-tunable": _layer(59, two, 3, 2, objective=OutputError(mixed @ mixed.T), tunable=1),
+        "output-error": _layer(55, two, 3, 3, objective=moments),
+        "output-error-noise": _layer(56, two, 3, 3, objective=moments, variance=rng.random((3, 3)), drop=True),
+        "output-error-tunable": _layer(59, two, 3, 2, objective=moments, tunable=1),
         "output-error-diagonal": _layer(57, two, 3, 3, objective=OutputError(np.diag([2.0, 0.0, 0.5]))),
         "everything-free": _layer(
-            58,
-            [[0], [1, 2]],
-            3,
-            3,
-            cells_per_weight=2,
-            drop=True,
-            gains=Gains.finite(1.0, 2.0),
-            tunable=1,
-            variance=rng.random((3, 3)) * 0.1,
-            importance=np.array([2.0, 1.0, 0.5]),
+            58, [[0], [1, 2]], 3, 3, variance=rng.random((3, 3)) * 0.1, importance=[2.0, 1.0, 0.5], **free
         ),
     }
 
 
 def _judged() -> dict[str, LayerInstance]:
     """Correlated inputs, together with what else a freely routed layer may have."""
-    moments = OutputError(np.array([[2, 1, 0], [1, 2, 1], [0, 1, 2.0]]))
     usable = [[True, True, False], [True, True, True], [False, True, True]]
-    chip: dict[str, Any] = {"off": np.full((3, 3), 0.5), "usable": usable, "importance": np.array([9.0, 0.1, 0.2, 6.0])}
-    two, gains = [[0, 1], [1, 2]], Gains.finite(0.5, -1.0)
-    return {"output-error-gains": _layer(73, two, 3, 3, objective=moments, gains=gains, **chip)}
+    chip: dict[str, Any] = {"off": np.full((3, 3), 0.5), "usable": usable, "importance": [9.0, 0.1, 0.2, 6.0]}
+    gains = Gains.finite(0.5, -1.0)
+    return {"output-error-gains": _layer(73, TWO, 3, 3, objective=CORRELATED, gains=gains, **chip)}
 
 
 def _shared() -> dict[str, LayerInstance]:
-    two = [[0, 1], [1, 2]]
-    rng = np.random.default_rng(32)
+    two, rng = TWO, np.random.default_rng(32)
     crossbar, pairs = [0, 0, 0], [0, 0, 1, 1]
+    off, usable = [[0, 0.9, 0], [0, 0, 0], [0.7, 0, 0]], [[True, False, True], [True, True, True], [False, True, True]]
     return {
         "crossbar": _layer(60, two, 3, 3, bus=crossbar),
         "crossbar-same-support": _layer(61, [[0, 1], [0, 1]], 3, 3, bus=crossbar),
         "bus-pairs": _layer(62, two, 4, 3, bus=pairs),
         "bus-gaps": _layer(63, two, 3, 3, bus=[7, 2, 7]),
         "crossbar-leak": _layer(64, two, 3, 3, bus=crossbar, off=rng.normal(size=(3, 3)) * 0.3),
-        "crossbar-stuck": _layer(
-            65,
-            two,
-            3,
-            3,
-            bus=crossbar,
-            off=[[0, 0.9, 0], [0, 0, 0], [0.7, 0, 0]],
-            usable=[[True, False, True], [True, True, True], [False, True, True]],
-        ),
+        "crossbar-stuck": _layer(65, two, 3, 3, bus=crossbar, off=off, usable=usable),
         "free-leak": _layer(66, two, 3, 3, off=rng.normal(size=(3, 3))),
         "crossbar-drop": _layer(67, two, 3, 2, bus=crossbar, drop=True, off=rng.normal(size=(3, 2)) * 0.3),
         "crossbar-two-cells": _layer(68, [[0], [0, 1]], 2, 3, n_inputs=2, bus=[0, 0], cells_per_weight=2),
@@ -142,9 +122,7 @@ def _shared() -> dict[str, LayerInstance]:
         ),
         "crossbar-gain-interval": _layer(72, two, 3, 3, bus=crossbar, gains=Gains.interval(0.5, 2.0)),
         "crossbar-tunable": _layer(70, two, 2, 2, bus=[0, 0], tunable=1),
-        "crossbar-output-error": _layer(
-            71, two, 3, 3, bus=crossbar, objective=OutputError(np.array([[2, 1, 0], [1, 2, 1], [0, 1, 2.0]]))
-        ),
+        "crossbar-output-error": _layer(71, two, 3, 3, bus=crossbar, objective=CORRELATED),
     }
 
 

@@ -72,40 +72,33 @@ def _under_score_errors(bytes_: np.ndarray) -> dict[str, NetworkInstance]:
 def _convolutional() -> NetworkInstance:
     """Two filters over an image of four pixels, normalised by running statistics."""
     architecture = Convolutional((1, 2, 2), (Convolution(2, 2, normalise="batch"),), (), 2)
-    masks = (np.array([[1, 0, 0, 1], [0, 1, 1, 0]]), np.ones((2, 2)))
+    supports = (np.array([[1, 0, 0, 1], [0, 1, 1, 0]]), np.ones((2, 2)))
     buffers = {"mean.0": np.array([0.1, -0.1]), "variance.0": np.array([0.5, 2.0])}
     biases = (np.array([0.1, -0.2]), np.array([0.3, 0.0]))
-    return NetworkInstance(_masked(102, masks), biases, architecture=architecture, buffers=buffers)
+    return NetworkInstance(_layers(102, *supports), biases, architecture=architecture, buffers=buffers)
 
 
 def _recurrent() -> NetworkInstance:
     """One recurrent cell over two frames of one number: four gates, of which two hear the frame and two the cell."""
-    masks = (np.array([[1, 0], [0, 1], [1, 0], [0, 1]]), np.ones((2, 1)))
-    return NetworkInstance(_masked(103, masks), (np.zeros(4), np.zeros(2)), architecture=Recurrent(1, 2, 1, 2))
+    supports = (np.array([[1, 0], [0, 1], [1, 0], [0, 1]]), np.ones((2, 1)))
+    return NetworkInstance(_layers(103, *supports), (np.zeros(4), np.zeros(2)), architecture=Recurrent(1, 2, 1, 2))
 
 
 def _layers(
-    seed: int, *, neurons: int = 3, cells: int = 2, constant: int = 0, noise: float = 0.0, **rules: Any
-) -> tuple[LayerInstance, LayerInstance]:
-    """Two layers of two rows each; the first drops one connection, the second is full."""
-    rng = np.random.default_rng(seed)
-    n_inputs = 2 + constant
-    supports = (np.array([[1, 1], [0, 1]]), np.ones((2, 2)))
-    layers = []
-    for support in supports:
-        mask = np.hstack([support, np.ones((2, constant))]).astype(bool)
-        target = Target.from_dense(rng.normal(size=(2, n_inputs)), mask)
-        weights = rng.normal(size=(neurons, cells + constant))
-        variance = np.full(weights.shape, noise)
-        layers.append(LayerInstance(target, Hardware(weights, variance), Rules(**rules)))
-    return layers[0], layers[1]
-
-
-def _masked(seed: int, masks: tuple[np.ndarray, ...]) -> tuple[LayerInstance, ...]:
-    """Layers of these supports, with as many neurons as rows and two cells each."""
+    seed: int,
+    *supports: np.ndarray,
+    neurons: int = 3,
+    cells: int = 2,
+    constant: int = 0,
+    noise: float = 0.0,
+    **rules: Any,
+) -> tuple[LayerInstance, ...]:
+    """Layers of these supports; without any, two of two rows each: the first lacks one connection, the second none."""
     rng = np.random.default_rng(seed)
     layers = []
-    for mask in masks:
-        target = Target.from_dense(rng.normal(size=mask.shape), mask.astype(bool))
-        layers.append(LayerInstance(target, Hardware(rng.normal(size=(len(mask), 2)))))
+    for support in supports or (np.array([[1, 1], [0, 1]]), np.ones((2, 2))):
+        mask = np.hstack([support, np.ones((len(support), constant))]).astype(bool)
+        target = Target.from_dense(rng.normal(size=mask.shape), mask)
+        weights = rng.normal(size=(len(support) if supports else neurons, cells + constant))
+        layers.append(LayerInstance(target, Hardware(weights, np.full(weights.shape, noise)), Rules(**rules)))
     return tuple(layers)

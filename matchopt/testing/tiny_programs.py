@@ -35,6 +35,9 @@ def _feasible() -> dict[str, ProgramInstance]:
     pick = [([1, 1, 1, 0, 0, 0], 1, 1), ([0, 0, 0, 1, 1, 1], 1, 1)]
     agents = [([5, 3, 4, 0, 0, 0], -INF, 7), ([0, 0, 0, 4, 6, 5], -INF, 9)]
     items = [([1, 0, 0, 1, 0, 0], 1, 1), ([0, 1, 0, 0, 1, 0], 1, 1), ([0, 0, 1, 0, 0, 1], 1, 1)]
+    open_above = {"high": np.full(2, INF)}
+    continuous = open_above | {"integral": np.zeros(2, bool)}
+    free = continuous | {"low": np.full(2, -INF)}
     mixed = {"integral": np.array([True, False, True]), "high": np.array([3.0, 10.0, 2.0])}
     return {
         "one-variable": _program([-3], []),
@@ -47,25 +50,14 @@ def _feasible() -> dict[str, ProgramInstance]:
         "agents": _program([6, 2, 5, 4, 7, 3], [*agents, *items]),
         "range-row": _program([1, 2, -3, 1], [([2, 3, 4, 5], 5, 8)]),
         "negative-bounds": _program([3, -2], [([1, 1], -4, 1)], low=np.array([-3.0, -2.0]), high=np.array([2.0, 4.0])),
-        "open-above": _program([-5, -4], [([6, 4], -INF, 24), ([1, 2], -INF, 6)], high=np.full(2, INF)),
+        "open-above": _program([-5, -4], [([6, 4], -INF, 24), ([1, 2], -INF, 6)], **open_above),
         "half-bounds": _program([-1, -1], [([1, 1], -INF, 3.7)], low=np.array([0.3, 0.2]), high=np.array([2.6, 2.9])),
         "big-coefficient": _program([1, 10, -3], [([1, -1000, 0], -INF, 0), ([0, 1, 1], 1, 2)]),
         "fractions": _program([-0.1, -0.25, -0.3], [([0.5, 0.25, 0.75], -INF, 1.0)]),
         "small-costs": _program([-3e-10, 2e-10, -1e-10], [([1, -1, 1], -INF, 1)]),
         "mixed": _program([-2, -1.5, 3], [([1, 1, -2], -INF, 2.5), ([1, -1, 1], -1, 4)], **mixed),
-        "continuous": _program(
-            [-3, -5],
-            [([1, 0], -INF, 4), ([0, 2], -INF, 12), ([3, 2], -INF, 18)],
-            high=np.full(2, INF),
-            integral=np.zeros(2, bool),
-        ),
-        "free-variable": _program(
-            [1, 1],
-            [([1, 2], -6, INF), ([1, -1], -3, 3)],
-            low=np.full(2, -INF),
-            high=np.full(2, INF),
-            integral=np.zeros(2, bool),
-        ),
+        "continuous": _program([-3, -5], [([1, 0], -INF, 4), ([0, 2], -INF, 12), ([3, 2], -INF, 18)], **continuous),
+        "free-variable": _program([1, 1], [([1, 2], -6, INF), ([1, -1], -3, 3)], **free),
     }
 
 

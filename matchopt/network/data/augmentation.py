@@ -5,7 +5,7 @@ it returns new images and leaves those given as they are. The last `clean_epochs
 as they are; the training loop sees to that. Both classes serve as `Transform` of a `Conduct`.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from jaxtyping import Float32, UInt8
 
 from matchopt.errors import InvalidOption, UnknownName
 from matchopt.network.data.images import ImageData
-from matchopt.parts import Json
+from matchopt.parts import Json, field_values
 from matchopt.settings import NonNegativeFloat, NonNegativeInt, PositiveInt, check_fields
 
 Shape3 = tuple[int, int, int]
@@ -22,8 +22,19 @@ Standardise = Literal["none", "image"]
 Rows = Float32[np.ndarray, "images values"] | UInt8[np.ndarray, "images values"]
 
 
+class Recorded:
+    """A dataclass of settings with a name."""
+
+    name: ClassVar[str]
+
+    def facts(self) -> dict[str, Json]:
+        """Name and parameters, as they go into the training record."""
+        fields = field_values(self).items()
+        return {"name": self.name} | {key: list(value) if isinstance(value, tuple) else value for key, value in fields}
+
+
 @dataclass(frozen=True)
-class Augmentation:
+class Augmentation(Recorded):
     """Digits turned, scaled, sheared, shifted and bent at random.
 
     The image is sampled bilinearly at A (p - c) + c + t + e(p) for every pixel p, where c is the centre, A = R(angle)
@@ -46,7 +57,7 @@ class Augmentation:
         when a parameter is out of range.
     """
 
-    name: ClassVar[str] = "distort"
+    name = "distort"
 
     rotation: NonNegativeFloat = 0.22
     scale: Annotated[float, Interval(ge=0, lt=1)] = 0.13
@@ -83,13 +94,9 @@ class Augmentation:
         warp(images, *self.shape, matrix.astype(np.float32), amounts[:, 3:].astype(np.float32), bends, changed)
         return changed
 
-    def facts(self) -> dict[str, Json]:
-        """Name and parameters, as they go into the training record."""
-        return _facts(self.name, asdict(self))
-
 
 @dataclass(frozen=True)
-class CropAugmentation:
+class CropAugmentation(Recorded):
     """Photographs cropped, mirrored and lit at random; the defaults are those of the TensorFlow tutorial on CIFAR-10.
 
     In order: a random crop, a mirror image in one of two cases, a change of brightness, a change of contrast (each
@@ -118,7 +125,7 @@ class CropAugmentation:
     brightness 63 of 255, contrast factors 0.2 .. 1.8, each image standardised.
     """
 
-    name: ClassVar[str] = "crop"
+    name = "crop"
 
     size: PositiveInt = 24
     padding: NonNegativeInt = 0
@@ -155,10 +162,6 @@ class CropAugmentation:
             self.standardise,
             (corner, mirrored, brightness * np.float32(self.brightness), 1 + contrast * np.float32(self.contrast)),
         )
-
-    def facts(self) -> dict[str, Json]:
-        """Name and parameters, as they go into the training record."""
-        return _facts(self.name, asdict(self))
 
 
 def centre_crop(
@@ -241,7 +244,3 @@ def _check_rows(images: Rows, shape: Shape3, name: str) -> None:
         raise InvalidOption(
             f"augmentation {name} takes images of shape {shape}, found rows of {images.shape[1]} values"
         )
-
-
-def _facts(name: str, fields: dict[str, Json]) -> dict[str, Json]:
-    return {"name": name} | {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
@@ -102,14 +103,8 @@ class ImageData:
         """
         name = f"{self.reference.name}[{train},{validation},{test}]"
         sha = hashlib.sha256(f"{self.reference.sha256}{name}".encode()).hexdigest()
-        return replace(
-            self,
-            train_images=self.train_images[:train],
-            train_labels=self.train_labels[:train],
-            validation_images=self.validation_images[:validation],
-            validation_labels=self.validation_labels[:validation],
-            test_images=self.test_images[:test],
-            test_labels=self.test_labels[:test],
-            reference=DataReference(name, sha),
-            originals=None if self.originals is None else self.originals[:train],
-        )
+        fewer: dict[str, Any] = {"originals": None if self.originals is None else self.originals[:train]}
+        for part, count in (("train", train), ("validation", validation), ("test", test)):
+            for field in (f"{part}_images", f"{part}_labels"):
+                fewer[field] = getattr(self, field)[:count]
+        return replace(self, reference=DataReference(name, sha), **fewer)

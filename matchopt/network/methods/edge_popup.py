@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float32
 
 from matchopt.network.training.method import Method, Phase, Setting, Step
 from matchopt.network.training.model import Shapes, segments
-from matchopt.network.training.optimisers import Adam, Momentum, OptimiserName, Rule, Schedule, Sgd, rate_factor
+from matchopt.network.training.optimisers import Momentum, OptimiserName, Rule, Schedule, rate_factor, rule
 from matchopt.network.training.selection import SelectedModel, Selection
 from matchopt.network.training.starts import he_normal
 from matchopt.network.training.tensors import on_cpu, on_device
@@ -61,11 +61,6 @@ class EdgePopup(Trainer):
     restarts: tuple[PositiveInt, ...] = (25, 75)
     threads: PositiveInt = 1
 
-    @property
-    def rule(self) -> Rule:
-        """The optimiser of the scores."""
-        return Adam(decay=self.decay) if self.optimiser == "adam" else Sgd(self.momentum, False, self.decay)
-
     def new_run(self, setting: Setting) -> "TopShareRun":
         return TopShareRun(self, setting)
 
@@ -85,9 +80,8 @@ class TopShareRun(Method):
         self.fixed = frozen_weights(options, setting.shapes, setting.start)
         scores = start_scores(setting.shapes, setting.start)
         kept = [max(1, round(options.kept * m * n)) for m, n in setting.shapes]
-        self.net = SelectedModel(
-            setting, TopShare(setting.shapes, self.fixed, scores, kept, options.rule, setting.device)
-        )
+        moved = rule(options.optimiser, options.momentum, options.decay, nesterov=False)
+        self.net = SelectedModel(setting, TopShare(setting.shapes, self.fixed, scores, kept, moved, setting.device))
         self.phases = (Phase("choose", options.epochs, options.batch_size),)
 
     def step(self, at: Step) -> None:

@@ -98,8 +98,8 @@ class PermutedWeights(FreeWeights):
 
     def __init__(self, shapes: Shapes, fixed: Float32[np.ndarray, " weights"], device: str) -> None:
         super().__init__(on_device(fixed.copy(), device), Adam())
-        self._shapes, self._parts = shapes, segments(shapes)
-        ranked = [as_tensor(fixed)[part].view(shape).sort(1).values for part, shape in self._by_matrix()]
+        self._by_matrix = list(zip(segments(shapes), shapes, strict=True))
+        ranked = [as_tensor(fixed)[part].view(shape).sort(1).values for part, shape in self._by_matrix]
         self._ranked = [matrix.to(device) for matrix in ranked]
 
     def fill(self, weights: Any, training: bool) -> None:
@@ -121,12 +121,9 @@ class PermutedWeights(FreeWeights):
 
     def _permute(self, target: Tensor) -> None:
         free = as_tensor(self.values)
-        for (part, shape), ranked in zip(self._by_matrix(), self._ranked, strict=True):
+        for (part, shape), ranked in zip(self._by_matrix, self._ranked, strict=True):
             order = free[part].view(shape).argsort(dim=1, stable=True)  # of equal ones the first is the smaller
             target[part].view(shape).scatter_(1, order, ranked)
-
-    def _by_matrix(self) -> list[tuple[slice, tuple[int, int]]]:
-        return list(zip(self._parts, self._shapes, strict=True))
 
 
 def initial_values(options: LaPerm, shapes: Shapes, rng: np.random.Generator) -> Float32[np.ndarray, " weights"]:

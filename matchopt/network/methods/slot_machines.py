@@ -9,7 +9,7 @@ from matchopt.errors import InvalidOption
 from matchopt.instances.architecture import Architecture, Convolutional, Recurrent
 from matchopt.network.training.method import Method, Phase, Setting, Step
 from matchopt.network.training.model import Shapes
-from matchopt.network.training.optimisers import Adam, Momentum, OptimiserName, Schedule, Sgd, rate_factor
+from matchopt.network.training.optimisers import Momentum, OptimiserName, Schedule, rate_factor, rule
 from matchopt.network.training.selection import FreeWeights, SelectedModel, Selection
 from matchopt.network.training.starts import he_normal
 from matchopt.network.training.tensors import on_device
@@ -120,11 +120,6 @@ class SlotMachines(Trainer):
         usual = PENALTY if self.in_latents and self.start == "nearest" else 0.0
         return usual if self.penalty is None else self.penalty
 
-    @property
-    def rule(self) -> Adam | Sgd:
-        """The optimiser of latents or scores."""
-        return Adam() if self.optimiser == "adam" else Sgd(self.momentum, False, self.decay)
-
     def bounds(self, shapes: Shapes, areas: tuple[int, ...]) -> list[float]:
         """Largest magnitude of uniform values, per matrix; `areas` are those of the filters, 1 elsewhere."""
         found = []
@@ -182,8 +177,8 @@ class SlotRun(Method):
         super().restore(state)
 
     def _set_free(self, weights: np.ndarray) -> None:
-        rule = Adam() if self._options.finetune_optimiser == "adam" else Sgd(self._options.momentum)
-        self.net.selection, self.tuned = FreeWeights(on_device(weights, self._device), rule), True
+        moved = rule(self._options.finetune_optimiser, self._options.momentum, nesterov=False)
+        self.net.selection, self.tuned = FreeWeights(on_device(weights, self._device), moved), True
 
 
 def filter_areas(architecture: Architecture) -> tuple[int, ...]:
@@ -199,6 +194,7 @@ def _selection(
     from matchopt.network.training.slot_choice import LatentSlots, ScoreSlots, starts_of
 
     shapes, device = setting.shapes, setting.device
+    moved = rule(options.optimiser, options.momentum, options.decay, nesterov=False)
     sizes = [m * n for m, n in shapes]
     scales = None
     if options.start == "random":
@@ -212,10 +208,10 @@ def _selection(
         latent = he_normal(shapes, setting.start)[: sum(sizes)] * np.float32(options.spread)
     if options.in_latents:
         scores = None if scales is None else starts_of(tables, sizes, scales, latent, setting.start)
-        return LatentSlots(shapes, tables, scores, latent, options.rule, device, options.pull)
+        return LatentSlots(shapes, tables, scores, latent, moved, device, options.pull)
     scores = starts_of(tables, sizes, scales, latent, setting.start)
     sampling = setting.chance if options.selection == "probabilistic" else None
-    return ScoreSlots(shapes, tables, scores, options.rule, device, sampling)
+    return ScoreSlots(shapes, tables, scores, moved, device, sampling)
 
 
 def _n_local(architecture: Architecture) -> int:

@@ -114,16 +114,17 @@ class Sgd(Rule):
         values.add_(slope, alpha=-rate)
 
 
-def rule(optimiser: OptimiserName, momentum: float = 0.0, decay: float = 0.0) -> Rule:
-    """Adam with its usual constants, or gradient descent with Nesterov momentum where there is any.
+def rule(optimiser: OptimiserName, momentum: float = 0.0, decay: float = 0.0, nesterov: bool = True) -> Adam | Sgd:
+    """Adam with its usual constants, or gradient descent with momentum where there is any.
 
     Parameters
     ----------
     optimiser : which.
     momentum : of gradient descent, 0 .. 1; Adam has its own.
     decay : l2 penalty, added to the gradient as decay * value.
+    nesterov : whether the momentum is Nesterov's.
     """
-    return Adam(decay=decay) if optimiser == "adam" else Sgd(momentum, momentum > 0.0, decay)
+    return Adam(decay=decay) if optimiser == "adam" else Sgd(momentum, nesterov and momentum > 0.0, decay)
 
 
 def rate_factor(schedule: Schedule, done: float, epochs: int, restarts: tuple[int, ...] = ()) -> float:
