@@ -68,7 +68,7 @@ def _ruled() -> dict[str, LayerInstance]:
     two, rng = TWO, np.random.default_rng(31)
     mixed = rng.normal(size=(3, 3))
     moments = OutputError(mixed @ mixed.T)
-    free = {"cells_per_weight": 2, "drop": True, "gains": Gains.finite(1.0, 2.0), "tunable": 1}
+    free: dict[str, Any] = {"cells_per_weight": 2, "drop": True, "gains": Gains.finite(1.0, 2.0), "tunable": 1}
     return {
         "drop": _layer(40, two, 3, 3, drop=True),
         "drop-short": _layer(41, [[0, 1, 2], [0, 2]], 3, 1, drop=True),
