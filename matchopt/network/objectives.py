@@ -9,7 +9,6 @@ from jaxtyping import Float, Int, Num
 from matchopt.errors import InvalidInstance
 from matchopt.instances.objective import LayerObjective
 from matchopt.instances.sample_objective import LAYER_OBJECTIVES, NETWORK_OBJECTIVES, OBJECTIVES, SampleObjective
-from matchopt.network import running
 from matchopt.network.sparse_network import SparseNetwork
 
 Biases = Literal["free", "adjustable", "hardware"]
@@ -96,9 +95,7 @@ def layer_inputs(
     One row per sample; in convolutional and recurrent networks one per sample and position (image patches, frames), of
     which at most `POSITIONS` are drawn, always the same.
     """
-    return running.layer_inputs(
-        network.architecture, network.weights, network.biases, inputs, network.buffers, POSITIONS
-    )
+    return network.layer_inputs(inputs, POSITIONS)
 
 
 class Moments:

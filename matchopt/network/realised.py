@@ -11,11 +11,11 @@ from matchopt.instances.architecture import Architecture
 from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.instances.layer import LayerInstance, LayerMapping
 from matchopt.instances.network import NetworkInstance, NetworkMapping
-from matchopt.network import running
+from matchopt.network.running import Runnable
 
 
 @dataclass(frozen=True, eq=False)
-class RealisedNetwork:
+class RealisedNetwork(Runnable):
     """A network of given full weight matrices: fully connected with ReLU, or as its architecture.
 
     Parameters
@@ -30,16 +30,6 @@ class RealisedNetwork:
     biases: tuple[Float[np.ndarray, " _"], ...]
     architecture: Architecture
     buffers: Mapping[str, Float[np.ndarray, " _"]] = field(default_factory=dict)
-
-    def logits(self, inputs: Float[np.ndarray, "samples inputs"]) -> Float[np.ndarray, "samples *frames classes"]:
-        """The values before the softmax, one row per sample (and frame), computed in the precision of the weights.
-
-        Raises
-        ------
-        MissingExtra
-            when the layers are not fully connected and torch is not installed.
-        """
-        return running.logits(self.architecture, self.weights, self.biases, inputs, self.buffers)
 
 
 @understanding("the realised network", AT_0_1["network"])

@@ -1,7 +1,7 @@
 """Running a network: fully connected ones by numpy, all others by torch where it is installed."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -14,61 +14,58 @@ Matrices = Sequence[Float[np.ndarray, "_ _"]]
 Vectors = Sequence[Float[np.ndarray, " _"]]
 
 
-def logits(
-    architecture: Architecture,
-    weights: Matrices,
-    biases: Vectors,
-    inputs: Float[np.ndarray, "samples inputs"],
-    buffers: Mapping[str, np.ndarray],
-) -> Float[np.ndarray, "samples *frames classes"]:
-    """The values before the softmax, in the precision of the weights.
+class Runnable:
+    """What can be run: an architecture, and running statistics of batch normalisation by name."""
 
-    Parameters
-    ----------
-    architecture : which network the others are of.
-    weights, biases : one matrix (units x inputs) and one vector per layer.
-    inputs : samples, flattened.
-    buffers : running statistics of batch normalisation, by name.
+    architecture: Architecture
+    buffers: Mapping[str, Float[np.ndarray, " _"]]
 
-    Raises
-    ------
-    MissingExtra
-        when the layers are not fully connected and torch is not installed.
-    """
-    if isinstance(architecture, FullyConnected):
-        return signals.logits(weights, biases, inputs, weights[0].dtype)
-    found: np.ndarray = _forward().predict(architecture, weights, biases, inputs, buffers)
-    return found
+    if TYPE_CHECKING:  # fields of some networks, computed by others
 
+        @property
+        def weights(self) -> Matrices:
+            """One matrix (units x inputs) per layer."""
 
-def layer_inputs(
-    architecture: Architecture,
-    weights: Matrices,
-    biases: Vectors,
-    inputs: Float[np.ndarray, "samples inputs"],
-    buffers: Mapping[str, np.ndarray],
-    most: int,
-) -> tuple[Float[np.ndarray, "_ _"], ...]:
-    """What every layer receives, in double precision: one row per sample, or per sample and position.
+        @property
+        def biases(self) -> Vectors:
+            """One vector per layer."""
 
-    Parameters
-    ----------
-    architecture, weights, biases, inputs, buffers : as for `logits`.
-    most : rows of patches or frames per layer; where there are more, so many are drawn, always the same.
+    def logits(self, inputs: Float[np.ndarray, "samples inputs"]) -> Float[np.ndarray, "samples *frames classes"]:
+        """The values before the softmax, one row per sample (and frame), computed in the precision of the weights.
 
-    Raises
-    ------
-    MissingExtra
-        see `logits`.
-    """
-    if isinstance(architecture, FullyConnected):
-        exact = [matrix.astype(np.float64) for matrix in weights]
-        return tuple(received for received, _ in signals.run(exact, biases, inputs))
-    forward = _forward()
-    matrices, vectors, statistics = forward.as_tensors(weights, biases, buffers)
-    rows = forward.as_tensors([np.asarray(inputs, np.float32)], [])[0][0]
-    received = forward.layer_inputs(architecture, matrices, vectors, rows, most, buffers=statistics)
-    return tuple(part.numpy().astype(np.float64) for part in received)
+        Raises
+        ------
+        MissingExtra
+            when the layers are not fully connected and torch is not installed.
+        """
+        if isinstance(self.architecture, FullyConnected):
+            return signals.logits(self.weights, self.biases, inputs, self.weights[0].dtype)
+        found: np.ndarray = _forward().predict(self.architecture, self.weights, self.biases, inputs, self.buffers)
+        return found
+
+    def layer_inputs(
+        self, inputs: Float[np.ndarray, "samples inputs"], most: int
+    ) -> tuple[Float[np.ndarray, "_ _"], ...]:
+        """What every layer receives, in double precision: one row per sample, or per sample and position.
+
+        Parameters
+        ----------
+        inputs : samples, flattened.
+        most : rows of patches or frames per layer; where there are more, so many are drawn, always the same.
+
+        Raises
+        ------
+        MissingExtra
+            see `logits`.
+        """
+        if isinstance(self.architecture, FullyConnected):
+            exact = [matrix.astype(np.float64) for matrix in self.weights]
+            return tuple(received for received, _ in signals.run(exact, self.biases, inputs))
+        forward = _forward()
+        matrices, vectors, statistics = forward.as_tensors(self.weights, self.biases, self.buffers)
+        rows = forward.as_tensors([np.asarray(inputs, np.float32)], [])[0][0]
+        received = forward.layer_inputs(self.architecture, matrices, vectors, rows, most, buffers=statistics)
+        return tuple(part.numpy().astype(np.float64) for part in received)
 
 
 def _forward() -> Any:

@@ -15,7 +15,7 @@ from matchopt.instances.architecture_fit import completed, frozen_buffers
 from matchopt.instances.arrays import frozen, is_constant
 from matchopt.instances.network import DataReference
 from matchopt.instances.target import Target
-from matchopt.network import running
+from matchopt.network.running import Runnable
 from matchopt.parts import Json
 from matchopt.settings import check_fields
 
@@ -138,7 +138,7 @@ class SparseLayer:
 
 
 @dataclass(frozen=True, eq=False)
-class SparseNetwork:
+class SparseNetwork(Runnable):
     """A network of which some connections exist: fully connected layers with ReLU between them, or as its architecture.
 
     Parameters
@@ -226,16 +226,6 @@ class SparseNetwork:
     def fan_in(self) -> tuple[Int64[np.ndarray, " _"], ...]:
         """Number of connections of every unit, per layer."""
         return tuple(layer.fan_in for layer in self.layers)
-
-    def logits(self, inputs: Float[np.ndarray, "samples inputs"]) -> Float32[np.ndarray, "samples *frames classes"]:
-        """The values before the softmax, one row per sample, or per sample and frame.
-
-        Raises
-        ------
-        MissingExtra
-            when the layers are not fully connected and torch is not installed.
-        """
-        return running.logits(self.architecture, self.weights, self.biases, inputs, self.buffers)
 
     def with_record(self, record: TrainingRecord) -> "SparseNetwork":
         """The same network with another record."""
