@@ -5,7 +5,7 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Interval
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.hardware import Hardware
@@ -63,13 +63,8 @@ class Imperfections:
             variance,  # type: ignore[arg-type]  # None means default
             usable,  # type: ignore[arg-type]
             self.leak * full if self.leak else None,  # type: ignore[arg-type]
-            shared_buses(len(full), self.neurons_per_bus),
+            np.arange(len(full)) // self.neurons_per_bus,
         )
-
-
-def shared_buses(n_neurons: int, neurons_per_bus: int) -> Int[np.ndarray, " neurons"]:
-    """Bus of every neuron where `neurons_per_bus` neighbours share one: 1 is free routing, n_neurons one crossbar."""
-    return np.arange(n_neurons) // neurons_per_bus
 
 
 PERFECT = Imperfections()

@@ -187,11 +187,9 @@ class Case:
         result: Result = self.plain.result
         return result
 
-    def trial(
-        self, *, seconds: float = PATIENCE, iterations: int | None = None, start: Solution | None = None
-    ) -> Trial:
-        """One more solve of the same instance with the same seed."""
-        return solve_once(self.solver, self.instance, seconds=seconds, iterations=iterations, start=start)
+    def trial(self, **limits: Any) -> Trial:
+        """One more solve of the same instance with the same seed; `limits` are those of `solve_once`."""
+        return solve_once(self.solver, self.instance, **limits)
 
     def answer(self, what: str, **limits: Any) -> Result:
         """The proper result of one more solve, `what` naming it in the message of the law this breaks otherwise."""

@@ -95,7 +95,7 @@ class TicketRun(Method):
         start = self.stored
         self.net.use(self._left(phase))
         if phase == self._options.rounds and self._options.control == "reinitialised":
-            start = self._fresh()
+            start = he_normal(self.net.shapes, self._setting.chance)  # another draw of the same law
         elif phase == self._options.rounds and self._options.control == "random-mask":
             self.net.use(random_masks(self.net.shapes, self.net.counts, self._setting.chance))
         self.net.load(start)
@@ -121,10 +121,6 @@ class TicketRun(Method):
             own = mask[part]  # a view
             own[smallest(size[part], len(own) - kept)] = False
         return mask
-
-    def _fresh(self) -> Float32[np.ndarray, " p"]:
-        """Another draw from the distribution of the start."""
-        return he_normal(self.net.shapes, self._setting.chance)
 
 
 def ladder(shapes: Sequence[tuple[int, int]], number: int, pruned: float, pruned_output: float) -> list[int]:

@@ -149,7 +149,7 @@ class TrainingLoop:
         accuracy = None
         every = conduct.validate_every or max(1, self._epochs // VALIDATIONS)
         if last or number % every == 0:
-            accuracy = self._validation(self._method.net.classifier())
+            accuracy = self._accuracy(self._method.net.classifier(), "validation", len(self._at.history))
             if conduct.patience is not None and phase == self._phases[-1][0]:
                 self._at.judge(accuracy, self._method.network())
         seconds, cpu = (now - then for now, then in zip(_clocks(), began, strict=True))
@@ -163,19 +163,17 @@ class TrainingLoop:
         if self._progress is not None:
             self._progress(record)
 
-    def _validation(self, network: Any) -> float:
-        data = self._data
-        return measure(
-            network, data.validation_images, self._labels(data.validation_labels, len(self._at.history))
-        ).accuracy
+    def _accuracy(self, network: Any, part: str, epoch: int) -> float:
+        """On the samples of a part of the data, with the labels of an epoch."""
+        samples, labels = (getattr(self._data, f"{part}_{what}") for what in ("images", "labels"))
+        return measure(network, samples, self._labels(labels, epoch)).accuracy
 
     def _finish(self) -> TrainedResult:
         """Measure validation and, this once, test accuracy, and hand over the network."""
         network: SparseNetwork = self._at.best or self._method.network()
-        data, record, task = self._data, self._record, len(self._at.history) - 1
-        validation = measure(network, data.validation_images, self._labels(data.validation_labels, task)).accuracy
-        test = measure(network, data.test_images, self._labels(data.test_labels, task)).accuracy
-        done = TrainingRecord(record.method, record.config, record.seed, validation, test, data.reference)
+        record, last = self._record, len(self._at.history) - 1
+        validation, test = (self._accuracy(network, part, last) for part in ("validation", "test"))
+        done = TrainingRecord(record.method, record.config, record.seed, validation, test, self._data.reference)
         return TrainedResult(network.with_record(done), tuple(self._at.history))
 
 
