@@ -56,18 +56,13 @@ def tolerance_of(instance: Instance) -> float:
             finite = np.abs(instance.cost[np.isfinite(instance.cost)])
             return 0.0 if instance.is_integral else RELATIVE_TOLERANCE * float(finite.max(initial=0.0))
         case LayerInstance():
-            return RELATIVE_TOLERANCE * _error_scale(instance)
+            arrays = (instance.target.weights, instance.hardware.weights)  # the largest squared is the size of an error
+            return RELATIVE_TOLERANCE * float(max(np.abs(array).max(initial=0.0) for array in arrays) ** 2)
         case NetworkInstance() if instance.objective is None:
             return sum(tolerance_of(layer) for layer in instance.layers)
         case ProgramInstance():
             return RELATIVE_TOLERANCE * (float(np.abs(instance.cost).max(initial=0.0)) + abs(instance.offset))
     return RELATIVE_TOLERANCE
-
-
-def _error_scale(layer: LayerInstance) -> float:
-    """The size of one squared error: the largest target or hardware weight, squared."""
-    largest = max(np.abs(layer.target.weights).max(initial=0.0), np.abs(layer.hardware.weights).max(initial=0.0))
-    return float(largest**2)
 
 
 @cache
