@@ -11,6 +11,7 @@ from matchopt import Limits, NetworkInstance
 from matchopt.network import steady_arithmetic
 from matchopt_slots.binding import bindings
 from matchopt_slots.goals import goal_of
+from matchopt_slots.options import Options
 from matchopt_slots.samples import Samples
 from matchopt_slots.trainee import Trainee
 
@@ -21,23 +22,6 @@ SHARE = 0.95  # of the time that is left when training begins is planned with
 FIRST_LOOK = 200  # steps, or share EARLY of the time, after which the time that a step takes is judged
 EARLY = 0.05
 Schedule = Literal["linear", "cosine"]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The options of `Slots`, which explains them."""
-
-    epochs: int
-    rate: float
-    bias_rate: float
-    batch: int
-    start: str
-    threshold: float
-    projection: str
-    schedule: Schedule
-    rebind: int
-    ignore: float
-    held_out: float
 
 
 class Pace:
@@ -108,7 +92,7 @@ class Course:
     held_out : value of the best mapping on the samples held out.
     """
 
-    plan: Plan
+    plan: Options
     samples: Samples
     limits: Limits
     pace: Pace
@@ -163,7 +147,7 @@ class Course:
                 return
 
 
-def run(plan: Plan, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Course | None:
+def run(plan: Options, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Course | None:
     """Begin, judge the beginning, and train; see `Slots`. None where no mapping is feasible."""
     samples = Samples.of(instance, plan.held_out, rng)
     lanes = min(plan.batch, len(samples.training))

@@ -1,10 +1,8 @@
 """Training which fixed weights to use."""
 
-from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
-from annotated_types import Interval
 
 from matchopt import (
     FunctionalError,
@@ -13,19 +11,17 @@ from matchopt import (
     Limit,
     Limits,
     NetworkInstance,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveInt,
     Result,
     Rules,
     Solver,
     Status,
     Target,
 )
+from matchopt_slots.options import Options
 
 
 @dataclass(frozen=True)
-class Slots(Solver):
+class Slots(Options, Solver):
     """Trains which fixed weight of its hardware neuron listens to which input, straight through.
 
     Every row has a wished weight for every input. At each step the wishes are projected on what the row's hardware
@@ -42,25 +38,6 @@ class Slots(Solver):
 
     An answer depends on the seed, the number of threads and the number of epochs alone; with a time limit that is too
     short for all epochs their number, and so the answer, depends on the machine.
-
-    Parameters
-    ----------
-    epochs : most passes over the samples, >= 0; fewer, with the rate falling faster, where the time limit is short.
-    rate : learning rate of the wishes, in units of the layer's root mean square hardware weight; it falls to 0. >= 0;
-        0 leaves the wires as they begin.
-    bias_rate : the same for digital biases.
-    batch : samples per step, >= 1.
-    start : "assignment" begins from the start that is given, or the assignment of least weight error; "scratch" from
-        random wishes, without the target's weights (its inputs still count where the rules bind to them).
-    threshold : a cell h is worth |h| * (|wish| - threshold * |h|): 0.5 is the nearest projection; 0 uses every cell
-        where there are inputs enough. >= 0.
-    projection : "exact" maximises the total worth of the cells used; "greedy" takes them in turn, largest first.
-    schedule : how rates fall to 0.
-    rebind : times that rows are assigned to hardware neurons anew, evenly over the first 40 % of training; >= 0. It
-        costs accuracy at first and pays where cells are few or their weights odd. Only where gains are fixed.
-    ignore : samples whose derivative is below this share of the batch's mean are left out of the gradient, which saves
-        time where most samples are learned already. >= 0.
-    held_out : share of the samples, in 0 .. 0.5, that is not trained on and judges the epochs.
 
     References
     ----------
@@ -79,18 +56,6 @@ class Slots(Solver):
         "hardware-bias", "adjustable-bias", "network-tunable",
     })  # fmt: skip
 
-    epochs: NonNegativeInt = 60
-    rate: NonNegativeFloat = 0.01
-    bias_rate: NonNegativeFloat = 0.03
-    batch: PositiveInt = 100
-    start: Literal["assignment", "scratch"] = "assignment"
-    threshold: NonNegativeFloat = 0.5
-    projection: Literal["exact", "greedy"] = "exact"
-    schedule: Literal["linear", "cosine"] = "cosine"
-    rebind: NonNegativeInt = 12
-    ignore: NonNegativeFloat = 0.2
-    held_out: Annotated[float, Interval(ge=0, le=0.5)] = 0.1
-
     def refuses(self, instance: NetworkInstance) -> str | None:
         """Networks without samples to train on; see `Solver.refuses`."""
         if instance.objective is None:
@@ -108,9 +73,9 @@ class Slots(Solver):
 
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`; a loss that is no number ends training with Status.ERROR and the best mapping so far."""
-        from matchopt_slots.course import Plan, run  # only here: it loads torch
+        from matchopt_slots.course import run  # only here: it loads torch
 
-        course = run(Plan(**asdict(self)), instance, limits, rng)
+        course = run(self, instance, limits, rng)
         if course is None:
             message = "some layer has no assignment of rows to hardware neurons with cells enough"
             return Result(None, Status.INFEASIBLE, message=message)
