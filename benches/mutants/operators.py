@@ -171,7 +171,7 @@ def _alternatives(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 
 def _statements(node: ast.stmt) -> Iterator[tuple[str, ast.AST]]:
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Yield | ast.YieldFrom):
         yield "removed call", ast.Pass()
     elif isinstance(node, ast.AugAssign):
         yield "removed assignment", ast.Pass()
