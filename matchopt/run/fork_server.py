@@ -88,11 +88,10 @@ class _Server:
         if len(os.listdir("/proc/self/task")) > 1:  # a fork would copy one thread and the locks of all
             self._end()
         gc.freeze()
-        shared = worker.bytes_of("VmRSS")
         pid = os.fork()
         line = socket.socket(fileno=fds[0])
         if pid == 0:
-            return self._in_child(line, fds[1:], request, shared)
+            return self._in_child(line, fds[1:], request)
         for fd in fds[1:]:
             os.close(fd)
         child = _Child(pid, line)
@@ -101,7 +100,7 @@ class _Server:
             self._selector.register(watched, selectors.EVENT_READ)
         return None
 
-    def _in_child(self, line: socket.socket, fds: Sequence[int], request: Mapping[str, Any], shared: int) -> int:
+    def _in_child(self, line: socket.socket, fds: Sequence[int], request: Mapping[str, Any]) -> int:
         """Leave the server's session, files and surroundings behind; returns the descriptor of messages."""
         os.setsid()
         task, messages, log, folder = fds
@@ -109,7 +108,9 @@ class _Server:
             os.dup2(fd, number)
         os.fchdir(folder)
         _take_over(request)
-        line.sendall(WORD.pack(HELLO, os.getpid(), shared))
+        line.sendall(
+            WORD.pack(HELLO, os.getpid(), worker.bytes_of("VmRSS"))
+        )  # less than the server's: no files' pages yet
         line.close()
         self._socket.close()
         for child in set(self._children.values()):

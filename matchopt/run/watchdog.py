@@ -102,10 +102,10 @@ class Watchdog(threading.Thread):
 
     def _used(self) -> int:
         used = 0
-        for member in list(self._family.values()):
+        for pid, member in list(self._family.items()):
             with contextlib.suppress(psutil.Error):
-                used += int(member.memory_info().rss)
-        return max(0, used - self._shared)
+                used += max(0, int(member.memory_info().rss) - (self._shared if pid == self._pid else 0))
+        return used
 
     def _end(self, limit: Limit, patience: float) -> None:
         self.killed_for = limit
