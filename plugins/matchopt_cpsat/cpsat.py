@@ -94,6 +94,7 @@ class CpSat(Solver):
         parameters.linearization_level = self.linearization
         parameters.cp_model_presolve = self.presolve
         parameters.relative_gap_limit = self.gap
+        parameters.catch_sigint_signal = False  # its handler leaves none behind, and Ctrl-C would end the process
         if limits.seconds is not None:
             parameters.max_time_in_seconds = limits.remaining()
 

@@ -1,7 +1,10 @@
 """The cpsat solver: integers in, and bounds that stay valid."""
 
 import math
+import os
+import signal
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,3 +181,17 @@ def test_options_are_checked(option: str, value: int) -> None:
     """Options out of range name their range."""
     with pytest.raises(ValueError, match=f"{option} must be"):
         CpSat(**{option: value})  # type: ignore[arg-type]
+
+
+def test_ctrl_c_still_reaches_the_process_afterwards() -> None:
+    """After a solve in this process Ctrl-C is the exception that it was: the engine leaves the signal alone."""
+    solved(CpSat(), whole_program(np.random.default_rng(0)), Limits())
+    with pytest.raises(KeyboardInterrupt):
+        _interrupt()
+
+
+def _interrupt() -> None:
+    status = Path("/proc/self/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    assert caught >> (signal.SIGINT - 1) & 1, "the signal would end this process"
+    os.kill(os.getpid(), signal.SIGINT)
