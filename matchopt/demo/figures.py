@@ -30,13 +30,13 @@ def weights_of(folder: Path, record: Mapping[str, Any]) -> tuple[np.ndarray, np.
 def weights_figure(weights: Weights) -> str:
     """Realised against target weights, one panel per solver, with the root mean square difference; base64 of a PNG."""
     span = max(float(np.abs(values).max(initial=1e-9)) for pair in weights.values() for values in pair)
-    with new_figure(len(weights), 3.1 * len(weights), 3.3) as (figure, axes):
+    with new_figure(len(weights), 3.4 * len(weights), 3.95) as (figure, axes):
         for colour, axis, (solver, (target, realised)) in zip(COLOURS, axes, weights.items(), strict=False):
             axis.plot([-span, span], [-span, span], color="black", linewidth=0.8)
             axis.scatter(target, realised, s=3, alpha=0.5, color=colour, linewidths=0)
             axis.set_title(f"{solver}: rms {np.sqrt(np.mean((realised - target) ** 2)):.3f}", fontsize=10)
             axis.set_xlabel("target weight")
-            axis.set(aspect="equal", xlim=(-span, span), ylim=(-span, span))
+            axis.set(box_aspect=1, xlim=(-span, span), ylim=(-span, span))
         axes[0].set_ylabel("realised weight")
         content = io.BytesIO()
         figure.savefig(content, format="png", dpi=130, metadata={"Software": None})
