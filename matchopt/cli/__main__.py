@@ -1,5 +1,21 @@
-"""`python -m matchopt.cli`, where the script `matchopt` is not on the path."""
+"""What the script `matchopt` runs, and `python -m matchopt.cli` where it is not on the path."""
 
-from matchopt.cli.app import main
+import contextlib
+import os
+import sys
 
-main(prog_name="matchopt")
+
+def run() -> None:
+    """Run the command line; a solve's server imports what workers need while this process reads options and files."""
+    if "solve" in sys.argv[1:] and os.name == "posix" and not {"--cold", "--help", "-h"} & set(sys.argv):
+        with contextlib.suppress(KeyboardInterrupt):
+            from matchopt.run import warm
+
+            warm.server.begin("numba")  # most solves need it
+    from matchopt.cli.app import main
+
+    main(prog_name="matchopt")
+
+
+if __name__ == "__main__":
+    run()

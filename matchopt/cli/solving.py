@@ -103,10 +103,6 @@ def solve(
     Exit status: 0 with a solution or a proof that there is none, 1 without, 2 for bad input, 130 after Ctrl-C, which
     keeps the best solution found so far.
     """
-    from matchopt.run import warm
-
-    if not cold:
-        warm.server.begin("numba")  # most solves need it
     from matchopt.formats import read_instance, read_solution
     from matchopt.run import solve as run
     from matchopt.terminal.progress import Progress

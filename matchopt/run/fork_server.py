@@ -168,9 +168,21 @@ def _hold(names: Sequence[str]) -> None:
             if name.startswith("{"):
                 warm_up(Rules.from_facts(json.loads(name)))
             elif name.partition(".")[0] in HELD:
-                importlib.import_module(name)
                 if name == "numba":
-                    sys.modules[name].njit(_nothing)()  # the first call of any function sets the compiler up
+                    _set_numba_up()
+                importlib.import_module(name)
+
+
+def _set_numba_up() -> None:
+    """Import numba, and compile a function: the first call of any sets the compiler up."""
+    if "coverage" in sys.modules:  # it is measured by numba too
+        importlib.import_module("numba").njit(_nothing)()
+        return
+    sys.modules["coverage"] = None  # type: ignore[assignment]  # numba would import it wherever it is installed
+    try:
+        importlib.import_module("numba").njit(_nothing)()
+    finally:
+        del sys.modules["coverage"]
 
 
 def _nothing() -> None:

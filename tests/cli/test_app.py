@@ -59,6 +59,23 @@ def test_the_listing_has_every_command_and_imports_none_of_them() -> None:
     assert done.stdout.splitlines()[-1] == f"LOADED [] {modules}"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the fork server needs Linux")
+@pytest.mark.parametrize(
+    ("arguments", "started"), [(["solve", "none.matchopt"], True), (["solve", "--help"], False), (["problems"], False)]
+)
+def test_only_a_solve_starts_the_server_before_the_command_line_loads(arguments: list[str], started: bool) -> None:
+    """The server imports what workers need while this process still reads its options."""
+    code = (
+        "import sys; from matchopt.run import warm\n"
+        "def begin(*modules): print('BEGUN', 'click' in sys.modules)\n"
+        "warm.server.begin = begin\n"
+        f"sys.argv[1:] = {arguments}; from matchopt.cli.__main__ import run; run()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ("BEGUN False" in done.stdout) == started, done.stdout + done.stderr
+    assert "BEGUN True" not in done.stdout
+
+
 def test_help_costs_little_more_than_starting_python_with_numpy() -> None:
     """`matchopt --help` takes less than three times as long as `import numpy` (0.5 s on an idle machine)."""
 
