@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
+_HALVES = re.compile("[\ud800-\udfff]")
 Json = Any  # a value that json.dumps writes and json.loads gives back equal
 
 
@@ -65,6 +67,11 @@ class Parts:
 def canonical_json(value: Json) -> bytes:
     """JSON with sorted keys and no spaces; floats as their shortest text that reads back equal."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def readable(text: str) -> str:
+    """A text that UTF-8 can hold: halves of characters, as file names of other encodings have, are marked as such."""
+    return _HALVES.sub("\ufffd", text)
 
 
 def field_values(owner: Any) -> dict[str, Any]:

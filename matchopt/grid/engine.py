@@ -7,6 +7,8 @@ are tried again, one by one, and the one that kills its process again is given u
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import nullcontext
+from signal import SIG_IGN, SIGINT, getsignal
+from threading import current_thread, main_thread
 from typing import Any
 
 from matchopt.errors import MatchoptError
@@ -141,15 +143,25 @@ def perform_guarded(task: GridTask) -> Record:
     try:
         figures: Record = as_json(task.perform())
         return figures
-    except (KeyboardInterrupt, Left):
+    except Left:
         raise
     except BaseException as cause:
+        if isinstance(cause, KeyboardInterrupt) and _hears_interrupts():
+            raise
         return {ERROR: reason_of(cause)}
+
+
+def _hears_interrupts() -> bool:
+    """Whether Ctrl-C would reach this thread; elsewhere KeyboardInterrupt is one more thing that a task can raise."""
+    return current_thread() is main_thread() and getsignal(SIGINT) is not SIG_IGN
 
 
 def reason_of(cause: BaseException) -> str:
     """What went wrong, in a sentence; what no part of matchopt expected names its kind."""
-    text = " ".join(str(cause).split())
+    try:
+        text = " ".join(str(cause).split())
+    except Exception as worse:  # an exception that cannot even say what it is
+        text = f"(its text cannot be had: {type(worse).__name__})"
     return text if text and isinstance(cause, (MatchoptError, ValueError)) else f"{type(cause).__name__}: {text}"
 
 

@@ -1,8 +1,8 @@
 """Results as JSON lines, appended and synced one by one, so that nothing finished is lost."""
 
 import json
-import math
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -14,9 +14,10 @@ from filelock import FileLock, Timeout
 
 from matchopt.errors import FolderInUse, FormatError
 from matchopt.formats.atomic import write_bytes
-from matchopt.parts import canonical_json
+from matchopt.parts import canonical_json, readable
 
 LOCK = ".lock"
+MAX = sys.float_info.max  # of the numbers that a figure may be
 
 
 class ResultLog:
@@ -83,23 +84,29 @@ class ResultLog:
             try:
                 result = json.loads(line)
                 self._found[result["key"]] = result
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 raise FormatError(f"{self.path}, line {number} is no result; remove the line or the file") from None
         if torn:
             write_bytes(self.path, content[: len(content) - len(torn)])
 
 
 def as_json(value: Any) -> Any:
-    """A value as JSON can say it: NaN and infinities are missing (None), numpy's numbers plain ones, the rest text."""
+    """A value as JSON can say it, and any program read it.
+
+    NaN and infinities are missing (None), whole numbers beyond every float, too; numpy's numbers are plain ones, the rest is
+    text.
+    """
     if isinstance(value, Mapping):
-        return {str(name): as_json(inner) for name, inner in value.items()}
+        return {as_json(str(name)): as_json(inner) for name, inner in value.items()}
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
+        return as_json(value.item())
     if isinstance(value, (tuple, list, np.ndarray)):
         return [as_json(inner) for inner in value]
-    if isinstance(value, np.generic):
-        return as_json(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, (bool, int, str)) or value is None else str(value)
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, (int, float)):
+        return value if abs(value) <= MAX else None
+    return readable(str(value))
 
 
 def content_key(facts: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from matchopt.errors import InvalidInstance, InvalidSolution
-from matchopt.parts import Json, Parts, exact_keys, field_values
+from matchopt.parts import Json, Parts, exact_keys, field_values, readable
 from matchopt.settings import read_object
 
 
@@ -33,6 +33,11 @@ class Provenance:
     best_value: int | float | None = None
     best_bound: int | float | None = None
     best_by: str = ""
+
+    def __post_init__(self) -> None:
+        for name, value in field_values(self).items():
+            if isinstance(value, str):  # names of files may be no text; what is written must be read again
+                object.__setattr__(self, name, readable(value))
 
     def facts(self) -> dict[str, Json]:
         """The fields that are set."""

@@ -1,6 +1,7 @@
 """matchopt's own format: exact round trips, stable bytes, hostile containers."""
 
 import json
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -169,3 +170,11 @@ def test_an_unknown_ending_names_those_that_fit(tmp_path: Path) -> None:
     """Each once, and none that could not hold the thing."""
     with pytest.raises(Refused, match=r"kind assignment; end it in \.matchopt or \.txt$"):
         write(SMALL, tmp_path / "small.mo")
+
+
+def test_a_name_that_is_no_text_is_marked_and_read_again(tmp_path: Path) -> None:
+    """An instance is named after its file; bytes of another encoding in that name become a mark, not damage."""
+    path = tmp_path / os.fsdecode(b"b\xe9d.txt")
+    path.write_text("2 1 2 3 4\n")
+    write(read_instance(path), tmp_path / "x.matchopt")
+    assert read_instance(tmp_path / "x.matchopt").name == "b\ufffdd"

@@ -10,7 +10,7 @@ from typing import Any
 
 from matchopt.grid.task import GridTask
 
-NUMBERS = {"nan": float("nan"), "inf": float("inf")}
+NUMBERS = {"nan": float("nan"), "inf": float("inf"), "digits": 10**5000, "half a character": "\udce9"}
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Told(GridTask):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.what == "exit":
             sys.exit(3)
+        if self.what in OTHERS:
+            raise OTHERS[self.what]
         if self.what in ("RuntimeError", "MemoryError", "KeyError", "ValueError"):
             raise {"RuntimeError": RuntimeError, "MemoryError": MemoryError, "KeyError": KeyError}.get(
                 self.what, ValueError
@@ -49,6 +51,21 @@ class Told(GridTask):
     def performances(self) -> list[str]:
         """What was performed so far, by all tasks with this file."""
         return self.seen.read_text().splitlines() if self.seen.exists() else []
+
+
+class Speechless(Exception):
+    """An exception that raises another one when it is asked what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+OTHERS = {
+    "KeyboardInterrupt": KeyboardInterrupt("by hand"),
+    "GeneratorExit": GeneratorExit(),
+    "Speechless": Speechless(),
+    "half": OSError("b\udce9d"),
+}
 
 
 class Unsendable(BaseException):

@@ -48,6 +48,7 @@ def test_whatever_a_task_does_costs_its_own_line(tmp_path: Path) -> None:
         "KeyError": "KeyError: 'because'",
         "ValueError": "because",
         "exit": "SystemExit: 3",
+        "KeyboardInterrupt": "KeyboardInterrupt: by hand",
         "be killed": "the process that performed it ended without an answer",
     }
     tasks = told(tmp_path, "a", *bad, "b", "c")
@@ -74,6 +75,20 @@ def test_what_needs_a_failure_is_not_performed(tmp_path: Path) -> None:
         found = run(tmp_path, tasks, executor=pool)
     assert found[0]["error"] == "what it needs failed: KeyError: 'because'"
     assert found[1]["figure"] == "other" and "after" not in need.performances()
+
+
+def test_what_nobody_expects_is_a_sentence_too(tmp_path: Path) -> None:
+    """Exceptions that no program raises on purpose, or that cannot be shown; the others' figures are there."""
+    bad = {
+        "KeyboardInterrupt": "KeyboardInterrupt: by hand",
+        "GeneratorExit": "GeneratorExit: ",
+        "Speechless": "Speechless: (its text cannot be had: RuntimeError)",
+        "half": "OSError: b\ufffdd",
+    }
+    with ThreadPoolExecutor(1) as pool:
+        found = run(tmp_path, told(tmp_path, *bad, "digits", "half a character"), executor=pool)
+    assert [record.get("error") for record in found] == [*bad.values(), None, None]
+    assert [record["figure"] for record in found[-2:]] == [None, "\ufffd"]
 
 
 def test_numbers_that_are_none_are_recorded_as_missing(tmp_path: Path) -> None:
