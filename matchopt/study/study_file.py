@@ -1,22 +1,27 @@
 """Study files: what is run, over which grid, and which table and plots come out of it. TOML, read strictly."""
 
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import MinLen
 
 from matchopt.errors import FormatError, UnknownName
+from matchopt.formats.sources import Source
 from matchopt.library import problems_folder
-from matchopt.settings import read_object
+from matchopt.parts import readable
+from matchopt.settings import FiniteFloat, read_object, shown
 
 SUFFIX = ".toml"
 LABEL = "label"
+MAX_RUNS = 100_000  # of one study: years on one machine, and megabytes as a list
 Kind = Literal["training", "mapping"]
-Scale = Literal["linear", "log"]
+Scale = Literal["cpu", "paper"]
+Axis = Literal["linear", "log"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Published:
 
     label: str
     at: Mapping[str, Any]
-    value: int | float
+    value: int | FiniteFloat
     column: str
     source: str
 
@@ -66,11 +71,11 @@ class Plot:
     panels: str = ""
     where: Mapping[str, Any] = field(default_factory=dict)
     form: Literal["lines", "points"] = "lines"
-    x_scale: Scale = "linear"
-    y_scale: Scale = "linear"
+    x_scale: Axis = "linear"
+    y_scale: Axis = "linear"
     x_label: str = ""
     y_label: str = ""
-    y_from: int | float | None = None
+    y_from: int | FiniteFloat | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,26 +176,35 @@ def read_study(path: Path) -> Study:
         naming the file, the field and what was found.
     """
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except OSError as cause:
-        raise FormatError(f"{path}: cannot be read: {cause.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
+        content = tomllib.loads(Source(path).words)
+    except tomllib.TOMLDecodeError as cause:
         raise FormatError(f"{path} is no TOML file: {cause}") from None
+    except (ValueError, RecursionError) as cause:  # a number of thousands of digits; lists in lists in lists
+        raise cause if isinstance(cause, FormatError) else FormatError(f"{path} cannot be read: {cause}") from None
     file = read_object(_File, content, str(path), FormatError)
-    runs = {scale: tuple(_expand(file, scale, path)) for scale in ("cpu", "paper")}
+    for number, plot in enumerate(file.plots):
+        if not plot.name or Path(plot.name).name != plot.name:
+            raise FormatError(f"{path}: plots.{number}.name must be the name of a file, found {plot.name!r}")
+    runs = {scale: tuple(_expand(file, scale, path)) for scale in get_args(Scale)}
     shared = {name: getattr(file, name) for name in _Question.__dataclass_fields__}
-    return Study(name=path.stem, runs=runs, **shared)
+    return Study(name=readable(path.stem), runs=runs, **shared)
 
 
 def _expand(file: _File, scale: str, path: Path) -> Iterator[Mapping[str, Any]]:
     """The settings of every run: those fixed, those of its block, one combination of what the block sweeps over."""
+    total = 0
     for number, block in enumerate(file.runs):
         paper = block.paper if scale == "paper" else _Paper()
         sweep = block.sweep | paper.sweep
         for name, values in sweep.items():
             later = scale == "cpu" and name in block.paper.sweep  # an empty list: runs at the paper's scale only
             if not isinstance(values, list) or not (values or later):
-                raise FormatError(f"{path}: runs.{number}.sweep.{name} must be a list of values, found {values!r}")
+                raise FormatError(f"{path}: runs.{number}.sweep.{name} must be a list of values, found {shown(values)}")
+        total += math.prod(map(len, sweep.values()))
+        if total > MAX_RUNS:
+            raise FormatError(
+                f"{path}: runs.{number}: {total} runs up to here, at most {MAX_RUNS} are taken; sweep over less at once"
+            )
         for values in product(*sweep.values()):
             chosen = dict(zip(sweep, values, strict=True))
             yield {**file.fixed, LABEL: block.label, **block.set, **paper.set, **chosen}

@@ -1,5 +1,6 @@
 """Study files say what is run, and say clearly what is wrong with them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -83,8 +84,12 @@ def test_a_block_overrides_what_is_fixed(tmp_path: Path) -> None:
         ("[fixed]", "targets = { small = 3 }\n[fixed]", "targets.small must be a table, found 3"),
         ('name = "p"\n', "", "plots.0 lacks name"),
         ('y = "validation"\n', 'y = "validation"\nform = "pie"\n', "plots.0.form must be one of lines, points"),
-        ("value = 97.0", 'value = "97"', "published.0.value must be a number, found '97'"),
+        ("value = 97.0", 'value = "97"', "published.0.value must be a finite number, found '97'"),
+        ("value = 97.0", "value = inf", "published.0.value must be a finite number, found inf"),
+        ('name = "p"', 'name = "../p"', "plots.0.name must be the name of a file, found '../p'"),
         ('title = "Two methods"', "title = ", "is no TOML file"),
+        ("value = 97.0", f"value = {'9' * 5000}", "cannot be read: Exceeds the limit (4300 digits)"),
+        ("value = 97.0", f"value = {'[' * 5000}", "cannot be read: maximum recursion depth"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -105,8 +110,25 @@ def test_a_name_that_does_not_exist_is_answered_with_those_that_do() -> None:
     """A misspelt study gets the nearest name; a file that is not there is one sentence."""
     with pytest.raises(UnknownName, match="unknown study 'label-fre'; did you mean 'label-free'"):
         find_study("label-fre")
-    with pytest.raises(FormatError, match="cannot be read"):
+    with pytest.raises(FormatError, match="cannot be opened"):
         find_study("nowhere.toml")
+
+
+def test_a_grid_beyond_reason_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    """Ten lists of eight values are 10^9 runs; one sentence says so at once."""
+    lists = ", ".join(f"o{n} = {list(range(8))}" for n in range(10))
+    text = WHOLE.replace('solver = ["hungarian", "greedy"]', f'{lists}, solver = ["greedy"]')
+    with pytest.raises(FormatError, match=r"runs\.0: 3221225472 runs up to here, at most 100000 are taken"):
+        read_study(written(tmp_path, text))
+
+
+def test_a_file_as_editors_write_it_is_read(tmp_path: Path) -> None:
+    """With a byte order mark, and under a name that is no text."""
+    path = tmp_path / os.fsdecode(b"b\xe9d.toml")
+    path.write_bytes(b"\xef\xbb\xbf" + WHOLE.replace("\n", "\r\n").encode())
+    study = read_study(path)
+    assert study.name == "b\ufffdd"
+    assert study.runs == read_study(written(tmp_path, WHOLE)).runs
 
 
 @pytest.mark.parametrize("study", list_studies(), ids=lambda study: study.name)
