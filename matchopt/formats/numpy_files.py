@@ -3,6 +3,7 @@
 import io
 import math
 import zipfile
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
@@ -29,7 +30,7 @@ def read_npy(source: Source) -> np.ndarray:
 
 
 def npz_names(source: Source) -> list[str]:
-    """What an .npz file, or another zip archive, has in it; without the ending .npy.
+    """What an .npz file, or another zip archive, has in it, in its order; without the ending .npy.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def npz_names(source: Source) -> list[str]:
         when it is damaged.
     """
     with _opened(source) as archive:
-        return sorted(info.filename.removesuffix(".npy") for info in archive.infolist())
+        return [info.filename.removesuffix(".npy") for info in archive.infolist()]
 
 
 def read_npz(source: Source, chosen: Collection[str]) -> dict[str, np.ndarray]:
@@ -50,9 +51,6 @@ def read_npz(source: Source, chosen: Collection[str]) -> dict[str, np.ndarray]:
     """
     with _opened(source) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        total = sum(info.file_size for info in members.values())
-        if total > MAX_ARRAY or total > max(FREE_BYTES, MAX_RATIO * len(source.data)):
-            raise source.error(f"arrays of {total} bytes in a file of {len(source.data)}, refused as a zip bomb")
         return {name: _member(archive, info, source) for name, info in members.items() if name in chosen}
 
 
@@ -60,13 +58,24 @@ def read_npz(source: Source, chosen: Collection[str]) -> dict[str, np.ndarray]:
 def _opened(source: Source) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(io.BytesIO(source.data)) as archive:
-            if len(archive.infolist()) > MAX_MEMBERS:
-                raise source.error(f"at most {MAX_MEMBERS} arrays are read, found {len(archive.infolist())}")
+            _check_members(archive.infolist(), source)
             yield archive
     except FormatError:
         raise
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as cause:
         raise source.error(f"damaged archive: {cause}") from None
+
+
+def _check_members(members: list[zipfile.ZipInfo], source: Source) -> None:
+    if len(members) > MAX_MEMBERS:
+        raise source.error(f"at most {MAX_MEMBERS} arrays are read, found {len(members)}")
+    total = sum(info.file_size for info in members)
+    if total > MAX_ARRAY or total > max(FREE_BYTES, MAX_RATIO * len(source.data)):
+        raise source.error(f"arrays of {total} bytes in a file of {len(source.data)}, refused as a zip bomb")
+    names = Counter(info.filename.removesuffix(".npy") for info in members)
+    twice = next((name for name, count in names.items() if count > 1), None)
+    if twice is not None:
+        raise source.error(f"holds two arrays called {twice[:80]!r}; remove one")
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: Source) -> np.ndarray:

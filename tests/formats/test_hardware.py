@@ -1,6 +1,9 @@
 """Measured arrays: every layout that people with a chip have, as hardware."""
 
 import gzip
+import io
+import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +72,19 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
     for name in ("w.npy", "w.npz"):
         with pytest.raises(FormatError, match="must hold numbers, found type object"):
             read_hardware(tmp_path / name)
+
+
+@pytest.mark.parametrize("second", ["weights.npy", "weights"])
+def test_two_arrays_of_one_name_are_refused(tmp_path: Path, second: str) -> None:
+    """Which of them is meant nobody can say."""
+    content = io.BytesIO()
+    np.save(content, WEIGHTS)
+    with warnings.catch_warnings(), zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
+        warnings.simplefilter("ignore")
+        for name in ("weights.npy", second):
+            archive.writestr(name, content.getvalue())
+    with pytest.raises(FormatError, match="holds two arrays called 'weights'"):
+        read_hardware(tmp_path / "w.npz")
 
 
 @given(st.binary(max_size=60), st.integers(0, 400), st.sampled_from(["npy", "npz", "txt"]))
