@@ -93,8 +93,8 @@ class ResultLog:
 def as_json(value: Any) -> Any:
     """A value as JSON can say it, and any program read it.
 
-    NaN and infinities are missing (None), whole numbers beyond every float, too; numpy's numbers are plain ones, the rest is
-    text.
+    NaN and infinities are missing (None), whole numbers beyond every float, too; numpy's numbers are plain ones, the
+    rest is text.
     """
     if isinstance(value, Mapping):
         return {as_json(str(name)): as_json(inner) for name, inner in value.items()}
