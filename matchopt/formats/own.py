@@ -7,6 +7,7 @@ from matchopt.errors import InvalidInstance
 from matchopt.formats.container import Content, read_content, write_content
 from matchopt.formats.sources import Source
 from matchopt.instances import INSTANCES, SOLUTIONS, Instance, Provenance, Solution
+from matchopt.instances.demands import DEMANDS, refuse_unknown
 from matchopt.settings import read_object
 
 
@@ -57,8 +58,11 @@ def write_own(thing: Instance | SolutionFile, path: Path) -> None:
     Raises
     ------
     Refused
-        when the names in the instance do not fit the largest header.
+        when the names in the instance do not fit the largest header, or it has a demand outside the vocabulary, which
+        no reader would find again.
     """
+    if isinstance(thing, Instance):
+        refuse_unknown(thing, DEMANDS, "the format matchopt")
     write_content(path, content_of(thing))
 
 

@@ -130,7 +130,7 @@ def understanding(who: str, understands: Collection[str]) -> Callable[[Callable[
         @wraps(function)
         def asked(*args: P.args, **kwargs: P.kwargs) -> R:
             for value in (*args, *kwargs.values()):
-                if isinstance(getattr(value, "demands", None), frozenset):
+                if hasattr(type(value), "demands"):  # of the class: what fails while it is computed must be heard
                     refuse_unknown(value, known, who)
             return function(*args, **kwargs)
 

@@ -13,7 +13,7 @@ from matchopt.instances.demands import demands_of
 from matchopt.instances.hardware import Hardware
 from matchopt.instances.objective import LayerObjective, WeightError
 from matchopt.instances.rules import Rules
-from matchopt.instances.sample_objective import LAYER_OBJECTIVES, layer_objective
+from matchopt.instances.sample_objective import LAYER_OBJECTIVES, asked_by, layer_objective
 from matchopt.instances.target import Target
 from matchopt.parts import Json, Parts, exact_keys
 from matchopt.settings import checked
@@ -155,7 +155,7 @@ class LayerInstance(Instance):
             target=self.target.demands,
             hardware=self.hardware.demands,
             rules=self.rules.demands,
-            objective=self.objective.demands,
+            objective=asked_by(self.objective),
         )
 
     def realised(self, mapping: LayerMapping) -> Float[np.ndarray, "rows inputs"]:

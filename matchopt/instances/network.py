@@ -26,7 +26,7 @@ from matchopt.instances.network_parts import (
     objective_of,
     objective_parts,
 )
-from matchopt.instances.sample_objective import NETWORK_OBJECTIVES, SampleObjective
+from matchopt.instances.sample_objective import NETWORK_OBJECTIVES, SampleObjective, asked_by
 from matchopt.parts import Json, Parts, exact_keys
 from matchopt.settings import NonNegativeInt, checked
 
@@ -193,7 +193,7 @@ class NetworkInstance(Instance):
             layers=PLAIN.union(*(layer.demands for layer in self.layers)),
             biases=asks("hardware-bias", self.biases is None),
             tunable=asks("network-tunable", self.tunable is not None),
-            objective=PLAIN if self.objective is None else self.objective.demands,
+            objective=PLAIN if self.objective is None else asked_by(self.objective),
             adjustable=asks("adjustable-bias", self.adjustable),
             architecture=self.architecture.demands,
         )

@@ -258,6 +258,13 @@ NETWORK_OBJECTIVES: dict[str, type[SampleObjective]] = {
     cls.name: cls for cls in (TaskLoss, FunctionalError, ScoreError)
 }
 OBJECTIVES: dict[str, type[Objective]] = {**LAYER_OBJECTIVES, **NETWORK_OBJECTIVES}
+_DEFINED = frozenset(OBJECTIVES.values())  # by the checker too
+
+
+def asked_by(objective: Objective) -> frozenset[str]:
+    """What an objective demands. One of a class from elsewhere asks for itself, whatever it has inherited."""
+    own = type(objective)
+    return objective.demands if own in _DEFINED else objective.demands | {f"the objective {own.__qualname__}"}
 
 
 def layer_objective(named: Json, arrays: dict[str, np.ndarray]) -> LayerObjective:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from matchopt.checker.check import UNDERSTOOD
 from matchopt.errors import InvalidOption, InvalidSolution
 from matchopt.instances import SOLUTIONS, Instance, Solution
+from matchopt.instances.demands import refuse_unknown
 from matchopt.run.record import Number, spelt
 from matchopt.settings import NonNegativeInt, OptionValue, PositiveFloat, PositiveInt, checked
 from matchopt.solver import Allowance, Solver
@@ -29,6 +31,8 @@ class Task:
     ------
     InvalidOption
         for a limit or seed out of range, or a pipeline with an empty stage.
+    Refused
+        for an instance with a demand that the checker does not know.
     """
 
     instance: Instance
@@ -46,6 +50,7 @@ class Task:
     def __post_init__(self) -> None:
         if not isinstance(self.instance, Instance):
             raise InvalidOption(f"the instance must be a matchopt Instance, found {type(self.instance).__name__}")
+        refuse_unknown(self.instance, UNDERSTOOD, "the checker")  # which must be able to judge what comes back
         allow(**spelt(self.allowance))
         checked(self.seed, NonNegativeInt, "seed")
         if self.start is not None and not isinstance(self.start, SOLUTIONS[self.instance.kind]):

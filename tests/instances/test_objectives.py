@@ -20,6 +20,7 @@ from matchopt.instances import (
     Target,
     TaskLoss,
     WeightError,
+    sample_objective,
 )
 from matchopt.instances.demands import PLAIN
 from matchopt.instances.sample_objective import LAYER_OBJECTIVES, OBJECTIVES
@@ -128,6 +129,7 @@ def test_a_new_layer_objective_is_one_class(monkeypatch: pytest.MonkeyPatch) -> 
     from matchopt.testing.brute import brute_force
 
     monkeypatch.setitem(LAYER_OBJECTIVES, "shifted", Shifted)
+    monkeypatch.setattr(sample_objective, "_DEFINED", sample_objective._DEFINED | {Shifted})
     hardware = Hardware(RNG.normal(size=(4, 3)), RNG.random((4, 3)))
     target = Target.from_dense(RNG.normal(size=(2, 3)), np.array([[1, 1, 0], [0, 1, 1]], bool))
     layer = LayerInstance(target, hardware, objective=Shifted(np.array([1.0, 0.5, 2.0]), 3.0))

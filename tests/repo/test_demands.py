@@ -3,7 +3,7 @@
 import ast
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -29,8 +29,12 @@ from matchopt.instances import (
     Instance,
     LayerInstance,
     NetworkInstance,
+    NetworkMapping,
     ProgramInstance,
+    Rules,
     Target,
+    TaskLoss,
+    WeightError,
 )
 from matchopt.instances.demands import DEMANDS
 from matchopt.instances.sample_objective import OBJECTIVES
@@ -336,6 +340,113 @@ def test_a_solver_without_a_declaration_takes_what_there_was_and_nothing_newer(
 def test_the_checker_knows_the_whole_vocabulary() -> None:
     """It judges every solution, so a demand that it does not know could not be solved at all."""
     assert set(DEMANDS) == UNDERSTOOD
+
+
+@dataclass(frozen=True)
+class Steeper(WeightError):
+    """An objective from elsewhere, which says nothing about itself: name, demands and fields are inherited."""
+
+    def value(self, target: Target, error: np.ndarray, noise: np.ndarray) -> float:
+        """Not what anybody here minimises."""
+        return float(np.abs(error).sum())
+
+
+@dataclass(frozen=True)
+class Renamed(WeightError):
+    """Another, under a name of its own."""
+
+    name = "renamed"
+
+
+@dataclass(frozen=True)
+class Mirrored(Rules):
+    """Rules with a field that nobody here knows, and its demand."""
+
+    mirrored: bool = True
+
+    @property
+    def demands(self) -> frozenset[str]:
+        """The field alone."""
+        return frozenset({"mirrored"})
+
+
+@dataclass(frozen=True)
+class Silent(Rules):
+    """Rules with a field that is tied to nothing."""
+
+    mirrored: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Drifting(Hardware):
+    """Hardware with such a field."""
+
+    drift: float = 1.0
+
+    @property
+    def demands(self) -> frozenset[str]:
+        """The field alone."""
+        return frozenset({"drift"})
+
+
+@dataclass(frozen=True, eq=False)
+class Reweighted(TaskLoss):
+    """A network's objective from elsewhere, which passes for the known one."""
+
+
+class Speechless:
+    """No objective at all, though it has most of what one has."""
+
+    name, level, is_diagonal = "weight-error", "layer", True
+
+    def check_fit(self, target: Target) -> None:
+        """Anything fits."""
+
+
+def _foreign() -> Iterator[tuple[str, Instance, Any]]:
+    """What an instance asks for by a part from elsewhere, the instance, and its mapping as if it did not."""
+    layer = _simple("layer")
+    assert isinstance(layer, LayerInstance)
+    mapping = _solution(layer)
+    yield "the objective Steeper", replace(layer, objective=Steeper()), mapping
+    yield "the objective Renamed", replace(layer, objective=Renamed()), mapping
+    yield "mirrored", replace(layer, rules=Mirrored()), mapping
+    yield "drift", replace(layer, hardware=Drifting(layer.hardware.weights)), mapping
+    yield "drift and mirrored", replace(layer, hardware=Drifting(layer.hardware.weights), rules=Mirrored()), mapping
+    loss = Reweighted(np.ones((1, layer.target.n_inputs)), np.zeros(1, int))
+    network = NetworkInstance((layer,), (np.zeros(layer.n_rows),), objective=loss)
+    yield "the objective Reweighted", network, NetworkMapping((mapping,))
+
+
+def test_parts_from_elsewhere_are_refused_by_all_that_would_answer(tmp_path: Path) -> None:
+    """A subclass of rules, hardware or an objective never passes for its base class, in files and solves neither."""
+    for asked, instance, mapping in _foreign():
+        strange = f"does not understand .*{asked}"
+        for entrance in (check, is_feasible, certify):
+            with pytest.raises(Refused, match=strange):
+                entrance(instance, mapping)
+        for ask in (surrogate, brute_force, certify_infeasible):
+            with pytest.raises(Refused, match=strange):
+                ask(instance)
+        for solver in ("hungarian", "milp", "reroute", "hungarian+recalibrate"):
+            with pytest.raises(Refused, match=f"the checker {strange}"):
+                matchopt.solve(instance, solver)
+        with pytest.raises(Refused, match=f"the format matchopt {strange}"):
+            write(instance, tmp_path / "a.matchopt")
+
+
+def test_what_says_nothing_of_its_demands_passes_nowhere(tmp_path: Path) -> None:
+    """Whether a field is tied to none, or there is no word about demands at all."""
+    layer = _simple("layer")
+    assert isinstance(layer, LayerInstance)
+    mapping = _solution(layer)
+    speechless = replace(layer, objective=Speechless())  # type: ignore[arg-type]
+    for instance, error in ((replace(layer, rules=Silent()), TypeError), (speechless, AttributeError)):
+        for call in (check, certify, lambda i, m: matchopt.solve(i, "hungarian"), lambda i, m: surrogate(i)):
+            with pytest.raises(error, match=r"mirrored is tied to no demand|no attribute 'demands'"):
+                call(instance, mapping)
+        with pytest.raises(error):
+            write(instance, tmp_path / "a.matchopt")
 
 
 OBJECTIVE_CLASSES = {"Objective", "LayerObjective", "SampleObjective", *(cls.__name__ for cls in OBJECTIVES.values())}
