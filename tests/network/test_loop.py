@@ -158,6 +158,7 @@ def test_a_diverging_run_is_one_sentence():
     ("arguments", "message"),
     [
         ({"device": "cuda:77"}, "device 'cuda:77' is not there .*; use device cpu"),
+        ({"device": "meta"}, "device 'meta' is not there .*; use device cpu"),
         ({"device": "gpu"}, "device 'gpu' is not there .*; use device cpu"),
         ({"seed": -1}, "seed must be a whole number >= 0"),
         ({"architecture": (6, 5, 4)}, "must begin with 6 and end with 3"),

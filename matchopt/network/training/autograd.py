@@ -98,7 +98,8 @@ class TorchModel(Model):
 def check_device(device: str) -> None:
     """Raise InvalidOption unless torch can compute on `device`."""
     try:
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()  # some devices hold no numbers
+        torch.Generator(device)
     except (RuntimeError, AssertionError, NotImplementedError) as cause:
         reason = str(cause).strip().splitlines()[0]
         raise InvalidOption(f"device {device!r} is not there ({reason}); use device cpu") from None
