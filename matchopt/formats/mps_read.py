@@ -23,7 +23,7 @@ _HEAD = re.compile(rb"(?:[ \t]*\r?\n|\*[^\n]*\n)*(?:NAME|ROWS|OBJSENSE)\b")
 
 def is_mps(source: Source) -> bool:
     """Whether the first line that is no comment begins with NAME, ROWS or OBJSENSE."""
-    return _HEAD.match(source.head) is not None
+    return _HEAD.match(source.start) is not None
 
 
 def read_mps(source: Source) -> ProgramInstance:

@@ -16,6 +16,8 @@ MAX_ARRAY = 2**31  # bytes of all arrays of one file
 MAX_MEMBERS = 1000
 ZIP = b"PK"  # what files begin with
 NPY = b"\x93NUMPY"
+_OTHERS = {"[Content_Types].xml": "an Office document; save the table as CSV",
+           "model.weights.h5": "a Keras model; save its arrays with numpy.savez"}  # fmt: skip
 
 
 def read_npy(source: Source) -> np.ndarray:
@@ -72,6 +74,9 @@ def _check_members(members: list[zipfile.ZipInfo], source: Source) -> None:
     total = sum(info.file_size for info in members)
     if total > MAX_ARRAY or total > max(FREE_BYTES, MAX_RATIO * len(source.data)):
         raise source.error(f"arrays of {total} bytes in a file of {len(source.data)}, refused as a zip bomb")
+    other = next((_OTHERS[info.filename] for info in members if info.filename in _OTHERS), None)
+    if other is not None:
+        raise source.error(f"it is {other}")
     names = Counter(info.filename.removesuffix(".npy") for info in members)
     twice = next((name for name, count in names.items() if count > 1), None)
     if twice is not None:

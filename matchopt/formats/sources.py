@@ -1,5 +1,6 @@
 """A file to be read: its bytes within limits, gzip undone, and errors that name it."""
 
+import codecs
 import csv
 import io
 import os
@@ -25,6 +26,14 @@ MAX_RATIO = 200  # decompressed to compressed size, once past FREE_BYTES: gzip b
 FREE_BYTES = 2**26
 HEAD_BYTES = 2**16  # what formats are recognised by
 _GZIP = b"\x1f\x8b"
+_OTHERS = {  # what files begin with that people take for one of ours
+    b"MATLAB ": "a MATLAB file",
+    b"\x89HDF\r\n": "an HDF5 file, as MATLAB 7.3 and Keras write",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook",
+    b"%PDF": "a PDF file",
+    b"\x80\x02": "a pickle, which is never opened, as code in it would run",
+}
+_OTHERS |= {bytes([0x80, n]): _OTHERS[b"\x80\x02"] for n in (3, 4, 5)}
 _CHUNK = 2**20
 
 
@@ -72,30 +81,43 @@ class Source:
         """
         return self._read(MAX_BYTES, whole=True)
 
+    @property
+    def other(self) -> str:
+        """What the file is, for the end of a sentence, where it begins as a well-known kind that is not read does."""
+        kind = next((kind for start, kind in _OTHERS.items() if self.head.startswith(start)), None)
+        return "" if kind is None else f"; it is {kind}"
+
+    @cached_property
+    def start(self) -> bytes:
+        """The head of a text file as UTF-8, without a byte order mark."""
+        return _as_utf8(self.head, self)
+
     @cached_property
     def text(self) -> bytes:
-        """All bytes of a text file, which must be smaller than MAX_TEXT and hold no zero byte."""
+        """All of a text file as UTF-8 without a byte order mark; smaller than MAX_TEXT, and without a zero byte."""
         data = self._read(MAX_TEXT, whole=True) if "data" not in self.__dict__ else self.data
         if len(data) > MAX_TEXT:
             raise self.error(f"a text file may have at most {MAX_TEXT} bytes, found {len(data)}")
+        data = _as_utf8(data, self)
         at = data.find(b"\0")
         if at >= 0:
-            raise self.error("a text file holds no zero bytes, found one", data.count(b"\n", 0, at) + 1)
+            raise self.error(f"a text file holds no zero bytes, found one{self.other}", data.count(b"\n", 0, at) + 1)
         return data
 
     @cached_property
     def words(self) -> str:
         """All of a text file, which must be UTF-8."""
         try:
-            return self.text.decode("utf-8-sig")
+            return self.text.decode()
         except UnicodeDecodeError as cause:
             raise self.error("not UTF-8 text", self.text.count(b"\n", 0, cause.start) + 1) from None
 
     @cached_property
     def lines_of_csv(self) -> list[list[str]]:
-        """The values of every line of a CSV file; there is at least one line."""
+        """The values of every line of a CSV file, whose first tells what separates them; there is at least one line."""
+        mark = max(",;\t", key=self.words.partition("\n")[0].count)
         try:
-            return list(csv.reader(io.StringIO(self.words), strict=True)) or [[]]
+            return list(csv.reader(io.StringIO(self.words), delimiter=mark, strict=True)) or [[]]
         except csv.Error as cause:
             raise self.error(f"not CSV: {cause}") from None
 
@@ -107,7 +129,7 @@ class Source:
     @cached_property
     def is_numeric(self) -> bool:
         """Whether the head of the file holds nothing but numbers, and at least one."""
-        return re.fullmatch(rb"[0-9\s.eE+-]*[0-9][0-9\s.eE+-]*", self.head) is not None
+        return re.fullmatch(rb"[0-9\s.eE+-]*[0-9][0-9\s.eE+-]*", self.start) is not None
 
     def _read(self, limit: int, whole: bool) -> bytes:
         try:
@@ -158,3 +180,15 @@ class Source:
         if whole and not inflate.eof:
             raise self.error(f"damaged gzip data: it ends in the middle, after {given} decompressed bytes")
         return b"".join(chunks) if whole else b"".join(chunks)[:limit]
+
+
+def _as_utf8(data: bytes, source: Source) -> bytes:
+    """Text as UTF-8 without a byte order mark; spreadsheets write UTF-16, which its mark tells."""
+    if not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or data[8:9] == b"{":  # safetensors
+        return data.removeprefix(codecs.BOM_UTF8)
+    try:
+        return data[: len(data) // 2 * 2].decode("utf-16").encode()
+    except UnicodeDecodeError as cause:
+        if data is source.head:  # cut in the middle of a character
+            return data[: cause.start].decode("utf-16").encode()
+        raise source.error(f"damaged UTF-16 text at byte {cause.start}") from None

@@ -7,12 +7,15 @@ Neurons, cells, rows, inputs and layers count from 0.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from matchopt.errors import FormatError, InvalidSolution
 from matchopt.instances import Instance, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping, Solution
 from matchopt.instances.demands import ANY_AT_0_1, understanding
+
+ROUNDED = 5e-15  # relative error of the 15 digits that a spreadsheet keeps of a number
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,7 @@ def mapping_from(
     for wire in wires:
         if wire.layer >= len(layers) or wire.row >= layers[wire.layer].n_rows:
             raise fail(f"layer {wire.layer}, row {wire.row} is not in the instance", wire.place)
-        _check_wire(wire, layers[wire.layer], fail)
-        by_row[wire.layer, wire.row].append(wire)
+        by_row[wire.layer, wire.row].append(_fitted(wire, layers[wire.layer], fail))
     mappings = tuple(_layer_mapping(number, layer, by_row, fail) for number, layer in enumerate(layers))
     biases = _biases(layers, by_row, fail)
     if isinstance(instance, NetworkInstance):
@@ -157,7 +159,8 @@ def _biases(
     return tuple(np.array([by_row[n, i][0].bias for i in range(layer.n_rows)], float) for n, layer in enumerate(layers))
 
 
-def _check_wire(wire: Wire, layer: LayerInstance, fail: Callable[[str, int | None], FormatError]) -> None:
+def _fitted(wire: Wire, layer: LayerInstance, fail: Callable[[str, int | None], FormatError]) -> Wire:
+    """The wire, if it fits the layer, with the layer's own numbers where the table has them rounded."""
     for name, value, end in (
         ("neuron", wire.neuron, layer.hardware.n_neurons),
         ("cell", wire.cell, layer.hardware.n_cells),
@@ -167,18 +170,28 @@ def _check_wire(wire: Wire, layer: LayerInstance, fail: Callable[[str, int | Non
             raise fail(f"{name} must be in 0 .. {end - 1}, found {value}", wire.place)
     if wire.tunable != (wire.input is not None and wire.cell is None) or (wire.cell is not None and wire.input is None):
         raise fail("a line has a cell and an input, or an input and tunable 1, or neither", wire.place)
-    true: float | None = None
+    weight: float | None = None
     if wire.cell is not None:
         true = float(layer.hardware.weights[wire.neuron, wire.cell])
+        weight = _exact(wire.weight, true)
+        if weight != true:
+            raise fail(f"weight {weight} should be {true}; the table belongs to another instance", wire.place)
     elif wire.input is not None:
-        if _connection(layer, wire.row, wire.input) is None:
+        e = _connection(layer, wire.row, wire.input)
+        if e is None:
             raise fail(f"row {wire.row} has no connection to input {wire.input} that could be tunable", wire.place)
         if wire.weight is None:
             raise fail("a tunable connection needs the value of its weight", wire.place)
-        true = wire.weight  # any value may be programmed
-    if wire.weight != true:
-        what = f"weight {wire.weight} should be {true}"
-        raise fail(f"{what}; the table belongs to another instance", wire.place)
+        weight = _exact(wire.weight, float(layer.target.weights[e]))  # any value may be programmed
+    elif wire.weight is not None:
+        raise fail(f"weight {wire.weight} should be None; the table belongs to another instance", wire.place)
+    gains = layer.rules.gains
+    return replace(wire, weight=weight, gain=_exact(wire.gain, *(gains.values or (gains.low, gains.high))))
+
+
+def _exact(value: Any, *known: Any) -> Any:
+    """The known number that a spreadsheet has rounded to `value`, or `value` itself."""
+    return next((n for n in known if value is not None and abs(value - n) <= ROUNDED * abs(n)), value)
 
 
 def _layer_mapping(

@@ -15,12 +15,12 @@ from matchopt.instances import Instance, NetworkMapping, Solution
 
 COLUMNS = ("layer", "row", "neuron", "gain", "cell", "input", "tunable", "weight")
 WITH_BIAS = (*COLUMNS, "bias")
-_WHOLE = re.compile(r"[0-9]{1,18}")
+_WHOLE = re.compile(r"([0-9]{1,18})(?:[.,]0+)?")  # tools whose columns hold gaps write 3.0
 
 
 def is_wiring_csv(source: Source) -> bool:
     """Whether the first line names the columns."""
-    return source.head.lstrip(b"\xef\xbb\xbf").startswith(b"layer,row,neuron,")
+    return re.match(rb'"?layer"?([,;\t])"?row"?\1"?neuron"?\1', source.start) is not None
 
 
 def read_wiring_csv(source: Source, instance: Instance) -> SolutionFile:
@@ -31,10 +31,11 @@ def read_wiring_csv(source: Source, instance: Instance) -> SolutionFile:
     FormatError
         naming the line of what is wrong, or of what does not fit the instance.
     """
-    lines = source.lines_of_csv
-    if tuple(lines[0]) not in (COLUMNS, WITH_BIAS):
+    head, *lines = source.lines_of_csv
+    columns = tuple(head)
+    if columns not in (COLUMNS, WITH_BIAS):
         raise source.error(f"the first line must be {','.join(COLUMNS)}, with or without ,bias after it", 1)
-    wires = [_wire(line, tuple(lines[0]), source, number) for number, line in enumerate(lines[1:], start=2) if line]
+    wires = [_wire(line, columns, source, number) for number, line in enumerate(lines, start=2) if any(line)]
     return SolutionFile(mapping_from(wires, instance, source.error), instance.digest)
 
 
@@ -76,13 +77,14 @@ def _wire(line: list[str], columns: tuple[str, ...], source: Source, number: int
 
 
 def _whole(texts: dict[str, str], name: str, source: Source, line: int) -> int:
-    if not _WHOLE.fullmatch(texts[name]):
+    found = _WHOLE.fullmatch(texts[name])
+    if found is None:
         raise source.error(f"{name} must be a whole number >= 0, found {texts[name][:40]!r}", line)
-    return int(texts[name])
+    return int(found[1])
 
 
 def _real(texts: dict[str, str], name: str, source: Source, line: int) -> float:
-    value = number_of(texts[name])
+    value = number_of(texts[name].replace(",", "."))  # where a comma separates values, none has one
     if value is None:
         raise source.error(f"{name} must be a finite number, found {texts[name][:40]!r}", line)
     return value

@@ -58,7 +58,7 @@ class _Table:
 
 def is_wiring_json(source: Source) -> bool:
     """Whether the file is an object that begins with the format's key."""
-    return source.head.lstrip()[:1] == b"{" and f'"{KEY}"'.encode() in source.head[:200]
+    return source.start.lstrip()[:1] == b"{" and f'"{KEY}"'.encode() in source.start[:200]
 
 
 def read_wiring_json(source: Source, instance: Instance) -> SolutionFile:

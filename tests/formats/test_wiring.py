@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from matchopt.errors import FormatError, InvalidSolution, Refused
 from matchopt.formats import SolutionFile, read, write
-from matchopt.instances import LayerMapping, NetworkInstance, NetworkMapping
+from matchopt.instances import Gains, LayerMapping, NetworkInstance, NetworkMapping
 
 
 @given(st.sampled_from([layer, network]), seeds, st.sampled_from(["x.json", "x.csv", "x.csv.gz"]))
@@ -40,6 +40,35 @@ def test_the_order_of_lines_carries_no_meaning_beyond_that_of_wires(tmp_path: Pa
     head, *lines = (tmp_path / "x.csv").read_text().splitlines()
     by_row = sorted(lines, key=lambda line: line.split(",")[:2], reverse=True)
     (tmp_path / "x.csv").write_text("\n".join([head, *by_row]))
+    found = read(tmp_path / "x.csv", instance=instance)
+    assert isinstance(found, SolutionFile)
+    assert found.solution.digest == given.digest
+
+
+def through_a_spreadsheet(path: Path, separator: str, mark: str) -> None:
+    """What is left of a table: 15 digits of a number, another separator and decimal mark, an empty line at the end."""
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    texts = [[f"{float(text):.15g}".replace(".", mark) if text else "" for text in row] for row in rows[1:]]
+    lines = [separator.join(row) for row in [rows[0], *texts, [""] * len(rows[0])]]
+    path.write_text("\r\n".join(lines) + "\r\n")
+
+
+@pytest.mark.parametrize(("separator", "mark"), [(",", "."), (";", ","), ("\t", ","), (";", ".")])
+@pytest.mark.parametrize("gains", [Gains.finite(1 / 3, 2 / 3, 1.0), Gains.interval(1 / 7, 10 / 3)])
+def test_a_table_through_a_spreadsheet_is_the_same_mapping(
+    tmp_path: Path, separator: str, mark: str, gains: Gains
+) -> None:
+    """Weights, allowed gains and tunable weights of the target's values are the instance's own."""
+    instance = replace(layer(5), rules=replace(layer(5).rules, gains=gains))
+    random = solution(instance, 5)
+    assert isinstance(random, LayerMapping)
+    ends = np.array(gains.values or (gains.low, gains.high))
+    given = replace(random, gain=ends[np.arange(random.n_rows) % len(ends)], tuned=None)
+    write(given, tmp_path / "x.csv", instance=instance)
+    before = (tmp_path / "x.csv").read_bytes()
+    through_a_spreadsheet(tmp_path / "x.csv", separator, mark)
+    assert (tmp_path / "x.csv").read_bytes() != before
     found = read(tmp_path / "x.csv", instance=instance)
     assert isinstance(found, SolutionFile)
     assert found.solution.digest == given.digest
