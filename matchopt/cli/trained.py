@@ -25,11 +25,14 @@ def architecture_option(command: Command) -> Command:
 
 
 def read_trained(path: Path, architecture: str | None) -> "SparseNetwork":
-    """The network in a file; see `matchopt.network.read_network`."""
+    """The network in a file; see `matchopt.network.read_network`. What was done to the weights is said."""
     from matchopt.instances.architecture_names import architecture_named
     from matchopt.network import read_network
 
-    return read_network(path, None if architecture is None else architecture_named(architecture))
+    network = read_network(path, None if architecture is None else architecture_named(architecture))
+    for note in network.record.config.get("notes", ()):
+        click.echo(f"Note: {path.name}: {note}", err=True)
+    return network
 
 
 class SampleSource(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
