@@ -6,7 +6,6 @@ nothing depends on how they were found.
 """
 
 import math
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from matchopt.errors import Refused
 from matchopt.instances import Assignment, AssignmentInstance
 from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.proofs.certificate import Certificate
+from matchopt.proofs.effort import Effort
 from matchopt.proofs.entries import DenseEntries, Entries, SparseEntries
 from matchopt.proofs.potentials import Potentials, potentials
 
@@ -26,13 +26,12 @@ MOST_DENSE = 2**24  # entries up to which a better assignment is sought with Sci
 
 
 @understanding("the proof of a bound on assignments", AT_0_1["assignment"])
-def certify_assignment(instance: AssignmentInstance, solution: Assignment, seconds: float) -> Certificate:
+def certify_assignment(instance: AssignmentInstance, solution: Assignment, effort: Effort) -> Certificate:
     """See `matchopt.proofs.certify`."""
-    deadline = time.monotonic() + seconds
     col_of = solution.col_of
     entries = _entries(instance)
     own = own_costs(entries, col_of)
-    proof = prove(entries, col_of, own, deadline)
+    proof = prove(entries, col_of, own, effort)
     cost, best = exact_sum(own), exact_sum(proof.own)
     bound = dual_bound(entries, proof.ended.v)
     allowance = rounding_allowance(own, proof.ended.v)
@@ -51,13 +50,13 @@ class Proof:
 
 
 def prove(
-    entries: Entries, col_of: Int[np.ndarray, " rows"], own: Shaped[np.ndarray, " rows"], deadline: float
+    entries: Entries, col_of: Int[np.ndarray, " rows"], own: Shaped[np.ndarray, " rows"], effort: Effort
 ) -> Proof:
-    """Prove an assignment optimal, or improve it until one is or the time is up."""
+    """Prove an assignment optimal, or improve it until one is or the effort is spent."""
     slack: float = 0  # an int: int64 labels must stay exact
     sought = False
     while True:
-        ended = potentials(entries, col_of, own, slack, deadline)
+        ended = potentials(entries, col_of, own, slack, effort)
         if ended.fixed or len(ended.rows) == 0:
             return Proof(col_of, own, ended)
         trial = col_of.copy()

@@ -80,17 +80,22 @@ def nearest(
     the lower envelope of the lines, each best between two breakpoints. Without noise every cell is on it, and the
     breakpoints are the midpoints between neighbours.
     """
+    on, breakpoints = envelope(cells, j)
+    begin, end = int(cells.first[j]), int(cells.last[j])
+    picked = np.searchsorted(breakpoints, weights)
+    picked = picked if on is None else on[picked]
+    distance = weights - cells.value[j, begin:end][picked]
+    cost = distance * distance
+    return picked, cost if cells.noise is None else cost + cells.noise[j, begin:end][picked]
+
+
+def envelope(cells: Cells, j: int) -> tuple[Int[np.ndarray, " lines"] | None, Float[np.ndarray, " crossings"]]:
+    """The usable cells of neuron `j` that are cheapest for some weight (None for all), and where they take turns."""
     begin, end = int(cells.first[j]), int(cells.last[j])
     value = cells.value[j, begin:end]
     if cells.noise is None:
-        picked = np.searchsorted(0.5 * (value[1:] + value[:-1]), weights)
-        distance = weights - value[picked]
-        return picked, distance * distance
-    noise = cells.noise[j, begin:end]
-    on, breakpoints = _envelope(value.tolist(), (value * value + noise).tolist())
-    picked = on[np.searchsorted(breakpoints, weights)]
-    distance = weights - value[picked]
-    return picked, distance * distance + noise[picked]
+        return None, 0.5 * (value[1:] + value[:-1])
+    return _envelope(value.tolist(), (value * value + cells.noise[j, begin:end]).tolist())
 
 
 def _envelope(

@@ -1,7 +1,6 @@
 """The one entrance of the proofs: from an instance and a solution to a certificate."""
 
 import math
-import time
 
 from matchopt.errors import Refused
 from matchopt.instances import (
@@ -17,6 +16,7 @@ from matchopt.instances import (
 from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.proofs.assignment import certify_assignment
 from matchopt.proofs.certificate import Certificate
+from matchopt.proofs.effort import Effort
 from matchopt.proofs.layer import certify_layer
 
 # What layers may ask for is left to their own proofs; biases change no sum of layers' errors, nor does a network's
@@ -24,14 +24,15 @@ from matchopt.proofs.layer import certify_layer
 _NETWORK = AT_0_1["network"] - {"task-loss", "functional-error", "score-error"}
 
 
-def certify(instance: Instance, solution: Solution, *, seconds: float = 10.0) -> Certificate:
+def certify(instance: Instance, solution: Solution, *, seconds: float | None = None) -> Certificate:
     """Prove a lower bound on the objective of `instance` and, if it can be done, that `solution` is optimal.
 
     Parameters
     ----------
     instance : an assignment, a separable layer, or a network of separable layers.
     solution : a feasible solution of it; `matchopt.check` must have passed.
-    seconds : time to spend; when it is up the bound reached so far is returned.
+    seconds : time to spend; None for a fixed amount of work, of half a minute on one core or less, so that what is
+        proved does not depend on the machine. When it is spent the bound reached so far is returned.
 
     Returns
     -------
@@ -45,26 +46,28 @@ def certify(instance: Instance, solution: Solution, *, seconds: float = 10.0) ->
     """
     match instance, solution:
         case AssignmentInstance(), Assignment():
-            return certify_assignment(instance, solution, seconds)
+            return certify_assignment(instance, solution, Effort.of(seconds))
         case LayerInstance(), LayerMapping():
-            return certify_layer(instance, solution, seconds)
+            return certify_layer(instance, solution, Effort.of(seconds))
         case NetworkInstance(), NetworkMapping():
-            return _certify_network(instance, solution, seconds)
+            return _certify_network(instance, solution, Effort.of(seconds))
     if solution.kind != instance.kind:
         raise Refused(f"the solution is of kind {solution.kind}, its instance of kind {instance.kind}")
     raise Refused(f"no independent proof of a bound on {instance.kind} instances is known here")
 
 
 @understanding("the proof of a bound on networks", _NETWORK)
-def _certify_network(instance: NetworkInstance, mapping: NetworkMapping, seconds: float) -> Certificate:
-    """The layers' bounds add up; layer n may spend what is left of the time, shared with those still to come."""
+def _certify_network(instance: NetworkInstance, mapping: NetworkMapping, effort: Effort) -> Certificate:
+    """The layers' bounds add up; layer n may spend what is left, shared with those still to come."""
     if len(mapping.layers) != len(instance.layers):
         raise Refused("the mapping is not feasible, so there is nothing to prove; matchopt.check tells why")
-    deadline, found = time.monotonic() + seconds, []
+    found = []
     for n, (layer, part) in enumerate(zip(instance.layers, mapping.layers, strict=True)):
-        share = (deadline - time.monotonic()) / (len(instance.layers) - n)
+        share = effort.share(len(instance.layers) - n)
         try:
+            allowed = share.steps
             found.append(certify_layer(layer, part, share))
+            effort.spend(allowed - share.steps)
         except Refused as cause:
             raise Refused(f"layer {n}: {cause}") from None
     return Certificate(

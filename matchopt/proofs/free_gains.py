@@ -13,13 +13,13 @@ the kernels does: the proof is an independent one.
 """
 
 import math
-import time
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from matchopt.proofs.assignment import HALF_ULP
+from matchopt.proofs.effort import Effort
 from matchopt.proofs.inner import costs_at
 from matchopt.proofs.separable import Separable, relaxed_costs
 
@@ -46,15 +46,16 @@ def sides(interval: tuple[float, float]) -> list[Side]:
 
 
 def interval_bounds(
-    problem: Separable, deadline: float
+    problem: Separable, effort: Effort
 ) -> tuple[Float[np.ndarray, "rows neurons"], Bool[np.ndarray, "rows neurons"]]:
     """As `matchopt.proofs.separable.pair_bounds`, for gains in an interval; exact are only rows that do not fit."""
     assert problem.interval is not None
     bounds = np.full((problem.n_neurons, problem.n_rows), np.inf)
     for side in sides(problem.interval):
         gains = _grid(side)
+        reach = effort.afford(problem.relaxation * len(gains), problem.n_neurons)
         for j in range(problem.n_neurons):
-            if time.monotonic() > deadline:
+            if j >= reach or effort.late_by_the_clock:
                 bounds[j:] = 0.0
                 break
             cells = problem.chip.of_pairs(np.full(len(gains), j), side.sign * gains)
@@ -118,11 +119,11 @@ def interval_costs(
     rows: Int[np.ndarray, " pairs"],
     neurons: Int[np.ndarray, " pairs"],
     enough: Float[np.ndarray, " pairs"] | float = math.inf,
-    deadline: float = math.inf,
+    effort: Effort | None = None,
 ) -> Costs:
     """The least costs of rows[p] on neurons[p]; bounds need not be better than `enough`.
 
-    After the deadline (of `time.monotonic`) nothing is split any more.
+    Once the effort is spent nothing is split any more; the caller counts what is asked for here.
     """
     assert problem.interval is not None
     enough = np.broadcast_to(enough, rows.shape)
@@ -130,7 +131,7 @@ def interval_costs(
     fits = np.flatnonzero(problem.drop | (problem.fan_in[rows] <= problem.chip.count[neurons]))
     for side in sides(problem.interval):
         search = _Search(problem, side, rows[fits], neurons[fits], enough[fits])
-        search.run(deadline)
+        search.run(effort or Effort())
         better = search.best < best[fits]
         gain[fits] = np.where(better, side.sign * search.gain, gain[fits])
         best[fits] = np.minimum(search.best, best[fits])
@@ -154,7 +155,7 @@ class _Search:
         self._base, self._rounding = problem.dropped[rows], problem.rounding[rows]
         self.bound, self.best, self.gain = (np.full(len(rows), value) for value in (np.inf, np.inf, side.high))
 
-    def run(self, deadline: float) -> None:
+    def run(self, effort: Effort) -> None:
         """Split until every bound is enough, or as good as the best cost."""
         side, pair = self._side, np.arange(len(self._rows))
         low, high = np.full(len(pair), side.low), np.full(len(pair), side.high)
@@ -174,7 +175,7 @@ class _Search:
             low, left, high, right = low[open_], left[open_], high[open_], right[open_]
             if not len(pair):
                 return
-            if time.monotonic() > deadline:
+            if effort.late_by_the_clock:
                 break
             costs = self._costs(pair, at)
             self._note(pair, costs, at)

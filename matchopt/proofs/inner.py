@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from matchopt.proofs.cells import Cells
 from matchopt.proofs.separable import Separable
 
+TOGETHER = 256  # pairs of a call of the compiled loop
 BLOCK = 2**18  # numbers per array of the dynamic program: 2 MiB
 
 
@@ -30,10 +31,12 @@ def costs_at(
     even = problem.uniform[rows]
     for n in np.unique(fan_in[even]).tolist():
         members = np.flatnonzero(even & (fan_in == n))
-        step = max(1, BLOCK // (window(problem, n) + 1))
-        for start in range(0, len(members), step):
-            part = members[start : start + step]
+        step = TOGETHER if problem.large else max(1, BLOCK // (window(problem, n) + 1))
+
+        def work(part: Int[np.ndarray, " some"], n: int = n) -> None:
             found[part] = _in_order(problem, cells, rows[part], neurons[part], n)
+
+        problem.each(work, [members[start : start + step] for start in range(0, len(members), step)])
     for p in np.flatnonzero(~even).tolist():
         found[p] = matching(problem, cells, int(rows[p]), int(neurons[p])).sum()
     return found
@@ -44,10 +47,11 @@ def window(problem: Separable, n: int) -> int:
 
     Weight number t of an order-preserving matching without drops takes one of the cells t .. t + K - n. Without noise
     some optimal matching also gives every weight one of its n nearest cells (else one of those is free and not worse),
-    which lie among the n on either side of its place; uncrossing two weights keeps both inside their windows.
+    which lie among the n on either side of its place; uncrossing two weights keeps both inside their windows. The
+    compiled loop looks at all cells of that band.
     """
     band = problem.n_cells if problem.drop else max(0, problem.n_cells - n + 1)
-    return min(2 * n, band) if problem.chip.variance is None else band
+    return min(2 * n, band) if problem.chip.variance is None and not problem.large else band
 
 
 def _in_order(
@@ -60,6 +64,12 @@ def _in_order(
     width = window(problem, n)
     if n == 0 or width == 0:
         return problem.dropped[rows] if n == 0 or problem.drop else np.full(len(rows), np.inf)
+    if problem.large:
+        from matchopt.proofs import loops
+
+        found, noise = np.empty(len(rows)), np.zeros((1, 0)) if cells.noise is None else cells.noise
+        loops.in_order(problem.weight, problem.starts[rows], n, neurons, cells.value, noise, problem.drop, found)
+        return _scaled(found, problem.factor[problem.starts[rows]])
     weight = problem.weight[problem.starts[rows] + np.arange(n)[:, None]]
     base = _windows(problem, cells, weight, neurons, width)
     first_cell, pairs = neurons * problem.n_cells, np.arange(len(rows))

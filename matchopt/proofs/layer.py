@@ -7,7 +7,6 @@ enough as a rule.
 """
 
 import math
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,14 +16,17 @@ from matchopt.errors import Refused
 from matchopt.instances import LayerInstance, LayerMapping
 from matchopt.proofs.assignment import Proof, dual_bound, prove
 from matchopt.proofs.certificate import Certificate
+from matchopt.proofs.effort import Effort
 from matchopt.proofs.entries import DenseEntries
 from matchopt.proofs.free_gains import GRID, TOLERANCE, interval_bounds, interval_costs
 from matchopt.proofs.inner import exact_costs, matching, window
 from matchopt.proofs.separable import Separable, pair_bounds, separable
 
-BATCH = 10**7  # steps of the dynamic program to make between two looks at the clock: some 0.2 s
+BATCH = 2 * 10**8  # steps of effort between two looks at what is left
+LARGEST_BATCH = 2**4 * BATCH  # where loops are compiled batches double, so that large layers need few rounds
 MARGIN = 1.25  # of what a bound must reach, so that it need not be raised again for the next potentials
-SMALL_ASSIGNMENT = 10**4  # what one small assignment costs, in such steps
+SMALL_ASSIGNMENT = 10**4  # what one small assignment costs, in steps of the dynamic program
+NUMPY = 20  # steps of effort of one of those steps where it is not compiled
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +36,12 @@ class _Table:
     problem: Separable
     bounds: Float[np.ndarray, "rows neurons"]
     exact: Bool[np.ndarray, "rows neurons"]
-    deadline: float
+    effort: Effort
 
     @classmethod
-    def of(cls, problem: Separable, deadline: float) -> "_Table":
+    def of(cls, problem: Separable, effort: Effort) -> "_Table":
         """The table with bounds that are cheap."""
-        return cls(problem, *(interval_bounds if problem.interval else pair_bounds)(problem, deadline), deadline)
+        return cls(problem, *(interval_bounds if problem.interval else pair_bounds)(problem, effort), effort)
 
     def settle(
         self,
@@ -49,17 +51,18 @@ class _Table:
     ) -> bool:
         """Make these pairs exact, or their bounds `enough` where that is less work; returns whether one changed."""
         before = self.bounds[rows, neurons]
+        self.effort.spend(float(self.work(rows).sum()))
         if self.problem.interval is None:
             bound, exact = exact_costs(self.problem, rows, neurons), np.ones(len(rows), bool)
         else:
-            found = interval_costs(self.problem, rows, neurons, enough, self.deadline)
+            found = interval_costs(self.problem, rows, neurons, enough, self.effort)
             bound, exact = np.where(found.exact, found.bound, np.maximum(found.bound, before)), found.exact
         self.bounds[rows, neurons], self.exact[rows, neurons] = bound, exact
         return bool(exact.any() or (bound > before).any())
 
-    def batches(self, rows: Int[np.ndarray, " pairs"]) -> list[Int[np.ndarray, " some"]]:
+    def batches(self, rows: Int[np.ndarray, " pairs"], size: int = BATCH) -> list[Int[np.ndarray, " some"]]:
         """Places in a list of pairs of these rows, as many together as are settled between two looks at the clock."""
-        number = np.cumsum(self.work(rows)) // BATCH
+        number = np.cumsum(self.work(rows)) // size
         return np.split(np.arange(len(rows)), np.flatnonzero(np.diff(number)) + 1)
 
     def work(self, rows: Int[np.ndarray, " pairs"]) -> Int[np.ndarray, " pairs"]:
@@ -67,14 +70,10 @@ class _Table:
         counts = np.arange(int(self.problem.fan_in.max(initial=0)) + 1)
         in_order = np.array([n * (window(self.problem, n) + 1) for n in counts.tolist()])
         assigned = np.maximum(SMALL_ASSIGNMENT, counts * counts * self.problem.n_cells)
-        each = np.where(self.problem.uniform, in_order[self.problem.fan_in], assigned[self.problem.fan_in])
+        in_order *= 1 if self.problem.large else NUMPY
+        each = np.where(self.problem.uniform, in_order[self.problem.fan_in], NUMPY * assigned[self.problem.fan_in])
         gains = GRID // 2 if self.problem.interval else len(self.problem.cells)
         return np.asarray(gains * each[rows])
-
-    @property
-    def late(self) -> bool:
-        """Whether the time is up."""
-        return time.monotonic() > self.deadline
 
 
 def relaxed_bound(layer: LayerInstance) -> float:
@@ -86,26 +85,27 @@ def relaxed_bound(layer: LayerInstance) -> float:
         when the layer's error is no sum over pairs.
     """
     problem = separable(layer)
-    bounds = _Table.of(problem, math.inf).bounds
+    bounds = _Table.of(problem, Effort()).bounds
     value = math.fsum(bounds.min(axis=1)) if layer.n_rows else 0.0
     return max(0.0, value - _rounding(problem, value))
 
 
-def certify_layer(instance: LayerInstance, mapping: LayerMapping, seconds: float) -> Certificate:
+def certify_layer(instance: LayerInstance, mapping: LayerMapping, effort: Effort) -> Certificate:
     """See `matchopt.proofs.certify`."""
     problem = separable(instance)
     objective = math.fsum(_connection_costs(instance, mapping))
-    table = _Table.of(problem, time.monotonic() + seconds)
+    table = _Table.of(problem, effort)
     every, chosen = np.arange(instance.n_rows), mapping.neuron_of
     open_ = np.flatnonzero(~table.exact[every, chosen])
     for part in table.batches(open_):
-        if not table.late:
+        if not effort.late:
             table.settle(open_[part], chosen[open_[part]])
+    batch = BATCH
     while True:
         costs = np.where(table.exact, table.bounds, np.inf)
         costs[every, mapping.neuron_of] = table.bounds[every, mapping.neuron_of]  # so that there is an assignment
         known = DenseEntries(costs)
-        proof = prove(known, chosen, table.bounds[every, chosen], table.deadline)
+        proof = prove(known, chosen, table.bounds[every, chosen], table.effort)
         chosen, v, u = proof.col_of, proof.ended.v, known.row_minima(proof.ended.v)
         bound = float(dual_bound(DenseEntries(table.bounds), v))
         rounding = _rounding(problem, objective, proof)
@@ -114,11 +114,12 @@ def certify_layer(instance: LayerInstance, mapping: LayerMapping, seconds: float
         reduced = table.bounds - v - u[:, None]
         broken = np.flatnonzero(~table.exact & (reduced < 0.0))
         rows, neurons = np.unravel_index(broken[np.argsort(reduced.ravel()[broken])], reduced.shape)
-        first = table.batches(rows)[0]
+        first = table.batches(rows, batch)[0]
         rows, neurons = rows[first], neurons[first]
-        if table.late or not table.settle(rows, neurons, MARGIN * (u[rows] + v[neurons])):
+        batch = min(2 * batch, LARGEST_BATCH) if problem.large else BATCH
+        if effort.late or not table.settle(rows, neurons, MARGIN * (u[rows] + v[neurons])):
             goal = objective - 2.0 * rounding
-            improvable = not table.late and math.fsum(proof.own) < goal and _exhibited(table, chosen) < goal
+            improvable = not effort.late and math.fsum(proof.own) < goal and _exhibited(table, chosen) < goal
             return Certificate(bound - rounding, False, improvable, 2.0 * rounding, "layer dual")
 
 
@@ -142,7 +143,7 @@ def _exhibited(table: _Table, neuron_of: Int[np.ndarray, " rows"]) -> float:
         pairs = zip(rows.tolist(), neuron_of.tolist(), strict=True)
         parts = [min((matching(problem, cells, i, j) for cells in problem.cells), key=np.sum) for i, j in pairs]
     else:
-        gains = interval_costs(problem, rows, neuron_of, deadline=table.deadline).gain
+        gains = interval_costs(problem, rows, neuron_of, effort=table.effort).gain
         single = (slice(i, i + 1) for i in rows.tolist())  # one at a time, as gains differ in sign
         chips = [problem.chip.of_pairs(neuron_of[one], gains[one]) for one in single]
         parts = [matching(problem, chip, i, 0) for i, chip in enumerate(chips)]

@@ -7,12 +7,12 @@ and 12.4). The labels are found by policy iteration: one relaxation of all chang
 the tree of predecessors. That needs some 15 passes where plain Bellman-Ford sweeps need 1000.
 """
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from matchopt.proofs.effort import Effort
 from matchopt.proofs.entries import Entries, Number
 
 
@@ -72,7 +72,7 @@ class _Tree:
 
 
 def potentials(
-    entries: Entries, col_of: Int[np.ndarray, " rows"], own: Shaped[np.ndarray, " rows"], slack: Number, deadline: float
+    entries: Entries, col_of: Int[np.ndarray, " rows"], own: Shaped[np.ndarray, " rows"], slack: Number, effort: Effort
 ) -> Potentials:
     """Search potentials for an assignment.
 
@@ -82,7 +82,7 @@ def potentials(
     col_of : column of each row, all different, every pair allowed.
     own : cost of each row on its column.
     slack : a label is lowered only by more than this; 0 on integers.
-    deadline : value of time.monotonic() at which to stop with the labels found so far.
+    effort : once it is spent the labels found so far are returned.
     """
     size = entries.n_cols
     row_on = np.full(size, -1)
@@ -91,7 +91,8 @@ def potentials(
     tree, nothing = _Tree.rooted(v), np.zeros(0, np.int64)
     changed = np.arange(len(col_of))
     while len(changed):
-        if time.monotonic() > deadline:
+        effort.spend(2.0 * len(changed) * size)
+        if effort.late:
             return Potentials(v, False, nothing, nothing)
         columns, best, rows = entries.relax(changed, v[col_of[changed]] - own[changed], v, slack)
         if len(columns) == 0:

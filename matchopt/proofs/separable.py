@@ -6,9 +6,12 @@ input outside the support would add q' * ((g h)^2 + g^2 v) >= 0 (q' is 1, or S[x
 inputs never help and are left out of every bound.
 """
 
-import time
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -17,10 +20,13 @@ from matchopt.errors import Refused
 from matchopt.instances import LayerInstance
 from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.proofs.assignment import HALF_ULP
-from matchopt.proofs.cells import Cells, Chip, nearest
+from matchopt.proofs.cells import Cells, Chip, envelope, nearest
+from matchopt.proofs.effort import Effort
 
 MOST_NUMBER = 1e60  # a product of five such numbers, added up over a layer, stays finite; one of their inverses normal
 MOST_UNDER_INTERVAL = 1e30  # under gains in an interval such products are divided by gains and by their differences
+LARGE = 5 * 10**6  # connections times neurons, of which NumPy relaxes as many in 0.1 s; settling takes longer
+NO_NOISE = np.zeros(0)
 MOST_PAIRS = 2**26  # entries of the table of pairs: 512 MiB
 
 
@@ -75,17 +81,40 @@ class Separable:
         return np.asarray(HALF_ULP * (64.0 + 4.0 * self.fan_in))
 
     @cached_property
-    def ascending(self) -> Float[np.ndarray, " connections"]:
-        """The weights of all rows in one order."""
-        return np.sort(self.weight, kind="stable")
+    def by_weight(self) -> Int[np.ndarray, " connections"]:
+        """The connections of all rows in one order, by weight."""
+        return np.argsort(self.weight, kind="stable")
+
+    @cached_property
+    def ascending(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Weight, row and factor of each connection in that order."""
+        return self.weight[self.by_weight], self.row_of[self.by_weight], self.factor[self.by_weight]
 
     @cached_property
     def places(self) -> Int[np.ndarray, " connections"]:
         """Where each connection stands in that order."""
-        by_weight = np.argsort(self.weight, kind="stable")
-        back = np.empty_like(by_weight)
-        back[by_weight] = np.arange(len(by_weight))
+        back = np.empty_like(self.by_weight)
+        back[self.by_weight] = np.arange(len(back))
         return back
+
+    @property
+    def relaxation(self) -> float:
+        """Steps of effort to relax all rows on one neuron."""
+        return (5.0 if self.large else 15.0) * len(self.weight)
+
+    @cached_property
+    def large(self) -> bool:
+        """Whether compiled loops are worth loading."""
+        return len(self.weight) * self.n_neurons * max(1, len(self.cells)) >= LARGE
+
+    def each(self, work: Callable[[Any], None], items: Iterable[Any]) -> None:
+        """Do the work on every item; on all cores where it is compiled, as that holds no lock."""
+        if not self.large:
+            for item in items:
+                work(item)
+            return
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(work, items))
 
     @property
     def n_neurons(self) -> int:
@@ -163,12 +192,12 @@ def _extreme(instance: LayerInstance) -> float:
 
 
 def pair_bounds(
-    problem: Separable, deadline: float
+    problem: Separable, effort: Effort
 ) -> tuple[Float[np.ndarray, "rows neurons"], Bool[np.ndarray, "rows neurons"]]:
     """Lower bounds on all pairs at the best of finitely many gains, and where they are exact.
 
     A bound is exact where the cheapest cells are all different: then the relaxed choice is a matching. Neurons that
-    are not reached before the deadline get the bound 0.
+    are not reached before the effort is spent get the bound 0.
 
     Returns
     -------
@@ -176,14 +205,18 @@ def pair_bounds(
     """
     shape = (problem.n_rows, problem.n_neurons)
     bounds, exact = np.full(shape[::-1], np.inf), np.ones(shape[::-1], bool)  # a neuron's rows side by side
-    for j in range(shape[1]):
-        if time.monotonic() > deadline:
-            bounds[j:], exact[j:] = 0.0, False
-            break
+    reach = effort.afford(problem.relaxation * len(problem.cells), shape[1])
+
+    def relax(j: int) -> None:
+        if j >= reach or effort.late_by_the_clock:
+            bounds[j], exact[j] = 0.0, False
+            return
         for cells in problem.cells:
             sums, clashes = relaxed_costs(problem, cells, j)
             exact[j] = np.where(sums < bounds[j], clashes == 0, exact[j] | ((sums == bounds[j]) & (clashes == 0)))
             bounds[j] = np.minimum(bounds[j], sums)
+
+    problem.each(relax, range(shape[1]))
     exact |= np.isposinf(bounds)
     return np.ascontiguousarray(bounds.T), np.ascontiguousarray(exact.T)
 
@@ -195,14 +228,29 @@ def relaxed_costs(
 
     Costs are inf where the row does not fit.
     """
-    if cells.first[j] < cells.last[j]:
-        picked, cost = nearest(cells, j, problem.ascending)
+    if cells.first[j] < cells.last[j] and problem.large:
+        sums, clashes = _relaxed(problem, cells, j)
+    elif cells.first[j] < cells.last[j]:
+        picked, cost = nearest(cells, j, problem.ascending[0])
         sums, clashes = _row_sums(problem, picked[problem.places], cost[problem.places])
     else:
         sums, clashes = problem.dropped.copy(), np.zeros(problem.n_rows, np.int64)
     if not problem.drop:
         sums[problem.fan_in > cells.last[j] - cells.first[j]] = np.inf
     return sums, clashes
+
+
+def _relaxed(problem: Separable, cells: Cells, j: int) -> tuple[Float[np.ndarray, " rows"], Int[np.ndarray, " rows"]]:
+    from matchopt.proofs import loops
+
+    on, breakpoints = envelope(cells, j)
+    usable = slice(int(cells.first[j]), int(cells.last[j]))
+    value, noise = cells.value[j, usable], NO_NOISE if cells.noise is None else cells.noise[j, usable]
+    if on is not None:
+        value, noise = value[on], noise[on]
+    parts = (value, noise, breakpoints, problem.drop, problem.n_rows)
+    found: tuple[np.ndarray, np.ndarray] = loops.relax(*problem.ascending, *parts)
+    return found
 
 
 def _row_sums(

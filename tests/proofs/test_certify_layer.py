@@ -26,8 +26,11 @@ from matchopt.instances import (
     WeightError,
 )
 from matchopt.proofs import certify, relaxed_bound
+from matchopt.proofs import separable as taking_apart
+from matchopt.proofs.effort import Effort
 from matchopt.proofs.free_gains import interval_bounds, interval_costs
 from matchopt.proofs.inner import exact_costs, window
+from matchopt.proofs.layer import certify_layer
 from matchopt.proofs.separable import pair_bounds, separable
 
 MODES = {
@@ -59,6 +62,14 @@ FREE = {
 }
 MODES |= FREE
 NO_GAIN = {"gains": Gains.interval(0.0, 0.0), "unusable": True}
+
+
+@pytest.fixture(params=["NumPy", "compiled"])
+def loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The loops that large layers get, for small ones too."""
+    if request.param == "compiled":
+        monkeypatch.setattr(taking_apart, "LARGE", 0)
+    return str(request.param)
 
 
 def random_layer(rng: np.random.Generator, options: dict[str, object]) -> LayerInstance:
@@ -145,7 +156,7 @@ def mappings(layer: LayerInstance) -> list[tuple[float, LayerMapping]]:
 
 @pytest.mark.parametrize("least", [8, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("mode", MODES)
-def test_every_optimum_is_proved_and_nothing_else(mode: str, least: int) -> None:
+def test_every_optimum_is_proved_and_nothing_else(mode: str, least: int, loops: str) -> None:
     """Against brute force: the optimum is proved, others are bettered, and the bound is the optimum or below."""
     rng = np.random.default_rng(11)
     least = min(least, 50) if mode in FREE else least  # enumeration takes its time
@@ -167,13 +178,13 @@ def test_every_optimum_is_proved_and_nothing_else(mode: str, least: int) -> None
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode not in FREE])
-def test_pairs_are_exact_or_bounded(mode: str) -> None:
+def test_pairs_are_exact_or_bounded(mode: str, loops: str) -> None:
     """Of every pair the exact cost equals SciPy's, and the relaxed cost is below it, or equal where it says so."""
     rng = np.random.default_rng(12)
     for _ in range(8):
         layer = random_layer(rng, MODES[mode])
         problem = separable(layer)
-        bounds, exact = pair_bounds(problem, math.inf)
+        bounds, exact = pair_bounds(problem, Effort())
         rows, neurons = (index.ravel() for index in np.indices(bounds.shape))
         wanted = np.array([inner(layer, i, j)[0] for i, j in zip(rows, neurons, strict=True)]).reshape(bounds.shape)
         np.testing.assert_allclose(exact_costs(problem, rows, neurons).reshape(bounds.shape), wanted, atol=1e-12)
@@ -196,6 +207,47 @@ def test_narrow_windows_lose_nothing(mode: str) -> None:
         wanted = [inner(layer, i, j)[0] for i, j in zip(rows, neurons, strict=True)]
         np.testing.assert_allclose(exact_costs(problem, rows, neurons), wanted, atol=1e-12)
     assert mode == "noise" or window(problem, 5) == 10
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode not in FREE and "importance" not in mode])
+def test_compiled_loops_find_what_numpy_finds(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Crowded cells, 20 weights on 24: the same exact costs, and relaxed ones between NumPy's and those."""
+    rng = np.random.default_rng(25)
+    shape, raised = (7, 24), 0
+    for _ in range(3):
+        options = {name: value for name, value in MODES[mode].items() if name in ("drop", "gains", "extra_inputs")}
+        chip = Hardware(
+            np.sign(rng.normal(size=shape)) if mode == "binary" else rng.normal(size=shape).round(1),
+            0.05 * rng.random(shape) if "noise" in mode else None,
+            rng.random(shape) < 0.9 if "unusable" in mode else None,
+        )
+        layer = LayerInstance(Target.from_dense(rng.laplace(size=(6, 20))), chip, Rules(**options))  # type: ignore[arg-type]
+        rows, neurons = (index.ravel() for index in np.indices((6, 7)))
+        found = []
+        for large in (math.inf, 0):
+            monkeypatch.setattr(taking_apart, "LARGE", large)
+            problem = separable(layer)
+            found.append((*pair_bounds(problem, Effort()), exact_costs(problem, rows, neurons).reshape(6, 7)))
+        (low, certain, cost), (bound, exact, same) = found
+        np.testing.assert_allclose(same, cost, rtol=1e-13)
+        assert ((low <= bound * (1 + 1e-13)) & (bound <= cost * (1 + 1e-13))).all()
+        assert (exact == certain).all()
+        raised += int((bound > low * (1 + 1e-9)).sum())
+    assert raised or mode not in ("plain", "drop", "gains")
+
+
+def test_what_is_proved_depends_on_work_not_on_time() -> None:
+    """Too little work gives the same bound every time, a valid one; the work for a proof is what it takes."""
+    rng = np.random.default_rng(26)
+    layer = LayerInstance(Target.from_dense(rng.normal(size=(40, 30))), Hardware(rng.normal(size=(40, 33))))
+    neurons = np.arange(40)
+    mapping = LayerMapping.from_cells(layer.target, neurons, np.tile(np.arange(30), 40))
+    bounds = []
+    for steps in (1e4, 1e6, 1e6, 1e10):
+        effort = Effort(steps=steps)
+        bounds.append(certify_layer(layer, mapping, effort).bound)
+        assert effort.late == (steps < 1e10)
+    assert bounds[0] < bounds[1] == bounds[2] < bounds[3] <= layer.value(mapping)
 
 
 def test_wrong_cells_are_seen() -> None:
@@ -372,13 +424,13 @@ def test_empty_layers() -> None:
 
 
 @pytest.mark.parametrize("mode", [*FREE, "no gain"])
-def test_pairs_with_free_gains_are_exact_or_bounded(mode: str) -> None:
+def test_pairs_with_free_gains_are_exact_or_bounded(mode: str, loops: str) -> None:
     """Bounds from a grid of gains and from splitting, against all matchings; the latter exact unless less is enough."""
     rng = np.random.default_rng(19)
     for _ in range(6):
         layer = random_layer(rng, (MODES | {"no gain": NO_GAIN})[mode])
         problem = separable(layer)
-        relaxed, exact = interval_bounds(problem, math.inf)
+        relaxed, exact = interval_bounds(problem, Effort())
         rows, neurons = (index.ravel() for index in np.indices(relaxed.shape))
         truth = [inner(layer, i, j) for i, j in zip(rows, neurons, strict=True)]
         wanted = np.array([cost for cost, _, _ in truth])
@@ -408,7 +460,7 @@ def test_a_layer_of_lenet_is_proved_quickly() -> None:
     for cells in (784, 10):
         layer = LayerInstance(target, Hardware(rng.normal(size=(300, cells))))
         problem = separable(layer)
-        bounds, exact = pair_bounds(problem, math.inf)
+        bounds, exact = pair_bounds(problem, Effort())
         rows, neurons = np.nonzero(~exact)
         bounds[rows, neurons] = exact_costs(problem, rows, neurons)
         neuron_of = linear_sum_assignment(bounds)[1]

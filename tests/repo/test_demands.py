@@ -45,6 +45,7 @@ from matchopt.network.realised import realise, unmapped
 from matchopt.plugins import load_plugins
 from matchopt.proofs import certify, certify_infeasible, relaxed_bound
 from matchopt.proofs.assignment import certify_assignment
+from matchopt.proofs.effort import Effort
 from matchopt.proofs.layer import certify_layer
 from matchopt.proofs.separable import separable
 from matchopt.reduce import not_separable, reduction, surrogate
@@ -89,8 +90,8 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     check: lambda instance, folder: check(instance, _solution(instance)),
     is_feasible: lambda instance, folder: is_feasible(instance, _solution(instance)),
     certify: lambda instance, folder: certify(instance, _solution(instance)),
-    certify_assignment: lambda instance, folder: certify_assignment(instance, _solution(instance), 1.0),
-    certify_layer: lambda instance, folder: certify_layer(instance, _solution(instance), 1.0),
+    certify_assignment: lambda instance, folder: certify_assignment(instance, _solution(instance), Effort()),
+    certify_layer: lambda instance, folder: certify_layer(instance, _solution(instance), Effort()),
     certify_infeasible: lambda instance, folder: certify_infeasible(instance),
     relaxed_bound: lambda instance, folder: relaxed_bound(instance),
     separable: lambda instance, folder: separable(instance),

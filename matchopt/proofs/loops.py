@@ -1,0 +1,100 @@
+"""The two loops that proofs of large layers spend their time in, compiled; for small ones NumPy is as quick as loading.
+
+They share nothing with the kernels: the one is the relaxation of `separable`, the other the dynamic program of `inner`.
+"""
+
+from typing import Any, no_type_check
+
+import numpy as np
+from numba import njit
+
+
+def _compiled(function: Any) -> Any:
+    """Compile, and keep the code on disk where there is a place for it."""
+    try:
+        return njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # an installation that may not be written to, of a user without a home
+        return njit(nogil=True, error_model="numpy")(function)
+
+
+@_compiled
+@no_type_check
+def relax(weights, rows, factor, value, noise, breakpoints, drop, n_rows):
+    """The cost of every row if several connections may take one cell, raised by what that must cost them.
+
+    Connections are ascending by weight, `value` and `noise` (which may be empty) are the cells that are cheapest
+    somewhere, in turn from breakpoint to breakpoint. Of several connections of a row that want one cell all but one go
+    elsewhere: to one of its neighbours, without noise, or nowhere. Returns the costs and the numbers of such clashes.
+    """
+    sums, clashes = np.zeros(n_rows), np.zeros(n_rows, np.int64)
+    wanted, most = np.full(n_rows, -1), np.zeros(n_rows)
+    k, last, noisy = 0, value.size - 1, noise.size > 0
+    for e in range(weights.size):
+        a, i = weights[e], rows[e]
+        while k < last and breakpoints[k] < a:
+            k += 1
+        unrealised, cost = a * a, (a - value[k]) * (a - value[k])
+        if noisy:
+            cost += noise[k]
+        if drop and not cost < unrealised:
+            sums[i] += factor[e] * unrealised
+            wanted[i] = -1
+            continue
+        sums[i] += factor[e] * cost
+        elsewhere = unrealised if drop else np.inf
+        if noisy:
+            elsewhere = cost  # cells that are cheapest nowhere may be second
+        else:
+            left = (a - value[k - 1]) * (a - value[k - 1]) if k > 0 else np.inf
+            right = (a - value[k + 1]) * (a - value[k + 1]) if k < last else np.inf
+            left = left if left < right else right  # not min(), which minds what is no number
+            elsewhere = left if left < elsewhere else elsewhere
+        more = factor[e] * (elsewhere - cost) if elsewhere < np.inf else 0.0  # else the row does not fit
+        if wanted[i] == k:
+            clashes[i] += 1
+            sums[i] += more if more < most[i] else most[i]
+            most[i] = most[i] if more < most[i] else more
+        else:
+            wanted[i], most[i] = k, more
+    return sums, clashes
+
+
+@_compiled
+@no_type_check
+def in_order(weights, starts, n, neurons, value, noise, drop, found):
+    """Fill `found` with the least cost of an order-preserving matching of n weights from starts[p] on, on neurons[p].
+
+    `value` and `noise` (which may be empty) are the cells of all neurons. least[d] is the least cost of the weights so
+    far on cells before number t + d + 1 only, where weight t takes one of the cells t .. t + K - n; with drops it is
+    that of the weights so far on the first d cells.
+    """
+    n_cells, noisy = value.shape[1], noise.size > 0
+    least, width = np.empty(n_cells + 1), n_cells - n + 1
+    for p in range(starts.size):
+        cells, variance = value[neurons[p]], noise[neurons[p] if noisy else 0]
+        least[:] = 0.0
+        for e in range(n):
+            a = weights[starts[p] + e]
+            if not drop:
+                run = np.inf
+                for d in range(width):
+                    difference = a - cells[e + d]
+                    cost = least[d] + difference * difference
+                    if noisy:
+                        cost += variance[e + d]
+                    run = cost if cost < run else run
+                    least[d] = run
+                continue
+            before = least[0]
+            run = before + a * a
+            least[0] = run
+            for k in range(n_cells):
+                difference = a - cells[k]
+                cost = before + difference * difference
+                if noisy:
+                    cost += variance[k]
+                before = least[k + 1]
+                cost = cost if cost < before + a * a else before + a * a
+                run = cost if cost < run else run
+                least[k + 1] = run
+        found[p] = least[n_cells] if drop else least[width - 1]
