@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from matchopt.errors import UnknownName
-from matchopt.formats.number_table import read_table
+from matchopt.errors import InvalidInstance, UnknownName
+from matchopt.formats.number_table import ADVICE, NO_READING, read_table
 from matchopt.formats.numpy_files import NPY, ZIP, npz_names, read_npy, read_npz
 from matchopt.formats.sources import Source
 from matchopt.instances import Hardware
@@ -21,11 +21,12 @@ def read_hardware(path: str | PathLike[str], name: str | None = None) -> Hardwar
 
     An .npz file either holds the fields of `Hardware` (weights, and variance, usable, off, bus where they differ from
     the default) or arrays of weights, of which `name` chooses one. Every other file is one matrix of weights. Readings
-    that are NaN are refused: mark such cells in `usable` instead.
+    that are NaN, infinite or what instruments write in their place are refused, except where `usable` is false; so is a
+    first row or column that counts the others.
 
     Parameters
     ----------
-    path : .npy, .npz, CSV (comma or semicolon) or text in columns; compressed with gzip or not.
+    path : .npy, .npz, CSV or text in columns, see `matchopt.formats.number_table`; compressed with gzip or not.
     name : the array of an .npz file; None for the fields of `Hardware`, or for the only array.
 
     Raises
@@ -38,7 +39,7 @@ def read_hardware(path: str | PathLike[str], name: str | None = None) -> Hardwar
     source = Source(Path(path))
     arrays = _arrays(source, name)
     with source.named():
-        return Hardware.from_arrays(arrays)
+        return Hardware.from_arrays(_cleaned(arrays))
 
 
 def read_array(path: str | PathLike[str], name: str | None = None) -> Float[np.ndarray, "neurons cells"]:
@@ -56,6 +57,38 @@ def _arrays(source: Source, name: str | None) -> Mapping[str, np.ndarray]:
     if source.head.startswith(NPY):
         return {"weights": read_npy(source)}
     return {"weights": read_table(source)}
+
+
+def _cleaned(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays in the types of `Hardware`, zero where a cell is not usable and has no reading."""
+    found = dict(arrays)
+    for name, kind, right in (("usable", bool, (0, 1)), ("bus", int, None)):  # as tools without these types save them
+        given = found.get(name, np.zeros(0, bool))
+        if given.dtype != bool and np.isin(given, np.rint(given) if right is None else right).all():
+            found[name] = given.astype(kind)
+    usable = found.get("usable", np.bool_(True))
+    for name in ("weights", "variance", "off"):
+        values = found.get(name)
+        if values is None or values.ndim != 2 or usable.shape not in ((), values.shape) or usable.dtype != bool:
+            continue  # refused by the class, in its words
+        lost = ~(np.abs(values.astype(np.float64)) < NO_READING)
+        if (lost & usable).any():
+            j, k = np.argwhere(lost & usable)[0]
+            raise InvalidInstance(f"{name}: {values[j, k]} at neuron {j}, cell {k} is {ADVICE}")
+        if lost.any():
+            found[name] = np.where(lost, 0.0, values)
+    weights = found["weights"]
+    for axis, counted in (("column", weights), ("row", weights.T)):
+        _check_index(counted, axis)
+    return found
+
+
+def _check_index(weights: np.ndarray, axis: str) -> None:
+    if weights.ndim == 2 and min(weights.shape) > 1 and (np.rint(weights[:, 1:]) != weights[:, 1:]).any():
+        first = weights[:, 0] - weights[0, 0]
+        if weights[0, 0] in (0, 1) and np.array_equal(first, np.arange(len(first))):
+            numbers = ", ".join(f"{number:g}" for number in weights[:3, 0])
+            raise InvalidInstance(f"weights: the first {axis} counts the others, {numbers}; remove it")
 
 
 def _chosen(names: list[str], name: str | None, source: Source) -> dict[str, str]:

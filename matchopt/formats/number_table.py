@@ -1,15 +1,31 @@
-"""A matrix of numbers as text: CSV, semicolons, tabs or blanks; # begins a comment."""
+"""A matrix of numbers as text: commas, semicolons, tabs or blanks; decimal commas where none separates; # comments."""
 
-import io
+import csv
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
 
+from matchopt.errors import FormatError
 from matchopt.formats.numbers import number_of
 from matchopt.formats.sources import Source
 
-_SPLIT = {",": re.compile(r"\s*,\s*"), ";": re.compile(r"\s*;\s*"), " ": re.compile(r"\s+")}
+NO_READING = 1e30  # and beyond: no weight in any unit, but what instruments write, 9.9e37, 9.91e37, 199.999e99
+ADVICE = "a cell without a reading; give the array as .npz with `usable` false there"
+_NONE = re.compile(
+    r"[-+]?(nan|inf|infinity|[-.]*|n/?a|#n/a|null|none|o\.?l|ovld|ovrflw|over(load|flow|range)?|open|error)"
+)
+_WAYS = (";.", ";,", "\t.", "\t,", ",.", ",,", " .", " ,")  # what separates numbers, and the decimal mark
+_COMMAS = "; are there decimal commas? write points, or put semicolons between numbers"
+
+
+class _Misfit(Exception):  # whoever tries another way catches it
+    """A text that is no number: `line` and `column` count from 0."""
+
+    def __init__(self, line: int, column: int, word: str) -> None:
+        super().__init__(word)
+        self.line, self.column, self.word = line, column, word
 
 
 def read_table(source: Source) -> Float[np.ndarray, "rows columns"]:
@@ -18,27 +34,60 @@ def read_table(source: Source) -> Float[np.ndarray, "rows columns"]:
     Raises
     ------
     FormatError
-        naming the line.
+        naming the line: a cell without a reading, headings, commas that may mean two things.
     """
-    rows: list[np.ndarray] = []
-    split = None
-    for number, full in enumerate(io.StringIO(source.words), start=1):
-        line = full.partition("#")[0].strip()
-        if not line:
-            continue
-        split = split or _SPLIT[next((mark for mark in ",;" if mark in line), " ")]
-        words = split.split(line)
-        rows.append(_row(words, number, source))
-        if len(rows[-1]) != len(rows[0]):
-            raise source.error(f"{len(rows[0])} numbers per line are expected, found {len(rows[-1])}", number)
-    if not rows:
+    content = source.text.decode("utf-8", "replace")  # comments may be in any encoding
+    numbered = ((line.partition("#")[0].strip(" "), n) for n, line in enumerate(content.splitlines(), start=1))
+    lines = [(line, number) for line, number in numbered if line.strip()]
+    if not lines:
         raise source.error("holds no numbers")
-    return np.array(rows)
+    furthest = _Misfit(-1, 0, "")
+    for way in (way for way in _WAYS if way[0] == " " or way[0] in lines[0][0]):
+        try:
+            rows = _rows([line for line, _ in lines], *way)
+        except csv.Error as cause:
+            raise source.error(f"not CSV: {cause}") from None
+        except _Misfit as misfit:
+            furthest = max(furthest, misfit, key=lambda each: each.line)
+            continue
+        for n, ((line, number), row) in enumerate(zip(lines, rows, strict=True)):
+            if len(row) != len(rows[0]):
+                if n == furthest.line:  # blanks took two tabs for one
+                    break
+                hint = _COMMAS if "," in line else ""
+                raise source.error(f"{len(rows[0])} numbers per line are expected, found {len(row)}{hint}", number)
+            if way == ",." and re.search(r",\s", line) and re.search(r",\S", line):
+                raise source.error(f"some commas have a blank after them and some have none{_COMMAS}", number)
+        else:
+            return np.array(rows)
+    raise _error(furthest, lines, source)
 
 
-def _row(words: list[str], line: int, source: Source) -> Float[np.ndarray, " columns"]:
-    values = [number_of(word) for word in words]
-    for word, value in zip(words, values, strict=True):
-        if value is None:
-            raise source.error(f"expected a finite number, found {word[:40]!r}", line)
-    return np.array(values, np.float64)
+def _rows(lines: Sequence[str], mark: str, point: str) -> list[list[float]]:
+    split = [
+        line.split() if mark == " " else next(csv.reader([line], delimiter=mark, skipinitialspace=True))
+        for line in lines
+    ]
+    if all(len(words) > 1 and not words[-1].strip() for words in split):  # a separator at the end of every line
+        split = [words[:-1] for words in split]
+    return [[_number(word.strip(), point, n, k) for k, word in enumerate(words)] for n, words in enumerate(split)]
+
+
+def _number(word: str, point: str, line: int, column: int) -> float:
+    value = number_of(word.replace(point, "."))
+    if value is None or abs(value) >= NO_READING or (point == "," and "." in word):
+        raise _Misfit(line, column, word)
+    return value
+
+
+def _error(misfit: _Misfit, lines: Sequence[tuple[str, int]], source: Source) -> FormatError:
+    """The sentence about what no way of reading makes a number of."""
+    place, word = lines[misfit.line][1], misfit.word
+    what = f"column {misfit.column + 1}: expected a finite number, found {word[:40]!r}"
+    value = number_of(word.replace(",", "."))
+    missing = _NONE.fullmatch(word.lower()) is not None
+    if misfit.line == 0 and ((not missing and word[:1].isalpha()) or (not word and not misfit.column)):
+        return source.error(f"{what}, a heading; begin the line with #, and remove a column that counts lines", place)
+    if missing or (value is not None and abs(value) >= NO_READING):
+        return source.error(f"{what}, {ADVICE}", place)
+    return source.error(f"{what}{_COMMAS if ',' in word else ''}", place)

@@ -101,3 +101,92 @@ def test_damage_gives_a_sentence_or_numbers(
         assert read_array(path).ndim == 2
     except FormatError as error:
         assert str(error).startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "0,5;1,25\n2,75;3,5",
+        "0,5\t1,25\r\n2,75\t3,5\r\n",
+        "0,5 1,25\n2,75 3,5",
+        '"0,5","1,25"\n"2,75","3,5"',
+        '"0.5", "1.25"\n"2.75", "3.5"',
+        '"0.5";"1.25"\n"2.75";"3.5"',
+        "0.5,1.25,\n2.75,3.5,\n",
+        "0.5;1.25;\n2.75;3.5;\n",
+        "0.5\t1.25\t\n2.75\t3.5\t\n",
+        "0.5,\t1.25\n2.75,\t3.5",
+        "# G in \u00b5S\n0.5, 1.25\n\n2.75, 3.5 # end\n",
+        "5e-1;1,25E0\n2,75;3,5",
+        "1;1\n2,75;3,5",
+        "0.5,1.25\r2.75,3.5\r",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
+def test_tables_of_instruments_are_read(tmp_path: Path, content: str, encoding: str) -> None:
+    """Decimal commas, quotes, separators at the ends of lines, other line ends and encodings."""
+    (tmp_path / "w.csv").write_bytes(content.encode(encoding))
+    expected = np.array([[0.5, 1.25], [2.75, 3.5]])
+    if content.startswith("1;1"):
+        expected[0] = 1.0
+    assert np.array_equal(read_array(tmp_path / "w.csv"), expected)
+
+
+@pytest.mark.parametrize("code", ["9.91E+37", "9.9e37", "-9.9E37", "199.999E+99", "NaN", "nan", "-inf", "OL",
+                                  "overload", "--", "---", "N/A", ""])  # fmt: skip
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_cell_without_a_reading_is_named(tmp_path: Path, code: str, mark: str) -> None:
+    """Never taken as a weight; the sentence has line, column and advice."""
+    (tmp_path / "w.csv").write_text(f"0.5{mark}1.25{mark}2\n0.5{mark}{code}{mark}3\n")
+    with pytest.raises(FormatError, match=r"w\.csv:2: column 2: expected a finite number, .*`usable` false there"):
+        read_array(tmp_path / "w.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("cell0,cell1\n0.5,1.25", ":1: column 1: .*'cell0', a heading; begin the line with #"),
+        (",0,1\n0,0.5,1.25", ":1: column 1: .*'', a heading; .* remove a column that counts lines"),
+        ("NaN,1\n2,3", ":1: column 1: .*'NaN', a cell without a reading"),
+        ("-0,5;x\n2,3", ":1: column 1: .*'-0,5'; are there decimal commas"),
+        ("G (uS);I (A)\n0,5;1,25", ":1: .*a heading"),
+        ("0,0.5,1.25\n1,2.75,3.5", "first column counts the others, 0, 1; remove it"),
+        ("1 2 3\n0.5 1.5 2.5\n0.1 0.2 0.3", "first row counts the others, 1, 2, 3"),
+        ("1.234,5;2\n1;2", ":1: column 1: .*'1.234,5'; are there decimal commas"),
+        ("1,5, 2,5\n1,5, 3,5", ":1: some commas have a blank after them and some have none; are there decimal commas"),
+        ("0.5,1.25\n2,75,3.5", ":2: 2 numbers per line are expected, found 3; are there decimal commas"),
+        ("0.5;1.25\n2,75;3.5", ":2: column 1: .*'2,75'; are there decimal commas"),
+        ("0.5 uS,1.25\n1,2", ":1: column 1: expected a finite number, found '0.5 uS'"),
+        ("0.5,1.25\n2.75,x", ":2: column 2: expected a finite number, found 'x'$"),
+        ("# nothing\n", "holds no numbers"),
+    ],
+)
+def test_tables_that_may_mean_two_things_are_refused(tmp_path: Path, content: str, message: str) -> None:
+    """Headings, columns that count, thousands: one sentence with the line and what to do."""
+    (tmp_path / "w.csv").write_text(content)
+    with pytest.raises(FormatError, match=message):
+        read_array(tmp_path / "w.csv")
+
+
+@pytest.mark.parametrize("kind", [bool, int, float, np.uint8])
+@pytest.mark.parametrize("code", [np.nan, np.inf, -9.9e37, 199.999e99])
+def test_cells_that_are_not_usable_need_no_reading(tmp_path: Path, kind: type, code: float) -> None:
+    """`usable` may be 0 and 1, `bus` floats, as tools without these types save them; such cells weigh nothing."""
+    usable = np.array([[1, 0, 1], [1, 1, 1]])
+    weights = np.where(usable, WEIGHTS, code)
+    np.savez(tmp_path / "w.npz", weights=weights, usable=usable.astype(kind), off=weights, bus=np.array([3.0, 3.0]))
+    found = read_hardware(tmp_path / "w.npz")
+    assert np.array_equal(found.usable, usable == 1)
+    assert np.array_equal(found.weights, np.where(usable, WEIGHTS, 0.0))
+    assert np.array_equal(found.off, found.weights)
+    assert found.bus.tolist() == [3, 3]
+    np.savez(tmp_path / "w.npz", weights=weights)
+    with pytest.raises(FormatError, match=r"weights: .* at neuron 0, cell 1 is a cell without a reading; give"):
+        read_hardware(tmp_path / "w.npz")
+
+
+def test_usable_that_is_no_yes_or_no_is_refused(tmp_path: Path) -> None:
+    """A 2 is neither; nor are shares."""
+    np.savez(tmp_path / "w.npz", weights=WEIGHTS, usable=np.full(WEIGHTS.shape, 2))
+    with pytest.raises(FormatError, match="usable must hold bool values"):
+        read_hardware(tmp_path / "w.npz")
