@@ -64,6 +64,12 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Give a solver that refuses the instance a plainer form of it, as stages always get.",
 )
+@click.option(
+    "--prove-seconds",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help="Most seconds for the proof, 0 for none.  [default: a fixed amount of work]",
+)
 @click.option("--cold", is_flag=True, help="Run the solver in a fresh interpreter, not in one forked from a server.")
 @click.option("--start", type=FILE, help="File with a solution to begin from.")
 @click.option(
@@ -86,6 +92,7 @@ def solve(
     seed: int,
     threads: int,
     surrogate: bool,
+    prove_seconds: float | None,
     cold: bool,
     start: Path | None,
     output: Path | None,
@@ -127,6 +134,7 @@ def solve(
                 stage_limits=dict(stage_limits),
                 surrogate=surrogate,
                 cold=cold,
+                prove_seconds=prove_seconds,
             )
         if output is not None and done.solution is not None:
             _write(done, instance, output)
@@ -156,7 +164,7 @@ def _show(done: "Run", output: Path | None) -> None:
         "solver": f"{done.solver} {done.version}",
         "status": f"{done.status}{proof}{limit}",
         "objective": number(done.objective, 10),
-        "bound": number(done.bound, 10),
+        "bound": number(done.bound, 10) + ("" if done.bound is None or done.bound_proved else ", claimed"),
         "gap": "-" if done.gap is None else f"{share(done.gap, 4)} %",
         "seconds": f"{done.seconds:.2f}",
         "message": done.message,
@@ -193,16 +201,21 @@ def _show_stages(stages: "Sequence[Run]") -> None:
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
-    default=10.0,
-    show_default=True,
-    help="Most time for --prove.",
+    metavar="S",
+    help="Most seconds for --prove.  [default: a fixed amount of work]",
 )
 @click.option("--format", "form", help="Format of INSTANCE.  [default: recognised from content and ending]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @debug_option
 @click.pass_context
 def check(
-    context: click.Context, instance: Path, solution: Path, prove: bool, seconds: float, form: str | None, as_json: bool
+    context: click.Context,
+    instance: Path,
+    solution: Path,
+    prove: bool,
+    seconds: float | None,
+    form: str | None,
+    as_json: bool,
 ) -> None:
     """Check SOLUTION by the definition of INSTANCE, naming every broken rule.
 

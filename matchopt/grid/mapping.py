@@ -68,6 +68,7 @@ class MappingRun:
     tunable : share of the target's connections that may be fully tunable weights, 0 .. 1.
     samples : training images that go into the instance; 0 for all.
     time_limit : seconds of the solver's clock.
+    prove_seconds : most seconds for the proof; none for a fixed amount of work, 0 for no proof.
     threads : most threads of the solver, >= 1.
     noise : standard deviation of read noise, in units of each layer's root mean square.
     noise_in_cost : whether the instance knows of that noise; the accuracy always does.
@@ -95,6 +96,7 @@ class MappingRun:
     tunable: Annotated[float, Interval(ge=0, le=1)] = 0.0
     samples: NonNegativeInt = 5_000
     time_limit: PositiveFloat = 60.0
+    prove_seconds: NonNegativeFloat | None = None
     threads: PositiveInt = 1
     noise: NonNegativeFloat = 0.0
     noise_in_cost: bool = True
@@ -198,6 +200,7 @@ class Mapping(GridTask):
             time_limit=run.time_limit,
             seed=run.seed,
             threads=run.threads,
+            prove_seconds=run.prove_seconds,
             plugin_files=self.place.plugin_files,
             start=start,
         )

@@ -45,7 +45,7 @@ def conclude(
     if limit is Limit.INTERRUPTED:
         return verdict
     if task.certify and prove:
-        verdict = certified(task.instance, verdict)
+        verdict = certified(task.instance, verdict, task.prove_seconds)
     return replace(verdict, limit=None) if verdict.status is Status.OPTIMAL or verdict.proof == "proven" else verdict
 
 

@@ -27,6 +27,7 @@ class Verdict:
     proof: str | None
     message: str
     violations: tuple[str, ...] = ()
+    bound_proved: bool = False
 
 
 class Judge:
@@ -156,8 +157,11 @@ def _against_bound(status: Status, objective: Number, bound: float, notes: list[
     return Status.FEASIBLE
 
 
-def certified(instance: Instance, verdict: Verdict, seconds: float = 10.0) -> Verdict:
-    """Let `matchopt.certify` prove, improve or refute a verdict."""
+def certified(instance: Instance, verdict: Verdict, seconds: Number | None = None) -> Verdict:
+    """Let `matchopt.certify` prove, improve or refute a verdict, in `seconds` or with a fixed amount of work.
+
+    A bound by the certificate takes the place of the solver's, which is only said where it was the better one.
+    """
     from matchopt.proofs import certify, certify_infeasible
 
     if verdict.status is Status.INFEASIBLE:
@@ -172,12 +176,12 @@ def certified(instance: Instance, verdict: Verdict, seconds: float = 10.0) -> Ve
     if verdict.best is None or verdict.status not in (Status.OPTIMAL, Status.FEASIBLE):
         return verdict
     try:
-        certificate = certify(instance, verdict.best.solution, seconds=seconds)
+        certificate = certify(instance, verdict.best.solution, seconds=None if seconds is None else float(seconds))
     except Refused:
         return verdict
     objective = verdict.best.objective
     if certificate.optimal:
-        return replace(verdict, bound=min(certificate.bound, objective), proof="proven")
+        return replace(verdict, bound=min(certificate.bound, objective), proof="proven", bound_proved=True)
     bound, status, proof, message = verdict.bound, verdict.status, verdict.proof, verdict.message
     if certificate.improvable:
         proof = None
@@ -186,10 +190,12 @@ def certified(instance: Instance, verdict: Verdict, seconds: float = 10.0) -> Ve
             message = _joined("the claim of optimality is false: a better solution exists", message)
         elif bound is not None and bound >= objective:
             bound = None
-    if certificate.bound > -math.inf:
-        bound = certificate.bound if bound is None else max(bound, certificate.bound)
-        bound = min(bound, objective)
-    return replace(verdict, bound=bound, status=status, proof=proof, message=message)
+    if known := certificate.bound > -math.inf:
+        least = min(certificate.bound, objective)
+        if bound is not None and bound > least + allowance(least):
+            message = _joined(f"the solver claims a bound of {bound:.10g}, of which {least:.10g} is proved", message)
+        bound = least
+    return replace(verdict, bound=bound, status=status, proof=proof, message=message, bound_proved=known)
 
 
 def _joined(first: str, then: str) -> str:

@@ -93,7 +93,7 @@ def perform(
 def _with_proof(task: Task, verdict: Verdict, keep_on_interrupt: bool) -> Verdict:
     """The verdict with what can be proved about it."""
     try:
-        return certified(task.instance, verdict)
+        return certified(task.instance, verdict, task.prove_seconds)
     except KeyboardInterrupt:
         if not keep_on_interrupt:
             raise

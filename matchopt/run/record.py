@@ -44,7 +44,8 @@ class Run:
     status : see `Status`.
     limit : why it stopped early, None if it did not.
     objective : of the solution, as the checker computes it; None without one.
-    bound : best valid lower bound, the solver's or the certificate's; None for none.
+    bound : lower bound, the certificate's, or the solver's where there is no certificate; None for none.
+    bound_proved : whether it is the certificate's; else it is a claim of the solver's that nothing speaks against.
     gap : (objective - bound) / abs(objective), 0 if they are equal; None without a finite one.
     proof : "proven" when matchopt itself proved the status, "claimed" when the solver's word has to do, else None.
     seconds : wall time of everything, start of the process and certificate included.
@@ -74,6 +75,7 @@ class Run:
     limit: Limit | None = None
     objective: Number | None = None
     bound: Number | None = None
+    bound_proved: bool = False
     gap: float | None = None
     proof: str | None = None
     seconds: float = 0.0

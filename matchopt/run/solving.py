@@ -33,6 +33,7 @@ def solve(
     stage_limits: Mapping[str, Number] | None = None,
     surrogate: bool = False,
     cold: bool = False,
+    prove_seconds: Number | None = None,
 ) -> Run:
     """Solve an instance by one solver in a worker process, and check and record what came of it.
 
@@ -59,13 +60,15 @@ def solve(
     start : a feasible solution to begin from; not every solver uses it.
     plugin_files : plugin files to load besides the installed plugins.
     on_incumbent : called with every checked solution that is better than all before it.
-    certify : whether to look for a proof, for at most ten seconds.
+    certify : whether to look for a proof.
     keep_on_interrupt : whether Ctrl-C gives a Run with the best incumbent; otherwise KeyboardInterrupt is raised once
         the worker is gone.
     stage_limits : seconds of single stages of a pipeline, by name or place, instead of their share.
     surrogate : whether a single solver, too, is given the surrogate of an instance that it refuses.
     cold : whether the solver's process is a fresh interpreter; otherwise it is forked from one that holds imports,
         where the system can (see docs/solvers.md).
+    prove_seconds : most seconds for the proof. None allows it a fixed amount of work, half a minute on one core or
+        less, so that what is proved does not depend on how busy the machine is; 0 is no proof.
 
     Raises
     ------
@@ -86,6 +89,7 @@ def solve(
         stage_limits=stage_limits or {},
         surrogate=surrogate,
         cold=cold,
+        prove_seconds=prove_seconds,
     )
     return perform_stages(task, on_incumbent=on_incumbent, keep_on_interrupt=keep_on_interrupt)
 

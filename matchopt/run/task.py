@@ -10,7 +10,7 @@ from matchopt.errors import InvalidOption, InvalidSolution
 from matchopt.instances import SOLUTIONS, Instance, Solution
 from matchopt.instances.demands import refuse_unknown
 from matchopt.run.record import Number, spelt
-from matchopt.settings import NonNegativeInt, OptionValue, PositiveFloat, PositiveInt, checked
+from matchopt.settings import NonNegativeFloat, NonNegativeInt, OptionValue, PositiveFloat, PositiveInt, checked
 from matchopt.solver import Allowance, Solver
 
 DEFAULT = Allowance(seconds=60.0)
@@ -26,6 +26,7 @@ class Task:
     surrogate : whether a solver that refuses the instance is given `matchopt.reduce.surrogate` of it instead, as the
         stages of a pipeline are.
     cold : whether the solver's process must be a fresh interpreter.
+    prove_seconds : most seconds for the proof; None for a fixed amount of work, 0 for no proof.
 
     Raises
     ------
@@ -46,6 +47,7 @@ class Task:
     stage_limits: Mapping[str, Number] = field(default_factory=dict)
     surrogate: bool = False
     cold: bool = False
+    prove_seconds: Number | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.instance, Instance):
@@ -53,6 +55,7 @@ class Task:
         refuse_unknown(self.instance, UNDERSTOOD, "the checker")  # which must be able to judge what comes back
         allow(**spelt(self.allowance))
         checked(self.seed, NonNegativeInt, "seed")
+        checked(self.prove_seconds, NonNegativeFloat | None, "prove_seconds")
         if self.start is not None and not isinstance(self.start, SOLUTIONS[self.instance.kind]):
             wanted = SOLUTIONS[self.instance.kind].__name__
             raise InvalidSolution(f"start must be a {wanted}, found {type(self.start).__name__}")
@@ -60,6 +63,7 @@ class Task:
             checked(value, PositiveFloat, f"the limit of stage {stage}")
         if not all(self.stages):
             raise InvalidOption(f"solver {self.solver!r} has an empty stage; give names with one + between them")
+        object.__setattr__(self, "certify", self.certify and self.prove_seconds != 0)
         object.__setattr__(self, "options", dict(self.options))
         object.__setattr__(self, "stage_limits", dict(self.stage_limits))
         object.__setattr__(self, "plugin_files", tuple(Path(file) for file in self.plugin_files))

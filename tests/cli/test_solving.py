@@ -57,6 +57,16 @@ def test_cold_gives_a_fresh_interpreter(assignment: Path, monkeypatch: pytest.Mo
     assert done.exit_code == 0, done.stderr
 
 
+def test_no_seconds_for_a_proof_leave_a_claim(assignment: Path) -> None:
+    """And its bound is called one, for people and for programs."""
+    arguments = ("solve", assignment, "--solver", "hungarian", "--prove-seconds", "0")
+    record = json.loads(run(*arguments, "--json").stdout)
+    assert (record["status"], record["proof"], record["bound_proved"]) == ("optimal", "claimed", False)
+    bound = next(line for line in run(*arguments).stdout.splitlines() if line.startswith("bound"))
+    assert bound.endswith(", claimed")
+    assert run("solve", assignment, "--solver", "hungarian", "--prove-seconds", "nan").exit_code == 2
+
+
 def test_a_table_for_people(assignment: Path) -> None:
     """Without --json the record is a few named lines on standard output."""
     done = run("solve", assignment, "--solver", "hungarian")

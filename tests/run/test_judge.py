@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 
 from matchopt import Assignment, AssignmentInstance, Limit, Status
 from matchopt.run import Run, gap_of
@@ -171,6 +172,21 @@ def test_a_bound_that_a_better_solution_refutes_goes():
     """A bound as high as the objective was no claim of optimality, and is as false as one."""
     verdict = certified(INSTANCE, judged(Answer(Status.FEASIBLE, solution=FAIR, bound=4.0)))
     assert (verdict.status, verdict.proof, verdict.bound) == (Status.FEASIBLE, None, pytest.approx(3.0))
+
+
+def test_a_claim_is_shown_with_the_bound_that_was_proved():
+    """Where there is no time to prove it, its gap is that of the proved bound, and the claim is told."""
+    rng = np.random.default_rng(0)
+    instance = AssignmentInstance(rng.random((60, 60)))
+    best = Assignment(linear_sum_assignment(instance.cost)[1])
+    judge = Judge(instance)
+    verdict = judge.verdict(Answer(Status.OPTIMAL, solution=best, bound=instance.value(best)))
+    late = certified(instance, verdict, 1e-9)
+    assert (late.status, late.proof, late.bound_proved) == (Status.OPTIMAL, "claimed", True)
+    assert late.bound < instance.value(best) - 0.1
+    assert late.message == f"the solver claims a bound of {verdict.bound:.10g}, of which {late.bound:.10g} is proved"
+    proved = certified(instance, verdict)
+    assert (proved.proof, proved.bound_proved) == ("proven", True) and not verdict.bound_proved
 
 
 def test_what_killed_a_solver_comes_first_in_the_message():
