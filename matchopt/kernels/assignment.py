@@ -32,7 +32,8 @@ def assign(cost: Any, *, engine: Engine = "scipy") -> Int[np.ndarray, " rows"] |
     Raises
     ------
     InvalidInstance
-        when `cost` has not two axes, holds NaN, or is of integers too far apart for exact sums in double precision.
+        when `cost` has not two axes, holds NaN, -inf or no real numbers, or is of integers too far apart for exact sums
+        in double precision.
     InvalidOption
         when there is no such engine.
     MissingExtra
@@ -91,14 +92,17 @@ def _as_floats(cost: np.ndarray) -> np.ndarray:
     """The costs less a constant, or times a power of two: the same optimum, and no sum that rounds or overflows."""
     if cost.ndim != 2:
         raise InvalidInstance(f"cost must have two axes, rows and columns, found shape {cost.shape}")
+    if cost.dtype.kind not in "biuf" and cost.size:
+        raise InvalidInstance(f"cost must hold real numbers, found type {cost.dtype}")
     if cost.dtype.kind in "iu" and cost.size:
         least, most = int(cost.min()), int(cost.max())
         if not sums_are_exact(least, most, len(cost)):
             raise InvalidInstance(f"cost: integers from {least} to {most} are too far apart for exact sums as floats")
-        return np.asarray(cost - cost.dtype.type(least), np.float64)
+        wide = cost.astype(f"{cost.dtype.kind}8")  # differences of small types overflow
+        return np.asarray(wide - wide.dtype.type(least), np.float64)
     floats = np.asarray(cost, np.float64)
-    if np.isnan(floats).any():
-        raise InvalidInstance("cost must hold no NaN; inf forbids a pair")
+    if np.isnan(floats).any() or np.isneginf(floats).any():
+        raise InvalidInstance("cost must hold no NaN and no -inf; inf forbids a pair")
     highest = float(np.abs(floats[np.isfinite(floats)]).max(initial=0.0))
     return floats * 2.0**-128 if highest > ENORMOUS else floats
 

@@ -50,6 +50,14 @@ def test_integers_beside_a_large_one_stay_exact(engine: assignment.Engine) -> No
         assign(np.array([[0, 2**62]]), engine=engine)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32"])
+def test_integers_of_every_size(dtype: str) -> None:
+    """Their full range, though differences of these do not fit the type."""
+    most, least = np.iinfo(dtype).max, np.iinfo(dtype).min
+    cost = np.array([[most, least, most], [least, 0, 1], [0, most, 2]], dtype)
+    assert assign(cost).tolist() == [1, 0, 2]  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("engine", ["scipy", "lap"])
 def test_costs_near_the_largest_float(engine: assignment.Engine) -> None:
     """Sums that would overflow do not turn allowed pairs into forbidden ones."""
@@ -57,7 +65,12 @@ def test_costs_near_the_largest_float(engine: assignment.Engine) -> None:
 
 
 def test_what_is_refused() -> None:
-    """NaN, one axis, an unknown engine."""
+    """NaN, -inf, what are no real numbers, one axis, an unknown engine."""
+    for strange in ([[1j]], [["1"]], [[None]], [[2**70]]):
+        with pytest.raises(InvalidInstance, match="must hold real numbers, found type"):
+            inspect.unwrap(assign)(strange)
+    with pytest.raises(InvalidInstance, match="no -inf"):
+        assign([[-math.inf, 0.0]])
     with pytest.raises(InvalidInstance, match="no NaN"):
         assign([[math.nan]])
     with pytest.raises(InvalidInstance, match=r"two axes.*\(3,\)"):
