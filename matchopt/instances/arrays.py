@@ -44,7 +44,8 @@ def frozen(
         raise error(f"{field} cannot be read as an array: {cause}") from None
     if raw.ndim != ndim:
         raise error(f"{field} must have {ndim} dimension(s), found shape {raw.shape}")
-    if raw.dtype.kind not in "biuf" or (dtype is bool and raw.size and raw.dtype.kind != "b"):
+    kinds = {float: "biuf", int: "iuf", bool: "b"}[dtype] if raw.size else "biuf"
+    if raw.dtype.kind not in kinds:
         raise error(f"{field} must hold {dtype.__name__} values, found type {raw.dtype}")
     if dtype is int and raw.dtype.kind == "f" and not bool(np.all(raw == np.round(raw))):
         raise error(f"{field} must hold whole numbers, found {_first(raw, raw != np.round(raw))}")
