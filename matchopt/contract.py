@@ -2,8 +2,12 @@
 
 import inspect
 import numbers
+import os
 import re
+import traceback
 from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -11,7 +15,7 @@ import numpy as np
 from matchopt.errors import PluginError
 from matchopt.instances import INSTANCES, SOLUTIONS, Instance, Solution
 from matchopt.instances.demands import AT_0_1, not_understood
-from matchopt.settings import options_of
+from matchopt.settings import full_name, options_of
 from matchopt.solver import Limit, Result, Solver, Status
 from matchopt.trainer_contract import Promise, TrainerContract
 
@@ -83,7 +87,7 @@ def _check_form(cls: Any, base: Any, called: str) -> str:
     if not isinstance(cls, type) or not issubclass(cls, base):
         hint = "; give the class, not an instance" if isinstance(cls, base) else ""
         raise PluginError(f"register takes a subclass of {called}, found {cls!r}{hint}")
-    place = f"{cls.__module__}.{cls.__qualname__}"
+    place = full_name(cls)
     if inspect.isabstract(cls):
         missing = ", ".join(sorted(cls.__abstractmethods__))  # type: ignore[attr-defined]
         raise PluginError(f"{place} lacks the method {missing}")
@@ -104,6 +108,16 @@ def _check_form(cls: Any, base: Any, called: str) -> str:
     return place
 
 
+def raised(cause: BaseException) -> str:
+    """An exception of a plugin in words, with the line of the plugin that it comes from."""
+    house = (f"{Path(__file__).parent}{os.sep}", "<")  # not matchopt_somebody's
+    frames = traceback.extract_tb(cause.__traceback__)
+    steps = [(one.filename.startswith(house), two.filename) for one, two in pairwise(frames)]
+    file = next((name for left, name in steps if left and not name.startswith(house)), None)
+    lines = [f" ({Path(file).name}, line {frame.lineno})" for frame in frames if file and frame.filename == file]
+    return traceback.format_exception_only(cause)[-1].strip() + "".join(lines[-1:])
+
+
 def proper_result(result: Any, kind: str) -> Result:
     """What a solver for `kind` returned, with plain values: status and limit may be given as text, numbers as numpy's.
 
@@ -113,7 +127,9 @@ def proper_result(result: Any, kind: str) -> Result:
         naming the field that is wrong.
     """
     if not isinstance(result, Result):
-        raise PluginError(f"the solver returned {_short(result)} instead of a Result")
+        raise PluginError(
+            f"the solver returned {_short(result)} instead of a Result; end it with return Result(solution)"
+        )
     if result.solution is not None:
         proper_solution(result.solution, kind, "Result.solution must be")
     try:

@@ -85,8 +85,9 @@ class MissingExtra(MatchoptError, ImportError):
     ----------
     task : what needs it, a phrase such as "solver cpsat".
     package : the package that is missing.
-    extra : the extra of the matchopt distribution that brings it.
+    extra : the extra of the matchopt distribution that brings it; empty for none.
     """
 
     def __init__(self, task: str, package: str, extra: str) -> None:
-        super().__init__(f"{task} needs the package {package}; install it with: pip install 'matchopt[{extra}]'")
+        how = f"install it with: pip install 'matchopt[{extra}]'" if extra else "install it first"
+        super().__init__(f"{task} needs the package {package}; {how}")

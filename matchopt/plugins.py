@@ -21,7 +21,7 @@ import pluggy
 from matchopt import hookspecs
 from matchopt.contract import validate_solver, validate_trainer
 from matchopt.errors import PluginError, UnknownName
-from matchopt.settings import OptionValue, make
+from matchopt.settings import OptionValue, full_name, make
 from matchopt.solver import Solver
 from matchopt.trainer_contract import TrainerContract
 
@@ -137,6 +137,10 @@ class Registry:
         for failed in self.failed:
             if failed.plugin == name or failed.file is not None:
                 raise PluginError(f"there is no {what} {name!r}; {failed}")
+        for plugin in self.plugins:
+            if plugin.file is not None and not plugin.solvers + plugin.trainers:
+                how = f"its hook {plugin.hooks[0]} must call register(the class)"
+                raise PluginError(f"there is no {what} {name!r}; {plugin.file} registers nothing: {how}")
         raise UnknownName(what, name, entries)
 
 
@@ -264,7 +268,8 @@ def _entries(
     for cls in found:
         validate(cls)
         if cls.name in entries:
-            raise PluginError(f"two {what}s are called {cls.name!r}: {_full(entries[cls.name].cls)} and {_full(cls)}")
+            place = full_name(entries[cls.name].cls)
+            raise PluginError(f"two {what}s are called {cls.name!r}: {place} and {full_name(cls)}")
         entries[cls.name] = Entry(cls, info.name, info.distribution, info.version, info.file)
     return entries
 
@@ -300,7 +305,3 @@ def _file_version(file: Path) -> str:
         return ""
     modules = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
     return "sha256:" + sha256(b"\0".join(module.read_bytes() for module in modules)).hexdigest()[:12]
-
-
-def _full(cls: type) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"

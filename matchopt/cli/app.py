@@ -36,7 +36,7 @@ COMMANDS: CommandTable = {
 @click.option(
     "--plugin", "plugins", type=PLUGIN_FILE, multiple=True, help="Load solvers from this Python file too; repeatable."
 )
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error, and what a solver printed.")
 @click.version_option(__version__, prog_name="matchopt")
 @click.pass_context
 def main(context: click.Context, plugins: tuple[Path, ...], debug: bool) -> None:

@@ -66,7 +66,7 @@ def debug_option(command: Command) -> Command:
         is_eager=True,
         expose_value=False,
         callback=switch,
-        help="Show the traceback of an error.",
+        help="Show the traceback of an error, and what a solver printed.",
     )
     return option(command)
 

@@ -142,6 +142,8 @@ def solve(
         click.echo(json.dumps(done.to_json(), allow_nan=False))
     else:
         _show(done, output)
+    for one in (done, *done.stages) if settings().debug else ():
+        click.echo(one.log, nl=False, err=True)
     if done.limit == "interrupted":
         context.exit(INTERRUPTED)
     context.exit(0 if done.solution is not None or done.status == "infeasible" else 1)

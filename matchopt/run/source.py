@@ -10,7 +10,7 @@ from typing import Any
 from matchopt.contract import validate_solver
 from matchopt.errors import InvalidOption, PluginError
 from matchopt.plugins import load_plugins
-from matchopt.settings import OptionValue, option_values
+from matchopt.settings import OptionValue, full_name, option_values
 from matchopt.solver import Solver
 
 
@@ -91,7 +91,7 @@ def source_of(solver: str | Solver, options: Mapping[str, OptionValue], files: S
 def _unregistered(solver: Solver) -> SolverSource:
     cls = type(solver)
     validate_solver(cls)
-    place = f"{cls.__module__}.{cls.__qualname__}"
+    place = full_name(cls)
     try:
         file = Path(inspect.getfile(cls)).resolve()
     except (OSError, TypeError):

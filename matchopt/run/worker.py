@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from matchopt.contract import raised
 from matchopt.errors import MissingExtra, PluginError, Refused
 from matchopt.instances import INSTANCES, SOLUTIONS, AssignmentInstance, ProgramInstance, Provenance, Solution
 from matchopt.parts import Parts
@@ -184,8 +185,7 @@ def _send_failure(channel: Channel, cause: BaseException) -> None:
     elif isinstance(cause, SystemExit):
         text = f"the solver left by sys.exit({cause.code!r})"
     else:
-        last = traceback.format_exception_only(cause)[-1].strip()
-        text = f"the solver raised {last}"
+        text = f"the solver raised {raised(cause)}"
     try:
         facts = {"cause": " ".join(text.split())[:2000], "peak": bytes_of("VmHWM"), "held": channel.imported()}
         channel.send({"type": kind, **facts})

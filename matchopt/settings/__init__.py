@@ -1,6 +1,6 @@
 """Typed settings, spelt once: their ranges stand in annotations, and are checked, shown and quoted from there."""
 
-from matchopt.settings.kinds import Unfit, fields_of, read_fields, read_object, shown
+from matchopt.settings.kinds import Unfit, fields_of, full_name, read_fields, read_object, shown
 from matchopt.settings.options import (
     Option,
     OptionValue,
@@ -28,6 +28,7 @@ __all__ = [
     "check_fields",
     "checked",
     "fields_of",
+    "full_name",
     "make",
     "option_values",
     "options_of",

@@ -5,6 +5,7 @@ import inspect
 import math
 import numbers
 import operator
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -153,7 +154,8 @@ def _is_number(value: Any, base: type) -> bool:
 def _switch(value: Any, text: bool) -> Any:
     if text and isinstance(value, str):
         return _SWITCH.get(value.strip().lower(), _NO)
-    return value if isinstance(value, bool) else _NO
+    plain = value.item() if hasattr(value, "dtype") and not value.shape else value  # numpy's
+    return plain if isinstance(plain, bool) else _NO
 
 
 def _nothing(value: Any, text: bool) -> Any:
@@ -226,6 +228,11 @@ def _table(cls: Any, entry: Kind | None, value: Any, text: bool) -> Any:
     return {key: value[key] if entry is None else _item(entry, value, key, text) for key in value}
 
 
+def full_name(owner: Callable[..., Any]) -> str:
+    """A class or function with its module, that of a plugin file as the author calls it."""
+    return f"{re.sub('^matchopt_file_[0-9a-f]+_', '', owner.__module__)}.{owner.__qualname__}"
+
+
 @cache
 def fields_of(owner: Callable[..., Any]) -> Mapping[str, Field]:
     """The settings of a dataclass, or of a function, whose parameters of other types are none, by name and in order.
@@ -237,8 +244,8 @@ def fields_of(owner: Callable[..., Any]) -> Mapping[str, Field]:
     """
     try:
         hints = typing.get_type_hints(owner, include_extras=True)
-    except NameError as cause:
-        raise PluginError(f"{owner.__module__}.{owner.__qualname__}: an annotation cannot be read: {cause}") from None
+    except Exception as cause:  # an annotation in quotes may be anything
+        raise PluginError(f"{full_name(owner)}: an annotation cannot be read: {cause}") from None
     if dataclasses.is_dataclass(owner):
         defaults = {field.name: _default(field) for field in dataclasses.fields(owner) if field.init}
     else:

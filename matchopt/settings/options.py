@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from matchopt.errors import InvalidOption, PluginError, UnknownName
-from matchopt.settings.kinds import Unfit, fields_of, kind_of, read_fields, shown
+from matchopt.settings.kinds import Unfit, fields_of, full_name, kind_of, read_fields, shown
 
 OptionValue = int | float | str | bool | None
 _kind_of = functools.cache(kind_of)
@@ -87,17 +87,19 @@ def options_of(owner: Callable[..., Any]) -> tuple[Option, ...]:
     docs = {name: text for one in told for name, text in _parameter_docs(one.__doc__ or "").items()}
     found = []
     for field in fields_of(owner).values():
-        place = f"{owner.__module__}.{owner.__qualname__}.{field.name}"
-        if field.kind is None or "table" in field.kind.type:
+        place = f"{full_name(owner)}.{field.name}"
+        if field.kind is None or "table" in field.kind.type or isinstance(field.default, list):
             raise PluginError(
                 f"{place} has type {field.hint!r}; options are int, float, str, bool, Literal of these, "
                 "tuple[int, ...], tuple[float, ...], Optional, or Annotated with bounds of annotated_types"
             )
         if field.default is dataclasses.MISSING:
             raise PluginError(f"{place} needs a default: every option has one")
-        if not isinstance(field.default, (int, float, str, type(None), *((tuple,) if "," in field.kind.type else ()))):
-            raise PluginError(f"{place} has the default {field.default!r}, which is no {field.kind.type}")
-        found.append(Option(field.name, field.kind.type, field.kind.range, field.default, docs.get(field.name, "")))
+        try:
+            default = field.kind.read(field.default)
+        except Unfit as cause:
+            raise PluginError(f"{place}: its default {cause.message}") from None
+        found.append(Option(field.name, field.kind.type, field.kind.range, default, docs.get(field.name, "")))
     return tuple(found)
 
 
@@ -117,6 +119,8 @@ def make(cls: type[Made], options: Mapping[str, Any]) -> Made:
     except (ValueError, TypeError) as cause:
         given = ", ".join(f"{name}={shown(value)}" for name, value in values.items()) or "the defaults"
         raise InvalidOption(f"{cls.called()} does not take {given}: {_sentence(cause)}") from cause
+    except Exception as cause:
+        raise PluginError(f"{cls.called()} cannot be made: {type(cause).__name__}: {_sentence(cause)}") from cause
 
 
 def read_options(owner: Callable[..., Any], options: Mapping[str, Any], what: str, text: bool = True) -> dict[str, Any]:
@@ -124,6 +128,10 @@ def read_options(owner: Callable[..., Any], options: Mapping[str, Any], what: st
     known = [option.name for option in options_of(owner)]
     for name in options:
         if name not in known:
+            value = vars(owner).get(name)
+            if isinstance(value, int | float) and isinstance(owner, type):
+                hint = f"{name}: {type(value).__name__} = {value}"
+                raise InvalidOption(f"{what}: {name} is no option, as it has no annotation; write {hint}")
             raise UnknownName(f"option of {what}", name, known)
     try:
         return read_fields(owner, options, text)
@@ -139,7 +147,7 @@ def option_values(made: WithOptions) -> dict[str, Any]:
 def check_fields(made: Any, what: str, error: Callable[[str], Exception] = InvalidOption) -> None:
     """Check the fields of a dataclass instance called `what` against their annotations, and put them in form.
 
-    Fields whose annotation is no setting's are left alone, and so are defaults.
+    Fields whose annotation is no setting's are left alone.
 
     Raises
     ------
@@ -149,7 +157,7 @@ def check_fields(made: Any, what: str, error: Callable[[str], Exception] = Inval
     owner: Any = type(made)
     for field in fields_of(owner).values():
         value = getattr(made, field.name)
-        if field.kind is None or value is field.default:
+        if field.kind is None:
             continue
         try:
             found = field.kind.read(value, text=False)

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+from matchopt.contract import raised
 from matchopt.instances import Solution
 from matchopt.solver import Status
 from matchopt.testing.case import Broken, Case, Law, Skipped, wrong_form
@@ -14,7 +15,7 @@ def returns_a_result(case: Case) -> None:
     if isinstance(attempt, Broken):
         raise attempt
     if isinstance(attempt, Exception):
-        raise Broken(f"solve raises {type(attempt).__name__}: {attempt}")
+        raise Broken(f"solve raises {raised(attempt)}")
     wrong = wrong_form(attempt.result, case.instance.kind)
     if wrong is not None:
         raise Broken(wrong)

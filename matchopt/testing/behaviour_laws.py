@@ -3,7 +3,7 @@
 import numpy as np
 
 from matchopt.checker import check
-from matchopt.contract import understood_by, validate_solver
+from matchopt.contract import raised, understood_by, validate_solver
 from matchopt.errors import MatchoptError
 from matchopt.instances import (
     Assignment,
@@ -73,7 +73,7 @@ def array_layout_is_free(case: Case) -> None:
     try:
         result = solve_once(case.solver, full, copied=False).result
     except Exception as error:
-        raise Broken(f"with full arrays solve raises {type(error).__name__}: {error}") from error
+        raise Broken(f"with full arrays solve raises {raised(error)}") from error
     if wrong_form(result, case.instance.kind) is not None or not same_answer(case.result, result):
         raise Broken(f"{_shown(case.result)} with default views, {_shown(result)} with the same values in full arrays")
 
@@ -153,7 +153,7 @@ def refusal_has_a_reason(case: Case) -> None:
     try:
         reasons = [case.solver.refuses(instance) for _ in range(2)]
     except Exception as error:
-        raise Broken(f"refuses raises {type(error).__name__}: {error}") from error
+        raise Broken(f"refuses raises {raised(error)}") from error
     if reasons[0] != reasons[1]:
         raise Broken(f"refuses changes its mind: {reasons[0]!r}, then {reasons[1]!r}")
     if digest_of(instance) != digest_of(case.instance):

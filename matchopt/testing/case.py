@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from matchopt.checker import check
-from matchopt.contract import proper_result, refusal
+from matchopt.contract import proper_result, raised, refusal
 from matchopt.errors import MatchoptError, PluginError
 from matchopt.instances import Instance, Solution
 from matchopt.reduce import Reduction, reduction
@@ -197,7 +197,7 @@ class Case:
         try:
             trial = self.trial(**limits)
         except Exception as error:
-            raise Broken(f"{what}: solve raises {type(error).__name__}: {error}") from error
+            raise Broken(f"{what}: solve raises {raised(error)}") from error
         wrong = wrong_form(trial.result, self.instance.kind)
         if wrong is not None:
             raise Broken(f"{what}: {wrong}")

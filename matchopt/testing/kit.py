@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from matchopt.contract import raised
 from matchopt.errors import UnknownName
 from matchopt.instances import INSTANCES
 from matchopt.solver import Solver
@@ -112,7 +113,7 @@ class Check:
         except Broken as found:
             return "failed", str(found)
         except Exception as error:
-            return "failed", f"raises {type(error).__name__}: {error}"
+            return "failed", f"raises {raised(error)}"
         return "passed", ""
 
 

@@ -143,6 +143,8 @@ def test_a_plugin_file_may_stand_before_or_after_the_command(assignment: Path, t
         done = run(*arguments)
         assert done.exit_code == 0, done.stderr
         assert json.loads(done.stdout)["objective"] == COSTS[0][0] + COSTS[1][1] + COSTS[2][2]
+        assert "more noise" not in done.stderr
+    assert "more noise" in run(*command, "--plugin", plugin, "--debug").stderr
 
 
 def test_a_wiring_table_by_its_ending(layer: Path, tmp_path: Path) -> None:

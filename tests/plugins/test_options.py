@@ -160,6 +160,46 @@ def test_an_unknown_option_lists_the_known_ones():
         make(Many, {"drawz": 1})
 
 
+@dataclass(frozen=True)
+class Careless(Solver):
+    """A solver with a field that lacks its annotation, and a check that fails by mistake."""
+
+    name = "careless"
+    solves = AssignmentInstance
+
+    draws = 10
+    count: int = np.int64(3)
+    fast: bool = np.True_
+
+    def __post_init__(self):
+        if not self.fast:
+            {}["slow"]
+
+    def solve(self, instance, limits, rng):
+        return Result(None)
+
+
+def test_a_field_without_annotation_is_told_to_its_author():
+    """What to write instead; attributes of the contract are options neither way."""
+    with pytest.raises(InvalidOption, match=r"draws is no option, as it has no annotation; write draws: int = 10$"):
+        make(Careless, {"draws": 3})
+    with pytest.raises(UnknownName, match="'role'"):
+        make(Careless, {"role": "exact"})
+
+
+def test_a_mistake_in_a_solvers_own_check_is_one_sentence():
+    """Whatever it raises; with its name."""
+    with pytest.raises(PluginError, match=r"^solver careless cannot be made: KeyError: 'slow'$"):
+        make(Careless, {"fast": "no"})
+
+
+def test_scalars_of_numpy_are_values_and_defaults():
+    """In Python's own types, so that they can be sent and recorded."""
+    assert [type(value) for value in option_values(Careless()).values()] == [int, bool]
+    assert option_values(Careless(count=np.int8(4), fast=np.bool_(True))) == {"count": 4, "fast": True}
+    assert [option.default for option in options_of(Careless)] == [3, True]
+
+
 @given(
     st.builds(
         Many,

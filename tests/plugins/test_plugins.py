@@ -10,8 +10,9 @@ from matchopt.errors import PluginError, UnknownName
 from matchopt.plugins import SELECTION_VARIABLE, load_plugins
 
 HEAD = """
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+from annotated_types import Interval
 from matchopt import Assignment, AssignmentInstance, Result, Solver, hookimpl
 """
 GOOD = """
@@ -155,7 +156,21 @@ BROKEN = {
     "wrong role": (GOOD.replace('name = "good"', 'name = "good"; role = "magic"'), "role must be one of exact"),
     "no default": (GOOD.replace('name = "good"', 'name = "good"; draws: int'), "draws needs a default"),
     "odd type": (GOOD.replace('name = "good"', 'name = "good"; draws: list = ()'), "draws has type"),
-    "odd default": (GOOD.replace('name = "good"', 'name = "good"; draws: int = ()'), "draws has the default ()"),
+    "odd default": (
+        GOOD.replace('name = "good"', 'name = "good"; draws: int = ()'),
+        "draws: its default must be a whole number, found ()",
+    ),
+    "a default of None": (GOOD.replace('name = "good"', 'name = "good"; draws: int = None'), "number, found None"),
+    "a default out of range": (
+        GOOD.replace('name = "good"', 'name = "good"; draws: Annotated[int, Interval(ge=1, le=9)] = 0'),
+        "mine.Good.draws: its default must be a whole number >= 1 and <= 9, found 0",
+    ),
+    "a default that is none of its words": (
+        GOOD.replace('name = "good"', 'name = "good"; mode: Literal["a", "b"] = "c"'),
+        "mine.Good.mode: its default must be one of a, b, found 'c'",
+    ),
+    "a list": (GOOD.replace('name = "good"', 'name = "good"; n: list[int] = field(default_factory=list)'), "tuple[int"),
+    "words as annotation": (GOOD.replace('name = "good"', 'name = "good"; n: "so many" = 1'), "annotation cannot be"),
     "twice": (GOOD + "    register(Good)\n", "two solvers are called 'good'"),
     "trainer hook misspelt": (
         TRAINER.replace("register_trainers", "register_trainer"),
@@ -174,7 +189,10 @@ BROKEN = {
         "promise must be one of exact, at most, reported, found 'sure'",
     ),
     "trainer without name": (TRAINER.replace('    name = "lazy"\n', ""), "lower-case words and dashes, found None"),
-    "numbers for a number": (TRAINER.replace("sizes: tuple[int, ...]", "sizes: int"), "sizes has the default (1, 2)"),
+    "numbers for a number": (
+        TRAINER.replace("sizes: tuple[int, ...]", "sizes: int"),
+        "sizes: its default must be a whole number, found (1, 2)",
+    ),
     "trainer twice": (TRAINER + "    register(Lazy)\n", "two trainers are called 'lazy'"),
     "solver good, trainer bad": (GOOD + TRAINER.replace('"lazy"', '"Lazy"'), "lower-case words and dashes"),
 }
@@ -184,6 +202,16 @@ BROKEN = {
 def test_a_broken_plugin_costs_one_row_with_its_cause(plugin, text, cause):
     """Each way of being broken gives one row that names the cause in one sentence."""
     assert cause in only_cause(plugin(text))
+
+
+@pytest.mark.parametrize("hook", ["(register):\n    return [Good]", "(register):\n    pass", "():\n    Good"])
+def test_a_file_that_registers_nothing_is_told(plugin, hook):
+    """Whoever asks for its solver hears why there is none; other solvers are found."""
+    silent = plugin(GOOD.replace("(register):\n    register(Good)", hook), "silent")
+    registry = load_plugins([silent, plugin(GOOD.replace('"good"', '"better"'))], only=())
+    assert registry.entry("better").plugin == "mine"
+    with pytest.raises(PluginError, match=r"no solver 'good'; .*silent\.py registers nothing.*must call register"):
+        registry.entry("good")
 
 
 def test_a_missing_file_costs_one_row(tmp_path):

@@ -113,7 +113,9 @@ def test_raising_in_a_corner_is_caught(stage: str) -> None:
             raise RuntimeError("not prepared")
         return result
 
-    broken = broken_laws(run_checks(solver(twist)))
+    report = run_checks(solver(twist))
+    broken = broken_laws(report)
+    assert any("RuntimeError: not prepared (" in row.detail for row in report.rows)
     expired = {"expired-limit-is-honest", "limit-is-no-proof"}
     starts = {"feasible-start-is-harmless", "infeasible-start-is-harmless"}
     assert broken == (starts if stage == "start" else expired)
