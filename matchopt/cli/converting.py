@@ -50,5 +50,7 @@ def convert(
 
 def _numbered(path: Path, number: int) -> Path:
     """`name.mps.gz` as `name.0.mps.gz`."""
-    stem, dot, endings = path.name.partition(".")
-    return path.with_name(f"{stem}.{number}{dot}{endings}")
+    from matchopt.formats.sources import stem_of
+
+    stem = stem_of(path)
+    return path.with_name(f"{stem}.{number}{path.name[len(stem) :]}")

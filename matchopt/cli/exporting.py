@@ -25,9 +25,8 @@ def _hardware_options(command: Any) -> Any:
                 "--hardware",
                 multiple=True,
                 metavar="FILE[:NAME]",
-                help="Measured weights, .npy, .npz, .csv or text. Given once for each layer: every row is a hardware "
-                "neuron. Given once for several layers: their cells are drawn from it. NAME chooses an array of an "
-                ".npz file.",
+                help="Measured weights, .npy, .npz, .csv or text; every row is a hardware neuron. Given once for each "
+                "layer, or once: then each layer gets the next rows. NAME chooses an array of an .npz file.",
             ),
             click.option("--law", type=Names("matchopt.instances.generators:LAWS"), default="gaussian",
                          show_default=True, help="Law of random hardware weights, where no file is given."),
@@ -134,6 +133,7 @@ def export(
     gate of a recurrent cell is a neuron. The chip is random by a law, or measured.
     """
     from matchopt.formats import write
+    from matchopt.formats.sources import stem_of
     from matchopt.instances import Imperfections, Rules
 
     trained = read_trained(network, architecture)
@@ -147,9 +147,10 @@ def export(
     source = f"{network.name} on {', '.join(hardware) or f'{law} hardware, K/n {fan_in_ratio:g}, M/m {neuron_ratio:g}'}"
     options = {"rules": rules, "objective": objective, "biases": biases, "centred": centred, "tunable": tunable or None}
     options |= sample_options(trained, objective, samples)
-    instance = _instance(trained, layer, chip, options, (output.name.partition(".")[0], source, seed))
+    instance = _instance(trained, layer, chip, options, (stem_of(output), source, seed))
     write(instance, output)
     click.echo(f"Wrote {output}: {_size(instance)}")
+    _say_what_fits(instance, len(hardware) <= 1, keep_scale)
 
 
 def _check_layer(layer: int, count: int, objective: str, biases: str) -> None:
@@ -176,7 +177,7 @@ def _chip(
     import numpy as np
 
     from matchopt.network import draw_hardware
-    from matchopt.network.chip import ChipFile, chip_layers, chip_pool
+    from matchopt.network.chip import ChipFile, chip_layers, chip_shared
     from matchopt.network.export import chip_sizes, layer_targets
 
     law, fan_in_ratio, neuron_ratio, seed = draw
@@ -188,7 +189,7 @@ def _chip(
     chips = [ChipFile(*_file_and_name(file)) for file in files]
     if len(chips) == 1 and len(targets) > 1:
         sizes = chip_sizes(targets, [fan_in_ratio] * len(targets), neuron_ratio)
-        return chip_pool(chips[0], targets, sizes, np.random.default_rng(seed), flaws, fit)
+        return chip_shared(chips[0], targets, sizes, np.random.default_rng(seed), flaws, fit)
     if flaws != type(flaws)():
         raise click.UsageError(
             "with one file of hardware for each layer the flaws come from the file: give it as .npz with the arrays "
@@ -228,3 +229,22 @@ def _size(instance: "Instance") -> str:
     from matchopt.terminal.sizes import size_of
 
     return f"{instance.kind}, {size_of(instance)}"
+
+
+def _say_what_fits(instance: "Instance", by_ratio: bool, keep_scale: bool) -> None:
+    """How many cells there are for a connection, and where a chip that keeps its unit is far from the network's."""
+    import numpy as np
+
+    from matchopt.formats.wiring import layers_of
+    from matchopt.network.chip import root_mean_square
+
+    layers = layers_of(instance)
+    ratios = [int(layer.hardware.n_usable.sum()) / max(layer.target.n_connections, 1) for layer in layers]
+    about = "; K/n multiplies the largest fan-in of a layer" if by_ratio else ""
+    click.echo(f"Usable cells per connection: {', '.join(f'{ratio:.3g}' for ratio in ratios)}{about}")
+    for number, layer in enumerate(layers) if keep_scale else ():
+        cells = layer.hardware.weights[layer.hardware.usable & (layer.hardware.weights != 0)]
+        own, wanted = float(np.sqrt(np.mean(cells**2))) if cells.size else 0.0, root_mean_square(layer.target)
+        if not 0.1 <= own / wanted <= 10:
+            click.echo(f"Note: layer {number}: the weights of the chip have an rms of {own:.3g}, those of the network "
+                       f"{wanted:.3g}; without --keep-scale the chip is scaled", err=True)  # fmt: skip

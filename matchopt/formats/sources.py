@@ -51,7 +51,7 @@ class Source:
     @property
     def stem(self) -> str:
         """The file name without its endings, as a name for what is read."""
-        return self.path.name.split(".")[0] or self.path.name
+        return stem_of(self.path)
 
     def error(self, message: str, line: int | None = None) -> FormatError:
         """The error to raise: the path, the line where there is one, and `message`."""
@@ -180,6 +180,12 @@ class Source:
         if whole and not inflate.eof:
             raise self.error(f"damaged gzip data: it ends in the middle, after {given} decompressed bytes")
         return b"".join(chunks) if whole else b"".join(chunks)[:limit]
+
+
+def stem_of(path: Path) -> str:
+    """The name of a file without .gz and the ending before it: net.v1.matchopt.gz is net.v1."""
+    plain = Path(path.name.removesuffix(".gz"))
+    return plain.stem if re.search("[A-Za-z]", plain.suffix) else plain.name
 
 
 def _as_utf8(data: bytes, source: Source) -> bytes:

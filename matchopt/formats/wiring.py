@@ -25,7 +25,7 @@ class Wire:
     Parameters
     ----------
     layer, row : the target neuron.
-    neuron : the hardware neuron that serves it.
+    neuron : the hardware neuron that serves it, by its number on the chip.
     gain : factor at the neuron's output side.
     cell : the cell that listens to the input; None for a tunable connection and for a row without wires.
     input : the input; None for a row without wires.
@@ -92,13 +92,13 @@ def _layer_wires(mapping: LayerMapping, layer: LayerInstance, number: int) -> It
     for e, value in zip(mapping.tunable.tolist(), values.tolist(), strict=True):
         tuned[int(layer.target.row_of[e])].append((e, value))
     for i, (j, gain) in enumerate(zip(mapping.neuron_of.tolist(), mapping.gain.tolist(), strict=True)):
-        wires = mapping.wires(i)
+        wires, on_chip = mapping.wires(i), int(layer.hardware.neuron[j])
         for cell, listened in wires:
-            yield Wire(number, i, j, gain, cell, listened, False, float(layer.hardware.weights[j, cell]))
+            yield Wire(number, i, on_chip, gain, cell, listened, False, float(layer.hardware.weights[j, cell]))
         for e, value in tuned[i]:
-            yield Wire(number, i, j, gain, None, int(layer.target.indices[e]), True, value)
+            yield Wire(number, i, on_chip, gain, None, int(layer.target.indices[e]), True, value)
         if not wires and not tuned[i]:
-            yield Wire(number, i, j, gain)
+            yield Wire(number, i, on_chip, gain)
 
 
 def _check_fit(mapping: LayerMapping, layer: LayerInstance, number: int) -> None:
@@ -161,11 +161,14 @@ def _biases(
 
 def _fitted(wire: Wire, layer: LayerInstance, fail: Callable[[str, int | None], FormatError]) -> Wire:
     """The wire, if it fits the layer, with the layer's own numbers where the table has them rounded."""
-    for name, value, end in (
-        ("neuron", wire.neuron, layer.hardware.n_neurons),
-        ("cell", wire.cell, layer.hardware.n_cells),
-        ("input", wire.input, layer.target.n_inputs),
-    ):
+    on_chip = np.flatnonzero(layer.hardware.neuron == wire.neuron)
+    if not len(on_chip):
+        numbers = layer.hardware.neuron
+        raise fail(
+            f"neuron must be in {numbers.min(initial=0)} .. {numbers.max(initial=-1)}, found {wire.neuron}", wire.place
+        )
+    wire = replace(wire, neuron=int(on_chip[0]))
+    for name, value, end in (("cell", wire.cell, layer.hardware.n_cells), ("input", wire.input, layer.target.n_inputs)):
         if value is not None and value >= end:
             raise fail(f"{name} must be in 0 .. {end - 1}, found {value}", wire.place)
     if wire.tunable != (wire.input is not None and wire.cell is None) or (wire.cell is not None and wire.input is None):

@@ -314,7 +314,7 @@ def _chip(run: MappingRun, network: SparseNetwork) -> Sequence[Hardware]:
             network, run.law, ratios, run.neuron_ratio, run.hardware_seed, biases=biases, imperfections=flaws
         )
     sizes = chip_sizes(targets, ratios, run.neuron_ratio)
-    return chip_pool(_chip_file(run), targets, sizes, np.random.default_rng(run.hardware_seed), flaws, True)
+    return chip_pool(_chip_file(run), targets, sizes, np.random.default_rng(run.hardware_seed), flaws)
 
 
 def _chip_file(run: MappingRun) -> ChipFile:

@@ -26,6 +26,8 @@ class Hardware:
     off : what a cell contributes while it is switched off but its line is driven (leak, stuck cell); default 0.
     bus : bus of every neuron, shape (M,), >= 0. Neurons on one bus share the wiring from inputs to cell lines; all
         different is free routing, all equal one crossbar. Default all different.
+    neuron : number of every neuron on the chip that these are part of, shape (M,), >= 0, none twice; what wiring tables
+        say. Default 0 .. M - 1.
 
     Raises
     ------
@@ -38,6 +40,7 @@ class Hardware:
     usable: Bool[np.ndarray, "neurons cells"] = None  # type: ignore[assignment]  # an array once made
     off: Float[np.ndarray, "neurons cells"] = None  # type: ignore[assignment]  # an array once made
     bus: Int[np.ndarray, " neurons"] = None  # type: ignore[assignment]  # an array once made
+    neuron: Int[np.ndarray, " neurons"] = None  # type: ignore[assignment]  # an array once made
 
     def __post_init__(self) -> None:
         weights = frozen(self.weights, "hardware.weights", float, 2)
@@ -53,7 +56,11 @@ class Hardware:
         bus = frozen(default_bus, "hardware.bus", int, 1, shape=(len(weights),))
         if (bus < 0).any():
             raise InvalidInstance(f"hardware.bus must be >= 0, found {bus.min()} at neuron {int(np.argmin(bus))}")
-        set_fields(self, weights=weights, variance=variance, usable=usable, off=off, bus=bus)
+        numbers = np.arange(len(weights)) if self.neuron is None else self.neuron
+        neuron = frozen(numbers, "hardware.neuron", int, 1, shape=(len(weights),))
+        if neuron.min(initial=0) < 0 or len(set(neuron.tolist())) < len(neuron):
+            raise InvalidInstance("hardware.neuron must be numbers >= 0, none of them twice")
+        set_fields(self, weights=weights, variance=variance, usable=usable, off=off, bus=bus, neuron=neuron)
 
     @property
     def n_neurons(self) -> int:
@@ -75,7 +82,7 @@ class Hardware:
         """See `Instance.demands`."""
         return demands_of(
             self,
-            "weights",
+            "weights neuron",
             variance=asks("read-noise", not is_constant(self.variance, 0.0)),
             usable=asks("unusable-cells", not is_constant(self.usable, True)),
             off=asks("leak", not is_constant(self.off, 0.0)),
@@ -93,8 +100,8 @@ class Hardware:
         for name, default in (("variance", 0.0), ("usable", 1.0), ("off", 0.0)):
             if not is_constant(getattr(self, name), default):
                 arrays[name] = getattr(self, name)
-        if not np.array_equal(self.bus, np.arange(self.n_neurons)):
-            arrays["bus"] = self.bus
+        arrays |= {name: array for name, array in (("bus", self.bus), ("neuron", self.neuron))
+                   if not np.array_equal(array, np.arange(self.n_neurons))}  # fmt: skip
         return arrays
 
     @classmethod

@@ -22,6 +22,8 @@ from matchopt.network.objectives import Biases, Samples, layer_objectives, netwo
 from matchopt.network.sparse_network import SparseNetwork
 from matchopt.settings import PositiveFloat, checked
 
+MAX_CELLS = 2**27  # of one layer of a chip: a gigabyte
+
 
 def export_network(
     network: SparseNetwork,
@@ -137,9 +139,6 @@ def draw_hardware(
         for a law that does not exist.
     """
     ratios = [fan_in_ratio] * len(network.layers) if isinstance(fan_in_ratio, (int, float)) else list(fan_in_ratio)
-    for ratio in ratios:
-        checked(ratio, PositiveFloat, "fan_in_ratio", InvalidInstance)
-    checked(neuron_ratio, Annotated[float, Ge(1)], "neuron_ratio", InvalidInstance)
     targets = layer_targets(network, biases)
     streams, sizes = np.random.default_rng(seed).spawn(len(targets)), chip_sizes(targets, ratios, neuron_ratio)
     return tuple(
@@ -150,9 +149,16 @@ def draw_hardware(
 
 def chip_sizes(targets: Sequence[Target], fan_in_ratio: Sequence[float], neuron_ratio: float) -> list[tuple[int, int]]:
     """Neurons and cells of the chip layer for each target; the ratios are those of `draw_hardware`, one K/n each."""
+    for ratio in fan_in_ratio:
+        checked(ratio, PositiveFloat, "fan_in_ratio", InvalidInstance)
+    checked(neuron_ratio, Annotated[float, Ge(1)], "neuron_ratio", InvalidInstance)
     wanted = [
         (neuron_ratio * target.n_rows, ratio * int(target.fan_in.max(initial=0)))
         for target, ratio in zip(targets, fan_in_ratio, strict=True)
     ]
+    most = max((neurons * cells for neurons, cells in wanted), default=0)
+    if most > MAX_CELLS:
+        raise InvalidInstance(f"a layer of the chip would have {most:.3g} cells, at most {MAX_CELLS} are made; "
+                              "lower fan_in_ratio or neuron_ratio")  # fmt: skip
     # 1.1 * 10 is 11.000000000000002
     return [(math.ceil(neurons - 1e-9), math.ceil(cells - 1e-9)) for neurons, cells in wanted]

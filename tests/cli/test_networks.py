@@ -1,6 +1,8 @@
 """The commands export and evaluate."""
 
+import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +13,23 @@ from matchopt import (
     DataReference,
     FunctionalError,
     Gains,
+    Imperfections,
     LayerInstance,
     LayerMapping,
     NetworkInstance,
     NetworkMapping,
     Rules,
     ScoreError,
+    SolutionFile,
     TaskLoss,
     read,
+    read_instance,
     write,
 )
 from matchopt.cli import main
+from matchopt.errors import InvalidInstance
 from matchopt.network import ImageData, SparseNetwork, write_network
+from matchopt.network.chip import ChipFile, chip_pool
 
 
 def run(*arguments: str | Path | float) -> Result:
@@ -111,14 +118,118 @@ def test_a_chip_of_ones_own(network: Path, tmp_path: Path) -> None:
         assert np.allclose(layer.hardware.weights, raw * rms / np.sqrt(np.mean(raw**2)))
 
 
-def test_one_measured_array_is_a_pool_of_cells(network: Path, tmp_path: Path) -> None:
-    """One file for several layers: every cell is used at most once."""
-    np.savetxt(tmp_path / "pool.csv", np.arange(1, 401).reshape(20, 20), delimiter=",")
-    found = exported(network, "--hardware", tmp_path / "pool.csv", "--keep-scale", "--fan-in-ratio", 2)
+def own_chip(neurons: int = 20, cells: int = 7) -> dict[str, np.ndarray]:
+    """A measured array with all that can be said about its cells."""
+    rng = np.random.default_rng(4)
+    shape = (neurons, cells)
+    usable = rng.random(shape) < 0.8
+    return {
+        "weights": np.where(usable, rng.normal(size=shape), np.nan),
+        "variance": rng.random(shape) / 100,
+        "usable": usable,
+        "off": rng.normal(size=shape) / 10,
+        "bus": np.arange(neurons) // 2,
+    }
+
+
+def test_one_measured_array_is_shared_out(network: Path, tmp_path: Path) -> None:
+    """Each layer gets the next rows with all that the file says of them; a wiring table has their real numbers."""
+    chip = own_chip()
+    np.savez(tmp_path / "chip.npz", **chip)
+    found = exported(network, "--hardware", tmp_path / "chip.npz", "--keep-scale", "--fan-in-ratio", 2, "--drop")
     assert isinstance(found, NetworkInstance)
-    cells = np.concatenate([layer.hardware.weights.ravel() for layer in found.layers])
-    assert len(cells) == 6 * 4 + 10 * 4 == len(set(cells.tolist()))
-    assert set(cells.tolist()) <= set(range(1, 401))
+    for layer, rows in zip(found.layers, (slice(0, 6), slice(6, 16)), strict=True):
+        for name, whole in chip.items():
+            part = whole[rows] if whole.ndim == 1 else whole[rows, :4]
+            assert np.array_equal(getattr(layer.hardware, name), np.nan_to_num(part)), name
+        assert layer.hardware.neuron.tolist() == list(range(20))[rows]
+    none = np.zeros(0, int)
+    backwards = ((np.arange(n)[::-1], np.zeros(n + 1, int)) for n in (6, 10))
+    mapping = NetworkMapping(tuple(LayerMapping(*chosen, none, none) for chosen in backwards))
+    for ending in ("csv", "json"):
+        write(mapping, tmp_path / f"wiring.{ending}", instance=found)
+        again = read(tmp_path / f"wiring.{ending}", instance=found)
+        assert isinstance(again, SolutionFile) and again.solution.digest == mapping.digest
+    with (tmp_path / "wiring.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [int(line["neuron"]) for line in lines] == [*range(5, -1, -1), *range(15, 5, -1)]
+
+
+def test_what_fits_is_said(network: Path, tmp_path: Path) -> None:
+    """Cells per connection, of which K/n speaks for the largest fan-in only; a unit far off with --keep-scale."""
+    done = run("export", network, "--output", tmp_path / "net.v1.2.matchopt", "--fan-in-ratio", 2)
+    assert "Usable cells per connection: 2, 2; K/n multiplies the largest fan-in of a layer" in done.stdout
+    assert read_instance(tmp_path / "net.v1.2.matchopt").name == "net.v1.2"
+    chip = own_chip()
+    np.savez(tmp_path / "chip.npz", weights=np.nan_to_num(chip["weights"]) * 1e-6, usable=chip["usable"])
+    options = ["--hardware", tmp_path / "chip.npz", "--drop", "--output", tmp_path / "out.matchopt"]
+    done = run("export", network, *options, "--keep-scale")
+    assert re.search(r"Note: layer 1: the weights of the chip have an rms of \S+e-0[67], those of", done.stderr)
+    assert "Note" not in run("export", network, *options).stderr
+
+
+def test_faults_come_on_top_of_the_measured_ones(network: Path, tmp_path: Path) -> None:
+    """Bad cells, noise and leak are added; the scaling to the target's rms takes all along."""
+    chip = own_chip() | {"bus": np.arange(20)}
+    np.savez(tmp_path / "chip.npz", **chip)
+    options = ["--bad-cells", 0.2, "--read-noise", 0.1, "--leak", 0.5, "--neurons-per-bus", 2, "--seed", 3]
+    found = exported(network, "--hardware", tmp_path / "chip.npz", "--fan-in-ratio", 2, "--drop", *options)
+    assert isinstance(found, NetworkInstance)
+    first = found.layers[0].hardware
+    weights = np.nan_to_num(chip["weights"])[:6, :4]
+    factor = (first.weights[first.usable] / weights[first.usable])[0]
+    rms = np.sqrt(np.mean(weights**2))
+    assert np.allclose(first.weights, factor * weights)
+    assert not first.usable[~chip["usable"][:6, :4]].any()
+    assert 0 < first.usable.sum() < chip["usable"][:6, :4].sum()
+    assert np.allclose(first.variance, factor**2 * (chip["variance"][:6, :4] + (0.1 * rms) ** 2))
+    assert np.allclose(first.off, factor * (np.nan_to_num(chip["off"])[:6, :4] + 0.5 * weights))
+    assert first.bus.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("chips", "options", "message"),
+    [
+        (
+            [own_chip(15)],
+            [],
+            "need 16 hardware neurons .* of up to 3 cells .*, found 15 rows of 7; a row is a neuron of one",
+        ),
+        ([own_chip(cells=2)], [], "of up to 3 cells .*, found 20 rows of 2"),
+        ([own_chip() | {"bus": np.zeros(20, int)}], [], "layer 1 would share a bus with the layer before it"),
+        ([own_chip()], ["--neurons-per-bus", 2], "the array has buses of its own; leave neurons_per_bus out"),
+        ([own_chip(), own_chip()], [], "layers 0 and 1: the same array would book its neurons twice; give it once"),
+        (
+            [own_chip(), {"weights": np.ones((3, 20))}],
+            [],
+            "1.npz: layer 1 needs 10 hardware neurons, found 3 rows of 20 cells; .*: transpose the array",
+        ),
+    ],
+)
+def test_a_chip_that_does_not_fit_is_refused(
+    network: Path, tmp_path: Path, chips: list[dict[str, np.ndarray]], options: list[str], message: str
+) -> None:
+    """Too small, transposed, one bus for two layers, one array for two layers: never a table of cells that are not."""
+    for number, chip in enumerate(chips):
+        np.savez(tmp_path / f"{number}.npz", **chip)
+        options = [*options, "--hardware", str(tmp_path / f"{number}.npz")]
+    done = run("export", network, "--output", tmp_path / "out.matchopt", *options)
+    assert done.exit_code == 2
+    assert re.search(message, done.stderr), done.stderr
+
+
+def test_cells_drawn_one_by_one_lose_nothing_in_silence(tmp_path: Path) -> None:
+    """A study takes a measured array for a law of weights; one that says more of its cells is refused."""
+    targets, sizes = [layer.target for layer in small_network().layers], [(6, 4), (10, 4)]
+    np.save(tmp_path / "law.npy", np.arange(1.0, 401).reshape(20, 20))
+    drawn = chip_pool(ChipFile(tmp_path / "law.npy"), targets, sizes, np.random.default_rng(0), Imperfections())
+    cells = [(layer.weights / layer.weights.min()).ravel() for layer in drawn]
+    assert [len(set(layer.tolist())) for layer in cells] == [24, 40]
+    np.savez(tmp_path / "chip.npz", **own_chip())
+    with pytest.raises(
+        InvalidInstance, match="leak, read-noise, shared-bus, unusable-cells of their array would be lost"
+    ):
+        chip_pool(ChipFile(tmp_path / "chip.npz"), targets, sizes, np.random.default_rng(0), Imperfections())
 
 
 def test_output_error_from_samples(network: Path, tmp_path: Path) -> None:
@@ -177,6 +288,9 @@ def test_centred_output_error(network: Path, tmp_path: Path) -> None:
         (["--law", "gausian"], "gaussian"),
         (["--fan-in-ratio", "0"], "fan_in_ratio"),
         (["--neuron-ratio", "0.5"], "neuron_ratio"),
+        (["--fan-in-ratio", "1e308"], "cells, at most 134217728 are made; lower fan_in_ratio"),
+        (["--neuron-ratio", "1e18", "--hardware", "none.npy"], "cells, at most 134217728 are made"),
+        (["--fan-in-ratio", "nan", "--hardware", "none.npy"], "fan_in_ratio must be a finite number > 0, found nan"),
         (["--objective", "output-error"], "--samples is needed"),
         (["--objective", "task-loss"], "name its data set in the file"),
         (["--objective", "task-loss", "--samples", "x.npy"], "task-loss needs labels, which a file of inputs lacks"),

@@ -313,7 +313,7 @@ HARDWARE: list[tuple[str, bytes, str]] = [
     ("line.npy", npy(np.zeros(3)), "hardware.weights must have 2 dimension(s), found shape (3,)"),
     ("code.npy", npy(np.zeros((1, 1)), **{"'descr'": b"exit(1)"}), "damaged .npy header"),
     ("version.npy", b"\x93NUMPY\x09\x00" + bytes(80), ".npy version 9.0 is not read"),
-    ("nan.npy", npy(np.array([[1.0, np.nan]])), "hardware.weights must be finite, found nan at position 0, 1"),
+    ("nan.npy", npy(np.array([[1.0, np.nan]])), "weights: nan at neuron 0, cell 1 is a cell without a reading"),
     ("hollow.npy", npy(np.zeros((0, 3))), "holds no numbers, shape (0, 3)"),
     ("several.npz", npz(a=npy(np.eye(2)), b=npy(np.eye(2))), "holds 2 arrays, choose one by its name: a, b"),
     ("stray.npz", npz(weights=npy(np.eye(2)), noise=npy(np.eye(2))), "array 'noise' is none of weights, variance"),
@@ -321,8 +321,8 @@ HARDWARE: list[tuple[str, bytes, str]] = [
     ("bomb.npz", npz(weights=bytes(2**27)), "refused as a zip bomb"),
     ("cut.npz", npz(weights=npy(np.eye(2)))[:-30], "damaged archive"),
     ("ragged.csv", b"1,2\n3\n", ":2: 2 numbers per line are expected, found 1"),
-    ("header.csv", b"# cells\na,b\n1,2\n", ":2: expected a finite number, found 'a'"),
-    ("gap.txt", b"1 2\n3 ?\n", ":2: expected a finite number, found '?'"),
+    ("header.csv", b"# cells\na,b\n1,2\n", ":2: column 1: expected a finite number, found 'a'"),
+    ("gap.txt", b"1 2\n3 ?\n", ":2: column 2: expected a finite number, found '?'"),
     ("nothing.txt", b"# nothing\n", "holds no numbers"),
 ]
 CATALOGUE: list[tuple[str, bytes, str]] = [

@@ -10,6 +10,7 @@ from formats.files import SMALL, layer, program, solution
 
 from matchopt.errors import FormatError
 from matchopt.formats import SolutionFile, read, read_array, read_instance, write
+from matchopt.formats.sources import Source
 from matchopt.instances import Instance
 from matchopt.network import read_network
 
@@ -82,3 +83,19 @@ def test_archives_of_other_programs_are_told_by_name(
         archive.writestr(member, b"<x/>")
     with pytest.raises(FormatError, match=f"it is {kind}"):
         read_it(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("net.matchopt", "net"),
+        ("net.v1.2.matchopt.gz", "net.v1.2"),
+        ("layer.0.mps", "layer.0"),
+        ("gap.1.5", "gap.1.5"),
+        ("scp41", "scp41"),
+        (".hidden", ".hidden"),
+    ],
+)
+def test_a_name_loses_its_ending_only(name: str, stem: str) -> None:
+    """Dots in a name are part of it."""
+    assert Source(Path(name)).stem == stem
