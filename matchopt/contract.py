@@ -143,6 +143,12 @@ def proper_result(result: Any, kind: str) -> Result:
     return Result(result.solution, status, limit, bound, _stats(result.stats), result.message[:2000])
 
 
+def printable(text: object, most: int = 2000) -> str:
+    """A text of someone else's on one line: runs of white space one space each, what no terminal shows as escapes."""
+    words = " ".join(str(text)[: 4 * most].split())[:most]
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+
+
 def proper_solution(solution: Any, kind: str, what: str) -> Solution:
     """The solution, if it is one of `kind`; PluginError, beginning with `what`, if it is not."""
     wanted = SOLUTIONS[kind]

@@ -3,24 +3,23 @@
 import contextlib
 import difflib
 import functools
-import importlib.util
 import os
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import pluggy
 
 from matchopt import hookspecs
-from matchopt.contract import validate_solver, validate_trainer
+from matchopt.contract import printable, validate_solver, validate_trainer
 from matchopt.errors import PluginError, UnknownName
+from matchopt.plugin_files import file_version, import_file, importing, refuse_while_importing
 from matchopt.settings import OptionValue, full_name, make
 from matchopt.solver import Solver
 from matchopt.trainer_contract import TrainerContract
@@ -70,13 +69,14 @@ class PluginInfo:
 
 @dataclass(frozen=True)
 class FailedPlugin:
-    """A plugin that was left out; `cause` is one sentence."""
+    """A plugin that was left out; `cause` is one sentence, `names` those of what it registered before it failed."""
 
     plugin: str
     distribution: str | None
     version: str
     cause: str
     file: Path | None = None
+    names: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         origin = f"{self.distribution} {self.version}" if self.distribution else str(self.file or "not installed")
@@ -129,10 +129,16 @@ class Registry:
     def warn(self) -> None:
         """Warn about each plugin that failed; Python shows the same warning once."""
         for failed in self.failed:
-            warnings.warn(str(failed), stacklevel=2)
+            warnings.warn(str(failed), stacklevel=1)  # so that it is always the same one
 
     def _find(self, entries: Mapping[str, Entry[Contract]], name: str, what: str) -> Entry[Contract]:
+        files = [failed for failed in self.failed if failed.file is not None]
+        for failed in files:
+            if name in failed.names:
+                raise PluginError(f"{what} {name!r} was asked for, and {failed}")
         if name in entries:
+            for failed in files:
+                warnings.warn(str(failed), stacklevel=1)
             return entries[name]
         for failed in self.failed:
             if failed.plugin == name or failed.file is not None:
@@ -156,6 +162,7 @@ def load_plugins(files: Sequence[Path | str] = (), only: Sequence[str] | None = 
         only = [name.strip() for name in os.environ[SELECTION_VARIABLE].split(",") if name.strip()]
     paths = tuple(Path(file).resolve() for file in files)
     stamps = tuple((path.stat().st_mtime_ns, path.stat().st_size) if path.exists() else None for path in paths)
+    refuse_while_importing(())  # the lock is this thread's then
     with _LOADING:
         return _load(paths, stamps, None if only is None else tuple(only), tuple(sys.path))
 
@@ -175,7 +182,7 @@ def _load(paths: tuple[Path, ...], stamps: object, only: tuple[str, ...] | None,
             cause = f"no installed plugin has this name (known: {known}); correct {SELECTION_VARIABLE}"
             loader.failed.append(FailedPlugin(wanted, None, "", cause))
     for file in paths:
-        version = _file_version(file)
+        version = file_version(file)
         loader.load(PluginInfo(file.stem, None, version, (), (), (), file), file)
     found = (MappingProxyType(loader.solvers), MappingProxyType(loader.trainers))
     return Registry(*found, tuple(loader.plugins), tuple(loader.failed))
@@ -199,20 +206,23 @@ class _Loader:
         self.trainers: dict[str, TrainerEntry] = {}
         self.plugins: list[PluginInfo] = []
         self.failed: list[FailedPlugin] = []
+        self._names: set[str] = set()  # of what the plugin that is being loaded registers
 
     def load(self, info: PluginInfo, source: Loadable | Path) -> None:
-        plugin = None
+        plugin, self._names = None, set()
         try:
             # What a plugin prints while it is imported must not mix with what a command prints.
-            with contextlib.redirect_stdout(sys.stderr):
+            with contextlib.redirect_stdout(sys.stderr), importing(f"plugin {info.name}", threading.get_ident()):
                 plugin = import_file(source) if isinstance(source, Path) else source.load()
                 self._add(plugin, info)
-        except (Exception, SystemExit) as cause:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as cause:  # what compiled extensions raise derives from it
             if plugin is not None and self.manager.is_registered(plugin):
                 self.manager.unregister(plugin)
             text = str(cause) if isinstance(cause, PluginError) else f"{type(cause).__name__}: {cause}"
-            cause_line = " ".join(text.split())
-            self.failed.append(FailedPlugin(info.name, info.distribution, info.version, cause_line, info.file))
+            about = (info.name, info.distribution, info.version, printable(text), info.file)
+            self.failed.append(FailedPlugin(*about, frozenset(self._names)))
 
     def _add(self, plugin: Any, info: PluginInfo) -> None:
         name = f"{info.file or info.distribution}:{info.name}"
@@ -222,8 +232,8 @@ class _Loader:
         self._check_hooks(plugin, hooks)
         solvers: list[type[Solver]] = []
         trainers: list[type[TrainerContract]] = []
-        self._call("register_solvers", plugin, solvers.append)
-        self._call("register_trainers", plugin, trainers.append)
+        self._call("register_solvers", plugin, solvers)
+        self._call("register_trainers", plugin, trainers)
         # Both or neither: nothing of a plugin counts before all of it is valid.
         more_solvers = _entries(self.solvers, solvers, validate_solver, "solver", info)
         more_trainers = _entries(self.trainers, trainers, validate_trainer, "trainer", info)
@@ -231,8 +241,13 @@ class _Loader:
         names = (tuple(cls.name for cls in solvers), tuple(cls.name for cls in trainers))
         self.plugins.append(PluginInfo(info.name, info.distribution, info.version, hooks, *names, info.file))
 
-    def _call(self, hook: str, plugin: Any, register: Callable[[Any], None]) -> None:
-        """Call a hook of this plugin alone."""
+    def _call(self, hook: str, plugin: Any, found: list[Any]) -> None:
+        """Call a hook of this plugin alone, to collect what it registers."""
+
+        def register(cls: Any) -> None:
+            found.append(cls)
+            self._names.add(str(getattr(cls, "name", "")))
+
         others = [other for other in self.manager.get_plugins() if other is not plugin]
         self.manager.subset_hook_caller(hook, others)(register=register)
 
@@ -272,36 +287,3 @@ def _entries(
             raise PluginError(f"two {what}s are called {cls.name!r}: {place} and {full_name(cls)}")
         entries[cls.name] = Entry(cls, info.name, info.distribution, info.version, info.file)
     return entries
-
-
-def import_file(file: Path) -> ModuleType:
-    """Import a Python file under a module name of its own; a package by its `__init__.py`.
-
-    Raises
-    ------
-    PluginError
-        when there is no such file, or its name does not end in .py.
-    """
-    if not file.is_file():
-        raise PluginError(f"there is no file {file}")
-    name = f"matchopt_file_{sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
-    inside = [str(file.parent)] if file.name == "__init__.py" else None
-    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=inside)
-    if spec is None or spec.loader is None:
-        raise PluginError(f"{file.name} is no Python file; its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and type hints look their module up here
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def _file_version(file: Path) -> str:
-    """What a plugin file has instead of a version: the start of its SHA-256, for a package that of all its modules."""
-    if not file.is_file():
-        return ""
-    modules = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
-    return "sha256:" + sha256(b"\0".join(module.read_bytes() for module in modules)).hexdigest()[:12]

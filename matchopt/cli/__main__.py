@@ -1,12 +1,15 @@
-"""What the script `matchopt` runs, and `python -m matchopt.cli` where it is not on the path."""
+"""What the script `matchopt` and `python -m matchopt` run."""
 
 import contextlib
 import os
 import sys
 
+from matchopt.cli.streams import repair_streams
+
 
 def run() -> None:
     """Run the command line; a solve's server imports what workers need while this process reads options and files."""
+    repair_streams()
     if "solve" in sys.argv[1:] and os.name == "posix" and not {"--cold", "--help", "-h"} & set(sys.argv):
         with contextlib.suppress(KeyboardInterrupt):
             from matchopt.run import warm

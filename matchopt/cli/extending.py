@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.settings import FILE, Pair, debug_option, plugin_option, settings
+from matchopt.cli.settings import FILE, Pair, debug_option, each_once, plugin_option, settings
 
 if TYPE_CHECKING:
     from matchopt.plugins import Registry, SolverEntry, TrainerEntry
@@ -38,7 +38,9 @@ def solvers(name: str | None, as_json: bool) -> None:
         _about(entry, {"solves": (cls := entry.cls).solves.kind, "role": cls.role, "understands": _taken(cls)})
         for entry in chosen
     ]
-    _list("solver", listed, ("solves", "role"), as_json, registry)
+    _list("solver", listed, ("solves", "role"), as_json)
+    if name is None:  # else it has been said already
+        _say_failed(registry, as_json)
     if not as_json:
         _print_demands(listed, in_words=name is not None)
 
@@ -84,7 +86,9 @@ def trainers(name: str | None, as_json: bool) -> None:
     registry = load_plugins(settings().plugin_files)
     chosen = [registry.trainer(name)] if name else [registry.trainers[each] for each in sorted(registry.trainers)]
     listed = [_about(entry, {"promise": entry.cls.promise}) for entry in chosen]
-    _list("trainer", listed, ("promise",), as_json, registry)
+    _list("trainer", listed, ("promise",), as_json)
+    if name is None:
+        _say_failed(registry, as_json)
 
 
 def _about(entry: "SolverEntry | TrainerEntry", more: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +104,7 @@ def _about(entry: "SolverEntry | TrainerEntry", more: dict[str, Any]) -> dict[st
     return {**about, "doc": purpose[0] if purpose else "", "options": options}
 
 
-def _list(what: str, listed: list[dict[str, Any]], more: tuple[str, ...], as_json: bool, registry: "Registry") -> None:
+def _list(what: str, listed: list[dict[str, Any]], more: tuple[str, ...], as_json: bool) -> None:
     from matchopt.terminal.table import print_table
 
     if as_json:
@@ -115,7 +119,10 @@ def _list(what: str, listed: list[dict[str, Any]], more: tuple[str, ...], as_jso
     ]
     if rows:
         print_table([what, "option", "type", "range", "default", "meaning"], rows)
-    for failed in registry.failed:
+
+
+def _say_failed(registry: "Registry", as_json: bool) -> None:
+    for failed in () if as_json else registry.failed:
         click.echo(f"Warning: {failed}", err=True)
 
 
@@ -186,7 +193,15 @@ def new_plugin(name: str, folder: Path) -> None:
 
 @click.command("check-solver", epilog="Example: matchopt check-solver my-annealer --plugin my_annealer.py")
 @click.argument("name")
-@click.option("-o", "--option", "options", type=Pair(), multiple=True, help="An option of the solver; repeatable.")
+@click.option(
+    "-o",
+    "--option",
+    "options",
+    type=Pair(),
+    callback=each_once,
+    multiple=True,
+    help="An option of the solver; repeatable.",
+)
 @click.option(
     "--time-limit",
     type=click.FloatRange(min=0, min_open=True),

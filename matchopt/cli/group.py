@@ -1,11 +1,11 @@
 """A group of commands that load on first use, with one sentence for every expected error."""
 
 import difflib
-import os
 import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Mapping
 from importlib import import_module
 from types import FrameType
@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from matchopt.cli.settings import Settings
+from matchopt.cli.streams import end_quietly, repair_streams
 from matchopt.errors import MatchoptError
 
 CommandTable = Mapping[str, tuple[str, str]]  # command: module of matchopt.cli that defines it, line in the listing
@@ -73,13 +74,23 @@ class LazyGroup(click.Group):
         """Run the command line; see `click.Command`."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, _interrupt)  # `kill` and `timeout` clean up as Ctrl-C does
+        repair_streams()
         try:
-            return super().main(*args, **settings)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                try:
+                    return super().main(*args, **settings)
+                finally:
+                    sys.stdout.flush()  # here, where a full disk can still be told in one sentence
         except KeyboardInterrupt:  # one that came while click was still starting up or already ending
             sys.exit(INTERRUPTED)
         except BrokenPipeError:  # the reader, such as `head`, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            end_quietly()
             sys.exit(1)
+        except OSError as cause:
+            end_quietly()
+            OneSentence(f"standard output: {cause.strerror}").show()
+            sys.exit(OneSentence.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an expected error becomes one sentence and exit status 2, Ctrl-C exit status 130."""
@@ -90,7 +101,7 @@ class LazyGroup(click.Group):
             raise click.exceptions.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             raise
-        except (MatchoptError, OSError, MemoryError) as cause:
+        except (MatchoptError, OSError, MemoryError, Warning) as cause:
             if isinstance(ctx.obj, Settings) and ctx.obj.debug:
                 traceback.print_exc()
             raise OneSentence(_sentence(cause)) from cause
@@ -99,6 +110,11 @@ class LazyGroup(click.Group):
 def _interrupt(number: int, frame: FrameType | None) -> None:
     del number, frame
     raise KeyboardInterrupt
+
+
+def _show_warning(message: Warning | str, *place: Any, **more: Any) -> None:
+    del place, more
+    click.echo(f"Warning: {message}", err=True)
 
 
 def _sentence(cause: BaseException) -> str:

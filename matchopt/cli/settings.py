@@ -1,6 +1,7 @@
 """What all commands share: global options, and the types of their parameters."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -118,6 +119,17 @@ class Pair(click.ParamType):  # type: ignore[type-arg]  # generic in newer click
             self.fail(f"{value!r} must read option=value, such as seconds=10", param, ctx)
         stage, dot, option = name.strip().rpartition(".")  # names of solvers keep their dashes
         return stage + dot + option.replace("-", "_"), text.strip()
+
+
+def each_once(
+    context: click.Context, parameter: click.Parameter, pairs: tuple[tuple[str, Any], ...]
+) -> tuple[tuple[str, Any], ...]:
+    """Refuse a repeatable option that names the same thing twice."""
+    del context
+    for name, count in Counter(name for name, _ in pairs).items():
+        if count > 1:
+            raise click.UsageError(f"{name} is given twice by {parameter.opts[-1]}; give it once")
+    return pairs
 
 
 class StageLimit(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matchopt.cli.group import INTERRUPTED
-from matchopt.cli.settings import FILE, OutputFile, Pair, StageLimit, debug_option, plugin_option, settings
+from matchopt.cli.settings import FILE, OutputFile, Pair, StageLimit, debug_option, each_once, plugin_option, settings
 
 if TYPE_CHECKING:
     from matchopt.checker import Report
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     "--option",
     "options",
     type=Pair(),
+    callback=each_once,
     multiple=True,
     help="An option of the solver, or stage.option=value of one of several; repeatable.",
 )
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     "--stage-limit",
     "stage_limits",
     type=StageLimit(),
+    callback=each_once,
     multiple=True,
     help="Seconds of one stage in place of its share; repeatable.",
 )
@@ -157,6 +159,7 @@ def _write(done: "Run", instance: Any, output: Path) -> None:
 
 
 def _show(done: "Run", output: Path | None) -> None:
+    from matchopt.contract import printable
     from matchopt.terminal.figures import number, share
 
     proof = f", {done.proof}" if done.proof else ""
@@ -175,9 +178,9 @@ def _show(done: "Run", output: Path | None) -> None:
     }
     for name, text in lines.items():
         if text:
-            click.echo(f"{name:<10}{text}")
+            click.echo(f"{name:<10}{printable(text)}")
     for violation in done.violations:
-        click.echo(f"{'violation':<10}{violation}")
+        click.echo(f"{'violation':<10}{printable(violation)}")
     if done.stages:
         _show_stages(done.stages)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.settings import Numbers, OutputFile, Pair, debug_option, plugin_option, settings
+from matchopt.cli.settings import Numbers, OutputFile, Pair, debug_option, each_once, plugin_option, settings
 
 if TYPE_CHECKING:
     from matchopt.instances.architecture import Architecture
@@ -21,11 +21,26 @@ WIDTHS = (784, 300, 100, 10)
 @click.option(
     "--method", default="gradual-pruning", show_default=True, help="Training method; `matchopt trainers` lists them."
 )
-@click.option("-o", "--option", "options", type=Pair(), multiple=True, help="An option of the method; repeatable.")
+@click.option(
+    "-o",
+    "--option",
+    "options",
+    type=Pair(),
+    callback=each_once,
+    multiple=True,
+    help="An option of the method; repeatable.",
+)
 @click.option(
     "--dataset", default="mnist", show_default=True, help="What to learn; `matchopt data` lists the data sets."
 )
-@click.option("--data-option", "data_options", type=Pair(), multiple=True, help="An option of the data; repeatable.")
+@click.option(
+    "--data-option",
+    "data_options",
+    type=Pair(),
+    callback=each_once,
+    multiple=True,
+    help="An option of the data; repeatable.",
+)
 @click.option("--widths", type=Numbers(), help="Units of each layer, inputs first.  [default: 784,300,100,10]")
 @click.option("--architecture", help="Another network than --widths, such as cnn:8c5-m2-16c5-m2-64-10 or lstm:128.")
 @click.option(

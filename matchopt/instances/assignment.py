@@ -83,7 +83,10 @@ class AssignmentInstance(Instance):
         set_fields(self, cost=cost, n_cols=n_cols)
 
     def _cost(self, ndim: int, shape: tuple[int, ...] | None) -> np.ndarray:
-        integral = np.asarray(self.cost).dtype.kind in "biu"
+        try:
+            integral = np.asarray(self.cost).dtype.kind in "biu"
+        except ValueError:  # said below
+            integral = False
         cost = frozen(self.cost, "cost", int if integral else float, ndim, shape=shape, finite=False)
         bad = np.zeros(cost.shape, bool) if integral else np.isnan(cost) | np.isneginf(cost)
         if bad.any():

@@ -5,6 +5,7 @@ before numba sees them. Their arguments are documented instead: arrays are C-ord
 bound a row in the arrays of its block, and `n_cells` is the number of usable cells of a hardware neuron.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from functools import cache, partial
@@ -32,10 +33,13 @@ def _cached(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     """
     source = Path(function.__code__.co_filename)
     function.__qualname__ = f"{function.__qualname__}_{digest(source.parent)}"
-    # What was typed into an interpreter has no file to keep the code beside.
-    compile_it = njit(cache=source.is_file(), nogil=True, error_model="numpy", **options)
-    compiled_function: Callable[..., Any] = compile_it(function)
-    return compiled_function
+    compiled_function = njit(nogil=True, error_model="numpy", **options)(function)
+    if source.is_file():  # what was typed into an interpreter has none to keep the code beside
+        # Where no folder takes it, as for a user without a home, it is compiled in every process anew.
+        with contextlib.suppress(RuntimeError):
+            compiled_function.enable_caching()
+    made: Callable[..., Any] = compiled_function
+    return made
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:

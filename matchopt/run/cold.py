@@ -1,6 +1,7 @@
 """A worker in a fresh interpreter: on any POSIX system, and where nothing may be held from one solve to the next."""
 
 import contextlib
+import fcntl
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ _START = (
     "from matchopt.run.{} import main; main({}, {}, *sys.argv[3:])"
 )
 _FIXED = {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}  # the same order of sets in every run; prints at once
+_NESTING = "MATCHOPT_NESTING"
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -24,21 +26,32 @@ _THREAD_VARIABLES = (
 
 def environment(threads: int) -> dict[str, str]:
     """The environment of a worker: the host's, and how many threads libraries may start."""
-    return {**os.environ, **_FIXED, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+    nested = {_NESTING: str(nesting() + 1)}
+    return {**os.environ, **_FIXED, **nested, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+
+
+def nesting() -> int:
+    """How many solvers this process runs within."""
+    text = os.environ.get(_NESTING, "")
+    return int(text) if text.isdecimal() else 0
 
 
 def start_python(module: str, fd: int, threads: int, stdin: int, log: int, *more: str) -> "subprocess.Popen[bytes]":
     """Start `module.main(fd, number of this process, *more)` in an interpreter and a session of its own."""
-    start, path = _START.format(module, fd, os.getpid()), os.pathsep.join(map(str, sys.path))
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", start, path, os.pathsep, *more],
-        pass_fds=(fd,),
-        start_new_session=True,
-        env=environment(threads),
-        stdin=stdin,
-        stdout=log,
-        stderr=log,
-    )
+    path = os.pathsep.join(map(str, sys.path))
+    free = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)  # a host may have closed its standard streams
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", _START.format(module, free, os.getpid()), path, os.pathsep, *more],
+            pass_fds=(free,),
+            start_new_session=True,
+            env=environment(threads),
+            stdin=stdin,
+            stdout=log,
+            stderr=log,
+        )
+    finally:
+        os.close(free)
 
 
 def exit_code(pid: int) -> int | None:

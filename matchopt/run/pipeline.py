@@ -6,8 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from matchopt.errors import MatchoptError
+from matchopt.errors import MatchoptError, PluginError
 from matchopt.instances import Solution
+from matchopt.plugin_files import refuse_while_importing
+from matchopt.run.cold import nesting
 from matchopt.run.conclusion import conclude
 from matchopt.run.judge import Verdict
 from matchopt.run.perform import OnIncumbent, check_start, perform, record
@@ -17,6 +19,7 @@ from matchopt.run.stages import joined, sources_of, stage_limits
 from matchopt.run.task import Task
 from matchopt.solver import Limit, Status
 
+MOST_NESTED = 4  # solvers that solve by others, each of which costs processes
 SHORTEST = 0.01  # seconds for which a stage is started
 
 
@@ -35,6 +38,9 @@ def perform_stages(
     MatchoptError
         when the task cannot start: see `solve`. All stages are looked up before the first one starts.
     """
+    refuse_while_importing()
+    if nesting() >= MOST_NESTED:
+        raise PluginError(f"a solver solves within a solver, {MOST_NESTED} deep; does one of them call itself?")
     if len(task.stages) == 1 and not task.stage_limits:
         return perform(task, slots=slots, cancel=cancel, on_incumbent=on_incumbent, keep_on_interrupt=keep_on_interrupt)
     pipeline = Pipeline(task, slots, cancel, on_incumbent)

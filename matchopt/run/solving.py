@@ -7,6 +7,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_complete
 from pathlib import Path
 
 from matchopt.instances import Instance, Solution
+from matchopt.plugin_files import refuse_while_importing
 from matchopt.run.perform import OnIncumbent
 from matchopt.run.pipeline import perform_guarded, perform_stages
 from matchopt.run.record import Number, Run
@@ -116,6 +117,7 @@ def solve_all(
     list of Run
         in the order of the tasks.
     """
+    refuse_while_importing()
     cancel = None if executor is not None else threading.Event()
     slots = max(1, min(jobs or os.cpu_count() or 1, len(tasks) or 1))
     pool = executor or ThreadPoolExecutor(slots, thread_name_prefix="matchopt")

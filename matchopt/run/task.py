@@ -4,15 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Le
 
 from matchopt.checker.check import UNDERSTOOD
 from matchopt.errors import InvalidOption, InvalidSolution
 from matchopt.instances import SOLUTIONS, Instance, Solution
 from matchopt.instances.demands import refuse_unknown
 from matchopt.run.record import Number, spelt
-from matchopt.settings import NonNegativeFloat, NonNegativeInt, OptionValue, PositiveFloat, PositiveInt, checked
+from matchopt.settings import NonNegativeFloat, NonNegativeInt, OptionValue, PositiveFloat, checked
 from matchopt.solver import Allowance, Solver
 
+MOST_THREADS = 1024  # libraries take no number of threads at all, and fail on most of those beyond
+MOST_GIGABYTES = 1e9
 DEFAULT = Allowance(seconds=60.0)
 
 
@@ -53,6 +58,10 @@ class Task:
         if not isinstance(self.instance, Instance):
             raise InvalidOption(f"the instance must be a matchopt Instance, found {type(self.instance).__name__}")
         refuse_unknown(self.instance, UNDERSTOOD, "the checker")  # which must be able to judge what comes back
+        if not isinstance(self.solver, (str, Solver)):
+            made = isinstance(self.solver, type) and issubclass(self.solver, Solver)
+            hint = f"{self.solver.__name__}(), or its name" if made else "one, or its name"
+            raise InvalidOption(f"the solver must be an object, such as {hint}; found {self.solver!r}")
         allow(**spelt(self.allowance))
         checked(self.seed, NonNegativeInt, "seed")
         checked(self.prove_seconds, NonNegativeFloat | None, "prove_seconds")
@@ -89,8 +98,8 @@ def allow(
     InvalidOption
         for a value out of range.
     """
-    for name, value in (("time_limit", time_limit), ("memory_limit", memory_limit)):
-        checked(value, PositiveFloat | None, name)
-    checked(threads, PositiveInt, "threads")
+    checked(time_limit, PositiveFloat | None, "time_limit")
+    checked(memory_limit, Annotated[float, Gt(0), Le(MOST_GIGABYTES)] | None, "memory_limit")
+    checked(threads, Annotated[int, Ge(1), Le(MOST_THREADS)], "threads")
     checked(iterations, NonNegativeInt | None, "iterations")
     return Allowance(time_limit, iterations, None if memory_limit is None else int(memory_limit * 1e9), threads)

@@ -26,7 +26,8 @@ from matchopt.contract import raised
 from matchopt.errors import MissingExtra, PluginError, Refused
 from matchopt.instances import INSTANCES, SOLUTIONS, AssignmentInstance, ProgramInstance, Provenance, Solution
 from matchopt.parts import Parts
-from matchopt.plugins import import_file, load_plugins
+from matchopt.plugin_files import import_file, importing
+from matchopt.plugins import load_plugins
 from matchopt.run.descent import separable_rules, solve_parts, warm_up
 from matchopt.run.messages import LOST_LINE, encode, read_message, write_all
 from matchopt.settings import make
@@ -99,7 +100,8 @@ def _run(message: Parts, channel: Channel) -> None:
     provenance = Provenance.from_facts(task["provenance"])
     instance = INSTANCES[task["kind"]].from_parts(message.part("instance"), provenance)
     start = SOLUTIONS[task["kind"]].from_parts(message.part("start")) if "start" in task else None
-    cls = _solver_class(task["solver"])
+    with importing(task["solver"]["file"] or f"plugin {task['solver']['plugin']}"):
+        cls = _solver_class(task["solver"])
     solver = make(cls, task["solver"]["options"])
     _import_needs(cls)
     reduced = separable_rules(instance) if cls.solves in (AssignmentInstance, ProgramInstance) else ()

@@ -38,4 +38,14 @@ def print_table(
         else:
             table.add_section()
     console.print(table)
-    out.write("".join(line.rstrip() + "\n" for line in page.getvalue().splitlines()))
+    text, encoding = "".join(line.rstrip() + "\n" for line in page.getvalue().splitlines()), out.encoding or "utf-8"
+    if not _has(encoding, "\u2500"):
+        text = text.replace("\u2500", "-")
+    out.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _has(encoding: str, character: str) -> bool:
+    try:
+        return bool(character.encode(encoding))
+    except UnicodeEncodeError:
+        return False

@@ -55,7 +55,7 @@ def test_the_listing_has_every_command_and_imports_none_of_them() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for name in COMMANDS:
         assert f"\n  {name} " in done.stdout
-    modules = ["matchopt.cli.app", "matchopt.cli.group", "matchopt.cli.settings"]
+    modules = ["matchopt.cli.app", "matchopt.cli.group", "matchopt.cli.settings", "matchopt.cli.streams"]
     assert done.stdout.splitlines()[-1] == f"LOADED [] {modules}"
 
 

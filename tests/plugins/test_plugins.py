@@ -223,14 +223,14 @@ def test_a_broken_plugin_leaves_nothing_behind(plugin, tmp_path):
     """A plugin that registers a good solver and then fails leaves no solver, and the others stand."""
     bad = plugin(GOOD + "    raise ValueError('late')\n", "bad")
     registry = load_plugins([bad, plugin(GOOD)], only=())
-    assert registry.entry("good").plugin == "mine"
+    assert registry.solvers["good"].plugin == "mine"
     assert [failed.plugin for failed in registry.failed] == ["bad"]
 
 
 def test_of_two_plugins_with_one_solver_name_the_later_fails(plugin):
     """The message names both classes."""
     registry = load_plugins([plugin(GOOD, "first"), plugin(GOOD.replace("Good", "Rival"), "later")], only=())
-    assert registry.entry("good").plugin == "first"
+    assert registry.solvers["good"].plugin == "first"
     (failed,) = registry.failed
     assert failed.plugin == "later"
     assert "first.Good" in failed.cause and "later.Rival" in failed.cause

@@ -187,7 +187,7 @@ def test_misuse_is_one_sentence_before_anything_starts(instance, solver, changes
 
 def test_a_solver_object_is_no_pipeline(instance):
     """A failed plugin that a stage needs is named."""
-    with pytest.raises((UnknownName, PluginError)):
+    with pytest.warns(UserWarning, match="left out"), pytest.raises((UnknownName, PluginError)):
         solve(instance, "modest+none-such", plugin_files=(*FILES, "no-such-file.py"))
 
 

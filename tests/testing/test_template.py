@@ -44,12 +44,35 @@ def test_the_solver_passes_the_kit_uninstalled(tmp_path: Path) -> None:
     assert report.counts["passed"] > 100
 
 
-@pytest.mark.parametrize("name", ["", "My-Solver", "a_b", "9lives", "a--b", "../up", "class"])
+@pytest.mark.parametrize("name", ["", "My-Solver", "a_b", "9lives", "a--b", "../up"])
 def test_other_names_are_refused(name: str, tmp_path: Path) -> None:
     """A name that is no lower-case words with dashes is one sentence, and nothing is made."""
     with pytest.raises(InvalidOption, match="lower-case"):
         make_plugin(name, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("class", "word of Python"),
+        ("hungarian", "installed solver"),
+        ("corrections", "matchopt_corrections is installed"),
+    ],
+)
+def test_taken_names_are_refused(name: str, reason: str, tmp_path: Path) -> None:
+    """With the true reason; the plugin would be left out when it is installed."""
+    with pytest.raises(InvalidOption, match=reason):
+        make_plugin(name, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["none", "result", "solver", "list", "positive-int"])
+def test_names_that_mean_something_else_as_classes(name: str, tmp_path: Path) -> None:
+    """Neither a word of Python nor what the file imports is covered up."""
+    made = make_plugin(name, tmp_path)
+    registry = load_plugins([next(made.glob("matchopt_*")) / "__init__.py"], only=())
+    assert list(registry.solvers) == [name], registry.failed
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
