@@ -8,6 +8,7 @@ from matchopt.checker.network import network_objective, network_violations
 from matchopt.checker.objective import layer_objective
 from matchopt.checker.program import program_objective, program_violations
 from matchopt.checker.report import Report, Violation
+from matchopt.errors import InvalidInstance
 from matchopt.instances import (
     Assignment,
     AssignmentInstance,
@@ -73,6 +74,8 @@ def _violations(instance: Instance, solution: Solution) -> Iterator[Violation]:
             return assignment_violations(instance, solution)
         case ProgramInstance(), ProgramPoint():
             return program_violations(instance, solution)
+    if not isinstance(instance, Instance):
+        raise InvalidInstance(f"an instance is needed to check a solution against, found {type(instance).__name__}")
     given = solution.kind if isinstance(solution, Solution) else type(solution).__name__
     message = f"the solution must be of kind {instance.kind} like its instance, found {given}"
     return iter([Violation("wrong-kind", message)])

@@ -1,12 +1,14 @@
 """The optimal wiring itself, for hardware neurons that are already chosen."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from matchopt.errors import InvalidSolution, Refused
 from matchopt.instances import Gains, Hardware, Target
+from matchopt.instances.arrays import frozen
 from matchopt.kernels.block import block_interval_matchings, block_matchings
 from matchopt.kernels.packing import CellSorter, RowBlock, finite_values, row_blocks
 
@@ -60,7 +62,7 @@ def match_rows(
         when a row has more connections than its neuron has usable cells and `drop` is off.
     """
     blocks = row_blocks(target, importance, MOST_ROWS)
-    _check(target, hardware, neuron_of, drop)
+    neuron_of = _checked(target, hardware, neuron_of, drop)
     sorter = CellSorter.of(hardware)
     cell_of = np.full(target.n_connections, -1, np.int64)
     gain, cost = np.empty(target.n_rows), np.empty(target.n_rows)
@@ -93,9 +95,8 @@ def _match_block(
     cell_of[block.connection[wired]] = found.order[row[wired], at[wired]]
 
 
-def _check(target: Target, hardware: Hardware, neuron_of: Int[np.ndarray, " rows"], drop: bool) -> None:
-    if neuron_of.shape != (target.n_rows,):
-        raise InvalidSolution(f"neuron_of must have one neuron per row, {target.n_rows}, found {neuron_of.shape}")
+def _checked(target: Target, hardware: Hardware, wanted: Any, drop: bool) -> Int[np.ndarray, " rows"]:
+    neuron_of = frozen(wanted, "neuron_of", int, 1, shape=(target.n_rows,), error=InvalidSolution)
     outside = (neuron_of < 0) | (neuron_of >= hardware.n_neurons)
     if outside.any():
         i = int(np.argmax(outside))
@@ -108,3 +109,4 @@ def _check(target: Target, hardware: Hardware, neuron_of: Int[np.ndarray, " rows
             f"row {i} has {target.fan_in[i]} connections, but its hardware neuron {neuron_of[i]} has only {usable[i]} "
             "usable cells; allow dropping or choose another neuron"
         )
+    return neuron_of

@@ -51,8 +51,9 @@ def certify(instance: Instance, solution: Solution, *, seconds: float | None = N
             return certify_layer(instance, solution, Effort.of(seconds))
         case NetworkInstance(), NetworkMapping():
             return _certify_network(instance, solution, Effort.of(seconds))
-    if solution.kind != instance.kind:
-        raise Refused(f"the solution is of kind {solution.kind}, its instance of kind {instance.kind}")
+    kinds = [getattr(one, "kind", f"no kind but a {type(one).__name__}") for one in (solution, instance)]
+    if len(set(kinds)) == 2:
+        raise Refused(f"the solution is of kind {kinds[0]}, its instance of kind {kinds[1]}")
     raise Refused(f"no independent proof of a bound on {instance.kind} instances is known here")
 
 

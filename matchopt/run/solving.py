@@ -27,7 +27,7 @@ def solve(
     threads: int = 1,
     iterations: int | None = None,
     start: Solution | None = None,
-    plugin_files: Sequence[Path | str] = (),
+    plugin_files: Path | str | Sequence[Path | str] = (),
     on_incumbent: OnIncumbent | None = None,
     certify: bool = True,
     keep_on_interrupt: bool = False,
@@ -59,7 +59,7 @@ def solve(
     threads : most threads.
     iterations : most passes of the solver's main loop; None for no limit.
     start : a feasible solution to begin from; not every solver uses it.
-    plugin_files : plugin files to load besides the installed plugins.
+    plugin_files : plugin file, or files, to load besides the installed plugins.
     on_incumbent : called with every checked solution that is better than all before it.
     certify : whether to look for a proof.
     keep_on_interrupt : whether Ctrl-C gives a Run with the best incumbent; otherwise KeyboardInterrupt is raised once
@@ -85,7 +85,7 @@ def solve(
         allowance=allow(time_limit, memory_limit, threads, iterations),
         seed=seed,
         start=start,
-        plugin_files=tuple(Path(file) for file in plugin_files),
+        plugin_files=tuple(map(Path, [plugin_files] if isinstance(plugin_files, str | Path) else plugin_files)),
         certify=certify,
         stage_limits=stage_limits or {},
         surrogate=surrogate,

@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le
 from matchopt.checker.check import UNDERSTOOD
 from matchopt.errors import InvalidOption, InvalidSolution
 from matchopt.instances import SOLUTIONS, Instance, Solution
+from matchopt.instances.arrays import set_fields
 from matchopt.instances.demands import refuse_unknown
 from matchopt.run.record import Number, spelt
 from matchopt.settings import NonNegativeFloat, NonNegativeInt, OptionValue, PositiveFloat, checked
@@ -63,19 +64,19 @@ class Task:
             hint = f"{self.solver.__name__}(), or its name" if made else "one, or its name"
             raise InvalidOption(f"the solver must be an object, such as {hint}; found {self.solver!r}")
         allow(**spelt(self.allowance))
-        checked(self.seed, NonNegativeInt, "seed")
-        checked(self.prove_seconds, NonNegativeFloat | None, "prove_seconds")
+        seed = checked(self.seed, NonNegativeInt, "seed")
+        prove_seconds = checked(self.prove_seconds, NonNegativeFloat | None, "prove_seconds")
         if self.start is not None and not isinstance(self.start, SOLUTIONS[self.instance.kind]):
             wanted = SOLUTIONS[self.instance.kind].__name__
             raise InvalidSolution(f"start must be a {wanted}, found {type(self.start).__name__}")
-        for stage, value in self.stage_limits.items():
-            checked(value, PositiveFloat, f"the limit of stage {stage}")
+        given = self.stage_limits.items()
+        limits = {stage: checked(value, PositiveFloat, f"the limit of stage {stage}") for stage, value in given}
         if not all(self.stages):
             raise InvalidOption(f"solver {self.solver!r} has an empty stage; give names with one + between them")
-        object.__setattr__(self, "certify", self.certify and self.prove_seconds != 0)
-        object.__setattr__(self, "options", dict(self.options))
-        object.__setattr__(self, "stage_limits", dict(self.stage_limits))
-        object.__setattr__(self, "plugin_files", tuple(Path(file) for file in self.plugin_files))
+        set_fields(self, seed=seed, prove_seconds=prove_seconds, certify=self.certify and prove_seconds != 0)
+        set_fields(
+            self, options=dict(self.options), stage_limits=limits, plugin_files=tuple(map(Path, self.plugin_files))
+        )
 
     @cached_property
     def stages(self) -> tuple[str, ...]:
@@ -98,8 +99,8 @@ def allow(
     InvalidOption
         for a value out of range.
     """
-    checked(time_limit, PositiveFloat | None, "time_limit")
-    checked(memory_limit, Annotated[float, Gt(0), Le(MOST_GIGABYTES)] | None, "memory_limit")
-    checked(threads, Annotated[int, Ge(1), Le(MOST_THREADS)], "threads")
-    checked(iterations, NonNegativeInt | None, "iterations")
-    return Allowance(time_limit, iterations, None if memory_limit is None else int(memory_limit * 1e9), threads)
+    seconds = checked(time_limit, PositiveFloat | None, "time_limit")
+    gigabytes = checked(memory_limit, Annotated[float, Gt(0), Le(MOST_GIGABYTES)] | None, "memory_limit")
+    threads = checked(threads, Annotated[int, Ge(1), Le(MOST_THREADS)], "threads")
+    iterations = checked(iterations, NonNegativeInt | None, "iterations")
+    return Allowance(seconds, iterations, None if gigabytes is None else int(gigabytes * 1e9), threads)

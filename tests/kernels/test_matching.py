@@ -72,7 +72,7 @@ def test_empty_rows_in_an_interval():
 @pytest.mark.parametrize(
     ("neuron_of", "importance", "error", "message"),
     [
-        ([0], None, InvalidSolution, "one neuron per row, 2"),
+        ([0], None, InvalidSolution, r"neuron_of must have shape \(2,\), found \(1,\)"),
         ([0, 2], None, InvalidSolution, r"row 1: 2 is not in 0 \.\. 1"),
         ([-1, 0], None, InvalidSolution, "row 0: -1 is not in"),
         ([0, 1], None, Refused, "row 1 has 2 connections, but its hardware neuron 1 has only 1 usable cells"),

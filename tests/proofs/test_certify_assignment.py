@@ -1,6 +1,7 @@
 """Dual certificates of assignments: every optimum is proved, nothing else is."""
 
 import gzip
+import inspect
 import itertools
 import time
 from pathlib import Path
@@ -185,3 +186,9 @@ def test_or_library_optima_are_proved(name: str) -> None:
     found = certify(instance, Assignment(columns))
     assert time.process_time() - began < 2.0
     assert (found.bound, found.optimal, found.allowance) == (int(line[3]), True, 0.0)
+
+
+def test_what_is_no_solution_is_told() -> None:
+    """A bare array is none."""
+    with pytest.raises(Refused, match="no kind but a ndarray, its instance of kind assignment"):
+        inspect.unwrap(certify)(AssignmentInstance(np.eye(2)), np.arange(2))

@@ -3,6 +3,8 @@
 import ast
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 import matchopt
 import matchopt.kernels
 import matchopt.settings.ranges
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_every_name_of_the_door_loads() -> None:
@@ -33,6 +37,36 @@ def test_no_name_of_a_door_is_a_module_behind_it(stub: Path) -> None:
     assert not names & {path.stem for path in stub.parent.iterdir()}
 
 
+def test_verbs_without_type_checks() -> None:
+    """Paths and classes in the place of objects get a sentence; numbers of numpy, and one plugin file, are taken."""
+    code = """
+import numpy as np, matchopt as m
+instance, plugin = m.AssignmentInstance(np.eye(2)), "examples/best_of_random.py"
+for call in (
+    lambda: m.check("layer.matchopt", m.Assignment([0, 1])),
+    lambda: m.solve("layer.matchopt", "hungarian"),
+    lambda: m.solve(instance, m.Solver),
+    lambda: m.certify(instance, [0, 1]),
+    lambda: print(m.solve(instance, "best-of-random", plugin_files=plugin, seed=np.int64(7), threads=np.int8(1),
+                          time_limit=np.float32(8), iterations=np.int64(9)).to_json()["iterations"]),
+):
+    try:
+        call()
+    except m.MatchoptError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    parts = [
+        "an instance is needed to check a solution against, found str",
+        "must be a matchopt Instance, found str",
+        "must be an object, such as Solver(), or its name; found",
+        "no kind but a list",
+        "9",
+    ]
+    for line, part in zip(done.stdout.splitlines(), parts, strict=True):
+        assert part in line
+
+
 def test_kernels_have_moved_behind_the_second_door() -> None:
     """A plugin written for 0.1 still finds kernels at the top, and is told where they live; new names are refused."""
     with pytest.warns(DeprecationWarning, match=r"import Wires from matchopt\.kernels"):
@@ -45,7 +79,7 @@ def test_every_kernel_of_the_door_is_documented() -> None:
     """Each name has a docstring that explains all its parameters, and a place in docs/kernels.md."""
     stub = ast.parse(Path(matchopt.kernels.__file__).with_suffix(".pyi").read_text())
     listed = {alias.name for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    document = (Path(__file__).parents[2] / "docs" / "kernels.md").read_text()
+    document = (ROOT / "docs" / "kernels.md").read_text()
     assert listed == set(matchopt.kernels.__all__) and len(listed) >= 18
     for name in sorted(listed):
         assert f"`{name}`" in document, name
