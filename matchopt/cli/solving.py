@@ -118,7 +118,7 @@ def solve(
 
     with _only_json(as_json):
         instance = read_instance(path, form)
-        begin = None if start is None else read_solution(start, instance=instance)
+        begin = None if start is None else read_solution(start, instance=instance, related=True)
         with Progress(f"solving with {solver}", time_limit) as bar:
             done = run(
                 instance,

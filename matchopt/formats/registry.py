@@ -138,12 +138,28 @@ def read_instance(path: str | PathLike[str], format: str | None = None) -> Insta
 
 
 def read_solution(
-    path: str | PathLike[str], format: str | None = None, *, instance: Instance | None = None
+    path: str | PathLike[str], format: str | None = None, *, instance: Instance | None = None, related: bool = False
 ) -> Solution:
-    """Read a solution; see `read`, which also returns what the file says about it."""
+    """Read a solution; see `read`, which also returns what the file says about it.
+
+    Parameters
+    ----------
+    path, format, instance : see `read`.
+    related : whether a solution of another instance will do, as one to begin from.
+
+    Raises
+    ------
+    FormatError
+        also when the file says that the solution is of another instance than the one given.
+    """
     found = read(path, format, instance=instance)
     if isinstance(found, Instance):
         raise FormatError(f"{path}: holds an instance of kind {found.kind}, a solution is needed")
+    if not related and instance is not None and found.instance not in ("", instance.digest):
+        raise FormatError(
+            f"{path}: holds a solution of another instance, with digest {found.instance[:12]}; this one, "
+            f"{instance.name}, has {instance.digest[:12]}"
+        )
     return found.solution
 
 

@@ -178,3 +178,17 @@ def test_a_name_that_is_no_text_is_marked_and_read_again(tmp_path: Path) -> None
     path.write_text("2 1 2 3 4\n")
     write(read_instance(path), tmp_path / "x.matchopt")
     assert read_instance(tmp_path / "x.matchopt").name == "b\ufffdd"
+
+
+def test_a_solution_of_another_instance_is_refused_where_one_is_given(tmp_path: Path) -> None:
+    """Its file has the digest; a related one will do to begin from, and one that says nothing is taken."""
+    other = AssignmentInstance(SMALL.cost + 1, provenance=Provenance(name="other"))
+    given = solution(SMALL, 6)
+    write(given, tmp_path / "x.matchopt", instance=SMALL)
+    assert read_solution(tmp_path / "x.matchopt", instance=SMALL).digest == given.digest
+    sentence = f"holds a solution of another instance, with digest {SMALL.digest[:12]}; this one, other, has "
+    with pytest.raises(FormatError, match=sentence):
+        read_solution(tmp_path / "x.matchopt", instance=other)
+    assert read_solution(tmp_path / "x.matchopt", instance=other, related=True).digest == given.digest
+    write(given, tmp_path / "x.matchopt")
+    assert read_solution(tmp_path / "x.matchopt", instance=other).digest == given.digest
