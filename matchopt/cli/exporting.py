@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matchopt.cli.settings import FILE, GainSet, Names, OutputFile, debug_option
-from matchopt.cli.trained import SampleSource, architecture_option, read_trained, sample_options
+from matchopt.cli.trained import SampleSource, read_trained, sample_options, trained_options
 
 if TYPE_CHECKING:
     from matchopt.instances import Gains, Hardware, Imperfections, Instance, Target
@@ -96,7 +96,7 @@ def _rule_options(command: Any) -> Any:
 @click.argument("network", type=FILE)
 @click.option("--output", type=OutputFile(), required=True, help="Where the instance goes.")
 @click.option("--layer", type=click.IntRange(min=0), help="Only this layer, counted from 0.  [default: the network]")
-@architecture_option
+@trained_options
 @_hardware_options
 @_rule_options
 @debug_option
@@ -105,6 +105,8 @@ def export(
     output: Path,
     layer: int | None,
     architecture: str | None,
+    input_mean: tuple[float, ...] | None,
+    input_std: tuple[float, ...] | None,
     hardware: tuple[str, ...],
     law: str,
     fan_in_ratio: float,
@@ -136,7 +138,7 @@ def export(
     from matchopt.formats.sources import stem_of
     from matchopt.instances import Imperfections, Rules
 
-    trained = read_trained(network, architecture)
+    trained = read_trained(network, architecture, input_mean, input_std)
     if layer is not None:
         _check_layer(layer, len(trained.layers), objective, biases)
     flaws = Imperfections(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from matchopt.cli.settings import FILE, OutputFile, debug_option
-from matchopt.cli.trained import architecture_option, read_trained
+from matchopt.cli.trained import read_trained, trained_options
 
 if TYPE_CHECKING:
     from matchopt.network.evaluation import Evaluation
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 @click.argument("instance", type=FILE)
 @click.argument("solution", type=FILE)
 @click.option("--network", type=FILE, help="The trained network; needed where INSTANCE is a single layer.")
-@architecture_option
+@trained_options
+@click.option("--reads", type=click.IntRange(min=1), default=5, show_default=True,
+              help="How often all weights are read where the chip has read noise.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the read noise.")
 @click.option("--wiring", type=OutputFile(), help="Also write the wiring table here, .csv or .json.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @debug_option
@@ -29,11 +32,16 @@ def evaluate(
     solution: Path,
     network: Path | None,
     architecture: str | None,
+    input_mean: tuple[float, ...] | None,
+    input_std: tuple[float, ...] | None,
+    reads: int,
+    seed: int,
     wiring: Path | None,
     as_json: bool,
 ) -> None:
     """Accuracy of the network that SOLUTION makes of the hardware, beside that of its target.
 
+    Where the chip has read noise, the mean over several reads, each with noise of its own, and the spread between them.
     Also the error of the realised weights, layer by layer, and how many digital numbers the mapping sets: biases that
     it adjusts, connections that fully tunable weights serve. Exit status: 0, 1 for an infeasible solution, 2 for a
     file that cannot be read.
@@ -50,22 +58,24 @@ def evaluate(
     if not report.feasible:
         click.echo(f"infeasible: {report.violations[0].message}", err=True)
         context.exit(1)
-    trained = None if network is None else read_trained(network, architecture)
+    trained = None if network is None else read_trained(network, architecture, input_mean, input_std)
     data = None
     if isinstance(given, NetworkInstance):
         data = data_of(given.data, given.n_inputs)
     elif trained is not None:
         data = data_of(trained.record.data, trained.widths[0])
-    found = examine(given, mapping, data, trained)
+    found = examine(given, mapping, data, trained, reads=reads, seed=seed)
+    for doubt in found.doubts:
+        click.echo(f"Warning: {doubt}", err=True)
     if wiring is not None:
         write(mapping, wiring, instance=given)
     if as_json:
         click.echo(json.dumps({"objective": report.objective, **asdict(found)}, allow_nan=False))
     else:
-        _show(found, report.objective, wiring)
+        _show(found, report.objective, wiring, seed)
 
 
-def _show(found: "Evaluation", objective: float | None, wiring: Path | None) -> None:
+def _show(found: "Evaluation", objective: float | None, wiring: Path | None, seed: int) -> None:
     from matchopt.terminal.figures import number, share
     from matchopt.terminal.table import print_table
 
@@ -73,9 +83,12 @@ def _show(found: "Evaluation", objective: float | None, wiring: Path | None) -> 
     if found.mapped is not None and found.target is not None:
         rows = [
             [name, share(accuracies.validation), share(accuracies.test)]
-            for name, accuracies in (("target", found.target), ("mapped", found.mapped))
+            for name, accuracies in (("target", found.target), ("mapped", found.mapped), ("spread", found.spread))
+            if accuracies is not None
         ]
         print_table(["network", ">validation %", ">test %"], rows)
+        if found.spread is not None:
+            click.echo(f"mapped, spread: mean and standard deviation of {found.reads} reads with noise, seed {seed}")
     else:
         click.echo("no accuracy: name the trained network with --network")
     rows = [

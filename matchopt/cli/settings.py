@@ -148,19 +148,21 @@ class StageLimit(click.ParamType):  # type: ignore[type-arg]  # generic in newer
 
 
 class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
-    """Whole numbers with commas between them, as a tuple."""
+    """Numbers with commas between them, as a tuple; `kind` is int or float."""
 
-    name = "n,n,..."
+    def __init__(self, kind: type[int] | type[float] = int) -> None:
+        self._kind = kind
+        self.name = "n,n,..." if kind is int else "x,x,..."
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(int(part) for part in str(value).split(","))
+            return tuple(self._kind(part) for part in str(value).split(","))
         except ValueError:
-            return self.fail(
-                f"{value!r} must be whole numbers with commas between them, such as 784,300,10", param, ctx
-            )
+            what = "whole numbers with commas between them, such as 784,300,10"
+            what = what if self._kind is int else "numbers with commas between them, such as 0.1307"
+            return self.fail(f"{value!r} must be {what}", param, ctx)
 
 
 class GainSet(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only

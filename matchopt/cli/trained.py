@@ -1,11 +1,12 @@
 """Trained networks as arguments of commands, and sample inputs for objectives that need them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.settings import Command
+from matchopt.cli.settings import Command, Numbers
 
 if TYPE_CHECKING:
     from matchopt.network import ImageData, SparseNetwork
@@ -13,26 +14,53 @@ if TYPE_CHECKING:
 FEW = 5_000  # images of a label-free objective unless told: more hardly change it, and instances stay small
 
 
-def architecture_option(command: Command) -> Command:
-    """Give a command that reads a trained network the option `--architecture`."""
-    option = click.option(
-        "--architecture",
-        metavar="TEXT",
-        help="What weights that matchopt did not write are the weights of: a name such as conv2, "
-        "cnn:1x28x28-8c5-m2-64-10 or lstm:13x64-128-10.  [default: linear layers with ReLU between them]",
+def trained_options(command: Command) -> Command:
+    """Give a command that reads a trained network options for what its file may not say."""
+    options = (
+        click.option(
+            "--architecture",
+            metavar="TEXT",
+            help="What weights that matchopt did not write are the weights of: a name such as conv2, "
+            "cnn:1x28x28-8c5-m2-64-10 or lstm:13x64-128-10.  [default: linear layers with ReLU between them]",
+        ),
+        click.option(
+            "--input-mean",
+            type=Numbers(float),
+            help="What was subtracted from the data in training: one number, or one for each channel or input.",
+        ),
+        click.option("--input-std", type=Numbers(float), help="What they were divided by after that."),
     )
-    return option(command)
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
-def read_trained(path: Path, architecture: str | None) -> "SparseNetwork":
-    """The network in a file; see `matchopt.network.read_network`. What was done to the weights is said."""
+def read_trained(
+    path: Path,
+    architecture: str | None,
+    mean: tuple[float, ...] | None = None,
+    deviation: tuple[float, ...] | None = None,
+) -> "SparseNetwork":
+    """The network in a file; see `matchopt.network.read_network`. What was done to the weights is said.
+
+    Parameters
+    ----------
+    path, architecture : see there.
+    mean, deviation : of inputs, see `DataReference`, where they are given beside the file or in it.
+    """
     from matchopt.instances.architecture_names import architecture_named
     from matchopt.network import read_network
 
     network = read_network(path, None if architecture is None else architecture_named(architecture))
-    for note in network.record.config.get("notes", ()):
+    config, record = network.record.config, network.record
+    for note in config.get("notes", ()):
         click.echo(f"Note: {path.name}: {note}", err=True)
-    return network
+    mean, deviation = mean or config.get("input_mean"), deviation or config.get("input_std")
+    if not mean and not deviation:
+        return network
+    reference = record.data or _data(network, "--input-mean, --input-std: a data set", "name it in the file").reference
+    reference = replace(reference, mean=mean or (0.0,), deviation=deviation or (1.0,))
+    return network.with_record(replace(record, data=reference))
 
 
 class SampleSource(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
@@ -72,7 +100,8 @@ def sample_options(network: "SparseNetwork", objective: str, source: int | Path 
         if kind.labelled:
             raise click.UsageError(f"--samples: {objective} needs labels, which a file of inputs lacks; give a number")
         return {"sample_inputs": read_array(source)}
-    data = _data(network, kind.labelled)
+    advice = "name its data set in the file" if kind.labelled else "give a file of inputs"
+    data = _data(network, "--samples", advice)
     if source is not None and source > len(data.train_images):
         raise click.UsageError(f"--samples: the data set has {len(data.train_images)} training images, found {source}")
     few = None if kind.labelled else FEW  # all of them
@@ -91,15 +120,14 @@ def _images(data: "ImageData", count: int | None, labelled: bool) -> dict[str, A
     return found
 
 
-def _data(network: "SparseNetwork", labelled: bool) -> "ImageData":
+def _data(network: "SparseNetwork", what: str, advice: str) -> "ImageData":
     """The data set that the network names, or MNIST where it names none and has as many inputs."""
     from matchopt.network.evaluation import data_of
 
     data = data_of(network.record.data, network.widths[0])
     if data is None:
-        advice = "name its data set in the file" if labelled else "give a file of inputs"
         raise click.UsageError(
-            f"--samples is needed: the network names no data set and has {network.widths[0]} inputs, "
+            f"{what} is needed: the network names no data set and has {network.widths[0]} inputs, "
             f"not the 784 of MNIST; {advice}"
         )
     return data

@@ -28,27 +28,38 @@ from matchopt.instances.network_parts import (
 )
 from matchopt.instances.sample_objective import NETWORK_OBJECTIVES, SampleObjective, asked_by
 from matchopt.parts import Json, Parts, exact_keys
-from matchopt.settings import NonNegativeInt, checked
+from matchopt.settings import FiniteFloat, NonNegativeInt, PositiveFloat, check_fields, checked, read_object
 
 
 @dataclass(frozen=True)
 class DataReference:
-    """The data set a network was trained on.
+    """The data set a network was trained on, and what its values become before the network sees them.
 
     Parameters
     ----------
     name : such as "mnist".
     sha256 : SHA-256 of the data, lower-case hexadecimal.
+    mean, deviation : the network takes (value - mean) / deviation; one number for all, one for each channel (the first
+        axis of a sample), or one for each input.
     """
 
     name: str
     sha256: str
+    mean: tuple[FiniteFloat, ...] = (0.0,)
+    deviation: tuple[PositiveFloat, ...] = (1.0,)
 
     def __post_init__(self) -> None:
+        check_fields(self, "data", InvalidInstance)
         if not self.name:
             raise InvalidInstance("data.name must not be empty")
         if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
             raise InvalidInstance(f"data.sha256 must be 64 hexadecimal digits, found {self.sha256!r}")
+
+    def facts(self) -> dict[str, Json]:
+        """The fields; mean and deviation where inputs are taken otherwise than they are."""
+        moments = {"mean": list(self.mean), "deviation": list(self.deviation)}
+        changed = (self.mean, self.deviation) != ((0.0,), (1.0,))
+        return {"name": self.name, "sha256": self.sha256} | (moments if changed else {})
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,7 +264,7 @@ class NetworkInstance(Instance):
 
     def parts(self) -> Parts:
         facts: dict[str, Json] = {"tunable": self.tunable, "biases": "hardware" if self.biases is None else "free"}
-        facts["data"] = None if self.data is None else {"name": self.data.name, "sha256": self.data.sha256}
+        facts["data"] = None if self.data is None else self.data.facts()
         objective = objective_parts(self.objective)
         facts |= objective.facts
         if self.adjustable:
@@ -292,7 +303,7 @@ class NetworkInstance(Instance):
             biases=listed(bias, count, InvalidInstance) if facts["biases"] == "free" else None,
             tunable=facts["tunable"],
             objective=objective_of(parts),
-            data=None if facts["data"] is None else DataReference(**facts["data"]),
+            data=None if facts["data"] is None else read_object(DataReference, facts["data"], "data", InvalidInstance),
             samples=parts.arrays.get("samples"),
             adjustable=facts.get("adjustable", False),
             provenance=provenance or Provenance(),

@@ -77,14 +77,8 @@ def check_names(
 
 def check_facts(facts: Any) -> None:
     """Raise InvalidInstance unless the facts of a network instance have the right types."""
-    data = facts["data"]
     checked(facts["tunable"], int | None, "tunable", InvalidInstance)
     checked(facts["biases"], Literal["free", "hardware"], "biases", InvalidInstance)
     checked(facts["layers"], list[dict[str, Any]], "layers", InvalidInstance)
     for name in (*FLAGS, "adjustable"):
         checked(facts.get(name, False), bool, name, InvalidInstance)
-    if data is not None:
-        if not isinstance(data, dict) or set(data) != {"name", "sha256"}:
-            raise InvalidInstance(f"data must have name and sha256, found {data!r}")
-        if not all(isinstance(value, str) for value in data.values()):
-            raise InvalidInstance(f"data.name and data.sha256 must be text, found {data!r}")

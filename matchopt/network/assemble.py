@@ -15,6 +15,7 @@ from matchopt.network.sparse_network import SparseNetwork, TrainingRecord
 _WEIGHT_OR_BIAS = re.compile(r"(.*?)(weights?|biases|bias)(_?\d*)")
 _GATES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")  # of nn.LSTM with one layer
 _COUNTER = "num_batches_tracked"  # of batch normalisation: a whole number that no inference needs
+_INPUTS = ("input_mean", "input_std")  # what was subtracted from the data, and divided by; one number or several
 _HINT = "; for convolutions and recurrent cells name the architecture"
 
 Arrays = Mapping[str, np.ndarray]
@@ -28,7 +29,7 @@ def assemble(
     The masks of torch.nn.utils.prune are multiplied in. Without an architecture, so are batch normalisations, see
     `matchopt.network.batch_norm`. With one, convolutions may be (filters, channels, height, width), the gates of a
     recurrent network are those of PyTorch's LSTM, and running statistics are those of its batch normalisation, in
-    order. What was done or missing is said in the record, under "notes".
+    order. Arrays input_mean and input_std go into the record; so does, as "notes", what was done or is missing.
 
     Parameters
     ----------
@@ -43,6 +44,7 @@ def assemble(
         when an array is none of these, they do not follow each other, or their order is not certain.
     """
     rest = _pruned({name: array for name, array in arrays.items() if not name.endswith(_COUNTER)}, source)
+    config = {name: rest.pop(name).ravel().tolist() for name in _INPUTS if name in rest}
     buffers: dict[str, np.ndarray] = {}
     notes: list[str] = []
     if isinstance(architecture, Recurrent):
@@ -58,7 +60,7 @@ def assemble(
         notes.append(f"without a bias, zeros are taken: {', '.join(without)}")
     vectors = [biases.get(key, np.zeros(weights[key].shape[0])) for key in order]
     matrices_found = [weights[key] for key in order]
-    record = TrainingRecord(config={"notes": notes} if notes else {})
+    record = TrainingRecord(config={**config, "notes": notes} if notes else config)
     with source.named():
         return SparseNetwork.from_arrays(
             matrices_found, vectors, record=record, architecture=architecture, buffers=buffers

@@ -1,5 +1,7 @@
 """What a mapping does to a network: accuracies beside the target's, and the error of every layer."""
 
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +12,13 @@ from matchopt.instances.base import Solution
 from matchopt.instances.demands import ANY_AT_0_1, understanding
 from matchopt.network.accuracy import measure
 from matchopt.network.data import ImageData, load_mnist
+from matchopt.network.data.images import normalised
 from matchopt.network.data.registry import find_data
-from matchopt.network.realised import RealisedNetwork, realise, unmapped
+from matchopt.network.realised import RealisedNetwork, one_read, realise, unmapped
 from matchopt.network.sparse_network import SparseNetwork
+from matchopt.settings import PositiveInt, checked
+
+UNLIKE = 0.01  # between accuracies of one network on one data set, which differ by rounding only
 
 
 @dataclass(frozen=True)
@@ -82,19 +88,38 @@ class DigitalNumbers:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A mapped network beside its target; without data both accuracies are None."""
+    """A mapped network beside its target.
+
+    Parameters
+    ----------
+    mapped, target : accuracies; None without data. Where the chip has read noise, `mapped` is the mean over `reads`.
+    layers : errors of the mean weights.
+    digital : what is stored besides the wiring.
+    spread : standard deviation of the accuracies over the reads; None where there is one read.
+    reads : how often all weights were read, each time with noise of its own; 1 without noise.
+    doubts : sentences about accuracies that are not what they should be.
+    """
 
     mapped: Accuracies | None
     target: Accuracies | None
     layers: tuple[LayerError, ...]
     digital: DigitalNumbers
+    spread: Accuracies | None = None
+    reads: int = 1
+    doubts: tuple[str, ...] = ()
 
 
 @understanding("the evaluation of a mapping", ANY_AT_0_1)
 def evaluate(
-    instance: Instance, mapping: Solution, data: ImageData | None, network: SparseNetwork | None = None
+    instance: Instance,
+    mapping: Solution,
+    data: ImageData | None,
+    network: SparseNetwork | None = None,
+    *,
+    reads: int = 5,
+    seed: int = 0,
 ) -> Evaluation:
-    """Evaluate a feasible mapping, with its own biases and tuned values; read noise is left out.
+    """Evaluate a feasible mapping, with its own biases and tuned values, and with the read noise of its chip.
 
     Parameters
     ----------
@@ -102,30 +127,66 @@ def evaluate(
     mapping : feasible solution of it.
     data : measures accuracies; None leaves them out.
     network : the trained network; needed for the accuracy of a single layer's mapping, where it supplies the others.
+    reads : how often the weights are read where there is read noise, >= 1; every read classifies all images.
+    seed : of the noise.
 
     Raises
     ------
     InvalidInstance
         when the instance is no network or layer, or the layer is none of the network's.
     """
+    checked(reads, PositiveInt, "reads")
+    errors: tuple[LayerError, ...]
+    before: RealisedNetwork | SparseNetwork | None = network
     if isinstance(instance, NetworkInstance) and isinstance(mapping, NetworkMapping):
-        errors = [layer_error(n, *pair) for n, pair in enumerate(zip(instance.layers, mapping.layers, strict=True))]
-        if data is None:
-            return Evaluation(None, None, tuple(errors), DigitalNumbers.of(instance, mapping))
+        pairs = enumerate(zip(instance.layers, mapping.layers, strict=True))
+        errors = tuple(layer_error(n, *pair) for n, pair in pairs)
         before = unmapped(instance) if network is None else network
-        mapped = Accuracies.of(realise(instance, mapping), data)
-        target = Accuracies.of(before, data)
-        return Evaluation(mapped, target, tuple(errors), DigitalNumbers.of(instance, mapping))
-    if isinstance(instance, LayerInstance) and isinstance(mapping, LayerMapping):
-        digital = DigitalNumbers.of(instance, mapping)
-        if network is None or data is None:
-            return Evaluation(None, None, (layer_error(0, instance, mapping),), digital)
-        number = _layer_number(instance, network)
-        mapped = Accuracies.of(_with_layer(network, number, instance.realised(mapping)), data)
-        return Evaluation(mapped, Accuracies.of(network, data), (layer_error(number, instance, mapping),), digital)
-    if isinstance(instance, NetworkInstance | LayerInstance):
+        whole, part = instance, mapping
+
+        def read(noise: np.random.Generator | None) -> RealisedNetwork:
+            return realise(whole, part, noise)
+
+    elif isinstance(instance, LayerInstance) and isinstance(mapping, LayerMapping):
+        number = 0 if network is None or data is None else _layer_number(instance, network)
+        errors = (layer_error(number, instance, mapping),)
+        layer, wires, others = instance, mapping, network
+
+        def read(noise: np.random.Generator | None) -> RealisedNetwork:
+            assert others is not None
+            weights = layer.realised(wires) if noise is None else one_read(layer, wires, noise)
+            return _with_layer(others, number, weights)
+
+    elif isinstance(instance, NetworkInstance | LayerInstance):
         raise InvalidSolution(f"the instance is of kind {instance.kind}, the solution of kind {mapping.kind}")
-    raise InvalidInstance(f"only networks and layers have an accuracy, found an instance of kind {instance.kind}")
+    else:
+        raise InvalidInstance(f"only networks and layers have an accuracy, found an instance of kind {instance.kind}")
+    digital = DigitalNumbers.of(instance, mapping)
+    if before is None or data is None:
+        return Evaluation(None, None, errors, digital)
+    noisy = "read-noise" in instance.demands
+    chances = [np.random.default_rng([seed, n]) for n in range(reads)] if noisy else [None]
+    found, target = [Accuracies.of(read(chance), data) for chance in chances], Accuracies.of(before, data)
+    mapped, spread = _moments(found)
+    return Evaluation(mapped, target, errors, digital, spread, len(found), _doubts(target, data, network))
+
+
+def _moments(reads: Sequence[Accuracies]) -> tuple[Accuracies, Accuracies | None]:
+    """Mean and standard deviation of the accuracies of several reads."""
+    values = [[read.validation for read in reads], [read.test for read in reads]]
+    mean = Accuracies(*(statistics.fmean(part) for part in values))
+    return mean, Accuracies(*(statistics.stdev(part) for part in values)) if len(reads) > 1 else None
+
+
+def _doubts(target: Accuracies, data: ImageData, network: SparseNetwork | None) -> tuple[str, ...]:
+    """What is strange about the accuracy of the target itself."""
+    advice = "were inputs normalised in training? export takes --input-mean and --input-std"
+    said = None if network is None else network.record.test_accuracy
+    if said is not None and abs(said - target.test) > UNLIKE:
+        return (f"the target reaches {100 * target.test:.2f} %, and its file says {100 * said:.2f} %; {advice}",)
+    if target.test < (1 + 1 / data.n_classes) / 2:
+        return (f"the target itself reaches only {100 * target.test:.2f} %; {advice}",)
+    return ()
 
 
 def layer_error(number: int, layer: LayerInstance, mapping: LayerMapping) -> LayerError:
@@ -140,6 +201,8 @@ def layer_error(number: int, layer: LayerInstance, mapping: LayerMapping) -> Lay
 def data_of(reference: DataReference | None, n_inputs: int) -> ImageData | None:
     """The data set that an instance names, or MNIST where it names none and has as many inputs as MNIST's pixels.
 
+    Its values are what the network takes: see `DataReference.mean`.
+
     Raises
     ------
     DataError
@@ -148,7 +211,7 @@ def data_of(reference: DataReference | None, n_inputs: int) -> ImageData | None:
     if reference is None:
         data = load_mnist()
         return data if data.n_pixels == n_inputs else None
-    return find_data(reference)
+    return normalised(find_data(reference), reference)
 
 
 def _layer_number(instance: LayerInstance, network: SparseNetwork) -> int:

@@ -47,7 +47,7 @@ def read_own_network(source: Source) -> SparseNetwork:
 
 def _parts(network: SparseNetwork) -> Parts:
     record = network.record
-    data: Json = None if record.data is None else {"name": record.data.name, "sha256": record.data.sha256}
+    data: Json = None if record.data is None else record.data.facts()
     facts: dict[str, Json] = {"n_inputs": network.widths[0], "layers": len(network.layers)}
     facts["record"] = {**field_values(record), "config": dict(record.config), "data": data}
     arrays: dict[str, np.ndarray] = {}

@@ -57,11 +57,13 @@ def realise(
         raise InvalidSolution("biases: the mapping has digital biases, those of the instance are hardware weights")
     pairs = zip(instance.layers, mapping.layers, strict=True)
     biases = instance.biases if mapping.biases is None else mapping.biases
-    full = [layer.realised(part) if noise is None else _read(layer, part, noise) for layer, part in pairs]
+    full = [layer.realised(part) if noise is None else one_read(layer, part, noise) for layer, part in pairs]
     return _network(instance, full, biases)
 
 
-def _read(layer: LayerInstance, mapping: LayerMapping, noise: np.random.Generator) -> Float[np.ndarray, "rows inputs"]:
+def one_read(
+    layer: LayerInstance, mapping: LayerMapping, noise: np.random.Generator
+) -> Float[np.ndarray, "rows inputs"]:
     """The realised weights as one read finds them."""
     full = layer.realised(mapping)
     row, neuron = mapping.row_of, mapping.neuron_of[mapping.row_of]

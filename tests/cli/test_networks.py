@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,14 @@ from matchopt import (
     TaskLoss,
     read,
     read_instance,
+    read_solution,
     write,
 )
 from matchopt.cli import main
 from matchopt.errors import InvalidInstance
-from matchopt.network import ImageData, SparseNetwork, write_network
+from matchopt.network import ImageData, SparseNetwork, TrainingRecord, measure, realise, write_network
 from matchopt.network.chip import ChipFile, chip_pool
+from matchopt.network.evaluation import Accuracies
 
 
 def run(*arguments: str | Path | float) -> Result:
@@ -389,6 +392,109 @@ def test_a_layer_with_hardware_biases_is_evaluated(tmp_path: Path, monkeypatch: 
     found = json.loads(done.stdout)
     assert found["mapped"] == found["target"]
     assert found["layers"][0]["squared"] == pytest.approx(0.0, abs=1e-9)
+
+
+def solved(folder: Path, network: Path, *options: str | Path | float) -> tuple[Path, Path]:
+    """An instance and a mapping of it, in files."""
+    instance = exported(network, *options)
+    best = folder / "best.matchopt"
+    assert run("solve", folder / "out.matchopt", "--solver", "hungarian", "--output", best).exit_code == 0
+    assert read_instance(folder / "out.matchopt").digest == instance.digest
+    return folder / "out.matchopt", best
+
+
+@pytest.mark.parametrize("options", [(), ("--layer", 1)])
+def test_read_noise_is_in_the_accuracy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str | int, ...]
+) -> None:
+    """Mean and spread of several reads, each with noise of its own, by a named seed; without noise there is one."""
+    monkeypatch.setattr("matchopt.network.evaluation.load_mnist", tiny_mnist)
+    path = tmp_path / "net.safetensors"
+    write_network(path, small_network(784))
+    files = solved(tmp_path, path, "--read-noise", 0.5, *options)
+    command = ("evaluate", *files, "--network", path)
+    found, again, other = (
+        json.loads(run(*command, "--json", *more).stdout) for more in ((), ("--reads", 5, "--seed", 0), ("--seed", 1))
+    )
+    assert found == again and found["mapped"] != other["mapped"]
+    assert found["reads"] == 5 and found["spread"]["test"] > 0
+    shown = run(*command, "--reads", 3, "--seed", 7).stdout
+    assert "mapped, spread: mean and standard deviation of 3 reads with noise, seed 7" in shown
+    instance, mapping = read_instance(files[0]), read_solution(files[1])
+    if isinstance(instance, NetworkInstance) and isinstance(mapping, NetworkMapping):
+        data = tiny_mnist()
+        reads = [realise(instance, mapping, np.random.default_rng([0, n])) for n in range(5)]
+        accuracies = [measure(network, data.test_images, data.test_labels).accuracy for network in reads]
+        assert found["mapped"]["test"] == pytest.approx(np.mean(accuracies))
+        assert found["spread"]["test"] == pytest.approx(np.std(accuracies, ddof=1))
+    quiet = json.loads(run("evaluate", *solved(tmp_path, path, *options), "--network", path, "--json").stdout)
+    assert quiet["reads"] == 1 and quiet["spread"] is None
+
+
+@pytest.mark.parametrize("said_by", ["options", "file"])
+def test_normalised_inputs_belong_to_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said_by: str) -> None:
+    """Mean and deviation, of options or of the file, go with the instance; samples and accuracies take them."""
+    monkeypatch.setattr("matchopt.network.evaluation.load_mnist", tiny_mnist)
+    monkeypatch.setattr("matchopt.network.evaluation.find_data", lambda reference: tiny_mnist())
+    net, path = small_network(784), tmp_path / "net.npz"
+    arrays = {f"{n}.{what}": getattr(layer, field) for n, layer in enumerate(net.layers)
+              for what, field in (("weight", "weights"), ("bias", "biases"))}  # fmt: skip
+    moments: list[str | Path | float] = ["--input-mean", 0.5, "--input-std", 0.25]
+    np.savez(
+        path, **arrays | ({"input_mean": np.array(0.5), "input_std": np.array([0.25])} if said_by == "file" else {})
+    )
+    options = moments if said_by == "options" else []
+    given = exported(path, "--objective", "output-error", "--samples", 50, *options)
+    assert isinstance(given, NetworkInstance) and given.data is not None
+    assert (given.data.mean, given.data.deviation) == ((0.5,), (0.25,))
+    inputs = (tiny_mnist().train_images[:50] - 0.5) / 0.25
+    moments_of_inputs = given.layers[0].objective.second_moments  # type: ignore[attr-defined]
+    assert np.allclose(moments_of_inputs, inputs.T @ inputs / 50, atol=1e-5)
+    done = run("evaluate", *solved(tmp_path, path, *options), "--json")
+    found, data = json.loads(done.stdout), tiny_mnist()
+    right = replace(data, **{f"{part}_images": (getattr(data, f"{part}_images") - 0.5) / 0.25
+                             for part in ("validation", "test")}, bounded=False)  # fmt: skip
+    assert found["target"] == asdict(Accuracies.of(net, right)) != asdict(Accuracies.of(net, data))
+    assert re.search(
+        r"Warning: the target itself reaches only \S+ %; were inputs normalised in training\?", done.stderr
+    )
+
+
+def test_a_target_unlike_its_record_is_doubted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The accuracy that training noted and the one measured are the same, or the inputs are not."""
+    monkeypatch.setattr("matchopt.network.evaluation.load_mnist", tiny_mnist)
+    path = tmp_path / "net.safetensors"
+    write_network(path, small_network(784).with_record(TrainingRecord(test_accuracy=0.9)))
+    done = run("evaluate", *solved(tmp_path, path), "--network", path)
+    assert re.search(r"Warning: the target reaches \S+ %, and its file says 90\.00 %", done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--input-std", "0"], "deviation.0 must be a finite number > 0, found 0"),
+        (["--input-mean", "1,x"], "must be numbers with commas between them, such as 0.1307"),
+        (["--input-mean", "0.1"], "--input-std: a data set is needed: the network names no data set and has 5 inputs"),
+    ],
+)
+def test_moments_that_cannot_be_are_refused(network: Path, tmp_path: Path, options: list[str], message: str) -> None:
+    """Each in a sentence, before anything is written."""
+    path = network
+    if "0" in options:
+        path = tmp_path / "named.safetensors"
+        record = TrainingRecord(data=DataReference("mnist", "0" * 64))
+        write_network(path, small_network().with_record(record))
+    done = run("export", path, "--output", tmp_path / "out.matchopt", *options)
+    assert done.exit_code == 2 and message in done.stderr
+
+
+def test_another_instances_mapping_is_not_evaluated(network: Path, tmp_path: Path) -> None:
+    """Though it fits in shape."""
+    _, best = solved(tmp_path, network)
+    exported(network, "--seed", 1)
+    for command in ("evaluate", "check"):
+        done = run(command, tmp_path / "out.matchopt", best)
+        assert done.exit_code == 2 and "holds a solution of another instance" in done.stderr
 
 
 def tiny_mnist() -> ImageData:

@@ -143,6 +143,7 @@ BEHIND: dict[str, str] = {
     "network.export": "makes instances",
     "network.evaluation.DigitalNumbers": "evaluate",
     "network.evaluation.layer_error": "evaluate",
+    "network.realised.one_read": "realise and evaluate",
     "proofs.cells": "separable",
     "reduce.reduction": "changes nothing",
     "reduce.separable.wire": "layer_to_assignment",

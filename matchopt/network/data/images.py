@@ -108,3 +108,26 @@ class ImageData:
             for field in (f"{part}_images", f"{part}_labels"):
                 fewer[field] = getattr(self, field)[:count]
         return replace(self, reference=DataReference(name, sha), **fewer)
+
+
+def normalised(data: ImageData, reference: DataReference) -> ImageData:
+    """The data as a network takes them whose reference says mean and deviation.
+
+    Raises
+    ------
+    DataError
+        when these are neither one, nor one for each channel, nor one for each input.
+    """
+    mean, deviation = np.array(reference.mean, np.float32), np.array(reference.deviation, np.float32)
+    for name, values in (("mean", mean), ("deviation", deviation)):
+        if values.size not in (1, data.shape[0], data.n_pixels):
+            raise DataError(f"{reference.name}: {name} must be 1, {data.shape[0]} or {data.n_pixels} numbers, found "
+                            f"{values.size}")  # fmt: skip
+    if (reference.mean, reference.deviation) == ((0.0,), (1.0,)):
+        return data
+    mean, deviation = (np.repeat(values, data.n_pixels // values.size) for values in (mean, deviation))
+    parts = {
+        f"{part}_images": (getattr(data, f"{part}_images") - mean) / deviation
+        for part in ("train", "validation", "test")
+    }
+    return replace(data, **parts, bounded=False, reference=reference)
