@@ -436,7 +436,8 @@ def test_normalised_inputs_belong_to_the_network(tmp_path: Path, monkeypatch: py
     """Mean and deviation, of options or of the file, go with the instance; samples and accuracies take them."""
     monkeypatch.setattr("matchopt.network.evaluation.load_mnist", tiny_mnist)
     monkeypatch.setattr("matchopt.network.evaluation.find_data", lambda reference: tiny_mnist())
-    net, path = small_network(784), tmp_path / "net.npz"
+    rng, path = np.random.default_rng(2), tmp_path / "net.npz"
+    net = SparseNetwork.from_arrays([np.eye(12, 784) * 4, rng.normal(size=(10, 12))], [np.ones(12), np.zeros(10)])
     arrays = {f"{n}.{what}": getattr(layer, field) for n, layer in enumerate(net.layers)
               for what, field in (("weight", "weights"), ("bias", "biases"))}  # fmt: skip
     moments: list[str | Path | float] = ["--input-mean", 0.5, "--input-std", 0.25]
