@@ -152,7 +152,7 @@ def export(
     instance = _instance(trained, layer, chip, options, (stem_of(output), source, seed))
     write(instance, output)
     click.echo(f"Wrote {output}: {_size(instance)}")
-    _say_what_fits(instance, len(hardware) <= 1, keep_scale)
+    _say_what_fits(instance, not hardware or len(hardware) < len(chip), keep_scale)
 
 
 def _check_layer(layer: int, count: int, objective: str, biases: str) -> None:

@@ -36,6 +36,7 @@ from matchopt.network.chip import ChipFile, chip_pool
 from matchopt.network.evaluation import Accuracies, data_of
 from matchopt.network.export import chip_sizes, layer_targets
 from matchopt.network.objectives import Biases, Samples, compact_images
+from matchopt.parts import field_values
 from matchopt.plugins import load_plugins
 from matchopt.run import Run, solve
 from matchopt.settings import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, check_fields
@@ -139,7 +140,7 @@ class Mapping(GridTask):
         registry = load_plugins(self.place.plugin_files)
         names = [*self.run.solver.split("+"), *(["recalibrate"] if self.run.centred else [])]
         return {
-            "mapping": vars(self.run),
+            "mapping": field_values(self.run),
             "target": file_sha256(self._network_file()) if self.target is None else self.target.key,
             "chip": self._chip_digest(),
             "origin": origin_of([partial(registry.entry, name.strip()) for name in names]),

@@ -15,6 +15,7 @@ from matchopt.instances.architecture_names import architecture_named
 from matchopt.network import Conduct, EpochRecord, ImageData, TrainedResult, write_network
 from matchopt.network.data.augmentation import augmentation_for
 from matchopt.network.data.registry import load_data
+from matchopt.parts import field_values
 from matchopt.plugins import load_plugins
 from matchopt.settings import NonNegativeInt, PositiveInt, check_fields
 
@@ -83,7 +84,7 @@ class Training(GridTask):
     def facts(self) -> dict[str, Any]:
         registry = load_plugins(self.place.plugin_files)
         return {
-            "training": vars(self.run),
+            "training": field_values(self.run),
             "data": data_facts(self.run.data, tuple(sorted(self.run.data_options.items()))),
             "origin": origin_of([lambda: registry.trainer(self.run.method)]),
             "device": self.place.device,

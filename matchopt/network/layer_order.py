@@ -32,12 +32,13 @@ def order_of(names: Sequence[str], fits: Fits, in_order: bool, search: bool = Tr
         when the order of the file and that of the numbers differ and both fit, or shapes leave several.
     """
     numbered = by_number(names)
-    whole = len({_family(name) for name in names}) == 1
+    families = {_family(name) for name in names}
+    whole, told = len(families) == 1, search or len(families) < len(names)  # numbers tell the direction
     known = [list(names), numbered] if in_order else [numbered] if whole else []
     found = [order for order in known if fits(order)]
-    if not found and (search or not in_order) and len(names) <= MAX_SEARCHED:
+    if not found and (told or not in_order) and len(names) <= MAX_SEARCHED:
         found = list(islice(_arranged([], numbered, fits), 2))
-        if found and not search:
+        if found and not told:
             raise Uncertain("the order of the layers is not certain: the file does not keep it")
     if len(found) == 2 and found[0] != found[1]:
         first, second = (", ".join(order) for order in found)

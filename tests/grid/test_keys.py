@@ -1,10 +1,11 @@
 """Whatever made a result is in its key: settings, versions, plugin files, data, device."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from matchopt.errors import InvalidOption
+from matchopt.errors import InvalidOption, InvalidSolution
 from matchopt.grid import origin
 from matchopt.grid.mapping import Mapping, MappingRun
 from matchopt.grid.task import Place
@@ -77,3 +78,28 @@ def test_biases_that_nothing_can_set_are_no_use_to_a_centred_objective() -> None
     """It leaves the biases to `recalibrate`, which sets adjustable ones only."""
     with pytest.raises(InvalidOption, match=r"centred needs biases that can be set, .*; found 'free'"):
         MappingRun("output-search", objective="output-error", centred=True)
+
+
+@pytest.mark.parametrize("run", [MappingRun("hungarian"), TrainingRun("dense")])
+def test_what_a_run_remembers_is_in_no_key(run: MappingRun | TrainingRun) -> None:
+    """Only its fields: an attribute that some property cached changes nothing."""
+    before = key(run)
+    object.__setattr__(run, "cached", 1)
+    assert key(run) == before
+
+
+def test_biases_that_could_not_be_set_cost_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plain mapping is not what the settings ask for; plugin files and threads go to that solve, too."""
+    asked = {}
+
+    def solve(instance: object, solver: str, **settings: object) -> SimpleNamespace:
+        asked.update(settings, solver=solver)
+        return SimpleNamespace(solution=None, message="no row fits")
+
+    monkeypatch.setattr("matchopt.grid.mapping.solve", solve)
+    monkeypatch.setattr("matchopt.grid.mapping._instance", lambda *arguments: None)
+    run = MappingRun("output-search", objective="output-error", centred=True, biases="adjustable", threads=3)
+    task = Mapping(run, Place(Path(), plugin_files=(Path("idle.py"),)))
+    with pytest.raises(InvalidSolution, match="the biases could not be recalibrated: no row fits"):
+        task._recalibrated(None, [], None, None)  # type: ignore[arg-type]
+    assert (asked["solver"], asked["threads"], asked["plugin_files"]) == ("recalibrate", 3, task.place.plugin_files)

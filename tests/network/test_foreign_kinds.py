@@ -222,6 +222,17 @@ def test_shapes_alone_decide_where_they_leave_one_order(tmp_path):
         read_network(tmp_path / "b.safetensors")
 
 
+def test_numbers_show_the_direction_where_there_are_no_biases(tmp_path):
+    """fc1 and fc2 of a safetensors file, beside a name without a number: one order fits that has fc1 first."""
+    shapes = {"fc1": (5, 6), "fc2": (4, 5), "an_output": (3, 4)}
+    save_file({f"{name}.weight": torch.ones(shape) for name, shape in shapes.items()}, tmp_path / "a.safetensors")
+    assert read_network(tmp_path / "a.safetensors").widths == (6, 5, 4, 3)
+    transposed = {f"{name}.weight": torch.ones(shape[::-1]) for name, shape in shapes.items()}
+    save_file(transposed, tmp_path / "b.safetensors")
+    with pytest.raises(FormatError, match="do not follow each other"):
+        read_network(tmp_path / "b.safetensors")
+
+
 def test_a_layer_under_two_names_is_taken_once(tmp_path):
     """A module that is an attribute and in a list, too; where it may be run twice, it is refused."""
     state = plain().state_dict()
