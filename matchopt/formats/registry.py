@@ -155,11 +155,8 @@ def read_solution(
     found = read(path, format, instance=instance)
     if isinstance(found, Instance):
         raise FormatError(f"{path}: holds an instance of kind {found.kind}, a solution is needed")
-    if not related and instance is not None and found.instance not in ("", instance.digest):
-        raise FormatError(
-            f"{path}: holds a solution of another instance, with digest {found.instance[:12]}; this one, "
-            f"{instance.name}, has {instance.digest[:12]}"
-        )
+    if not related:
+        _check_owner(found, instance, path)
     return found.solution
 
 
@@ -183,6 +180,8 @@ def write(
     ------
     Refused
         when the format cannot hold this thing.
+    FormatError
+        when a solution says that it is of another instance than the one given.
     UnknownName
         for a format that does not exist.
     OSError
@@ -191,6 +190,8 @@ def write(
     target = Path(path)
     if isinstance(thing, Solution):
         thing = SolutionFile(thing, "" if instance is None else instance.digest)
+    elif isinstance(thing, SolutionFile):
+        _check_owner(thing, instance, target)
     chosen = _by_ending(target, thing) if format is None else format_named(format)
     if chosen.write is None:
         raise Refused(f"format {chosen.name} is only read, never written")
@@ -252,3 +253,11 @@ def _ends(path: Path, entry: Format) -> bool:
 
 def _called(thing: Thing) -> str:
     return f"an instance of kind {thing.kind}" if isinstance(thing, Instance) else f"a {thing.solution.kind} solution"
+
+
+def _check_owner(found: SolutionFile, instance: Instance | None, path: object) -> None:
+    if instance is not None and found.instance not in ("", instance.digest):
+        raise FormatError(
+            f"{path}: holds a solution of another instance, with digest {found.instance[:12]}; this one, "
+            f"{instance.name}, has {instance.digest[:12]}"
+        )

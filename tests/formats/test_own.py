@@ -190,5 +190,7 @@ def test_a_solution_of_another_instance_is_refused_where_one_is_given(tmp_path: 
     with pytest.raises(FormatError, match=sentence):
         read_solution(tmp_path / "x.matchopt", instance=other)
     assert read_solution(tmp_path / "x.matchopt", instance=other, related=True).digest == given.digest
+    with pytest.raises(FormatError, match=r"y\.matchopt: holds a solution of another instance"):
+        write(read(tmp_path / "x.matchopt"), tmp_path / "y.matchopt", instance=other)
     write(given, tmp_path / "x.matchopt")
     assert read_solution(tmp_path / "x.matchopt", instance=other).digest == given.digest
