@@ -10,11 +10,13 @@ from matchopt.cli.settings import FILE, GainSet, Names, OutputFile, debug_option
 from matchopt.cli.trained import SampleSource, read_trained, sample_options, trained_options
 
 if TYPE_CHECKING:
-    from matchopt.instances import Gains, Hardware, Imperfections, Instance, Target
+    from matchopt.instances import Hardware, Imperfections, Instance, Provenance, Target
     from matchopt.network import SparseNetwork
 
 SHARE = click.FloatRange(min=0, max=1)
 AT_LEAST_0 = click.FloatRange(min=0)
+_FLAWS = ("read_noise", "bad_cells", "bad_lines", "leak", "neurons_per_bus")  # options named as what they set
+_RULES = ("cells_per_weight", "drop", "extra_inputs", "gains", "tunable")
 
 
 def _hardware_options(command: Any) -> Any:
@@ -101,32 +103,7 @@ def _rule_options(command: Any) -> Any:
 @_rule_options
 @debug_option
 def export(
-    network: Path,
-    output: Path,
-    layer: int | None,
-    architecture: str | None,
-    input_mean: tuple[float, ...] | None,
-    input_std: tuple[float, ...] | None,
-    hardware: tuple[str, ...],
-    law: str,
-    fan_in_ratio: float,
-    neuron_ratio: float,
-    seed: int,
-    keep_scale: bool,
-    read_noise: float,
-    bad_cells: float,
-    bad_lines: float,
-    leak: float,
-    neurons_per_bus: int,
-    cells_per_weight: int,
-    drop: bool,
-    extra_inputs: bool,
-    gains: "Gains",
-    tunable: int,
-    objective: str,
-    samples: int | Path | None,
-    centred: bool,
-    biases: str,
+    network: Path, output: Path, layer: int | None, hardware: tuple[str, ...], keep_scale: bool, **given: Any
 ) -> None:
     """Make an instance: the trained network in NETWORK and the chip it shall run on.
 
@@ -136,22 +113,23 @@ def export(
     """
     from matchopt.formats import write
     from matchopt.formats.sources import stem_of
-    from matchopt.instances import Imperfections, Rules
+    from matchopt.instances import Imperfections, Provenance, Rules
+    from matchopt.terminal.sizes import size_of
 
-    trained = read_trained(network, architecture, input_mean, input_std)
+    trained = read_trained(network, given["architecture"], given["input_mean"], given["input_std"])
     if layer is not None:
-        _check_layer(layer, len(trained.layers), objective, biases)
-    flaws = Imperfections(
-        read_noise=read_noise, bad_cells=bad_cells, bad_lines=bad_lines, leak=leak, neurons_per_bus=neurons_per_bus
-    )
-    chip = _chip(trained, layer, hardware, (law, fan_in_ratio, neuron_ratio, seed), flaws, not keep_scale, biases)
-    rules = Rules(cells_per_weight, drop, extra_inputs, gains, tunable)
-    source = f"{network.name} on {', '.join(hardware) or f'{law} hardware, K/n {fan_in_ratio:g}, M/m {neuron_ratio:g}'}"
-    options = {"rules": rules, "objective": objective, "biases": biases, "centred": centred, "tunable": tunable or None}
-    options |= sample_options(trained, objective, samples)
-    instance = _instance(trained, layer, chip, options, (stem_of(output), source, seed))
+        _check_layer(layer, len(trained.layers), given["objective"], given["biases"])
+    flaws = Imperfections(**{name: given[name] for name in _FLAWS})
+    draw = tuple(given[name] for name in ("law", "fan_in_ratio", "neuron_ratio", "seed"))
+    chip = _chip(trained, layer, hardware, draw, flaws, not keep_scale, given["biases"])
+    options = {name: given[name] for name in ("objective", "biases", "centred")}
+    options |= {"rules": Rules(**{name: given[name] for name in _RULES}), "tunable": given["tunable"] or None}
+    options |= sample_options(trained, given["objective"], given["samples"])
+    drawn = "{} hardware, K/n {:g}, M/m {:g}".format(*draw)
+    source = f"{network.name} on {', '.join(hardware) or drawn}"
+    instance = _instance(trained, layer, chip, options, Provenance(stem_of(output), source, given["seed"]))
     write(instance, output)
-    click.echo(f"Wrote {output}: {_size(instance)}")
+    click.echo(f"Wrote {output}: {instance.kind}, {size_of(instance)}")
     _say_what_fits(instance, not hardware or len(hardware) < len(chip), keep_scale)
 
 
@@ -170,7 +148,7 @@ def _chip(
     network: "SparseNetwork",
     layer: int | None,
     files: tuple[str, ...],
-    draw: tuple[str, float, float, int],
+    draw: tuple[Any, ...],
     flaws: "Imperfections",
     fit: bool,
     biases: Any,
@@ -212,9 +190,8 @@ def _instance(
     layer: int | None,
     chip: tuple["Hardware", ...],
     options: dict[str, Any],
-    about: tuple[str, str, int],
+    provenance: "Provenance",
 ) -> "Instance":
-    from matchopt.instances import Provenance
     from matchopt.network import draw_hardware, export_network
 
     hardware = chip
@@ -222,15 +199,8 @@ def _instance(
         others = draw_hardware(network, "binary", 1.0, 1.0, 0, biases=options["biases"])
         hardware = tuple(chip[0] if n == layer else other for n, other in enumerate(others))
         options = options | {"tunable": None}
-    provenance = Provenance(name=about[0], source=about[1], seed=about[2])
     whole = export_network(network, hardware, provenance=provenance, **options)
     return whole if layer is None else replace(whole.layers[layer], provenance=provenance)
-
-
-def _size(instance: "Instance") -> str:
-    from matchopt.terminal.sizes import size_of
-
-    return f"{instance.kind}, {size_of(instance)}"
 
 
 def _say_what_fits(instance: "Instance", by_ratio: bool, keep_scale: bool) -> None:
