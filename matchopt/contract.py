@@ -6,7 +6,7 @@ import os
 import re
 import traceback
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,6 +19,8 @@ from matchopt.settings import full_name, options_of
 from matchopt.solver import Limit, Result, Solver, Status
 from matchopt.trainer_contract import Promise, TrainerContract
 
+MOST_TEXT = 2000  # characters of a message
+MOST_STATS = 100
 ROLES = ("exact", "heuristic", "baseline")
 
 
@@ -118,8 +120,12 @@ def raised(cause: BaseException) -> str:
     return traceback.format_exception_only(cause)[-1].strip() + "".join(lines[-1:])
 
 
-def proper_result(result: Any, kind: str) -> Result:
+def proper_result(result: Any, kind: str, *, strict: bool = True) -> Result:
     """What a solver for `kind` returned, with plain values: status and limit may be given as text, numbers as numpy's.
+
+    Parameters
+    ----------
+    strict : whether odd statistics are an error; otherwise they are left out, and the message says so.
 
     Raises
     ------
@@ -140,10 +146,14 @@ def proper_result(result: Any, kind: str) -> Result:
     bound = proper_number(result.bound, "Result.bound must be a number")
     if not isinstance(result.message, str):
         raise PluginError(f"Result.message must be text, found {_short(result.message)}")
-    return Result(result.solution, status, limit, bound, _stats(result.stats), result.message[:2000])
+    stats, odd = proper_stats(result.stats)
+    if odd and strict:
+        raise PluginError(odd)
+    message = f"{odd}; left out. {result.message}" if odd else result.message
+    return Result(result.solution, status, limit, bound, stats, message[:MOST_TEXT])
 
 
-def printable(text: object, most: int = 2000) -> str:
+def printable(text: object, most: int = MOST_TEXT) -> str:
     """A text of someone else's on one line: runs of white space one space each, what no terminal shows as escapes."""
     words = " ".join(str(text)[: 4 * most].split())[:most]
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
@@ -161,21 +171,29 @@ def proper_number(value: Any, what: str) -> float:
     """The number as a float; PluginError, beginning with `what`, if it is none."""
     if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.number)):
         raise PluginError(f"{what}, found {_short(value)}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise PluginError(f"{what}, found one beyond all floats") from None
 
 
-def _stats(stats: Any) -> dict[str, int | float | str]:
+def proper_stats(stats: Any) -> tuple[dict[str, int | float | str], str]:
+    """The statistics that are numbers or short texts by name, at most a hundred; what is wrong with the others."""
     if not isinstance(stats, Mapping):
-        raise PluginError(f"Result.stats must be a mapping, found {_short(stats)}")
+        return {}, f"Result.stats must be a mapping, found {_short(stats)}"
     plain: dict[str, int | float | str] = {}
-    for name, value in stats.items():
+    odd = ""
+    for name, value in islice(stats.items(), MOST_STATS):
         simple = value.item() if isinstance(value, np.generic) else value
-        if not isinstance(name, str) or not isinstance(simple, (int, float, str)):
-            raise PluginError(
-                f"Result.stats must hold numbers and short texts by name, found {name!r}: {_short(value)}"
-            )
-        plain[name] = simple[:200] if isinstance(simple, str) else simple
-    return plain
+        fits = isinstance(simple, (float, str)) or (isinstance(simple, int) and abs(simple) < 2**63)
+        if isinstance(name, str) and fits:
+            plain[printable(name, 80)] = printable(simple, 200) if isinstance(simple, str) else simple
+        else:
+            shown = printable(name, 80) if isinstance(name, str) else _short(name)
+            odd = odd or f"Result.stats must hold numbers and short texts by name, found {shown!r}: {_short(value)}"
+    if len(stats) > MOST_STATS:
+        odd = odd or f"Result.stats must hold at most {MOST_STATS} numbers and texts, found {len(stats)}"
+    return plain, odd
 
 
 def _short(value: Any) -> str:

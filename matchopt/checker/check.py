@@ -1,6 +1,7 @@
 """The one entrance of the checker: from an instance and a solution to a report."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from matchopt.checker.assignment import assignment_objective, assignment_violations
 from matchopt.checker.layer import layer_violations
@@ -34,7 +35,7 @@ UNDERSTOOD = frozenset(f"{_LAYER} {_OBJECTIVES} {_NETWORK} {_OTHERS}".split())
 
 
 @understanding("the checker", UNDERSTOOD)
-def check(instance: Instance, solution: Solution) -> Report:
+def check(instance: Instance, solution: Solution, most: int | None = None) -> Report:
     """Check every rule of `instance` and compute the objective, both from the definition.
 
     A solution of another kind or shape is infeasible, not an error: the report says what does not fit.
@@ -43,6 +44,7 @@ def check(instance: Instance, solution: Solution) -> Report:
     ----------
     instance : any of the four kinds.
     solution : the solution to judge.
+    most : broken rules after which no further ones are looked for; None to name all.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def check(instance: Instance, solution: Solution) -> Report:
     Refused
         when the instance has a demand that the checker does not know, which nobody may ignore.
     """
-    found = tuple(_violations(instance, solution))
+    found = tuple(islice(_violations(instance, solution), most))
     return Report(None, found) if found else Report(_objective(instance, solution))
 
 

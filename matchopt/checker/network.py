@@ -11,7 +11,15 @@ from matchopt.checker.layer import layer_violations
 from matchopt.checker.objective import layer_objective, realised_rows
 from matchopt.checker.report import Violation, total
 from matchopt.errors import Refused
-from matchopt.instances import FunctionalError, NetworkInstance, NetworkMapping, SampleObjective, ScoreError, TaskLoss
+from matchopt.instances import (
+    FunctionalError,
+    LayerMapping,
+    NetworkInstance,
+    NetworkMapping,
+    SampleObjective,
+    ScoreError,
+    TaskLoss,
+)
 
 SAMPLES = 2_000  # run through the network at a time: what a layer of some hundred rows does stays in the cache
 FULL = 0.1  # share of the inputs above which rows are multiplied together as a matrix
@@ -24,6 +32,11 @@ def network_violations(instance: NetworkInstance, mapping: NetworkMapping) -> It
         message = f"the mapping must have one part per layer, {len(instance.layers)}, found {len(mapping.layers)}"
         yield Violation("layer-count", message)
         return
+    for n, part in enumerate(mapping.layers):
+        if not isinstance(part, LayerMapping):
+            message = f"layer {n}: its part of the mapping must be of kind layer, found {type(part).__name__}"
+            yield Violation("wrong-kind", message, layer=n)
+            return
     for n, (layer, part) in enumerate(zip(instance.layers, mapping.layers, strict=True)):
         for violation in layer_violations(layer, part):
             yield replace(violation, message=f"layer {n}, {violation.message}", layer=n)

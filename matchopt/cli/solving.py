@@ -109,8 +109,8 @@ def solve(
     Solvers with + between them, such as hungarian+recalibrate, run one after the other, each from the best solution
     so far; a table shows what each of them made of it.
 
-    Exit status: 0 with a solution or a proof that there is none, 1 without, 2 for bad input, 130 after Ctrl-C, which
-    keeps the best solution found so far.
+    Exit status: 0 with a solution or a proof that there is none, 1 without (a mere claim that there is none included),
+    2 for bad input, 130 after Ctrl-C, which keeps the best solution found so far.
     """
     from matchopt.formats import read_instance, read_solution
     from matchopt.run import solve as run
@@ -148,7 +148,7 @@ def solve(
         click.echo(one.log, nl=False, err=True)
     if done.limit == "interrupted":
         context.exit(INTERRUPTED)
-    context.exit(0 if done.solution is not None or done.status == "infeasible" else 1)
+    context.exit(0 if done.solution is not None or (done.status == "infeasible" and done.proof == "proven") else 1)
 
 
 def _write(done: "Run", instance: Any, output: Path) -> None:

@@ -54,8 +54,10 @@ def frozen(
     ):
         pretty = tuple("any" if want is None else want for want in shape)
         raise error(f"{field} must have shape {pretty}, found {raw.shape}")
-    if dtype is int and raw.dtype.kind in "uf" and raw.size and not -(2.0**63) <= float(raw.max()) < 2.0**63:
-        raise error(f"{field} must fit 64-bit integers, found {raw.max()}")
+    if dtype is int and raw.dtype.kind in "uf" and raw.size:
+        beyond = [end for end in (raw.max(), raw.min()) if not -(2.0**63) <= float(end) < 2.0**63]
+        if beyond:
+            raise error(f"{field} must fit 64-bit integers, found {beyond[0]}")
     array: np.ndarray = np.array(raw, dtype=wanted, order="C")
     if finite and dtype is float and not bool(np.isfinite(array).all()):
         raise error(f"{field} must be finite, found {_first(array, ~np.isfinite(array))}")

@@ -1,6 +1,7 @@
 """The one entrance of the proofs: from an instance and a solution to a certificate."""
 
 import math
+from dataclasses import replace
 
 from matchopt.errors import Refused
 from matchopt.instances import (
@@ -15,7 +16,7 @@ from matchopt.instances import (
 )
 from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.proofs.assignment import certify_assignment
-from matchopt.proofs.certificate import Certificate
+from matchopt.proofs.certificate import PROVED_WITHIN, TINY, Certificate
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.layer import certify_layer
 
@@ -44,13 +45,20 @@ def certify(instance: Instance, solution: Solution, *, seconds: float | None = N
     Refused
         when there is no independent proof for this kind of instance, or the solution is visibly infeasible.
     """
+    found, effort = None, Effort.of(seconds)
     match instance, solution:
         case AssignmentInstance(), Assignment():
-            return certify_assignment(instance, solution, Effort.of(seconds))
+            found = certify_assignment(instance, solution, effort)
         case LayerInstance(), LayerMapping():
-            return certify_layer(instance, solution, Effort.of(seconds))
+            found = certify_layer(instance, solution, effort)
         case NetworkInstance(), NetworkMapping():
-            return _certify_network(instance, solution, Effort.of(seconds))
+            found = _certify_network(instance, solution, effort)
+    if found is not None and found.optimal and found.allowance > 0:
+        objective = instance.value(solution)
+        close = objective - found.bound <= PROVED_WITHIN * abs(objective) + TINY
+        return found if close else replace(found, optimal=False)
+    if found is not None:
+        return found
     kinds = [getattr(one, "kind", f"no kind but a {type(one).__name__}") for one in (solution, instance)]
     if len(set(kinds)) == 2:
         raise Refused(f"the solution is of kind {kinds[0]}, its instance of kind {kinds[1]}")

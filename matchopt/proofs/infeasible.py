@@ -3,7 +3,18 @@
 import numpy as np
 from jaxtyping import Int
 
-from matchopt.instances import Assignment, AssignmentInstance, Instance, LayerInstance, NetworkInstance
+from matchopt.instances import (
+    Assignment,
+    AssignmentInstance,
+    Instance,
+    LayerInstance,
+    LayerMapping,
+    NetworkInstance,
+    NetworkMapping,
+    ProgramInstance,
+    ProgramPoint,
+    Solution,
+)
 from matchopt.instances.demands import ANY_AT_0_1, understanding
 
 
@@ -42,16 +53,55 @@ def certify_infeasible(instance: Instance) -> bool | None:
     return None
 
 
+def constructed(instance: Instance) -> Solution | None:
+    """A plain solution to try, feasible or not: nothing is minimised, and only the simplest rules are kept.
+
+    Parameters
+    ----------
+    instance : of a layer the rows are matched to neurons with cells enough and wired to these in order, or not at all
+        where connections may be dropped; of a program every variable is as near to 0 as its bounds allow.
+
+    Returns
+    -------
+    Solution or None
+        None where the rows fit no neurons, and for assignments, which `certify_infeasible` decides.
+    """
+    match instance:
+        case LayerInstance():
+            return _wired(instance)
+        case NetworkInstance():
+            layers = [_wired(layer) for layer in instance.layers]
+            return NetworkMapping(tuple(layers)) if None not in layers else None  # type: ignore[arg-type]
+        case ProgramInstance():
+            near = np.clip(0.0, instance.low, instance.high)
+            return ProgramPoint(np.where(instance.integral, np.ceil(near), near)) if np.isfinite(near).all() else None
+    return None
+
+
+def _wired(layer: LayerInstance) -> LayerMapping | None:
+    _, neuron_of = _matched(_fitting(layer))
+    if neuron_of.min(initial=0) < 0:
+        return None
+    target, rules, usable = layer.target, layer.rules, layer.hardware.usable[neuron_of]
+    cell_of = np.full(target.n_connections, -1)
+    if not rules.drop and layer.hardware.free_routing:
+        for i in range(layer.n_rows):
+            cells = np.flatnonzero(usable[i])[: target.fan_in[i]]
+            cell_of[target.indptr[i] : target.indptr[i] + len(cells)] = cells
+    elif not rules.drop:  # each input on a line of its own, the same for all
+        line_of = np.unique(target.indices, return_inverse=True)[1]
+        fits = line_of < layer.hardware.n_cells
+        fits[fits] = usable[target.row_of[fits], line_of[fits]]
+        cell_of[fits] = line_of[fits]
+    left = np.zeros(0, np.int64) if rules.drop else np.flatnonzero(cell_of < 0)
+    gains = rules.gains
+    gain = np.full(layer.n_rows, gains.low if gains.values is None else gains.values[0])
+    return LayerMapping.from_cells(target, neuron_of, cell_of, gain, left)
+
+
 def _decide(instance: AssignmentInstance) -> bool | None:
     """Match rows to allowed columns; an unmatched row leads to a set of rows with too few columns."""
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import maximum_bipartite_matching
-
-    columns_of = [instance.row(i)[0] for i in range(instance.n_rows)]
-    indptr = np.concatenate([[0], np.cumsum([len(columns) for columns in columns_of])]).astype(np.int32)
-    indices = np.concatenate([np.zeros(0, np.int64), *columns_of]).astype(np.int32)
-    graph = csr_array((np.ones(len(indices), np.int8), indices, indptr), shape=(instance.n_rows, instance.n_cols))
-    col_of = np.asarray(maximum_bipartite_matching(graph, perm_type="column"), dtype=np.int64)
+    columns_of, col_of = _matched(instance)
     if bool((col_of >= 0).all()):
         cost = instance.value(Assignment(col_of))
         distinct = len(np.unique(col_of)) == instance.n_rows
@@ -59,6 +109,18 @@ def _decide(instance: AssignmentInstance) -> bool | None:
     rows = _reached(columns_of, col_of, int(np.argmin(col_of)), instance.n_cols)
     allowed = set().union(*(columns_of[i].tolist() for i in rows))
     return True if len(allowed) < len(rows) else None  # counted, so that nothing above has to be believed
+
+
+def _matched(instance: AssignmentInstance) -> tuple[list[np.ndarray], Int[np.ndarray, " rows"]]:
+    """The allowed columns of every row, and the column it is matched to, -1 for none."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
+    columns_of = [instance.row(i)[0] for i in range(instance.n_rows)]
+    indptr = np.concatenate([[0], np.cumsum([len(columns) for columns in columns_of])]).astype(np.int32)
+    indices = np.concatenate([np.zeros(0, np.int64), *columns_of]).astype(np.int32)
+    graph = csr_array((np.ones(len(indices), np.int8), indices, indptr), shape=(instance.n_rows, instance.n_cols))
+    return columns_of, np.asarray(maximum_bipartite_matching(graph, perm_type="column"), dtype=np.int64)
 
 
 def _reached(columns_of: list[np.ndarray], col_of: Int[np.ndarray, " rows"], start: int, n_cols: int) -> list[int]:

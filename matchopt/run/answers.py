@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from matchopt.errors import InvalidSolution
+from matchopt.contract import printable, proper_stats
 from matchopt.instances import SOLUTIONS, Instance, Solution
 from matchopt.parts import Parts
 from matchopt.run.messages import LOST_LINE, BadMessage
@@ -20,7 +20,6 @@ class Answer:
     Parameters
     ----------
     status, limit, solution, bound, stats, message : as in `Result`.
-    seconds : of the solver's clock, None if it sent none.
     peak : bytes, 0 if it sent none.
     died : it was killed or it failed; with a checked incumbent that is a FEASIBLE answer, without one `status` stands.
     refused : the instance was refused.
@@ -33,7 +32,6 @@ class Answer:
     bound: float = -math.inf
     stats: Mapping[str, int | float | str] = field(default_factory=dict)
     message: str = ""
-    seconds: float | None = None
     peak: int = 0
     died: bool = False
     refused: bool = False
@@ -43,8 +41,8 @@ class Answer:
 def read_answer(message: Parts, instance: Instance, memory: int) -> Answer:
     """The answer in a worker's last message; one that does not fit its form is an ERROR."""
     facts = message.facts
-    kind, cause, peak = facts.get("type"), str(facts.get("cause", "")), facts.get("peak")
-    peak = peak if isinstance(peak, int) else 0
+    kind, cause, peak = facts.get("type"), printable(facts.get("cause", "")), facts.get("peak")
+    peak = peak if isinstance(peak, int) and 0 <= peak < 2**60 else 0
     if kind == "refused":
         return Answer(Status.UNKNOWN, message=f"refused: {cause}", peak=peak, refused=True)
     if kind == "memory":
@@ -56,10 +54,11 @@ def read_answer(message: Parts, instance: Instance, memory: int) -> Answer:
         return Answer(Status.ERROR, message=cause, peak=peak)
     try:
         if kind != "result":
-            raise BadMessage(f"the worker sent a message of unknown type {kind!r}")
+            raise BadMessage("the worker sent a message of unknown type")
         return _read_result(message, instance, peak)
-    except (BadMessage, InvalidSolution, KeyError, TypeError, ValueError, AttributeError) as wrong:
-        return Answer(Status.ERROR, message=f"the worker's answer cannot be read: {wrong}", peak=peak)
+    except Exception as wrong:  # whoever wrote it may have written anything
+        text = f"the worker's answer cannot be read: {type(wrong).__name__}: {wrong}"
+        return Answer(Status.ERROR, message=printable(text), peak=peak)
 
 
 def read_solution(message: Parts, instance: Instance) -> Solution | None:
@@ -74,6 +73,23 @@ def read_solution(message: Parts, instance: Instance) -> Solution | None:
     if facts is None:
         return None
     return SOLUTIONS[instance.kind].from_parts(Parts(facts, message.arrays))
+
+
+def read_number(value: Any) -> float:
+    """A number in a message, which may be infinite or none.
+
+    Raises
+    ------
+    BadMessage
+        when it is anything else, or has more digits than a float can tell.
+    """
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or (isinstance(value, int) and abs(value) > 2**1000)
+    ):
+        raise BadMessage(f"a number was expected, found {printable(value, 40)}")
+    return float(value)
 
 
 def read_ending(worker: WorkerProcess, seconds: float | None, memory: int) -> Answer:
@@ -103,11 +119,10 @@ def read_ending(worker: WorkerProcess, seconds: float | None, memory: int) -> An
 def _read_result(message: Parts, instance: Instance, peak: int) -> Answer:
     facts = message.facts
     limit = None if facts["limit"] is None else Limit(facts["limit"])
-    bound, stats, text = float(facts["bound"]), dict(facts["stats"]), str(facts["message"])
+    bound, (stats, _), text = read_number(facts["bound"]), proper_stats(facts["stats"]), printable(facts["message"])
     solution = read_solution(message, instance)
-    instead = str(facts["surrogate"])
     return Answer(
-        Status(facts["status"]), limit, solution, bound, stats, text, float(facts["at"]), peak, surrogate=instead
+        Status(facts["status"]), limit, solution, bound, stats, text, peak, surrogate=printable(facts["surrogate"])
     )
 
 

@@ -68,7 +68,7 @@ def solve_parts(
         )
         start = starts[number] if starts else None
         own = replace(own, start=start, on_incumbent=on_incumbent, began=time.monotonic())
-        result = proper_result(solver.solve(part, own, rng), part.kind)
+        result = proper_result(solver.solve(part, own, rng), part.kind, strict=False)
         bounds[number] = _higher(bounds[number], result.bound)
         results.append(replace(result, bound=bounds[number]))
         if result.solution is None:

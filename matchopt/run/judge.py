@@ -1,9 +1,10 @@
 """Believes no solver: checks every incumbent and the answer, and decides what may be reported."""
 
+import contextlib
 import math
 from dataclasses import dataclass, replace
 
-from matchopt.checker import Report, check
+from matchopt.checker import Report, check, is_feasible
 from matchopt.errors import Refused
 from matchopt.instances import Instance, Solution
 from matchopt.run.answers import Answer
@@ -46,7 +47,7 @@ class Judge:
     def incumbent(self, solution: Solution, bound: float, seconds: float) -> Incumbent | None:
         """Check a solution a solver reports; returns it if it is better than all before."""
         self._note_bound(bound)
-        report = check(self._instance, solution)
+        report = check(self._instance, solution, MOST_VIOLATIONS)
         objective = _value(report)
         if objective is None:
             self._bad_incumbents += 1
@@ -54,21 +55,22 @@ class Judge:
             return None
         return self._keep(solution, objective, seconds)
 
-    def verdict(self, answer: Answer) -> Verdict:
-        """Judge the answer in the light of all incumbents."""
+    def verdict(self, answer: Answer, seconds: float = 0.0) -> Verdict:
+        """Judge the answer, which came after so many seconds, in the light of all incumbents."""
         notes = [answer.message] if answer.died and answer.message else []
         violations: tuple[str, ...] = ()
         status, limit = answer.status, answer.limit
         if answer.solution is not None:
-            report = check(self._instance, answer.solution)
+            report = check(self._instance, answer.solution, MOST_VIOLATIONS + 1)
             objective = _value(report)
             if objective is None:
                 violations = tuple(v.message for v in report.violations[:MOST_VIOLATIONS]) or (_first(report),)
-                more = f" (and {len(report.violations) - 1} more)" if len(report.violations) > 1 else ""
+                count = len(report.violations) - 1
+                more = f" (and {'at least ' * (count == MOST_VIOLATIONS)}{count} more)" if count > 0 else ""
                 notes.append(f"the solver's solution is infeasible: {_first(report)}{more}")
                 status = Status.ERROR
             else:
-                self._keep(answer.solution, objective, answer.seconds or 0.0)
+                self._keep(answer.solution, objective, seconds)
                 status = self._against_best(status, objective, notes)
                 status = _against_bound(status, objective, answer.bound, notes)
         if not violations:
@@ -162,13 +164,14 @@ def certified(instance: Instance, verdict: Verdict, seconds: Number | None = Non
 
     A bound by the certificate takes the place of the solver's, which is only said where it was the better one.
     """
-    from matchopt.proofs import certify, certify_infeasible
+    from matchopt.proofs import certify, certify_infeasible, constructed
 
     if verdict.status is Status.INFEASIBLE:
-        try:
+        proved = None
+        with contextlib.suppress(Refused):
             proved = certify_infeasible(instance)
-        except Refused:
-            proved = None
+        if proved is None and (plain := constructed(instance)) is not None and is_feasible(instance, plain):
+            proved = False
         if proved is False:
             message = _joined("the claim of infeasibility is false: a feasible solution exists", verdict.message)
             return replace(verdict, status=Status.ERROR, proof=None, message=message)

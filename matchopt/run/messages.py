@@ -15,6 +15,7 @@ MAGIC = b"MTCH"
 HEADER = struct.Struct("<4sQQ")  # magic, bytes of JSON, bytes of arrays
 MAX_JSON = 2**26
 MAX_ARRAYS = 2**35
+MAX_ANSWER = 2**22  # bytes of JSON in a message of a worker's
 LOST_LINE = 70  # exit status of a worker that cannot send any more
 
 
@@ -49,10 +50,16 @@ def decode(facts: bytes, blob: bytes) -> Parts:
 
 
 class Frames:
-    """Cuts a stream of bytes into messages."""
+    """Cuts a stream of bytes into messages.
 
-    def __init__(self, most: int = MAX_ARRAYS) -> None:
-        self._most = most
+    Parameters
+    ----------
+    most : bytes of arrays that a message may have.
+    most_json : bytes of JSON that a message may have.
+    """
+
+    def __init__(self, most: int = MAX_ARRAYS, most_json: int = MAX_JSON) -> None:
+        self._most, self._most_json = most, most_json
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Parts]:
@@ -66,8 +73,8 @@ class Frames:
         self._buffer += data
         while len(self._buffer) >= HEADER.size:
             magic, facts, blob = HEADER.unpack_from(self._buffer)
-            if magic != MAGIC or facts > MAX_JSON or blob > self._most:
-                raise BadMessage("a message has a wrong or too large header")
+            if magic != MAGIC or facts > self._most_json or blob > self._most:
+                raise BadMessage("a message has a wrong header, or is larger than any answer to this instance")
             end = HEADER.size + facts + blob
             if len(self._buffer) < end:
                 return

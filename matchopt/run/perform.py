@@ -10,11 +10,12 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from matchopt.checker import check
+from matchopt.contract import printable
 from matchopt.errors import InvalidSolution
 from matchopt.instances import Instance
 from matchopt.parts import Parts
 from matchopt.run import warm
-from matchopt.run.answers import Answer, read_answer, read_ending, read_solution
+from matchopt.run.answers import Answer, read_answer, read_ending, read_number, read_solution
 from matchopt.run.judge import Judge, Verdict, certified
 from matchopt.run.process import Stopped, WorkerProcess
 from matchopt.run.record import Incumbent, Number, Run, gap_of
@@ -60,7 +61,7 @@ def perform(
     request = _request(task, source, memory)
     for cold in (task.cold, True):
         clock = _Clock()
-        with WorkerProcess(task.allowance.threads, memory, cold) as worker:
+        with WorkerProcess(task.allowance.threads, memory, cold, _most_bytes(task.instance)) as worker:
             worker.send(request)
             try:
                 answer = _listen(worker, judge, task, memory, clock, cancel, on_incumbent)
@@ -70,8 +71,7 @@ def perform(
                 answer = Answer(Status.UNKNOWN, Limit.INTERRUPTED, message="interrupted", died=True)
         if not worker.lost or not answer.died:
             break
-    solver_seconds = clock.elapsed() if answer.seconds is None else answer.seconds
-    verdict = judge.verdict(answer)
+    verdict = judge.verdict(answer, clock.elapsed() or 0.0)
     if task.certify and answer.limit is not Limit.INTERRUPTED:
         verdict = _with_proof(task, verdict, keep_on_interrupt)
     return record(
@@ -79,7 +79,7 @@ def perform(
         source.label,
         verdict,
         seconds=time.monotonic() - began,
-        solver_seconds=solver_seconds,
+        solver_seconds=clock.elapsed(),
         peak_memory=max(answer.peak, worker.watchdog.peak),
         refused=answer.refused,
         surrogate=answer.surrogate,
@@ -101,14 +101,17 @@ def _with_proof(task: Task, verdict: Verdict, keep_on_interrupt: bool) -> Verdic
 
 
 class _Clock:
-    """The host's copy of the solver's clock."""
+    """The solver's clock, which is the host's: what a worker says of time counts only within it."""
 
     def __init__(self) -> None:
         self._began: float | None = None
         self._ended: float | None = None
 
-    def start(self) -> None:
-        self._began = time.monotonic()
+    def start(self) -> bool:
+        """Start it; returns whether it stood."""
+        stood = self._began is None
+        self._began = time.monotonic() if stood else self._began
+        return stood
 
     def stop(self) -> None:
         self._ended = time.monotonic()
@@ -133,8 +136,8 @@ def _listen(
             last = max((n for n, message in enumerate(batch) if message.facts.get("type") == "incumbent"), default=-1)
             for number, message in enumerate(batch):
                 if message.facts.get("type") == "started":
-                    clock.start()
-                    worker.watchdog.arm(task.allowance.seconds)
+                    if clock.start():
+                        worker.watchdog.arm(task.allowance.seconds)
                 elif message.facts.get("type") != "incumbent":
                     clock.stop()
                     warm.server.hold(message.facts.get("held"))
@@ -151,15 +154,20 @@ def _hear(message: Parts, judge: Judge, instance: Instance, clock: _Clock, on_in
     """Check one incumbent; returns what is wrong with the message, empty if nothing is."""
     try:
         solution = read_solution(message, instance)
-        bound, at = float(message.facts["bound"]), float(message.facts["at"])
+        bound, at = read_number(message.facts["bound"]), read_number(message.facts["at"])
         if solution is None:
             raise ValueError("it has no solution")
-    except (InvalidSolution, KeyError, TypeError, ValueError, AttributeError) as cause:
-        return f"the worker sent an incumbent that cannot be read: {cause}"
+    except Exception as cause:  # as in `read_answer`
+        return printable(f"the worker sent an incumbent that cannot be read: {type(cause).__name__}: {cause}")
     better = judge.incumbent(solution, bound, min(max(at, 0.0), clock.elapsed() or 0.0))
     if better is not None and on_incumbent is not None:
         on_incumbent(better)
     return ""
+
+
+def _most_bytes(instance: Instance) -> int:
+    """Most bytes of arrays that a solution can have: a number or two for each cell, connection, row or variable."""
+    return 2**20 + 4 * sum(array.nbytes for array in instance.parts().arrays.values())
 
 
 def _request(task: Task, source: SolverSource, memory: int) -> Parts:

@@ -13,7 +13,7 @@ from types import TracebackType
 from matchopt.parts import Parts
 from matchopt.run import warm
 from matchopt.run.cold import ColdWorker
-from matchopt.run.messages import BadMessage, Frames, encode, write_all
+from matchopt.run.messages import MAX_ANSWER, MAX_ARRAYS, BadMessage, Frames, encode, write_all
 from matchopt.run.warm import Unavailable, WarmWorker
 from matchopt.run.watchdog import Watchdog
 
@@ -35,9 +35,11 @@ class WorkerProcess:
     threads : most threads.
     memory : most bytes the worker and its descendants may have in memory.
     cold : whether it must be a fresh interpreter; else it is one only where there is no fork server.
+    most : bytes of arrays that an answer may have.
     """
 
-    def __init__(self, threads: int, memory: int, cold: bool = False) -> None:
+    def __init__(self, threads: int, memory: int, cold: bool = False, most: int = MAX_ARRAYS) -> None:
+        self._most = most
         self.fault = ""  # what was wrong with the bytes it sent
         self.exit_code: int | None = None  # of a worker that ended by itself; negative: minus the signal's number
         self._log = bytearray()
@@ -90,7 +92,7 @@ class WorkerProcess:
         Stopped
             once `cancel` is set.
         """
-        frames = Frames()
+        frames = Frames(self._most, MAX_ANSWER)
         with selectors.DefaultSelector() as selector:
             selector.register(self._read_fd, selectors.EVENT_READ)
             selector.register(self._log_fd, selectors.EVENT_READ)

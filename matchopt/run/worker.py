@@ -124,7 +124,6 @@ def _run(message: Parts, channel: Channel) -> None:
         "stats": dict(result.stats),
         "message": result.message,
         "surrogate": replaced,
-        "at": time.monotonic() - began,
         "peak": bytes_of("VmHWM"),
         "held": [*channel.imported(), *(json.dumps(rules.facts()) for rules in reduced)],
     }

@@ -2,6 +2,7 @@
 
 import math
 
+EXACT = 2.0**53  # floats below tell all whole numbers apart
 NONE = "-"  # how tables show what does not exist
 
 
@@ -9,7 +10,7 @@ def number(figure: float | None, digits: int = 4) -> str:
     """A figure with at most `digits` significant digits; whole numbers in full."""
     if figure is None:
         return NONE
-    if isinstance(figure, int) or (figure == int(figure) if math.isfinite(figure) else False):
+    if isinstance(figure, int) or (math.isfinite(figure) and abs(figure) < EXACT and figure == int(figure)):
         return str(int(figure))
     return f"{figure:.{digits}g}"
 

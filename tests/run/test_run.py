@@ -103,9 +103,9 @@ def test_a_solver_that_no_other_process_can_import_is_refused(instance):
         ({"solver": Reversed(), "options": {"shift": 1}}, InvalidOption, "is made already"),
         ({"time_limit": 0}, InvalidOption, "time_limit must be a finite number > 0 or none, found 0"),
         ({"time_limit": float("nan")}, InvalidOption, "time_limit must be a finite number > 0"),
-        ({"memory_limit": -1.0}, InvalidOption, "memory_limit must be a finite number > 0"),
+        ({"memory_limit": -1.0}, InvalidOption, "memory_limit must be a number > 0 and <= 1000000000 or none"),
         ({"seed": -1}, InvalidOption, "seed must be a whole number >= 0, found -1"),
-        ({"threads": 0}, InvalidOption, "threads must be a whole number >= 1, found 0"),
+        ({"threads": 0}, InvalidOption, "threads must be a whole number >= 1 and <= 1024, found 0"),
         ({"iterations": -2}, InvalidOption, "iterations must be a whole number >= 0"),
         ({"start": Assignment(np.zeros(4))}, InvalidSolution, "^start is infeasible: "),
         (
