@@ -13,7 +13,7 @@ from matchopt.instances import Hardware
 from matchopt.kernels.cell_search import Chip, Ranges, Rows, place_all, place_rows
 from matchopt.kernels.packing import CellSorter
 
-CHUNK = 16  # rows a thread takes at a time, between two looks at the clock
+CHUNK = 16  # most rows a thread takes at a time, between two looks at the clock; one where rows are disturbed
 LEAST = {4: 1e-6, 8: 1e-13}  # least gain of a move relative to the row's constant, by bytes of a float
 
 Never: Callable[[], bool] = lambda: False  # noqa: E731
@@ -33,7 +33,8 @@ class RowErrors:
     constant : second moment of every row's wanted signal, >= 0.
     power : what multiplies the read noise on each input, mostly E[x^2]; None for the diagonal of `moments`.
     required : inputs that a row must listen to; None for none.
-    wanted : weights in whose order the required inputs are first placed; needed with `required`.
+    wanted : weights that a search begins as near to as it can, on the inputs where they are not 0 and on those that
+        are required; needed with `required`. None begins with empty neurons.
 
     Raises
     ------
@@ -51,20 +52,22 @@ class RowErrors:
 
     def __post_init__(self) -> None:
         kind = self.moments.dtype
-        m, n = self.linear.shape
+        m = len(self.linear)
         if self.required is not None and self.wanted is None:
             raise InvalidInstance("wanted: needed with required inputs, found None")
-        ranked, falling = np.full((m, 0), -1, np.int32), np.zeros(m, np.int64)
-        if self.required is not None and self.wanted is not None:
-            falling = (self.required & (self.wanted < 0)).sum(axis=1)
-            order = np.argsort(np.where(self.required, self.wanted, np.inf), axis=1, kind="stable").astype(np.int32)
-            number = self.required.sum(axis=1)
-            ranked = np.where(np.arange(n) < number[:, None], order, -1)[:, : int(number.max(initial=0))]
+        ranked, sought = np.full((m, 0), -1, np.int32), np.zeros((m, 0))
+        if self.wanted is not None:
+            first = self.wanted != 0 if self.required is None else (self.wanted != 0) | self.required
+            number = first.sum(axis=1)
+            order = np.argsort(np.where(first, self.wanted, np.inf), axis=1, kind="stable")
+            order = order[:, : int(number.max(initial=0))]
+            sought = np.take_along_axis(self.wanted, order, axis=1)
+            ranked = np.where(np.arange(order.shape[1]) < number[:, None], order, -1)
         diagonal = self.moments.diagonal()
         arrays = (self.moments, diagonal, diagonal if self.power is None else self.power, self.linear, self.constant)
         required = np.zeros((0, 0), bool) if self.required is None else self.required
         packed = [_own(array, kind) for array in arrays]
-        packed += [_own(required, bool), _own(ranked, np.int32), _own(falling, np.int64)]
+        packed += [_own(required, bool), _own(ranked, np.int32), _own(sought, kind)]
         object.__setattr__(self, "compiled", Rows._make(packed))
 
     def rows(self, which: Int[np.ndarray, " some"]) -> "RowErrors":
@@ -123,6 +126,10 @@ class CellPlacement:
         self._order = found.order
         cells = np.where(np.isfinite(found.cells), found.cells, 0.0) * factor
         noise = found.variance * factor**2 if found.variance.size else np.zeros_like(cells)
+        if factor < 0.0:  # ascending again
+            place, last = np.arange(cells.shape[1]), found.n_usable[:, None] - 1
+            turned = np.where(place <= last, last - place, place)
+            self._order, cells, noise = (np.take_along_axis(a, turned, axis=1) for a in (found.order, cells, noise))
         self._chip = Chip(cells.astype(kind), noise.astype(kind), found.n_usable.astype(np.int64))
         self._kind, self._threads = kind, max(1, threads)
 
@@ -135,7 +142,7 @@ class CellPlacement:
         neurons: Int[np.ndarray, "rows few"] | None = None,
         stop: Callable[[], bool] = Never,
     ) -> Float[np.ndarray, "rows neurons"]:
-        """Cost found by one descent for every pair: from empty neurons, or from the required inputs in order.
+        """Cost found by one descent for every pair, from the places that come nearest to the weights that are wanted.
 
         Parameters
         ----------
@@ -154,7 +161,7 @@ class CellPlacement:
         def work(rows: Int[np.ndarray, " chunk"]) -> None:
             place_all(rows, every, self._chip, packed, heard, ranges, self._least, cost)
 
-        self._run(np.arange(m), work, stop)
+        self._run(np.arange(m), CHUNK, work, stop)
         return cost.astype(np.float64)
 
     def improve(
@@ -193,7 +200,7 @@ class CellPlacement:
                 rows, on, self._chip, packed, heard, ranges, self._least, kicks, seed, fresh, places, scale, cost
             )
 
-        self._run(np.arange(m), work, stop)
+        self._run(np.arange(m), 1 if kicks else CHUNK, work, stop)
         input_of = np.full((m, n_cells), -1, np.int64)
         np.put_along_axis(input_of, order, places.astype(np.int64), axis=1)
         return Places(input_of, scale.astype(np.float64), cost.astype(np.float64))
@@ -215,10 +222,12 @@ class CellPlacement:
     def _run(
         self,
         rows: Int[np.ndarray, " rows"],
+        most: int,
         work: Callable[[Int[np.ndarray, " chunk"]], None],
         stop: Callable[[], bool],
     ) -> None:
-        chunks = iter([rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)])
+        size = max(1, min(most, len(rows) // (8 * self._threads)))
+        chunks = iter([rows[first : first + size] for first in range(0, len(rows), size)])
 
         def serve() -> None:
             for chunk in chunks:  # next() on a shared iterator is atomic

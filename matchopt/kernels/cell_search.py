@@ -6,6 +6,7 @@ import numpy as np
 
 from matchopt.kernels.cell_moves import Neuron, Row, Workspace, begin, best_scale, descend, score
 from matchopt.kernels.compiling import compiled, inlined
+from matchopt.kernels.runs import nearest_of_row, resolve_conflicts
 
 
 class Chip(NamedTuple):
@@ -17,8 +18,8 @@ class Chip(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The errors of all rows: `RowErrors` packed, with the `ranked` required inputs of each row, -1 filling up, rising
-    by target weight, and how many of those weights are negative (`falling`)."""
+    """The errors of all rows: `RowErrors` packed, with the inputs of each row that are placed first, `ranked` by the
+    weights `sought` for them, -1 filling up."""
 
     moments: Any
     diagonal: Any
@@ -27,7 +28,7 @@ class Rows(NamedTuple):
     constant: Any
     required: Any
     ranked: Any
-    falling: Any
+    sought: Any
 
 
 class Ranges(NamedTuple):
@@ -130,17 +131,54 @@ def own_errors(i, inputs, rows, local):
 
 @compiled
 @no_type_check
-def first_places(at, count, ranked, falling, local):
-    """Place what a row requires, `ranked` rising by target weight, on rising cells: the negative on the lowest."""
+def first_places(i, at, cells, rows, scale, local, near, conflicts, weights):
+    """Place row i's `ranked` inputs so that the weights are as near as can be to those sought, over `scale`.
+
+    Where there are more than cells those of the smallest weights stay out, if none is required: else it is False.
+    """
+    ranked, sought = rows.ranked[i], rows.sought[i]
     at[:] = -1
     n = 0
     while n < ranked.size and ranked[n] >= 0:
         n += 1
-    if n > count:
+    if n > cells.size and rows.required.size:
         return False
-    for r in range(n):
-        at[r if r < falling else count - n + r] = local[ranked[r]]
+    low, high = 0, n
+    while high - low > 0 and low + n - high < cells.size:  # `low` from below and the rest from above take part
+        if abs(sought[low]) >= abs(sought[high - 1]):
+            low += 1
+        else:
+            high -= 1
+    kept = low + n - high
+    for r in range(kept):
+        weights[r] = sought[r if r < low else r + high - low] / scale
+    if kept == 0:
+        return True
+    nearest_of_row(weights[:kept], cells, cells.size, near)
+    found = 0
+    for r in range(1, kept):
+        conflicts[found] = r
+        found += near[r] == near[r - 1]
+    resolve_conflicts(0, kept, weights, cells, cells.size, near, conflicts, found)
+    for r in range(kept):
+        at[near[r]] = local[ranked[r if r < low else r + high - low]]
     return True
+
+
+@inlined
+@no_type_check
+def first_scale(ranges):
+    """The output scale that weights are first sought at."""
+    scale = ranges.low if ranges.low == ranges.high else ranges.around
+    return scale if scale > 0 else type(scale)(1)
+
+
+@compiled
+@no_type_check
+def first_scratch(rows):
+    """Scratch of `first_places`: a cell for each ranked input, the conflicts among those, and the weights."""
+    most = rows.ranked.shape[1]
+    return np.empty(most, np.int32), np.empty(most + 1, np.int32), np.empty(most, rows.moments.dtype)
 
 
 @compiled
@@ -149,6 +187,8 @@ def place_all(which, neurons, chip, rows, inputs, ranges, least, cost):
     """Fill `cost` for `which` rows and the neurons listed for each (-1 ends a list): see `CellPlacement.costs`."""
     constant = rows.constant
     local, places = np.empty(rows.linear.shape[1], np.int32), np.empty(chip.cells.shape[1], np.int32)
+    scale = first_scale(ranges)
+    near, conflicts, weights = first_scratch(rows)
     for i in which:
         errors = own_errors(i, inputs, rows, local)
         work = workspace(errors.linear.size, chip.cells.shape[1], rows.moments)
@@ -158,9 +198,8 @@ def place_all(which, neurons, chip, rows, inputs, ranges, least, cost):
             j = neurons[i, t]
             if j < 0:
                 break
-            at = places[: chip.n_cells[j]]
-            if first_places(at, chip.n_cells[j], rows.ranked[i], rows.falling[i], local):
-                neuron = neuron_of_chip(chip, j, ranges)
+            at, neuron = places[: chip.n_cells[j]], neuron_of_chip(chip, j, ranges)
+            if first_places(i, at, neuron.cells, rows, scale, local, near, conflicts, weights):
                 reach, _ = improve(neuron, errors, a0, q0, least * constant[i], 0, 0, at, work)
                 cost[i, j] = constant[i] + a0 * ranges.around - reach
 
@@ -171,6 +210,8 @@ def place_rows(which, neuron_of, chip, rows, inputs, ranges, least, kicks, seed,
     """Improve the places of `which` rows on their neurons: see `CellPlacement.improve`."""
     constant = rows.constant
     local, near = np.empty(rows.linear.shape[1], np.int32), np.empty(chip.cells.shape[1], np.int32)
+    sought_at = first_scale(ranges)
+    close, conflicts, weights = first_scratch(rows)
     for i in which:
         errors = own_errors(i, inputs, rows, local)
         work = workspace(errors.linear.size, chip.cells.shape[1], rows.moments)
@@ -178,14 +219,14 @@ def place_rows(which, neuron_of, chip, rows, inputs, ranges, least, kicks, seed,
         n_cells = chip.n_cells[j]
         at = near[:n_cells]
         cost[i] = np.inf
-        if fresh and not first_places(at, n_cells, rows.ranked[i], rows.falling[i], local):
+        neuron = neuron_of_chip(chip, j, ranges)
+        if fresh and not first_places(i, at, neuron.cells, rows, sought_at, local, close, conflicts, weights):
             continue
         if not fresh:
             for k in range(n_cells):
                 at[k] = local[places[i, k]] if places[i, k] >= 0 else -1
         q0 = ranges.pull * constant[i]
         a0 = q0 * ranges.around
-        neuron = neuron_of_chip(chip, j, ranges)
         reach, scale[i] = improve(neuron, errors, a0, q0, least * constant[i], kicks, seed + i, at, work)
         cost[i] = constant[i] + a0 * ranges.around - reach
         places[i, :] = -1

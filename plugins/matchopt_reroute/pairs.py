@@ -9,7 +9,7 @@ import numpy as np
 
 from matchopt import LayerInstance, LayerMapping, Limits, kernels
 from matchopt_reroute.bounds import moments_of
-from matchopt_reroute.wiring import assigned, cell_table, from_table, gain_choices, likely_inputs, listed
+from matchopt_reroute.wiring import assigned, cell_table, from_table, gain_choices, likely_inputs, listed, never
 
 LIKELY = 64  # inputs per row that pairs are judged on where any input may be heard; longer searches use all
 PATIENCE = 2  # rounds without a better assignment after which the search ends
@@ -29,15 +29,19 @@ class Pairs:
         self.cost = np.full((instance.n_rows, instance.hardware.n_neurons), np.inf)
         self.total = np.inf
 
-    def begin(self, neurons: np.ndarray | None) -> bool:
-        """One descent for every pair of a row and its `neurons`; False if the time was up before the last."""
+    def begin(self, neurons: np.ndarray | None, at_once: bool = False) -> bool:
+        """One descent for every pair of a row and its `neurons`; False if the time was up before the last.
+
+        What is done `at_once` is done whatever the time is.
+        """
+        stop = never if at_once else self._stop
         by_gain = [
-            search.costs(self.errors, self._scales, inputs=self._likely, neurons=neurons, stop=self._stop)
+            search.costs(self.errors, self._scales, inputs=self._likely, neurons=neurons, stop=stop)
             for search in self._search
         ]
         self.cost = np.minimum.reduce(by_gain)
         self._gain_of = np.stack(by_gain).argmin(axis=0)
-        return not self._stop()
+        return not stop()
 
     def begin_with(self, mapping: LayerMapping) -> None:
         """Take over the rows of a feasible mapping where they are better than what is known."""
@@ -119,7 +123,7 @@ class Pairs:
                     inputs=None if self._heard is None else self._heard[i],
                     kicks=kicks,
                     seed=seed,
-                    stop=(lambda: False) if forced else self._stop,
+                    stop=never if forced else self._stop,
                 )
                 self._keep(i, j, number, found)
 
@@ -162,7 +166,4 @@ def _output_errors(instance: LayerInstance) -> tuple[kernels.RowErrors, np.ndarr
     support[target.row_of, target.indices] = True
     linear = wanted @ moments
     constant = np.einsum("ix,ix->i", linear, wanted)
-    fixed = not instance.rules.drop
-    return kernels.RowErrors(
-        moments, linear, constant, None, support if fixed else None, wanted if fixed else None
-    ), support
+    return kernels.RowErrors(moments, linear, constant, None, None if instance.rules.drop else support, wanted), support

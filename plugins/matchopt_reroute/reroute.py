@@ -32,11 +32,12 @@ from matchopt_reroute.wiring import UNDERSTOOD, Unplaceable, smallest
 class Reroute(Solver):
     """Maps a network so that its signals on sample inputs come out right; reads no labels.
 
-    Layer by layer, on the activity that the mapped layers before give: for every pair of neurons a local search places
-    the cells on whatever inputs the rules allow, for the least error of the pre-activations on the samples; an
-    assignment chooses the hardware neurons. Then rows are wired anew, one by one and last layers first, for the signal
-    that serves the layers after them best; a new wiring is kept only if the error falls when it is recomputed.
-    Adjustable biases are set along.
+    First comes a coarse mapping, on the hardware neurons of the least weight error. Then layer by layer, on the
+    activity that the mapped layers before give: for every pair of neurons (of wide rows, the likely ones) a local
+    search that begins near the target weights places the cells on whatever inputs the rules allow, for the least error
+    of the pre-activations on the samples; an assignment chooses the hardware neurons. Then rows are wired anew, one by
+    one and last layers first, for the signal that serves the layers after them best; a new wiring is kept only if the
+    error falls when it is recomputed. Adjustable biases are set along.
 
     ReLU does not mind if a hidden row is realised at another positive scale as long as the next layer reckons with it,
     and no decision changes when all outputs shrink by one factor. Where weights are scarce this freedom decides. The
@@ -100,8 +101,6 @@ class Reroute(Solver):
         except Unplaceable as cause:
             return Result(None, Status.INFEASIBLE, message=f"in some layer {cause}")
         late = limits.reached()
-        if found is None:
-            return Result(start, limit=late, message="time was up before the first mapping was complete")
         bound = -math.inf if late else functional_bound(instance, limits.threads)
         return Result(found, limit=late, bound=bound if bound == -math.inf else min(bound, instance.value(found)))
 
@@ -112,7 +111,7 @@ class Reroute(Solver):
         rng: np.random.Generator,
         start: NetworkMapping | None,
         judged: bool,
-    ) -> NetworkMapping | None:
+    ) -> NetworkMapping:
         """The best mapping found; `judged` says whether states on the way are compared by the instance's objective."""
         if start is not None and instance.objective is not None:
             limits.offer(start, instance.value(start))
@@ -123,21 +122,20 @@ class Reroute(Solver):
         def offer(mapping: NetworkMapping) -> bool:
             return limits.offer(mapping, instance.value(mapping))
 
-        def run(outputs_only: bool, offers: bool) -> NetworkMapping | None:
+        def run(outputs_only: bool, offers: bool) -> NetworkMapping:
             free = outputs_only and (instance.adjustable or instance.biases is None)
             course = Course(
                 instance, tasks, inputs, outputs_only, free, self.candidates, self.pull, self.ridge, self.rounds, seed,
                 lambda: limits.reached() is not None,
             )  # fmt: skip
-            state = course.run(start, offer if offers else lambda mapping: None, rng)
-            return None if state is None else state.mapping()
+            return course.run(start, offer if offers else lambda mapping: None, rng).mapping()
 
         found = run(self.aim == "outputs", judged)
         if not judged:
-            if found is None or start is None or instance.objective is None:
+            if start is None or instance.objective is None:
                 return found
             offer(found)
             if limits.best is start and instance.objective.name == FunctionalError.name and not limits.reached():
                 run(False, True)  # the outputs are right at scales that this objective does not forgive
-        best: NetworkMapping | None = limits.best
+        best: NetworkMapping = limits.best
         return best

@@ -17,21 +17,31 @@ from matchopt import (
     Result,
     Solver,
     Status,
+    kernels,
     reduction,
 )
 from matchopt_reroute.bounds import MOST_FAN_IN, assignment_bound, not_moments, pair_bounds
 from matchopt_reroute.pairs import Pairs, search_rounds
-from matchopt_reroute.wiring import UNDERSTOOD, Unplaceable, assigned, refuses_wiring, smallest, take_start
+from matchopt_reroute.wiring import (
+    UNDERSTOOD,
+    Unplaceable,
+    assigned,
+    refuses_wiring,
+    smallest,
+    take_start,
+    with_assigned,
+)
 
 
 @dataclass(frozen=True)
 class OutputSearch(Solver):
     """The least output error by local search: where a row's cells listen, and which hardware neurons rows take.
 
-    For every pair of neurons one descent over the places of the cells gives a cost, an assignment chooses pairs, and
-    the chosen ones and the next best are searched longer, until no better assignment is found. Where inputs are not
-    correlated the answer is the optimum. The bound replaces the second moments by a diagonal that they dominate; with
-    extra inputs and correlations there is none.
+    First comes a mapping on the neurons of the least weight error. Then for every pair of neurons one descent over the
+    places of the cells, from near the target weights, gives a cost, an assignment chooses pairs, and the chosen ones
+    and the next best are searched longer, until no better assignment is found. Where inputs are not correlated the
+    answer is the optimum. The bound replaces the second moments by a diagonal that they dominate; with extra inputs and
+    correlations there is none.
 
     Parameters
     ----------
@@ -75,6 +85,11 @@ class OutputSearch(Solver):
         if bounded and not_moments(instance) is None:
             bounds = pair_bounds(instance, limits.threads)
             least = assignment_bound(bounds)
+        cheap = kernels.pair_costs(
+            instance.target, instance.hardware, gains=instance.rules.gains, drop=instance.rules.drop
+        )
+        pairs.begin(with_assigned(cheap, 1), at_once=True)
+        pairs.offer(limits, least)
         if limits.reached() or not pairs.begin(self._tried(instance, bounds)):
             bound, message = min(least, limits.best_value), "time was up before every pair was tried"
             return Result(limits.best, limit=Limit.TIME, bound=bound, message=message)
@@ -88,11 +103,7 @@ class OutputSearch(Solver):
         """The neurons tried for each row, those of the best assignment of bounds among them; None for all."""
         if instance.hardware.n_neurons <= self.candidates or bounds is None:
             return None
-        chosen = assigned(bounds)
-        order = np.argsort(bounds, axis=1, kind="stable")[:, : self.candidates]
-        left_out = (order != chosen[:, None]).all(axis=1)
-        order[left_out, -1] = chosen[left_out]
-        return order
+        return with_assigned(bounds, self.candidates)
 
 
 def _separable(instance: LayerInstance) -> Result:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from matchopt import LayerInstance, NetworkInstance, NetworkMapping, kernels
-from matchopt_reroute.wiring import cell_table, from_table, gain_choices, likely_inputs, listed
+from matchopt_reroute.wiring import cell_table, from_table, gain_choices, likely_inputs, listed, with_assigned
 
 SINGLE = np.float32
+LOOKS = 6.0  # nanoseconds a cell and what it is looked at against
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,15 +73,37 @@ class LayerTask:
             linear -= np.outer(mean, moments.mean)
             constant -= mean * mean
         constant = np.maximum(constant, SINGLE(1e-6) * constant.mean())
-        fixed = not self.layer.rules.drop
-        required, weights = (self.support[rows], self.weights[rows]) if fixed else (None, None)
-        return kernels.RowErrors(moments.matrix, linear, constant, moments.power, required, weights)
+        required = None if self.layer.rules.drop else self.support[rows]
+        return kernels.RowErrors(moments.matrix, linear, constant, moments.power, required, self.weights[rows])
 
     def heard(self, rows: Any = slice(None)) -> np.ndarray | None:
         """The inputs that each row may use, -1 filling up; None for all."""
         if self.layer.rules.extra_inputs:
             return None
         return listed(self.support[rows])
+
+    def affordable(self, inputs: np.ndarray | None, work: float) -> int:
+        """How many descents a row there may be, >= 1, if all take about so many nanoseconds of work.
+
+        A descent looks at each of the neuron's cells a few times, against all its other cells and the row's inputs.
+        """
+        cells, rows = self.layer.hardware.n_cells, len(self.weights)
+        heard = len(self.columns) if inputs is None else inputs.shape[1]
+        return max(1, int(work / max(1, rows * LOOKS * cells * (cells + heard))))
+
+    def near_neurons(self, few: int) -> np.ndarray | None:
+        """The `few` hardware neurons of each row with the least weight errors, one of a whole mapping's; None for all.
+
+        Raises
+        ------
+        Unplaceable
+            when there is no mapping.
+        """
+        if few >= self.layer.hardware.n_neurons:
+            return None
+        rules = self.layer.rules
+        cost = kernels.pair_costs(self.layer.target, self.layer.hardware, gains=rules.gains, drop=rules.drop)
+        return with_assigned(cost, few)
 
     def likely(self, errors: kernels.RowErrors, most: int) -> np.ndarray | None:
         """The `most` inputs of each row that alone explain most of its signal, and its support; None for all."""

@@ -11,6 +11,11 @@ class Unplaceable(Exception):
     """No choice of hardware neurons gives every row cells enough for its connections; its text says so."""
 
 
+def never() -> bool:
+    """A stop that never comes."""
+    return False
+
+
 def assigned(cost: np.ndarray) -> np.ndarray:
     """The hardware neurons of the cheapest assignment.
 
@@ -23,6 +28,21 @@ def assigned(cost: np.ndarray) -> np.ndarray:
     if neuron_of is None:
         raise Unplaceable("no choice of hardware neurons gives every row cells enough for its connections")
     return neuron_of
+
+
+def with_assigned(cost: np.ndarray, few: int) -> np.ndarray:
+    """The `few` cheapest hardware neurons of each row, those of the cheapest assignment among them, (rows, few).
+
+    Raises
+    ------
+    Unplaceable
+        when there is no assignment.
+    """
+    chosen = assigned(cost)
+    order = np.argsort(cost, axis=1, kind="stable")[:, :few]
+    left_out = (order != chosen[:, None]).all(axis=1)
+    order[left_out, -1] = chosen[left_out]
+    return order
 
 
 # One cell on an input, neurons routed freely, no budget left unspent; importance plays no part in an output error.

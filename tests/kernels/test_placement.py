@@ -7,17 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matchopt import Hardware, InvalidInstance
-from matchopt.kernels import CellPlacement, Places, RowErrors, Scales
+from matchopt import Gains, Hardware, InvalidInstance, Target
+from matchopt.kernels import CellPlacement, Places, RowErrors, Scales, pair_costs
 
 seeds = st.integers(0, 2**32 - 1)
 RANGES = (Scales(), Scales(0.5), Scales(0.5, 2.0), Scales(-1.0, 1.0), Scales(1e-6, 1e6, 0.01, 1.0))
 
 
 def problem(
-    seed: int, rows: int = 4, inputs: int = 7, cells: int = 4, fixed: bool = False
+    seed: int, rows: int = 4, inputs: int = 7, cells: int = 4, fixed: bool | None = False
 ) -> tuple[RowErrors, Hardware]:
-    """Random rows with correlated inputs, on noisy hardware with one cell of ten unusable (none where `fixed`)."""
+    """Random rows with correlated inputs, on noisy hardware with one cell of ten unusable (none where `fixed`).
+
+    Where `fixed` is None weights are wanted, but no input is required.
+    """
     rng = np.random.default_rng(seed)
     samples = rng.normal(size=(inputs, 3 * inputs))
     moments = samples @ samples.T / samples.shape[1]
@@ -25,7 +28,7 @@ def problem(
     wanted = rng.normal(size=(rows, inputs)) * support
     linear, constant = wanted @ moments, np.einsum("ix,xy,iy->i", wanted, moments, wanted)
     errors = RowErrors(
-        moments, linear, constant, rng.random(inputs), support if fixed else None, wanted if fixed else None
+        moments, linear, constant, rng.random(inputs), support if fixed else None, None if fixed is False else wanted
     )
     usable = np.ones((rows + 2, cells), bool) if fixed else rng.random((rows + 2, cells)) < 0.9
     return errors, Hardware(rng.normal(size=usable.shape), variance=0.1 * rng.random(usable.shape), usable=usable)
@@ -55,7 +58,7 @@ def recomputed(
 
 
 @pytest.mark.parametrize("scales", RANGES, ids=str)
-@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize("fixed", [False, True, None])
 @given(seed=seeds)
 @settings(deadline=None, max_examples=20)
 def test_costs_are_those_of_the_places(scales: Scales, fixed: bool, seed: int) -> None:
@@ -157,3 +160,18 @@ def test_a_stop_leaves_rows_at_inf() -> None:
     """Once stopped, the rows left over cost inf."""
     errors, hardware = problem(5)
     assert np.isinf(CellPlacement(hardware).costs(errors, stop=lambda: True)).all()
+
+
+@given(seed=seeds, cells=st.integers(1, 9), turned=st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_a_search_begins_near_the_weights_that_are_wanted(seed: int, cells: int, turned: bool) -> None:
+    """Where inputs are not correlated the places that it begins with are the best matching, so it ends no worse."""
+    rng = np.random.default_rng(seed)
+    wanted = rng.normal(size=(3, 6)) * (rng.random((3, 6)) < 0.8)
+    hardware = Hardware(rng.normal(size=(3, cells)), usable=rng.random((3, cells)) < 0.9)
+    gains = Gains.finite(-0.5) if turned else Gains()
+    errors = RowErrors(np.eye(6), wanted, np.einsum("ix,ix->i", wanted, wanted), wanted=wanted)
+    least = pair_costs(Target.from_dense(wanted, wanted != 0), hardware, gains=gains, drop=False)
+    found = CellPlacement(hardware, factor=-0.5 if turned else 1.0).costs(errors)
+    fits = (wanted != 0).sum(axis=1)[:, None] <= hardware.n_usable
+    assert (found[fits] <= least[fits] * (1 + 1e-9) + 1e-12).all()

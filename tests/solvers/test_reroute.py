@@ -228,9 +228,10 @@ def test_same_seed_same_answer_with_any_threads(seed: int) -> None:
 
 
 def test_no_time_and_too_few_cells() -> None:
-    """Without time there is no mapping, or the start; rows that do not fit are a proof."""
+    """Without time there is a coarse mapping, or the start; rows that do not fit are a proof."""
     instance = network(1, labels=False, adjustable=True, **FREE)
-    assert solved(instance, seconds=0.0).limit is Limit.TIME
+    late = solved(instance, seconds=0.0)
+    assert late.limit is Limit.TIME and late.solution is not None
     start = least_weight_error(instance)
     assert solved(instance, seconds=0.0, start=start).solution is not None
     assert solved(network(1, labels=False, cells=-1)).status is Status.INFEASIBLE
