@@ -15,7 +15,7 @@ from matchopt.errors import FormatError, InvalidSolution
 from matchopt.instances import Instance, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping, Solution
 from matchopt.instances.demands import ANY_AT_0_1, understanding
 
-ROUNDED = 5e-15  # relative error of the 15 digits that a spreadsheet keeps of a number
+ROUNDED = 5e-9  # relative error of 9 digits: a spreadsheet keeps 15 of a number, or the 10 that it shows
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,9 @@ def _fitted(wire: Wire, layer: LayerInstance, fail: Callable[[str, int | None], 
         true = float(layer.hardware.weights[wire.neuron, wire.cell])
         weight = _exact(wire.weight, true)
         if weight != true:
-            raise fail(f"weight {weight} should be {true}; the table belongs to another instance", wire.place)
+            shorter = any(float(f"{true:.{digits}g}") == weight for digits in range(1, 9) if weight is not None)
+            what = "numbers have been rounded, save all digits" if shorter else "the table belongs to another instance"
+            raise fail(f"weight {weight} should be {true}; {what}", wire.place)
     elif wire.input is not None:
         e = _connection(layer, wire.row, wire.input)
         if e is None:

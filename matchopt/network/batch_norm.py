@@ -43,7 +43,7 @@ def folded(arrays: Arrays, source: Source, in_order: bool) -> tuple[dict[str, np
         bias = found.get(f"{layer}.bias", np.zeros(len(weight)))
         found[f"{layer}.weight"] = weight * (scale if side else scale[:, None])
         found[f"{layer}.bias"] = bias + weight @ shift if side else bias * scale + shift
-        where = f"{'after' if before else 'before'} {layer.strip('.')}"
+        where = f"{'after' if before else 'before'} {layer.strip('.')}{'' if _is_number(stem) else ', before its ReLU'}"
         notes.append(f"batch normalisation {stem.strip('.')} {where}: multiplied into it, epsilon {EPSILON:g}")
     return {name.removeprefix("."): array for name, array in found.items()}, notes
 

@@ -45,19 +45,20 @@ def test_the_order_of_lines_carries_no_meaning_beyond_that_of_wires(tmp_path: Pa
     assert found.solution.digest == given.digest
 
 
-def through_a_spreadsheet(path: Path, separator: str, mark: str) -> None:
-    """What is left of a table: 15 digits of a number, another separator and decimal mark, an empty line at the end."""
+def through_a_spreadsheet(path: Path, separator: str, mark: str, digits: int = 15) -> None:
+    """What is left: so many digits of a number, another separator and decimal mark, an empty line at the end."""
     with path.open(newline="") as file:
         rows = list(csv.reader(file))
-    texts = [[f"{float(text):.15g}".replace(".", mark) if text else "" for text in row] for row in rows[1:]]
+    texts = [[f"{float(text):.{digits}g}".replace(".", mark) if text else "" for text in row] for row in rows[1:]]
     lines = [separator.join(row) for row in [rows[0], *texts, [""] * len(rows[0])]]
     path.write_text("\r\n".join(lines) + "\r\n")
 
 
 @pytest.mark.parametrize(("separator", "mark"), [(",", "."), (";", ","), ("\t", ","), (";", ".")])
+@pytest.mark.parametrize("digits", [15, 10])
 @pytest.mark.parametrize("gains", [Gains.finite(1 / 3, 2 / 3, 1.0), Gains.interval(1 / 7, 10 / 3)])
 def test_a_table_through_a_spreadsheet_is_the_same_mapping(
-    tmp_path: Path, separator: str, mark: str, gains: Gains
+    tmp_path: Path, separator: str, mark: str, gains: Gains, digits: int
 ) -> None:
     """Weights, allowed gains and tunable weights of the target's values are the instance's own."""
     instance = replace(layer(5), rules=replace(layer(5).rules, gains=gains))
@@ -67,11 +68,20 @@ def test_a_table_through_a_spreadsheet_is_the_same_mapping(
     given = replace(random, gain=ends[np.arange(random.n_rows) % len(ends)], tuned=None)
     write(given, tmp_path / "x.csv", instance=instance)
     before = (tmp_path / "x.csv").read_bytes()
-    through_a_spreadsheet(tmp_path / "x.csv", separator, mark)
+    through_a_spreadsheet(tmp_path / "x.csv", separator, mark, digits)
     assert (tmp_path / "x.csv").read_bytes() != before
     found = read(tmp_path / "x.csv", instance=instance)
     assert isinstance(found, SolutionFile)
     assert found.solution.digest == given.digest
+
+
+def test_a_table_of_few_digits_is_told_to_be_rounded(tmp_path: Path) -> None:
+    """Not to belong to another instance, which is said of other numbers."""
+    instance = layer(5)
+    write(solution(instance, 5), tmp_path / "x.csv", instance=instance)
+    through_a_spreadsheet(tmp_path / "x.csv", ",", ".", 4)
+    with pytest.raises(FormatError, match="numbers have been rounded, save all digits"):
+        read(tmp_path / "x.csv", instance=instance)
 
 
 def test_a_tool_chain_finds_every_weight_in_the_table(tmp_path: Path) -> None:
