@@ -159,7 +159,7 @@ def _switch(value: Any, text: bool) -> Any:
 
 
 def _nothing(value: Any, text: bool) -> Any:
-    return None if value is None or (text and str(value).lower() == "none") else _NO
+    return None if value is None or (text and isinstance(value, str) and value.lower() == "none") else _NO
 
 
 def _member(members: tuple[Any, ...], value: Any, text: bool) -> Any:

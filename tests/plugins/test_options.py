@@ -108,6 +108,7 @@ WRONG = [
     ("scale", "1e400", "a number, found 1e400"),
     ("scale", 10**400, f"a number, found 1{'0' * 39}...{'0' * 17}"),
     ("scale", 10**5000, "a number, found a whole number of thousands of digits"),
+    ("shift", 10**5000, "a number or none, found a whole number of thousands of digits"),
     ("scale", "one", "a number, found 'one'"),
     ("mode", "slow", "one of fast, exact, 3, found 'slow'"),
     ("mode", True, "one of fast, exact, 3, found True"),
