@@ -56,7 +56,7 @@ def assemble(
     weights, biases = _pairs(rest, source, architecture is not None)
     order = _order(weights, biases, architecture, source, in_order)
     without = [key for key in order if key not in biases]
-    if without and biases:
+    if without:
         notes.append(f"without a bias, zeros are taken: {', '.join(without)}")
     vectors = [biases.get(key, np.zeros(weights[key].shape[0])) for key in order]
     matrices_found = [weights[key] for key in order]

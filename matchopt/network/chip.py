@@ -76,10 +76,11 @@ def chip_shared(
     """
     chip = read_hardware(file.path, file.name)
     neurons, cells = sum(size[0] for size in sizes), max(size[1] for size in sizes)
+    transposed = ": transpose the array" if neurons <= chip.n_cells and cells <= chip.n_neurons else ""
     if neurons > chip.n_neurons or cells > chip.n_cells:
         raise InvalidInstance(f"{file.path}: the layers need {neurons} hardware neurons (M/m times their neurons) of "
                               f"up to {cells} cells (K/n times the largest fan-in), found {chip.n_neurons} rows of "
-                              f"{chip.n_cells}; a row is a neuron of one layer")  # fmt: skip
+                              f"{chip.n_cells}; a row is a neuron of one layer{transposed}")  # fmt: skip
     if not chip.free_routing and imperfections.neurons_per_bus > 1:
         raise InvalidInstance(f"{file.path}: the array has buses of its own; leave neurons_per_bus out")
     layers: list[Hardware] = []

@@ -198,6 +198,11 @@ def test_faults_come_on_top_of_the_measured_ones(network: Path, tmp_path: Path) 
             [],
             "need 16 hardware neurons .* of up to 3 cells .*, found 15 rows of 7; a row is a neuron of one",
         ),
+        (
+            [{"weights": np.ones((5, 20))}],
+            [],
+            "found 5 rows of 20; a row is a neuron of one layer: transpose the array",
+        ),
         ([own_chip(cells=2)], [], "of up to 3 cells .*, found 20 rows of 2"),
         ([own_chip() | {"bus": np.zeros(20, int)}], [], "layer 1 would share a bus with the layer before it"),
         ([own_chip()], ["--neurons-per-bus", 2], "the array has buses of its own; leave neurons_per_bus out"),

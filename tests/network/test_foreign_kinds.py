@@ -264,7 +264,7 @@ def test_what_is_missing_is_said(tmp_path, arrays, message):
 
 
 def test_missing_biases_are_noted(tmp_path):
-    """Where some layers have them: zeros are taken, which may be a mistake."""
+    """Zeros are taken, which may be a mistake."""
     np.savez(tmp_path / "a.npz", **{"a.weight": np.ones((5, 6)), "a.bias": np.ones(5), "b.weight": np.ones((3, 5))})
     assert read_network(tmp_path / "a.npz").record.config == {"notes": ["without a bias, zeros are taken: b"]}
 
