@@ -146,6 +146,7 @@ class Solver(WithOptions):
     may_use: ClassVar[tuple[str, ...]] = ()  # distributions used where installed; runs record their versions
     extra: ClassVar[str] = ""  # the extra of the distribution that brings them
     role: ClassVar[Literal["exact", "heuristic", "baseline"]] = "heuristic"
+    begins: ClassVar[bool] = False  # never ends worse than `limits.start`; one is made for it where there is none
     understands: ClassVar[frozenset[str] | None] = None  # demands it takes; None: all that its kind had at version 0.1
 
     def refuses(self, instance: Any) -> str | None:

@@ -1,5 +1,6 @@
 """The ladder: from an instance down to a simpler kind, and a solution back up; exact, or refused with the reason."""
 
+from matchopt.reduce.beginning import beginning as beginning
 from matchopt.reduce.ladder import WAYS_DOWN as WAYS_DOWN
 from matchopt.reduce.ladder import reduction as reduction
 from matchopt.reduce.reduction import Reduction as Reduction

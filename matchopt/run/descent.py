@@ -17,11 +17,13 @@ from matchopt.instances import (
     Instance,
     LayerInstance,
     NetworkInstance,
+    ProgramInstance,
     Rules,
     Solution,
     Target,
 )
-from matchopt.reduce import Reduction, not_separable, reduction, surrogate
+from matchopt.proofs.infeasible import constructed
+from matchopt.reduce import Reduction, beginning, not_separable, reduction, surrogate
 from matchopt.solver import Limits, Result, Solver, Status
 
 
@@ -30,7 +32,9 @@ def solve_parts(
 ) -> tuple[Result, str]:
     """Reduce the instance, solve its parts one after the other with a fair share of the time, and lift the answers.
 
-    The whole is OPTIMAL only if all parts are, INFEASIBLE if any is; its bound is lifted from the parts' bounds.
+    The whole is OPTIMAL only if all parts are, INFEASIBLE if any is; its bound is lifted from the parts' bounds. A
+    solver of programs, or one that says so, begins with a solution made for it where the caller has none: it is
+    reported at once, and stands for parts that end without a solution.
 
     Parameters
     ----------
@@ -50,7 +54,12 @@ def solve_parts(
         when the solver breaks its contract.
     """
     way, starts, replaced = _way_down(instance, solver, limits.start, surrogate)
+    made: tuple[Solution, ...] = ()
+    if not starts and (solver.begins or solver.solves is ProgramInstance) and not isinstance(instance, ProgramInstance):
+        starts = made = _made(instance, way)
     best: list[Solution | None] = list(starts) if starts else [None] * len(way.parts)
+    if made:
+        limits.report(_lift(way, best, way.parts[0], 0))
     bounds = [-math.inf] * len(way.parts)
     results: list[Result] = []
     for number, part in enumerate(way.parts):
@@ -71,11 +80,32 @@ def solve_parts(
         result = proper_result(solver.solve(part, own, rng), part.kind, strict=False)
         bounds[number] = _higher(bounds[number], result.bound)
         results.append(replace(result, bound=bounds[number]))
+        if made:
+            result = results[-1] = _no_worse(part, results[-1], best[number])
         if result.solution is None:
             break
         best[number] = result.solution
     whole = _whole(way, results)
     return (_without_claims(whole), replaced) if replaced else (whole, "")
+
+
+def _made(instance: Instance, way: Reduction) -> tuple[Solution, ...]:
+    """A feasible solution of each part, made without a solver; none where that finds none."""
+    for make in (beginning, constructed):
+        found = make(instance)
+        parts = () if found is None else _lowered(way, found)
+        if parts and all(_is_feasible(part, begin) for part, begin in zip(way.parts, parts, strict=True)):
+            return parts
+    return ()
+
+
+def _no_worse(part: Instance, result: Result, known: Solution | None) -> Result:
+    """The result, with the known solution where it has none, or a worse one that it makes no claim for."""
+    if result.solution is None and result.status is Status.UNKNOWN:
+        return replace(result, solution=known, status=Status.FEASIBLE)
+    if result.solution is None or known is None or result.status is not Status.FEASIBLE:
+        return result
+    return replace(result, solution=known) if part.value(known) < part.value(result.solution) else result
 
 
 def _higher(known: float, bound: float) -> float:
@@ -141,9 +171,9 @@ def _without_claims(result: Result) -> Result:
 
 
 def _share(parts: Sequence[Instance]) -> float:
-    """The first part's share of the time left: by the data it holds, for large parts take longer than small ones."""
+    """The first part's share of the time left: half of it even, half by the data it holds."""
     sizes = [1 + sum(array.size for array in part.parts().arrays.values()) for part in parts]
-    return sizes[0] / sum(sizes)
+    return 0.5 / len(parts) + 0.5 * sizes[0] / sum(sizes)
 
 
 def separable_rules(instance: Instance) -> tuple[Rules, ...]:

@@ -54,6 +54,7 @@ class OutputSearch(Solver):
     name = "output-search"
     solves = LayerInstance
     needs = ("numba", "scipy")
+    begins = True
     understands = UNDERSTOOD | {"extra-inputs", "gain-interval"}
 
     rounds: NonNegativeInt = 20

@@ -146,6 +146,7 @@ BEHIND: dict[str, str] = {
     "network.realised.one_read": "realise and evaluate",
     "proofs.cells": "separable",
     "proofs.infeasible.constructed": "promises nothing; is_feasible, which asks, judges what it returns",
+    "reduce.beginning": "promises nothing; the checker judges what it returns",
     "reduce.reduction": "changes nothing",
     "reduce.separable.wire": "layer_to_assignment",
     "testing.brute": "brute_force",

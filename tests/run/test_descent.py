@@ -20,6 +20,7 @@ from matchopt import (
     Solver,
     Status,
     Target,
+    solve,
 )
 from matchopt.checker import check
 from matchopt.errors import PluginError
@@ -95,8 +96,8 @@ def test_a_part_without_a_solution_ends_the_solve(status):
     assert result.message == "part 1 of 3 has no solution; why"
 
 
-def test_time_is_shared_by_size_and_left_over_time_is_passed_on():
-    """Each part may use its share of what remains, by the data it holds."""
+def test_time_is_shared_half_by_size_and_left_over_time_is_passed_on():
+    """Each part may use its share of what remains, half of it by the data it holds."""
     given, sizes = [], []
 
     def note(part, limits):
@@ -106,7 +107,8 @@ def test_time_is_shared_by_size_and_left_over_time_is_passed_on():
 
     run(note, note, note, seconds=30.0)
     for number in range(3):
-        assert given[number] == pytest.approx(30 * sizes[number] / sum(sizes[number:]), rel=0.1)
+        share = 0.5 / (3 - number) + 0.5 * sizes[number] / sum(sizes[number:])
+        assert given[number] == pytest.approx(30 * share, rel=0.1)
     given.clear()
     run(note, note, note, seconds=1e-9)
     assert all(0 <= seconds < 1e-8 for seconds in given)
@@ -163,6 +165,54 @@ def test_the_warm_start_reaches_the_parts():
 
     result, _ = run(note, note, note, start=start)
     assert result.solution.digest == start.digest
+
+
+@dataclass(frozen=True)
+class Beginner(Script):
+    """Wants something to begin with."""
+
+    begins = True
+
+
+def begun(*answers, **limits):
+    """The result for the network by a solver that begins with something, and its incumbents."""
+    global ANSWERS
+    ANSWERS = itertools.chain(answers)
+    seen = []
+    told = Limits(on_incumbent=lambda *pair: seen.append(pair), **limits)
+    return solve_parts(NETWORK, Beginner(), np.random.default_rng(0), told)[0], seen
+
+
+def test_a_solver_that_begins_with_something_never_ends_with_nothing():
+    """A solution is made and reported at once; it stands where a part ends without one, or with a worse one."""
+    nothing = lambda part, limits: Result(None, limit=Limit.TIME)  # noqa: E731
+    result, seen = begun(nothing, nothing, nothing)
+    assert (result.status, result.limit) == (Status.FEASIBLE, Limit.TIME)
+    assert len(seen) == 1 and seen[0][0].digest == result.solution.digest
+    assert check(NETWORK, result.solution).feasible
+    made = result.solution
+
+    def no_better(part, limits):
+        assert check(part, limits.start).feasible
+        return Result(identity(part))
+
+    result, _ = begun(no_better, no_better, no_better)
+    pairs = zip(NETWORK.layers, made.layers, strict=True)
+    least = [min(part.value(identity(part)), part.value(own)) for part, own in pairs]
+    assert NETWORK.value(result.solution) == pytest.approx(sum(least))
+    result, _ = begun(answer(Status.FEASIBLE), lambda part, limits: Result(None, Status.ERROR, message="why"))
+    assert (result.solution, result.status) == (None, Status.ERROR)
+    given = NetworkMapping(tuple(identity(part) for part in NETWORK.layers))
+    result, seen = begun(nothing, start=given)
+    assert result.solution is None and not seen
+
+
+@pytest.mark.parametrize("name", ["milp", "cpsat"])
+def test_an_exact_engine_without_time_has_a_solution(name):
+    """Whatever the machine is busy with."""
+    pytest.importorskip("ortools" if name == "cpsat" else "scipy")
+    run = solve(NETWORK, name, time_limit=1e-9)
+    assert run.solution is not None and run.objective >= solve(NETWORK, "hungarian").objective
 
 
 def test_a_refused_part_refuses_the_whole_before_anything_is_solved():

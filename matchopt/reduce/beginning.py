@@ -1,0 +1,65 @@
+"""A solution to begin from, made without a solver, so that no exact engine begins with nothing."""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from matchopt.instances import (
+    Assignment,
+    AssignmentInstance,
+    Instance,
+    LayerInstance,
+    LayerMapping,
+    NetworkInstance,
+    NetworkMapping,
+    Solution,
+)
+from matchopt.reduce.separable import wire
+from matchopt.reduce.surrogate import surrogate
+
+MOST_PAIRS = 2**24  # of rows and columns; beyond, beginning takes too long
+
+
+def beginning(instance: Instance) -> Solution | None:
+    """A solution in which every row in turn takes the cheapest column, or hardware neuron, that is left.
+
+    Of a layer the costs are weight errors under the plainest rules. Whoever takes it must check it: what more the rules
+    ask for plays no part.
+
+    Returns
+    -------
+    Solution or None
+        None where none is found this way, and for programs.
+    """
+    match instance:
+        case AssignmentInstance() if instance.n_rows * instance.n_cols <= MOST_PAIRS:
+            col_of = _in_turn(instance.dense)
+            return None if col_of is None else Assignment(col_of)
+        case LayerInstance():
+            return _mapping(instance)
+        case NetworkInstance():
+            found = [_mapping(layer) for layer in instance.layers]
+            return NetworkMapping(tuple(part for part in found if part is not None)) if None not in found else None
+    return None
+
+
+def _in_turn(cost: Float[np.ndarray, "rows cols"]) -> Int[np.ndarray, " rows"] | None:
+    """Rows with the fewest finite costs first; where one finds nothing left, the cheapest assignment of all."""
+    from matchopt.kernels import assign
+
+    col_of, left = np.full(len(cost), -1), np.array(cost, float)
+    for i in np.argsort(np.isfinite(left).sum(axis=1), kind="stable").tolist():
+        col_of[i] = int(left[i].argmin()) if left.shape[1] else -1
+        if col_of[i] < 0 or left[i, col_of[i]] == np.inf:
+            return assign(cost) if left.shape[1] >= len(cost) else None
+        left[:, col_of[i]] = np.inf
+    return col_of
+
+
+def _mapping(layer: LayerInstance) -> LayerMapping | None:
+    if layer.n_rows * layer.hardware.n_neurons > MOST_PAIRS or layer.n_rows > layer.hardware.n_neurons:
+        return None
+    from matchopt.kernels import pair_costs
+
+    plain = surrogate(layer)
+    neuron_of = _in_turn(pair_costs(plain.target, plain.hardware, gains=plain.rules.gains, drop=plain.rules.drop))
+    return None if neuron_of is None else wire(plain, Assignment(neuron_of))
