@@ -23,8 +23,8 @@ def weights_of(folder: Path, record: Mapping[str, Any]) -> tuple[np.ndarray, np.
     assert isinstance(instance, NetworkInstance) and isinstance(mapping, NetworkMapping)
     pairs = list(zip(instance.layers, mapping.layers, strict=True))
     target = np.concatenate([layer.target.weights for layer, _ in pairs])
-    found = [layer.realised(part)[layer.target.row_of, layer.target.indices] for layer, part in pairs]
-    return target, np.concatenate(found)
+    errors = [layer.pair_errors(part)[2][: layer.target.n_connections] for layer, part in pairs]
+    return target, target - np.concatenate(errors)
 
 
 def weights_figure(weights: Weights) -> str:

@@ -256,9 +256,8 @@ def _quality(run: MappingRun, instance: NetworkInstance, mapping: NetworkMapping
     reads = [Accuracies.of(realise(instance, mapping, rng), data) for rng in (chances if run.noise else [None])]
     relative = squared = 0.0
     for layer, part_of in zip(instance.layers, mapping.layers, strict=True):
-        target = layer.target.dense()
-        error = float(((layer.realised(part_of) - target) ** 2).sum())
-        relative, squared = relative + error / max(float((target**2).sum()), 1e-300), squared + error
+        error = float((layer.pair_errors(part_of)[2] ** 2).sum())
+        relative, squared = relative + error / max(float((layer.target.weights**2).sum()), 1e-300), squared + error
     seen = data.validation_images[:2_000]
     errors = {}
     if run.errors:

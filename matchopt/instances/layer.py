@@ -11,7 +11,7 @@ from matchopt.instances.arrays import frozen, set_fields
 from matchopt.instances.base import Instance, Provenance, Solution
 from matchopt.instances.demands import demands_of
 from matchopt.instances.hardware import Hardware
-from matchopt.instances.objective import LayerObjective, WeightError
+from matchopt.instances.objective import LayerObjective, Pairs, WeightError
 from matchopt.instances.rules import Rules
 from matchopt.instances.sample_objective import LAYER_OBJECTIVES, asked_by, layer_objective
 from matchopt.instances.target import Target
@@ -165,38 +165,70 @@ class LayerInstance(Instance):
         x and i does not use); a tunable connection has its tuned value, without one exactly its target weight.
         """
         full = np.zeros((self.n_rows, self.target.n_inputs))
-        neuron = mapping.neuron_of[mapping.row_of]
-        np.add.at(full, (mapping.row_of, mapping.input), self.hardware.weights[neuron, mapping.cell])
-        if np.any(self.hardware.off):
-            self._add_leaks(mapping, full)
+        rows, inputs, weights = self._switched(mapping)
+        np.add.at(full, (rows, inputs), weights)
         full *= mapping.gain[:, None]
         e = mapping.tunable
-        tuned = self.target.weights[e] if mapping.tuned is None else mapping.tuned
-        full[self.target.row_of[e], self.target.indices[e]] = tuned
+        full[self.target.row_of[e], self.target.indices[e]] = self._tuned(mapping)
         return full
 
     def noise(self, mapping: LayerMapping) -> Float[np.ndarray, "rows inputs"]:
         """Read-noise variance of the realised weights: gain_i^2 times the variances of the cells behind each input."""
         noise = np.zeros((self.n_rows, self.target.n_inputs))
-        neuron = mapping.neuron_of[mapping.row_of]
-        squared = mapping.gain[mapping.row_of] ** 2 * self.hardware.variance[neuron, mapping.cell]
-        np.add.at(noise, (mapping.row_of, mapping.input), squared)
+        np.add.at(noise, (mapping.row_of, mapping.input), self._wire_noise(mapping))
         return noise
 
-    def _add_leaks(self, mapping: LayerMapping, full: Float[np.ndarray, "rows inputs"]) -> None:
-        lines = np.unique(
-            np.stack([self.hardware.bus[mapping.neuron_of[mapping.row_of]], mapping.cell, mapping.input]), axis=1
-        )
-        used = set(zip(mapping.row_of.tolist(), mapping.cell.tolist(), strict=True))
-        for i, j in enumerate(mapping.neuron_of.tolist()):
-            for k, x in lines[1:, lines[0] == self.hardware.bus[j]].T.tolist():
-                if (i, k) not in used:
-                    full[i, x] += self.hardware.off[j, k]
+    def pair_errors(self, mapping: LayerMapping) -> tuple[Pairs, Pairs, Float[np.ndarray, " pairs"]]:
+        """Rows, inputs and target less realised weight, of the connections and then of what else is realised.
+
+        All other pairs of a row and an input have no error. See `realised`, which makes the full matrix.
+        """
+        target, (rows, inputs, weights) = self.target, self._switched(mapping)
+        own, keys = target.keys(target.row_of, target.indices), target.keys(rows, inputs)
+        at = np.searchsorted(own, keys)
+        inside = np.append(own, -1)[at] == keys
+        realised = np.bincount(at[inside], weights[inside], len(own)) * mapping.gain[target.row_of]
+        realised[mapping.tunable] = self._tuned(mapping)
+        others, place = np.unique(keys[~inside], return_inverse=True)
+        i, x = np.divmod(others, max(1, target.n_inputs))
+        stray = np.bincount(place, weights[~inside], len(others)) * mapping.gain[i]
+        errors = np.concatenate([target.weights - realised, -stray])
+        return np.concatenate([target.row_of, i]), np.concatenate([target.indices, x]), errors
+
+    def _switched(self, mapping: LayerMapping) -> tuple[Pairs, Pairs, Float[np.ndarray, " pairs"]]:
+        """Row, input and weight of every cell in use, and of every leak, before gains."""
+        rows, chip = mapping.row_of, self.hardware
+        weights = chip.weights[mapping.neuron_of[rows], mapping.cell]
+        if not np.any(chip.off):
+            return rows, mapping.input, weights
+        lines = np.unique(np.stack([chip.bus[mapping.neuron_of[rows]], mapping.cell, mapping.input]), axis=1)
+        used = set(zip(rows.tolist(), mapping.cell.tolist(), strict=True))
+        leaks = [
+            (i, x, chip.off[j, k])
+            for i, j in enumerate(mapping.neuron_of.tolist())
+            for k, x in lines[1:, lines[0] == chip.bus[j]].T.tolist()
+            if (i, k) not in used
+        ]
+        found = np.array(leaks, float).reshape(-1, 3).T
+        more, driven = found[:2].astype(np.int64)
+        return np.append(rows, more), np.append(mapping.input, driven), np.append(weights, found[2])
+
+    def _tuned(self, mapping: LayerMapping) -> Float[np.ndarray, " tuned"]:
+        return self.target.weights[mapping.tunable] if mapping.tuned is None else mapping.tuned
+
+    def _wire_noise(self, mapping: LayerMapping) -> Float[np.ndarray, " wires"]:
+        rows = mapping.row_of
+        return np.asarray(mapping.gain[rows] ** 2 * self.hardware.variance[mapping.neuron_of[rows], mapping.cell])
 
     def value(self, mapping: LayerMapping) -> float:
         """The objective of a feasible `mapping` (the fast form; `matchopt.check` has the plain one)."""
-        noise, error = self.noise(mapping), self.target.dense() - self.realised(mapping)
-        return self.objective.value(self.target, error, noise)
+        rows, inputs, error = self.pair_errors(mapping)
+        if not self.objective.is_diagonal:
+            full = np.zeros((self.n_rows, self.target.n_inputs))
+            full[rows, inputs] = error
+            return self.objective.value(self.target, full, self.noise(mapping))
+        noisy = self.objective.diagonal(self.target, mapping.row_of, mapping.input) @ self._wire_noise(mapping)
+        return float(self.objective.diagonal(self.target, rows, inputs) @ error**2 + noisy)
 
     def parts(self) -> Parts:
         facts: dict[str, Json] = {"n_inputs": self.target.n_inputs, "rules": self.rules.facts()}

@@ -78,9 +78,10 @@ class LayerObjective(Objective):
     def diagonal(self, target: Target, rows: Pairs, inputs: Pairs) -> Float[np.ndarray, " pairs"]:
         """What the squared error of each of these (row, input) pairs counts for: Q_i[x, x], >= 0."""
 
-    @abstractmethod
     def value(self, target: Target, error: Full, noise: Full) -> float:
-        """The objective, from the errors of all weights and the variances of their reads."""
+        """The objective, from the errors of all weights and the variances of their reads; here of diagonal forms."""
+        rows, inputs = np.indices(error.shape).reshape(2, -1)
+        return float(self.diagonal(target, rows, inputs) @ (error**2 + noise).ravel())
 
     def importance(self, target: Target) -> Float[np.ndarray, " connections"]:
         """What the squared error of each connection counts for."""
@@ -123,18 +124,13 @@ class WeightError(LayerObjective):
         return demands_of(self)
 
     def diagonal(self, target: Target, rows: Pairs, inputs: Pairs) -> Float[np.ndarray, " pairs"]:
-        keys, wanted = target.row_of * target.n_inputs + target.indices, rows * target.n_inputs + inputs
+        keys, wanted = target.keys(target.row_of, target.indices), target.keys(rows, inputs)
         at = np.searchsorted(keys, wanted)
         inside = np.append(keys, -1)[at] == wanted
         return np.where(inside, np.append(target.importance, 1.0)[at], 1.0)
 
     def importance(self, target: Target) -> Float[np.ndarray, " connections"]:
         return target.importance
-
-    def value(self, target: Target, error: Full, noise: Full) -> float:
-        weight = np.ones_like(error)
-        weight[target.row_of, target.indices] = target.importance
-        return float((weight * (error**2 + noise)).sum())
 
 
 @dataclass(frozen=True, eq=False)

@@ -105,6 +105,10 @@ class Target:
         """The connections of row `i`, as a slice into `indices`, `weights` and `importance`."""
         return slice(int(self.indptr[i]), int(self.indptr[i + 1]))
 
+    def keys(self, rows: Int[np.ndarray, " pairs"], inputs: Int[np.ndarray, " pairs"]) -> Int[np.ndarray, " pairs"]:
+        """A number for each (row, input) pair, in their order."""
+        return np.asarray(rows * self.n_inputs + inputs)
+
     def dense(self) -> Float[np.ndarray, "rows inputs"]:
         """The weights as a full matrix, zero outside the support."""
         full = np.zeros((self.n_rows, self.n_inputs))

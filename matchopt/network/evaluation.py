@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from matchopt.errors import InvalidInstance, InvalidSolution
-from matchopt.instances import DataReference, Instance, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping
+from matchopt.instances import (
+    DataReference,
+    Instance,
+    LayerInstance,
+    LayerMapping,
+    NetworkInstance,
+    NetworkMapping,
+    Target,
+)
 from matchopt.instances.base import Solution
 from matchopt.instances.demands import ANY_AT_0_1, understanding
 from matchopt.network.accuracy import measure
@@ -191,9 +199,8 @@ def _doubts(target: Accuracies, data: ImageData, network: SparseNetwork | None) 
 
 def layer_error(number: int, layer: LayerInstance, mapping: LayerMapping) -> LayerError:
     """The error of the realised weights of one layer."""
-    target = layer.target.dense()
-    error = layer.realised(mapping) - target
-    squared, size = float((error**2).sum()), float((target**2).sum())
+    *_, error = layer.pair_errors(mapping)
+    squared, size = float((error**2).sum()), float((layer.target.weights**2).sum())
     relative = squared / size if size else None
     return LayerError(number, squared, relative, float(np.abs(error).max(initial=0.0)))
 
@@ -215,13 +222,19 @@ def data_of(reference: DataReference | None, n_inputs: int) -> ImageData | None:
 
 
 def _layer_number(instance: LayerInstance, network: SparseNetwork) -> int:
-    wanted = instance.target.dense()
+    shape, places, weights = _nonzero(instance.target)
     for number, layer in enumerate(network.layers):
         for target in (layer.target, layer.target.with_constant(layer.biases)):  # biases digital, or in hardware
-            full = target.dense()
-            if full.shape == wanted.shape and np.allclose(full, wanted, rtol=1e-6, atol=0.0):
+            size, found, values = _nonzero(target)
+            if size == shape and np.array_equal(found, places) and np.allclose(values, weights, rtol=1e-6, atol=0.0):
                 return number
     raise InvalidInstance("the target weights of this layer are those of no layer of the network; name its own network")
+
+
+def _nonzero(target: Target) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:
+    """Shape of the layer, and places and values of its weights other than zero."""
+    held = target.weights != 0
+    return (target.n_rows, target.n_inputs), target.keys(target.row_of, target.indices)[held], target.weights[held]
 
 
 def _with_layer(network: SparseNetwork, number: int, weights: np.ndarray) -> RealisedNetwork:

@@ -16,8 +16,8 @@ from matchopt.formats.sources import Source
 from matchopt.formats.tensors import DTYPES
 from matchopt.instances.architecture import Architecture
 from matchopt.network.assemble import assemble
-from matchopt.network.network_file import MAX_WEIGHTS, read_own_network
-from matchopt.network.sparse_network import SparseNetwork
+from matchopt.network.network_file import read_own_network
+from matchopt.network.sparse_network import MAX_WEIGHTS, SparseNetwork
 
 MAX_BYTES = 2**31  # of a foreign file, unpacked
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # what torch.save wrote before it made zip files

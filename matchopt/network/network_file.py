@@ -16,7 +16,6 @@ from matchopt.parts import Json, Parts, exact_keys, field_values
 from matchopt.settings import PositiveInt, checked, read_object
 
 KIND = "sparse-network"
-MAX_WEIGHTS = 2**28  # of one layer, zeros included: a gigabyte in single precision
 
 
 def write_network(path: Path, network: SparseNetwork) -> None:
@@ -87,11 +86,8 @@ def _network(parts: Parts) -> SparseNetwork:
 
 
 def _layer(arrays: Mapping[str, np.ndarray], number: int, n_inputs: int) -> SparseLayer:
-    where, units = f"layers.{number}", arrays["indptr"].size - 1
-    if units * n_inputs > MAX_WEIGHTS:
-        raise InvalidInstance(f"{where}: {units} units with {n_inputs} inputs are more than {MAX_WEIGHTS} weights")
     try:
         target = Target.from_arrays({name: arrays[name] for name in ("indptr", "indices", "weights")}, n_inputs)
         return SparseLayer(target, frozen(arrays["biases"], "biases", float, 1))
     except InvalidInstance as cause:
-        raise InvalidInstance(f"{where}: {cause}") from None
+        raise InvalidInstance(f"layers.{number}: {cause}") from None

@@ -1,5 +1,6 @@
 """A trained sparse network: the target that is to be mapped."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,6 +20,7 @@ from matchopt.network.running import Runnable
 from matchopt.parts import Json
 from matchopt.settings import check_fields
 
+MAX_WEIGHTS = 2**28  # of a full matrix, zeros included: a gigabyte in single precision
 Accuracy = Annotated[float, Ge(0), Le(1)]
 
 
@@ -116,6 +118,10 @@ class SparseLayer:
         return self._full(True, np.bool_)
 
     def _full(self, values: Any, dtype: Any) -> np.ndarray:
+        if math.prod(self.shape) > MAX_WEIGHTS:
+            raise InvalidInstance(
+                f"a layer of shape {self.shape} has no full matrix here, which ends at {MAX_WEIGHTS} weights"
+            )
         full = np.zeros(self.shape, dtype)
         full[self.target.row_of, self.target.indices] = values
         full.flags.writeable = False

@@ -73,10 +73,7 @@ def _unwired(part: LayerMapping, place: tuple[np.ndarray, np.ndarray]) -> LayerM
 def _errors(instance: NetworkInstance, mapping: NetworkMapping, rng: np.random.Generator) -> Scores:
     del rng
     pairs = zip(instance.layers, mapping.layers, strict=True)
-    return [
-        np.abs(layer.realised(part)[layer.target.row_of, layer.target.indices] - layer.target.weights)
-        for layer, part in pairs
-    ]
+    return [np.abs(layer.pair_errors(part)[2][: layer.target.n_connections]) for layer, part in pairs]
 
 
 def _curvature(instance: NetworkInstance, mapping: NetworkMapping, rng: np.random.Generator) -> Scores:

@@ -104,6 +104,10 @@ def test_fast_value_is_the_checkers_objective(seed: int) -> None:
     report = check(layer, mapping)
     assert report.violations == ()
     assert report.objective == pytest.approx(layer.value(mapping), rel=1e-9, abs=1e-9)
+    rows, inputs, errors = layer.pair_errors(mapping)
+    full = np.zeros((layer.n_rows, layer.target.n_inputs))
+    np.add.at(full, (rows, inputs), errors)
+    np.testing.assert_allclose(full, layer.target.dense() - layer.realised(mapping), atol=1e-12)
 
 
 def random_objective(rng: np.random.Generator, name: str, n_inputs: int, outputs: int) -> Objective | None:
