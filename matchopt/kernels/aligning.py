@@ -5,15 +5,12 @@ over a cell, or over a wish that need not be met. The cost of a match, h * (thre
 of the squared distance where threshold is 0.5.
 """
 
-from typing import no_type_check
-
 import numpy as np
 
 from matchopt.kernels.compiling import compiled, inlined
 
 
 @compiled
-@no_type_check
 def align_rows(wishes, starts, support, must, extra, cells, cell_ids, n_cells, threshold, wires):
     """Match every row's wishes on its support, and with `extra` any others, with the neuron's cells.
 
@@ -62,7 +59,6 @@ def align_rows(wishes, starts, support, must, extra, cells, cell_ids, n_cells, t
 
 
 @compiled
-@no_type_check
 def _extremes(row, sign, size, near, value, taken):
     """The `size` inputs of largest sign * row that are not taken: in `near`, falling; returns how many there are."""
     found = 0
@@ -77,7 +73,6 @@ def _extremes(row, sign, size, near, value, taken):
 
 
 @inlined
-@no_type_check
 def _sort(value, items, needed, size):
     """Ascending by value; insertion is fast for short rows."""
     for e in range(1, size):
@@ -90,7 +85,6 @@ def _sort(value, items, needed, size):
 
 
 @inlined
-@no_type_check
 def _fill(value, needed, size, cells, n_cells, threshold, best, matched):
     """best[e, k]: least cost of the first e wishes on the first k cells; matched: 1 met, 0 passed over, 2 cell unused.
 

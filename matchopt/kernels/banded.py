@@ -5,15 +5,12 @@ from 0 to at most n_cells - n: a band of n_cells - n + 1 diagonals. Read noise a
 per target; neither touches the cross term of target and cell, so the order stays optimal (DESIGN, section 1.3).
 """
 
-from typing import no_type_check
-
 import numpy as np
 
 from matchopt.kernels.compiling import inlined
 
 
 @inlined
-@no_type_check
 def banded_cost(a, b, weights, cells, variance, n_cells, best):
     """Least squared error of targets a .. b-1 on distinct cells, each of which adds its variance; b - a <= n_cells.
 
@@ -35,7 +32,6 @@ def banded_cost(a, b, weights, cells, variance, n_cells, best):
 
 
 @inlined
-@no_type_check
 def drop_cost(a, b, weights, cells, variance, n_cells, best):
     """Like `banded_cost`, but a target may stay without a cell at the cost of its square.
 

@@ -1,6 +1,6 @@
 """A block of hardware neurons against a block of rows: the loops one thread runs without the interpreter."""
 
-from typing import Any, NamedTuple, no_type_check
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,6 @@ class Scratch(NamedTuple):
 
 
 @compiled
-@no_type_check
 def block_costs(hardware, rows, gains, drop, distinct, limits, out):
     """Fill out[neuron, row] with the least cost over a finite set of gains.
 
@@ -55,7 +54,6 @@ def block_costs(hardware, rows, gains, drop, distinct, limits, out):
 
 
 @compiled
-@no_type_check
 def block_interval_costs(hardware, rows, steepest, low, high, drop, distinct, out):
     """Like `block_costs`, every gain from `low` to `high` being allowed; `steepest` is `RowBlock.steepest`."""
     scratch = _scratch(rows, hardware)
@@ -67,7 +65,6 @@ def block_interval_costs(hardware, rows, steepest, low, high, drop, distinct, ou
 
 
 @compiled
-@no_type_check
 def block_matchings(hardware, rows, gains, drop, cell_of, gain_of, cost_of):
     """Match row i with the i-th neuron given; `cell_of` gets positions in the sorted cells, -1 for dropped."""
     cells, variance, starts = hardware.cells, hardware.variance, rows.starts
@@ -94,7 +91,6 @@ def block_matchings(hardware, rows, gains, drop, cell_of, gain_of, cost_of):
 
 
 @compiled
-@no_type_check
 def block_interval_matchings(hardware, rows, steepest, low, high, drop, distinct, cell_of, gain_of, cost_of):
     """Like `block_matchings`, every gain from `low` to `high` being allowed."""
     scratch = _scratch(rows, hardware)
@@ -106,7 +102,6 @@ def block_interval_matchings(hardware, rows, steepest, low, high, drop, distinct
 
 
 @compiled  # counts references: views that a leaf makes must not leave it
-@no_type_check
 def _pair(hardware, rows, steepest, i, j, drop, distinct):
     row = slice(rows.starts[i], rows.starts[i + 1])
     return Pair(
@@ -116,7 +111,6 @@ def _pair(hardware, rows, steepest, i, j, drop, distinct):
 
 
 @compiled
-@no_type_check
 def _scratch(rows, hardware):
     longest, most = 0, hardware.cells.shape[1]
     for i in range(rows.starts.size - 1):

@@ -8,7 +8,7 @@ with another cell, takes the place of a used cell, or yields its own to an unuse
 All floats of a call have one type, single or double.
 """
 
-from typing import Any, NamedTuple, no_type_check
+from typing import Any, NamedTuple
 
 from matchopt.kernels.compiling import compiled, inlined, quick
 
@@ -49,7 +49,6 @@ class Workspace(NamedTuple):
 
 
 @inlined
-@no_type_check
 def score(a, q, low, high):
     """Max over u in [low, high] of 2 u a - u^2 q."""
     u = best_scale(a, q, low, high)
@@ -57,7 +56,6 @@ def score(a, q, low, high):
 
 
 @inlined
-@no_type_check
 def best_scale(a, q, low, high):
     """The u of the maximum."""
     if low == high:
@@ -66,7 +64,6 @@ def best_scale(a, q, low, high):
 
 
 @quick
-@no_type_check
 def best_empty(h, v, a, q, neuron, errors, row, work):
     """The best empty input for a cell of weight h and noise v, and the score it leads to.
 
@@ -98,7 +95,6 @@ def best_empty(h, v, a, q, neuron, errors, row, work):
 
 
 @quick
-@no_type_check
 def add_row(product, factor, row):
     """product += factor * row."""
     for x in range(product.size):
@@ -106,7 +102,6 @@ def add_row(product, factor, row):
 
 
 @compiled
-@no_type_check
 def begin(neuron, errors, a0, q0, at, work):
     """Set S w and the taken inputs for cells placed `at` (input, or -1); returns a and q."""
     work.product[:] = 0
@@ -120,7 +115,6 @@ def begin(neuron, errors, a0, q0, at, work):
 
 
 @inlined
-@no_type_check
 def change(h, v, x, errors, a, q, product):
     """Add h to the weight on input x, and v to its noise; returns a and q."""
     a += h * errors.linear[x]
@@ -130,7 +124,6 @@ def change(h, v, x, errors, a, q, product):
 
 
 @compiled
-@no_type_check
 def descend(neuron, errors, a, q, least, at, work):
     """Improve `at` until no move gains more than `least`; returns a and q."""
     idle, k, size = 0, 0, neuron.cells.size
@@ -149,7 +142,6 @@ def descend(neuron, errors, a, q, least, at, work):
 
 
 @inlined
-@no_type_check
 def move_alone(neuron, errors, a, q, k, at, work, best):
     """The best move of cell k alone if it reaches more than `best`: what it reaches, its kind (0 none), the input."""
     kind, arg, h, v, p = 0, -1, neuron.cells[k], neuron.noise[k], at[k]
@@ -170,7 +162,6 @@ def move_alone(neuron, errors, a, q, k, at, work, best):
 
 
 @inlined
-@no_type_check
 def move_pair(neuron, errors, a, q, k, at, product, best, kind, arg):
     """The same for moves of cell k and another one; `arg` is the other cell."""
     cells, noise, low, high = neuron.cells, neuron.noise, neuron.low, neuron.high
@@ -202,7 +193,6 @@ def move_pair(neuron, errors, a, q, k, at, product, best, kind, arg):
 
 
 @inlined
-@no_type_check
 def make_move(kind, k, arg, neuron, errors, a, q, at, work):
     """Make a move; returns the new a and q."""
     cells, noise, product, p = neuron.cells, neuron.noise, work.product, at[k]

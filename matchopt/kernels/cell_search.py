@@ -1,6 +1,6 @@
 """Local search for the inputs of the cells of many rows: descents from empty or given places, and kicks in between."""
 
-from typing import Any, NamedTuple, no_type_check
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,7 +41,6 @@ class Ranges(NamedTuple):
 
 
 @inlined
-@no_type_check
 def draw(state, below):
     """A number in 0 .. below - 1; state[0] is the state of the generator (G. Marsaglia, "Xorshift RNGs", 2003)."""
     s = state[0]
@@ -53,7 +52,6 @@ def draw(state, below):
 
 
 @inlined
-@no_type_check
 def kick(at, required, taken, state):
     """Exchange two cells, send one to a random empty input and one nowhere; required inputs stay heard."""
     k, other = draw(state, at.size), draw(state, at.size)
@@ -67,7 +65,6 @@ def kick(at, required, taken, state):
 
 
 @compiled
-@no_type_check
 def improve(neuron, errors, a0, q0, least, kicks, seed, at, work):
     """Descend, then kick and descend again `kicks` times, keeping the best; returns its score and scale.
 
@@ -94,7 +91,6 @@ def improve(neuron, errors, a0, q0, least, kicks, seed, at, work):
 
 
 @compiled
-@no_type_check
 def workspace(n_inputs, n_cells, like):
     """Scratch of `improve`, of the float type of `like`."""
     return Workspace(
@@ -104,7 +100,6 @@ def workspace(n_inputs, n_cells, like):
 
 
 @compiled
-@no_type_check
 def own_errors(i, inputs, rows, local):
     """The errors of row i, on its own inputs only unless `inputs` has no columns; `local` numbers them from 0."""
     moments, diagonal, power, linear, required = rows.moments, rows.diagonal, rows.power, rows.linear, rows.required
@@ -130,7 +125,6 @@ def own_errors(i, inputs, rows, local):
 
 
 @compiled
-@no_type_check
 def first_places(i, at, cells, rows, scale, local, near, conflicts, weights):
     """Place row i's `ranked` inputs so that the weights are as near as can be to those sought, over `scale`.
 
@@ -166,7 +160,6 @@ def first_places(i, at, cells, rows, scale, local, near, conflicts, weights):
 
 
 @inlined
-@no_type_check
 def first_scale(ranges):
     """The output scale that weights are first sought at."""
     scale = ranges.low if ranges.low == ranges.high else ranges.around
@@ -174,7 +167,6 @@ def first_scale(ranges):
 
 
 @compiled
-@no_type_check
 def first_scratch(rows):
     """Scratch of `first_places`: a cell for each ranked input, the conflicts among those, and the weights."""
     most = rows.ranked.shape[1]
@@ -182,7 +174,6 @@ def first_scratch(rows):
 
 
 @compiled
-@no_type_check
 def place_all(which, neurons, chip, rows, inputs, ranges, least, cost):
     """Fill `cost` for `which` rows and the neurons listed for each (-1 ends a list): see `CellPlacement.costs`."""
     constant = rows.constant
@@ -205,7 +196,6 @@ def place_all(which, neurons, chip, rows, inputs, ranges, least, cost):
 
 
 @compiled
-@no_type_check
 def place_rows(which, neuron_of, chip, rows, inputs, ranges, least, kicks, seed, fresh, places, scale, cost):
     """Improve the places of `which` rows on their neurons: see `CellPlacement.improve`."""
     constant = rows.constant
@@ -236,7 +226,6 @@ def place_rows(which, neuron_of, chip, rows, inputs, ranges, least, kicks, seed,
 
 
 @compiled  # counts references: views that a leaf makes must not leave it
-@no_type_check
 def neuron_of_chip(chip, j, ranges):
     """Hardware neuron j with the allowed scales."""
     n_cells = chip.n_cells[j]

@@ -1,12 +1,13 @@
 """How the hot loops are compiled: once, cached on disk, and without the interpreter lock.
 
-Compiled functions carry `typing.no_type_check`: the run-time type checks of the test suite would otherwise wrap them
-before numba sees them. Their arguments are documented instead: arrays are C-ordered float64 or int32, `a` and `b`
-bound a row in the arrays of its block, and `n_cells` is the number of usable cells of a hardware neuron.
+Compiled functions carry no annotations, as the compiler types them from their arguments. These are documented instead:
+arrays are C-ordered float64 or int32, `a` and `b` bound a row in the arrays of its block, and `n_cells` is the number
+of usable cells of a hardware neuron.
 """
 
 import contextlib
 import hashlib
+import inspect
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -31,6 +32,7 @@ def _cached(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     Numba looks only at the file of the function itself, so a function would keep old code of what it calls from other
     files. The name is part of the entry's file name; hence the digest of all sources goes into the name.
     """
+    function = inspect.unwrap(function)  # run-time type checks of a test suite may have wrapped it
     source = Path(function.__code__.co_filename)
     function.__qualname__ = f"{function.__qualname__}_{digest(source.parent)}"
     compiled_function = njit(nogil=True, error_model="numpy", **options)(function)
@@ -49,7 +51,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
     Parameters
     ----------
-    function : what numba compiles; put `typing.no_type_check` under this decorator where annotations are checked.
+    function : what numba compiles; checks that another decorator has put around it are taken off.
     """
     return _cached(function)
 

@@ -26,7 +26,7 @@ References: Eisner and Severance, "Mathematical techniques for efficient record 
 databases", J. ACM 23(4), 1976, 10.1145/321978.321982.
 """
 
-from typing import Any, NamedTuple, no_type_check
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,7 +63,6 @@ class Pair(NamedTuple):
 
 
 @compiled
-@no_type_check
 def best_gain(pair, low, high, near, kept, scratch):
     """Least cost over gains in [low, high] and matchings of one pair; (cost, gain), with the cells used in `kept`.
 
@@ -92,7 +91,6 @@ def best_gain(pair, low, high, near, kept, scratch):
 
 
 @compiled
-@no_type_check
 def _best_on_side(pair, sign, low, high, square, near, kept, scratch, best):
     """`best_gain` for 0 <= low < high, improving on `best`; gains are reported times `sign`, which mirrors the cells.
 
@@ -134,7 +132,6 @@ def _best_on_side(pair, sign, low, high, square, near, kept, scratch, best):
 
 
 @compiled
-@no_type_check
 def _doubled(lines, following, open_parts):
     size = following.size
     more_lines = np.empty((2 * size, 6))
@@ -149,7 +146,6 @@ def _doubled(lines, following, open_parts):
 
 
 @inlined
-@no_type_check
 def _crossing(lower, upper):
     """Gain at which two lines of the envelope cross, or -1 where they are one up to rounding."""
     rise, run = lower[ALONG] - upper[ALONG], lower[ENERGY] - upper[ENERGY]
@@ -160,7 +156,6 @@ def _crossing(lower, upper):
 
 
 @inlined
-@no_type_check
 def _bound(lower, upper):
     """Least a g^2 - 2 b g over the gains of a part, a and b agreeing with L at both ends."""
     determinant = upper[ALPHA] * lower[BETA] - lower[ALPHA] * upper[BETA]
@@ -174,7 +169,6 @@ def _bound(lower, upper):
 
 
 @leaf
-@no_type_check
 def _solve_at(pair, gain, square, near, scratch, line):
     """Optimal matching at a gain > 0, or that of largest B at gain 0: its cells in `near`, and its `line`."""
     w, q, cells, variance, n_cells = pair.weights, pair.importance, pair.cells, pair.variance, pair.n_cells
@@ -206,7 +200,6 @@ def _solve_at(pair, gain, square, near, scratch, line):
 
 
 @leaf
-@no_type_check
 def _steepest_matching(pair, near):
     """Matching of largest B (rearrangement inequality)."""
     w, q, cells, n_cells, drop = pair.weights, pair.importance, pair.cells, pair.n_cells, pair.drop
@@ -229,7 +222,6 @@ def _steepest_matching(pair, near):
 
 
 @leaf
-@no_type_check
 def _keep_better(pair, sign, low, high, line, near, kept, best):
     """Evaluate the matching in `near` at its own best gain; the better of it and `best`, its cells in `kept`."""
     w, q, cells, variance, n_cells = pair.weights, pair.importance, pair.cells, pair.variance, pair.n_cells

@@ -7,7 +7,7 @@ cells. Which cells to use at all is a dynamic program over the sorted cells of a
 the s most extreme inputs in order.
 """
 
-from typing import Any, NamedTuple, no_type_check
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,7 +39,6 @@ def workspace(most: int, n_inputs: int) -> Workspace:
 
 
 @leaf
-@no_type_check
 def route_rows(wishes, cells, cell_ids, n_cells, threshold, exact, near, wires, work):
     """Route every row; all arrays have one line per row.
 
@@ -77,7 +76,6 @@ def route_rows(wishes, cells, cell_ids, n_cells, threshold, exact, near, wires, 
 
 
 @leaf
-@no_type_check
 def route_worths(wishes, cells, n_cells, threshold, exact, near, work, worths):
     """Fill worths[row, neuron] with the total worth of routing the row on the neuron; arguments as for `route_rows`.
 
@@ -109,7 +107,6 @@ def route_worths(wishes, cells, n_cells, threshold, exact, near, work, worths):
 
 
 @inlined
-@no_type_check
 def _extremes(row, sign, size, peaks, near, value, taken):
     """The `size` inputs of largest sign * row that are not taken: in `near`, falling, their wishes in `value`.
 
@@ -135,7 +132,6 @@ def _extremes(row, sign, size, peaks, near, value, taken):
 
 
 @inlined
-@no_type_check
 def _insert(x, wish, size, found, near, value):
     """Put input `x` into its place in the falling list, off which the last one drops when it is full."""
     at = min(found, size - 1)
@@ -149,7 +145,6 @@ def _insert(x, wish, size, found, near, value):
 
 
 @inlined
-@no_type_check
 def _listed(x, near, found):
     at = 0
     while at < found and near[at] != x:
@@ -158,7 +153,6 @@ def _listed(x, near, found):
 
 
 @inlined
-@no_type_check
 def _none_above(peaks, sign, bound):
     highest = sign * peaks[0]
     for j in range(1, peaks.size):
@@ -167,7 +161,6 @@ def _none_above(peaks, sign, bound):
 
 
 @inlined
-@no_type_check
 def _peaks_of_stripes(row, n_cells, near, work):
     """The largest value of every stripe but for the inputs in near[0], and the smallest but for those in near[1].
 
@@ -197,7 +190,6 @@ def _peaks_of_stripes(row, n_cells, near, work):
 
 
 @inlined
-@no_type_check
 def _write(made, sign, rank, near, cells, cell_ids, size, wires, i):
     for k in range(size):
         if rank[k] >= 0:
@@ -209,14 +201,12 @@ def _write(made, sign, rank, near, cells, cell_ids, size, wires, i):
 
 
 @inlined
-@no_type_check
 def _by_rank(found, size, rank):
     for k in range(size):
         rank[k] = k if k < found else -1
 
 
 @inlined
-@no_type_check
 def _in_turn(value, found, cells, size, threshold, rank):
     """Each cell in falling order takes the next input if it is worth anything there."""
     at = 0
@@ -228,7 +218,6 @@ def _in_turn(value, found, cells, size, threshold, rank):
 
 
 @inlined
-@no_type_check
 def _most_worth(found, cells, size, threshold, work):
     """The cells of largest total worth: best[s] is the most that s of the cells so far are worth."""
     value, best, chosen, rank = work.value, work.best, work.chosen, work.rank

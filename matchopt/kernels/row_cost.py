@@ -1,7 +1,5 @@
 """One row against one hardware neuron at one gain: each case goes to the fastest method that is exact for it."""
 
-from typing import no_type_check
-
 import numpy as np
 
 from matchopt.kernels.banded import banded_cost, drop_cost
@@ -11,7 +9,6 @@ from matchopt.kernels.small_assignment import DROPPED, assign, matched_cost
 
 
 @inlined
-@no_type_check
 def row_cost(a, b, weights, importance, uniform, cells, variance, n_cells, drop, near, limit, conflicts, best, work):
     """Cost of the optimal matching, or any value >= `limit` where the optimum is at least that; spoils `near`."""
     n = b - a
@@ -24,7 +21,6 @@ def row_cost(a, b, weights, importance, uniform, cells, variance, n_cells, drop,
 
 
 @inlined
-@no_type_check
 def _table_is_faster(n, n_cells, noisy, drop):
     """Whether dynamic programming takes less time than the other method for the case.
 
@@ -39,7 +35,6 @@ def _table_is_faster(n, n_cells, noisy, drop):
 
 
 @inlined
-@no_type_check
 def match_row(a, b, weights, importance, uniform, cells, variance, n_cells, drop, near, limit, conflicts, work):
     """Like `row_cost`, and `near[a:b]` holds the cells used where the result is below `limit`.
 
@@ -60,7 +55,6 @@ def match_row(a, b, weights, importance, uniform, cells, variance, n_cells, drop
 
 
 @inlined
-@no_type_check
 def relax_row(a, b, weights, importance, cells, variance, n_cells, drop, near):
     """Cost with every target on its cheapest cell, distinct or not; `near[a:b]` goes from nearest to cheapest cells."""
     if n_cells == 0 or b == a:
@@ -90,7 +84,6 @@ def relax_row(a, b, weights, importance, cells, variance, n_cells, drop, near):
 
 
 @inlined
-@no_type_check
 def scale_cells(gain, cells, variance, n_cells, scaled, noise):
     """Write gain * cells in ascending order, and their noise gain^2 * variance along with them."""
     for k in range(n_cells):
@@ -101,7 +94,6 @@ def scale_cells(gain, cells, variance, n_cells, scaled, noise):
 
 
 @inlined
-@no_type_check
 def _without_cells(a, b, weights, importance, drop, near):
     cost = 0.0
     for e in range(a, b):
@@ -111,7 +103,6 @@ def _without_cells(a, b, weights, importance, drop, near):
 
 
 @inlined_sum
-@no_type_check
 def _weighted_floor(a, b, weights, importance, cells, drop, near):
     cost = 0.0
     for e in range(a, b):

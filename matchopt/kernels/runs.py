@@ -17,15 +17,12 @@ g + 1, which is no better than g. Either way g is at least as good as c.
 References: Bonneel and Coeurjolly, "SPOT: Sliced Partial Optimal Transport", ACM Trans. Graph. 38(4), 2019, section 3.
 """
 
-from typing import no_type_check
-
 import numpy as np
 
 from matchopt.kernels.compiling import inlined, inlined_sum
 
 
 @inlined
-@no_type_check
 def nearest_cells(ascending, place, cells, n_cells, near):
     """Write the nearest cell of every target of a block, by one merge of all targets with the cells.
 
@@ -43,7 +40,6 @@ def nearest_cells(ascending, place, cells, n_cells, near):
 
 
 @inlined_sum
-@no_type_check
 def nearest_cost(a, b, weights, cells, near, conflicts):
     """Squared error with every target on its nearest cell, and the targets whose cell the one before has as well.
 
@@ -63,7 +59,6 @@ def nearest_cost(a, b, weights, cells, near, conflicts):
 
 
 @inlined_sum
-@no_type_check
 def shift_change(s, e, first, weights, cells):
     """Change in squared error when targets s .. e-1 move from cells `first`, `first` + 1, ... one cell to the left."""
     if first == 0:
@@ -78,7 +73,6 @@ def shift_change(s, e, first, weights, cells):
 
 
 @inlined
-@no_type_check
 def resolve_conflicts(a, b, weights, cells, n_cells, near, conflicts, found):
     """Turn nearest cells into the optimal distinct cells, in place; returns the change in squared error (>= 0)."""
     change = 0.0
@@ -114,7 +108,6 @@ def resolve_conflicts(a, b, weights, cells, n_cells, near, conflicts, found):
 
 
 @inlined
-@no_type_check
 def _run_start(a, s, near):
     while s > a and near[s - 1] == near[s] - 1:
         s -= 1
@@ -122,7 +115,6 @@ def _run_start(a, s, near):
 
 
 @inlined
-@no_type_check
 def nearest_of_row(weights, cells, n_cells, near):
     """Write the nearest cell of each of the ascending `weights` of one row."""
     k = 0

@@ -10,7 +10,7 @@ References: Crouse, "On implementing 2D rectangular assignment algorithms", IEEE
 2016, 10.1109/TAES.2016.140952.
 """
 
-from typing import Any, NamedTuple, no_type_check
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,7 +34,6 @@ class Workspace(NamedTuple):
 
 
 @compiled
-@no_type_check
 def workspace(n_targets, n_cells):
     """Scratch of `assign` for rows of at most `n_targets` targets."""
     return Workspace(
@@ -44,7 +43,6 @@ def workspace(n_targets, n_cells):
 
 
 @inlined
-@no_type_check
 def assign(a, b, weights, importance, cells, variance, n_cells, drop, near, work):
     """Cost of the optimal matching; on return `near[a:b]` holds the cells used, -1 for a dropped target.
 
@@ -69,7 +67,6 @@ def assign(a, b, weights, importance, cells, variance, n_cells, drop, near, work
 
 
 @inlined
-@no_type_check
 def matched_cost(e, k, weights, cells, variance):
     """Squared error plus noise of target e on cell k; its square where k is -1 (dropped)."""
     if k < 0:
@@ -80,7 +77,6 @@ def matched_cost(e, k, weights, cells, variance):
 
 
 @inlined
-@no_type_check
 def _augment(new, a, weights, importance, cells, variance, n_cells, drop, near, work):
     """Bring target `new` into the matching by a shortest augmenting path (Crouse, section III)."""
     price_of_target, owner, price_of_cell = work.price_of_target, work.owner, work.price_of_cell
@@ -122,7 +118,6 @@ def _augment(new, a, weights, importance, cells, variance, n_cells, drop, near, 
 
 
 @inlined
-@no_type_check
 def _scan(e, offset, best, n_touched, weights, importance, cells, variance, n_cells, near, work):
     """Extend paths to the cells that target e can reach in less than `best`.
 
@@ -155,7 +150,6 @@ def _scan(e, offset, best, n_touched, weights, importance, cells, variance, n_ce
 
 
 @inlined
-@no_type_check
 def _nearest_touched(touched, n_settled, n_touched, distance):
     at = -1
     least = np.inf
@@ -167,7 +161,6 @@ def _nearest_touched(touched, n_settled, n_touched, distance):
 
 
 @inlined
-@no_type_check
 def _shift_along(e, k, new, a, work):
     """Give cell k to target e, the cell e had to the target before it on the path, and so on up to `new`."""
     while True:

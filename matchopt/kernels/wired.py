@@ -4,15 +4,12 @@ Activities are (units, samples) in single precision, so that every wire is one v
 `Wires`, one line per unit.
 """
 
-from typing import no_type_check
-
 import numpy as np
 
 from matchopt.kernels.compiling import sums
 
 
 @sums
-@no_type_check
 def wired_forward(wires, bias, before, after):
     """Fill `after` with bias + weights * before.
 
@@ -35,7 +32,6 @@ def wired_forward(wires, bias, before, after):
 
 
 @sums
-@no_type_check
 def wired_backward(wires, delta, before, behind):
     """Fill `behind` with what `delta` sends back through the wires; nothing passes where `before` is 0 (rectified).
 
@@ -64,7 +60,6 @@ def wired_backward(wires, delta, before, behind):
 
 
 @sums
-@no_type_check
 def adam_step(values, gradient, first, second, scale, root, beta1, beta2, epsilon, decay=0.0):
     """One step of Adam (Kingma and Ba 2015, arXiv 1412.6980) on flat arrays of one type of float, in place.
 

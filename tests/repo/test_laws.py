@@ -53,6 +53,19 @@ def test_solver_files_and_the_contract_fit_a_screen_or_two() -> None:
     assert len((ROOT / "matchopt" / "solver.py").read_text().splitlines()) <= CONTRACT_LINES
 
 
+def test_only_compiled_functions_go_without_annotations() -> None:
+    """A function says its types, unless the compiler finds them."""
+    compiling = {"no_type_check", "compiled", "reordered", "leaf", "inlined", "inlined_sum", "sums", "quick"}
+    untyped = []
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.returns is None:
+                decorators = {part.id for part in node.decorator_list if isinstance(part, ast.Name)}
+                if not decorators & compiling:
+                    untyped.append(f"{name(path)}: {node.name}")
+    assert not untyped
+
+
 def test_no_rooms_without_a_purpose() -> None:
     """No module is called utils, misc, common or helpers."""
     assert not [name(p) for p in SOURCES if p.stem in {"utils", "util", "misc", "common", "helpers"}]

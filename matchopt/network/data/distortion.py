@@ -3,15 +3,12 @@
 All take images of shape (channels, height, width), flattened in that order, one per row, and fill `out`.
 """
 
-from typing import no_type_check
-
 import numpy as np
 
 from matchopt.kernels.compiling import reordered
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def warp(images, channels, height, width, matrix, shift, grid, out):
     """Sample image i at matrix[i] (p - c) + c + shift[i] + e(p), bilinearly, pixels outside being 0.
 
@@ -42,7 +39,6 @@ def warp(images, channels, height, width, matrix, shift, grid, out):
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def _cells(length, g):
     """For each of `length` pixels, the grid cell it lies in and how far along, 0 .. 1."""
     cell, part = np.empty(length, np.int64), np.empty(length, np.float32)
@@ -54,7 +50,6 @@ def _cells(length, g):
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def _sample(image, channels, height, width, at_y, at_x, result, place):
     """Write the bilinear interpolation at (at_y, at_x) of every channel to `place` of that channel."""
     floor_y, floor_x = np.floor(at_y), np.floor(at_x)
@@ -77,7 +72,6 @@ def _sample(image, channels, height, width, at_y, at_x, result, place):
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def crop(images, divisor, shape, corner, mirrored, brightness, contrast, standardise, size, out):
     """Cut a square of `size` pixels with its upper left at corner[i], outside being 0, and change its light.
 
@@ -112,7 +106,6 @@ def crop(images, divisor, shape, corner, mirrored, brightness, contrast, standar
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def _standardise(values):
     total = np.float32(0)
     for n in range(values.size):

@@ -5,15 +5,12 @@ of the batch, contiguously, so that every connection is one vector operation. Pa
 weights of all connections in layer order, then the biases of all units that are no inputs.
 """
 
-from typing import no_type_check
-
 import numpy as np
 
 from matchopt.kernels.compiling import reordered
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def forward(values, source, target, first_connection, first_unit, activity):
     """Fill `activity` of all units behind the inputs; the last layer keeps its logits, the others are rectified."""
     layers = first_connection.size - 1
@@ -35,7 +32,6 @@ def forward(values, source, target, first_connection, first_unit, activity):
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def softmax_loss(logits, labels, batch, delta):
     """Mean cross-entropy of (classes x lanes) logits of the images in `batch`; `delta` becomes its derivative."""
     classes, lanes = logits.shape
@@ -58,7 +54,6 @@ def softmax_loss(logits, labels, batch, delta):
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def stop_at_zeros(activity, delta):
     """The derivative of ReLU: no error passes a unit that was not active."""
     for unit in range(activity.shape[0]):
@@ -68,7 +63,6 @@ def stop_at_zeros(activity, delta):
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def backward(values, source, target, first_connection, first_unit, activity, delta, gradient):
     """Fill `gradient` from `delta` of the last layer, and `delta` of all hidden units on the way."""
     layers = first_connection.size - 1
@@ -98,7 +92,6 @@ def backward(values, source, target, first_connection, first_unit, activity, del
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def load(images, batch, activity):
     """Copy the images numbered in `batch` into the input units, one image per lane."""
     for pixel in range(images.shape[1]):
@@ -107,7 +100,6 @@ def load(images, batch, activity):
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def loss_and_gradient(values, source, target, first_connection, first_unit, images, labels, batch, work, gradient):
     """One training step's loss and gradient; `work` is (2 x units x lanes) scratch space."""
     activity, delta = work[0], work[1]
@@ -120,7 +112,6 @@ def loss_and_gradient(values, source, target, first_connection, first_unit, imag
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def sgd_step(values, gradient, speed, rate, momentum, decay, nesterov):
     """One step of gradient descent with momentum; `nesterov` adds the momentum's next share at once."""
     for k in range(values.size):
@@ -130,7 +121,6 @@ def sgd_step(values, gradient, speed, rate, momentum, decay, nesterov):
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def plain_step(values, gradient, rate, decay):
     """One step of gradient descent."""
     for k in range(values.size):

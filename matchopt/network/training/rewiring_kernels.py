@@ -8,15 +8,12 @@ where theta >= 0. The list of connections holds the active sites in ascending or
 of which the first `first_connection[-1]` entries count (in `values` followed by the biases).
 """
 
-from typing import no_type_check
-
 import numpy as np
 
 from matchopt.kernels.compiling import reordered
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def descend(
     values, gradient, noise, sign, source, target, first_connection, first_unit, first_site, free, n_free, rate, shrink,
     ended,
@@ -42,7 +39,6 @@ def descend(
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def reactivate(
     values, sign, source, target, first_connection, first_unit, first_site, free, n_free, sign_of_site, ended, draws
 ):
@@ -64,7 +60,6 @@ def reactivate(
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def draw_dormant(free, n_free, ended, draws, chosen):
     """Put the sites of `ended` on the list of dormant ones, and take distinct ones from it, one for each of `draws`."""
     for e in range(ended.size):
@@ -78,7 +73,6 @@ def draw_dormant(free, n_free, ended, draws, chosen):
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def descend_active(
     values, gradient, noise, theta, sign_of_site, source, target, first_connection, first_unit, first_site, rate, shrink
 ):
@@ -103,7 +97,6 @@ def descend_active(
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def diffuse_dormant(theta, noise, lowest, first_site):
     """Step of all dormant parameters, none below its layer's `lowest`; returns how many became active."""
     count = 0
@@ -117,7 +110,6 @@ def diffuse_dormant(theta, noise, lowest, first_site):
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def list_active(values, theta, sign_of_site, source, target, first_connection, first_unit, first_site, biases):
     """Make the list of connections anew from the parameters; `biases` is scratch space for as many numbers."""
     layers = first_connection.size - 1

@@ -9,15 +9,12 @@ Scores, on the other hand, are kept value by value (values x connections), as ar
 connections, or values x 1), so that all loops run along memory.
 """
 
-from typing import no_type_check
-
 import numpy as np
 
 from matchopt.kernels.compiling import reordered
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def nearest_breaks(slopes, breaks):
     """Breaks half way between neighbouring slopes, which are sorted here, so that the nearest one is taken."""
     for i in range(slopes.shape[0]):
@@ -27,7 +24,6 @@ def nearest_breaks(slopes, breaks):
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def envelope(values, scores, slopes, breaks):
     """Upper envelope of the lines scores[i, k] + latent * values[i, k], with the slopes ascending."""
     lines = values.shape[1]
@@ -55,7 +51,6 @@ def envelope(values, scores, slopes, breaks):
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def take(latent, slopes, breaks, factor, low, high, weights):
     """Give every connection the value that its latent says, with all breaks times `factor`.
 
@@ -76,7 +71,6 @@ def take(latent, slopes, breaks, factor, low, high, weights):
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def take_highest(scores, begin, values, best, weights):
     """Give connections `begin` and on the value of their highest score, of equal ones the first.
 
@@ -96,7 +90,6 @@ def take_highest(scores, begin, values, best, weights):
 
 
 @reordered
-@no_type_check  # the compiler types it, from its arguments
 def take_drawn(masses, begin, values, chances, weights):
     """Give connections `begin` and on one of their values each, with probabilities in proportion to `masses`.
 
