@@ -18,10 +18,14 @@ An infeasible instance, a limit that was reached or a solver that crashed is no 
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class MatchoptError(Exception):
     """Base of all exceptions raised on purpose; its text is one clear sentence."""
+
+    def __reduce__(self) -> tuple[Any, ...]:  # from its text: not every one is made from that
+        return self.__class__.__new__, (self.__class__, *self.args)
 
 
 class InvalidInstance(MatchoptError, ValueError):

@@ -1,6 +1,7 @@
 """Arrays that go into instances: converted once, checked once, read-only from then on."""
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,21 @@ def frozen(
         raise error(f"{field} must be finite, found {_first(array, ~np.isfinite(array))}")
     array.flags.writeable = False
     return array
+
+
+class ReadOnly:
+    """Copied or unpickled, it has read-only arrays and mappings again."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: dict(value) if isinstance(value, MappingProxyType) else value for k, value in vars(self).items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            vars(self)[name] = MappingProxyType(value) if isinstance(value, dict) else value
+            held = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
+            for array in held:
+                if isinstance(array, np.ndarray):
+                    array.flags.writeable = False
 
 
 def filled(value: Any, field: str, dtype: type, shape: tuple[int, ...], default: float) -> np.ndarray:

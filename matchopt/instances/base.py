@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from matchopt.errors import InvalidInstance, InvalidSolution
+from matchopt.instances.arrays import ReadOnly
 from matchopt.parts import Json, Parts, exact_keys, field_values, readable
 from matchopt.settings import read_object
 
@@ -49,7 +50,7 @@ class Provenance:
         return read_object(cls, facts, "provenance", InvalidInstance)
 
 
-class Instance(ABC):
+class Instance(ReadOnly, ABC):
     """The data of one problem, always minimised, immutable and valid once it exists."""
 
     kind: ClassVar[str]
@@ -84,7 +85,7 @@ class Instance(ABC):
         return self.provenance.name or f"{self.kind}-{self.digest[:8]}"
 
 
-class Solution(ABC):
+class Solution(ReadOnly, ABC):
     """The decision only, never its cost; immutable: a dataclass of arrays, None where one is left out."""
 
     kind: ClassVar[str]

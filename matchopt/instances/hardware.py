@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from matchopt.errors import InvalidInstance
-from matchopt.instances.arrays import MAX_INDEX, filled, frozen, is_constant, set_fields
+from matchopt.instances.arrays import MAX_INDEX, ReadOnly, filled, frozen, is_constant, set_fields
 from matchopt.instances.demands import asks, demands_of
 from matchopt.parts import exact_keys
 
 
 @dataclass(frozen=True, eq=False)
-class Hardware:
+class Hardware(ReadOnly):
     """M hardware neurons with K cells each, their weights random and fixed.
 
     Parameters

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from matchopt.errors import InvalidInstance
-from matchopt.instances.arrays import frozen
+from matchopt.instances.arrays import ReadOnly, frozen
 from matchopt.instances.demands import asks, demands_of
 from matchopt.instances.target import Target
 from matchopt.parts import Parts, exact_keys, field_values
@@ -19,7 +19,7 @@ Full = Float[np.ndarray, "rows inputs"]
 SYMMETRY_TOLERANCE = 1e-9  # relative; second moments from float32 samples are symmetric to about 1e-7 before averaging
 
 
-class Objective(ABC):
+class Objective(ReadOnly, ABC):
     """The function that a mapping minimises. Subclasses are frozen dataclasses of arrays, and of facts with defaults.
 
     Attributes

@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from matchopt.errors import InvalidInstance
-from matchopt.instances.arrays import MAX_INDEX, filled, frozen, is_constant, set_fields
+from matchopt.instances.arrays import MAX_INDEX, ReadOnly, filled, frozen, is_constant, set_fields
 from matchopt.instances.demands import asks, demands_of
 from matchopt.parts import exact_keys
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
+class Target(ReadOnly):
     """Sparse target weights W (m x n) with their importance Q, in compressed rows.
 
     A connection is an entry of the support; its weight may be zero. Connections are numbered in row order, and in

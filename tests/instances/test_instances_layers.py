@@ -1,6 +1,8 @@
 """Layers, networks and what they are made of: construction, messages, parts, digests."""
 
-from collections.abc import Callable
+import copy
+import pickle
+from collections.abc import Callable, Iterator
 from dataclasses import FrozenInstanceError, dataclass, replace
 from typing import Any
 
@@ -339,3 +341,25 @@ def test_a_rule_that_is_new_leaves_files_and_digests_alone() -> None:
         Rules.from_facts(used.facts())
     with pytest.raises(TypeError, match=r"NewerRules\.most_rows is tied to no demand"):
         _ = used.demands
+
+
+def arrays_of(owner: Any) -> Iterator[np.ndarray]:
+    """Every array in an object, and in what it holds."""
+    if isinstance(owner, np.ndarray):
+        yield owner
+    elif isinstance(owner, tuple):
+        for each in owner:
+            yield from arrays_of(each)
+    elif hasattr(owner, "__dict__"):
+        yield from arrays_of(tuple(vars(owner).values()))
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))])
+@pytest.mark.parametrize(
+    "made", [LAYER, FULL, MAPPING, LayerInstance(TARGET, LAYER.hardware, objective=OutputError(np.eye(3)))]
+)
+def test_copies_are_immutable_too(made: Any, again: Callable[[Any], Any]) -> None:
+    """Their digests, which are kept, stay right: no array of theirs can be written to."""
+    digest, found = made.digest, again(made)
+    arrays = list(arrays_of(found))
+    assert found.digest == digest and len(arrays) >= 5 and not any(array.flags.writeable for array in arrays)
