@@ -1,8 +1,8 @@
-"""The figure of the demo's page besides its study's: weights as trained and as realised."""
+"""The figures of the demo's page besides its study's: accuracies, and weights as trained and as realised."""
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,32 @@ from matchopt.instances import NetworkInstance, NetworkMapping
 from matchopt.study.plots import COLOURS, new_figure
 
 Weights = Mapping[str, tuple[Float[np.ndarray, " connections"], Float[np.ndarray, " connections"]]]
+
+
+def accuracy_figure(rows: Mapping[tuple[str, ...], Sequence[Mapping[str, Any]]], target: float | None) -> str:
+    """Test accuracy of every row of the table, a mark for each draw, with the line of the target; as SVG."""
+    labels = list(dict.fromkeys(label for label, _ in rows))
+    places = {key: -n - labels.index(key[0]) for n, key in enumerate(rows)}  # a gap between groups
+    with new_figure(1, 11.5, 0.9 + 0.19 * (len(rows) + len(labels))) as (figure, (axis,)):
+        for colour, label in zip(COLOURS * len(labels), labels, strict=False):
+            own = {key: records for key, records in rows.items() if key[0] == label}
+            x = [100.0 * record["test"] for records in own.values() for record in records]
+            y = [places[key] for key, records in own.items() for _ in records]
+            axis.scatter(x, y, s=26, color=colour, alpha=0.8, linewidths=0, label=label)
+            for key, records in own.items():
+                mean = 100.0 * sum(record["test"] for record in records) / len(records)
+                axis.annotate(f"{mean:.1f}", (1.005, places[key]), xycoords=("axes fraction", "data"), va="center")
+        axis.set_yticks(list(places.values()), [solver for _, solver in rows])
+        axis.margins(y=0.02)
+        if target is not None:
+            axis.axvline(100.0 * target, color="black", linestyle="--", linewidth=1.0)
+            text = f"target (unmapped) {100.0 * target:.1f}"
+            axis.annotate(text, (100.0 * target, 1.0), xycoords=("data", "axes fraction"), ha="right", va="bottom")
+        axis.set_xlabel("test accuracy, %; one mark for every hardware draw, means at the right")
+        figure.legend(loc="outside upper left", ncols=len(labels), frameon=False)
+        content = io.StringIO()
+        figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
+    return content.getvalue()[content.getvalue().index("<svg") :]
 
 
 def weights_of(folder: Path, record: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:

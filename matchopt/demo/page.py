@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matchopt.demo.claims import Claim
-from matchopt.demo.figures import Weights, weights_figure
+from matchopt.demo.figures import Weights, accuracy_figure, weights_figure
 from matchopt.errors import MissingExtra
 from matchopt.formats.atomic import write_bytes
 from matchopt.study.plots import draw
-from matchopt.study.report import Record
+from matchopt.study.report import Record, rows_of
 from matchopt.study.study_file import Study
 
 STYLE = """
@@ -35,6 +35,7 @@ def write_page(
     refusals: Sequence[str],
     weights: Weights,
     settings: str,
+    target: float | None = None,
 ) -> bool:
     """Write the page; returns whether it has plots, which need matplotlib.
 
@@ -45,18 +46,20 @@ def write_page(
     cells : headings and rows of the table, see `print_table`.
     weights : target and realised weights on one chip, by solver.
     settings : how the figures were made, in a sentence.
+    target : test accuracy of the network that is not mapped, a share.
     """
-    parts = [f"<h1>{html.escape(study.title)}</h1>\n<p>{html.escape(settings)}</p>", *_about(study.about)]
+    parts = [f"<h1>{html.escape(study.title)}</h1>\n<p>{html.escape(settings)}</p>"]
+    try:
+        first, *further = _figures(study, records, weights, target) if records else [""]
+        drawn = True
+    except MissingExtra as cause:
+        first, further, drawn = f"<p>There are no plots: {html.escape(str(cause))}</p>", [], False
+    parts += [first, *_about(study.about)]
     parts.append(f"<h2>Results</h2>\n<div class='scroll'>{_table(*cells)}</div>")
     parts.append("<p>Means over hardware draws ± sample standard deviation. Validation data chose; test data were used "
                  "once for each row.</p>")  # fmt: skip
     parts.append(f"<h2>What was expected</h2>\n<ul>{''.join(map(_claim, claims))}</ul>")
-    try:
-        parts += _figures(study, records, weights) if records else []
-        drawn = True
-    except MissingExtra as cause:
-        parts.append(f"<p>There are no plots: {html.escape(str(cause))}</p>")
-        drawn = False
+    parts += further
     if refusals:
         items = "".join(f"<li>{html.escape(line)}</li>" for line in refusals)
         parts.append(f"<h2>Without a solution</h2>\n<ul>{items}</ul>")
@@ -73,8 +76,9 @@ def _about(text: str) -> list[str]:
     return [f"<p>{paragraph}</p>" for paragraph in marked.split("\n\n")]
 
 
-def _figures(study: Study, records: Sequence[Record], weights: Weights) -> list[str]:
-    parts = []
+def _figures(study: Study, records: Sequence[Record], weights: Weights, target: float | None) -> list[str]:
+    """The picture of all strategies, which the page begins with, then the others."""
+    parts = [f"<figure>{accuracy_figure(rows_of(study, records), target)}</figure>"]
     for plot in study.plots:
         content = draw(study, plot, records)
         parts.append(f"<figure>{content[content.index('<svg') :]}</figure>")  # without the file's own declaration

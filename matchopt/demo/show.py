@@ -47,7 +47,7 @@ def show_demo(study: Study, outcome: Outcome, place: Place, say: Say, full: bool
     first = [record for record in solved if all(record[name] == solved[0][name] for name in chip)]
     weights = {r["solver"]: weights_of(place.folder, r) for r in first if r["solver"] in ORDER}
     about = "" if network is None else _about(network)
-    drawn = write_page(page, study, solved, (headings, cells), claims, refusals, weights, about)
+    drawn = write_page(page, study, solved, (headings, cells), claims, refusals, weights, about, target.get("test"))
     print_table(headings, cells)
     for line in [*(f"no solution: {line}" for line in refusals), *map(str, claims), about]:
         say(line)

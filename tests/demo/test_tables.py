@@ -9,6 +9,7 @@ import pytest
 
 from matchopt.demo import demo_study, show_demo
 from matchopt.demo.claims import claims_of
+from matchopt.demo.figures import accuracy_figure
 from matchopt.demo.page import write_page
 from matchopt.errors import MissingExtra
 from matchopt.grid.task import Place
@@ -138,15 +139,34 @@ def test_the_page_stands_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     claims = claims_of(rows_of(STUDY, records), TARGET)
     weights = {"random": (np.array([1.0, -2.0]), np.array([0.5, -1.0]))}
     page = tmp_path / "index.html"
-    drawn = write_page(page, replace(STUDY, title="<T>"), records, cells, claims, ["x: no"], weights, "a & b")
+    drawn = write_page(page, replace(STUDY, title="<T>"), records, cells, claims, ["x: no"], weights, "a & b", 0.97)
     text = page.read_text()
     assert drawn is installed
-    assert text.count("<svg") == (1 if installed else 0) and text.count("<img") == (1 if installed else 0)
+    assert text.count("<svg") == (2 if installed else 0) and text.count("<img") == (1 if installed else 0)
     assert ("matchopt[reports]" in text) is not installed
     assert "src='http" not in text and "href=" not in text.replace("xlink:href", "").replace("<use href", "")
     assert "<em>outputs</em>" in text and "<code>hungarian</code>" in text
     for part in ("&lt;T&gt;", "a &amp; b", "x: no", "<b class='no'>does not hold</b>", "<td>hungarian</td>"):
         assert part in text
+
+
+def test_the_page_begins_with_the_accuracy_of_every_strategy() -> None:
+    """The picture stands before all text, has a row for every row of the table, its mean, and the target's line."""
+    pytest.importorskip("matplotlib")
+    records = [*tight(RISING), record("reroute", "K/n = 1.25, outputs", 0, 0.961)]
+    picture = accuracy_figure(rows_of(STUDY, records), TARGET["test"])
+    for text in (*RISING, "reroute", "25.0", "50.0", "75.0", "96.1", "target (unmapped) 97.0", "K/n = 1.25, outputs"):
+        assert f">{text}</text>" in picture, text
+    assert "target (unmapped)" not in accuracy_figure(rows_of(STUDY, records), None)
+
+
+@pytest.mark.parametrize("name", ["demo", "demo-quick"])
+def test_plots_of_the_demo_can_be_read(name: str) -> None:
+    """At most eight series each; and time is no limit of work on a machine that is five times as slow."""
+    study = find_study(name)
+    for plot in study.plots:
+        assert len({str(run.get(plot.lines, "")) for run in study.runs["cpu"]}) <= 8, plot.name
+    assert all(run["time_limit"] >= 60.0 for run in study.runs["cpu"])
 
 
 @pytest.mark.parametrize(("figure", "text"), [(None, "-"), (305, "305"), (305.0, "305"), (5.69912, "5.699")])
