@@ -15,7 +15,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.optimize import linear_sum_assignment
 
 from matchopt import Gains, Hardware, Target
-from matchopt.kernels import cheapest_neurons, nearest_cell_costs, pair_costs
+from matchopt.kernels import pair_costs
+from matchopt.kernels.packing import row_blocks
+from matchopt.kernels.runs import nearest_cells, nearest_cost
 
 FIXED = Gains()
 SMOKE = 20  # rows and neurons where timing is off, as in CI
@@ -40,7 +42,20 @@ def ours(target: Target, hardware: Hardware, threads: int = 1) -> np.ndarray:
 
 def floor(target: Target, hardware: Hardware) -> np.ndarray:
     """Nearest cells, distinct or not."""
-    return nearest_cell_costs(target, hardware, gains=FIXED, drop=False, threads=1)
+    costs, cells = np.empty((target.n_rows, hardware.n_neurons)), np.sort(hardware.weights, axis=1)
+    for block in row_blocks(target, None):
+        _floor(block, cells, costs[block.first : block.first + block.n_rows])
+    return costs
+
+
+@njit(error_model="numpy", nogil=True)
+def _floor(block, cells, costs):  # type: ignore[no-untyped-def]
+    near, conflicts = np.empty(block.weights.size, np.int32), np.empty(block.weights.size + 1, np.int32)
+    for j in range(cells.shape[0]):
+        nearest_cells(block.ascending, block.place, cells[j], cells.shape[1], near)
+        for i in range(block.starts.size - 1):
+            a, b = block.starts[i], block.starts[i + 1]
+            costs[i, j], _ = nearest_cost(a, b, block.weights, cells[j], near, conflicts)
 
 
 @njit(error_model="numpy", nogil=True)
@@ -188,11 +203,3 @@ def test_interval(benchmark: BenchmarkFixture) -> None:
         warmup_rounds=1,
     )
     assert (joint <= ours(target, hardware) * (1 + 1e-9)).all()
-
-
-def test_cheapest_neurons(benchmark: BenchmarkFixture) -> None:
-    """The ten best neurons of every row, without the matrix."""
-    target, hardware = layer(300 if benchmark.enabled else SMOKE)
-    benchmark.group = "kernel 10%-of-784"
-    _, costs = benchmark(lambda: cheapest_neurons(target, hardware, gains=FIXED, drop=False, keep=10, threads=1))
-    np.testing.assert_array_equal(costs, np.sort(ours(target, hardware), axis=1)[:, :10])

@@ -9,8 +9,6 @@ from .compiling import compiled as compiled
 from .compiling import reordered as reordered
 from .matching import Matching as Matching
 from .matching import match_rows as match_rows
-from .pairs import cheapest_neurons as cheapest_neurons
-from .pairs import nearest_cell_costs as nearest_cell_costs
 from .pairs import pair_costs as pair_costs
 from .projection import BoundProjection as BoundProjection
 from .projection import FreeProjection as FreeProjection

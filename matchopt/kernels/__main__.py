@@ -3,7 +3,7 @@
 import numpy as np
 
 from matchopt.instances import Gains, Hardware, Target
-from matchopt.kernels import cheapest_neurons, match_rows, nearest_cell_costs, pair_costs
+from matchopt.kernels import match_rows, pair_costs
 from matchopt.kernels.cell_placement import CellPlacement, RowErrors
 from matchopt.kernels.projection import BoundProjection, FreeProjection
 from matchopt.kernels.wired import adam_step, wired_backward, wired_forward
@@ -15,8 +15,6 @@ def compile_all() -> None:
     target, hardware = Target.from_dense(one), Hardware(one)
     for gains in (Gains(), Gains.interval(0.5, 2.0)):
         pair_costs(target, hardware, gains=gains, drop=False)
-        nearest_cell_costs(target, hardware, gains=gains, drop=False)
-        cheapest_neurons(target, hardware, gains=gains, drop=False, keep=1)
         match_rows(target, hardware, np.zeros(1, int), gains=gains, drop=False)
     _compile_placement(hardware)
     _compile_training()

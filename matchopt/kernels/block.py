@@ -6,7 +6,7 @@ import numpy as np
 
 from matchopt.kernels.compiling import compiled
 from matchopt.kernels.envelope import Pair, best_gain
-from matchopt.kernels.row_cost import match_row, relax_row, row_cost, scale_cells
+from matchopt.kernels.row_cost import match_row, row_cost, scale_cells
 from matchopt.kernels.runs import nearest_cells, nearest_of_row
 from matchopt.kernels.small_assignment import workspace
 
@@ -23,11 +23,10 @@ class Scratch(NamedTuple):
 
 
 @compiled
-def block_costs(hardware, rows, gains, drop, distinct, limits, out):
+def block_costs(hardware, rows, gains, drop, out):
     """Fill out[neuron, row] with the least cost over a finite set of gains.
 
-    `hardware` are `SortedCells` and `rows` is a `RowBlock`. Costs of `limits[row]` and more may come out as any value
-    of at least that. Without `distinct` the cost is that of the cheapest cells.
+    `hardware` are `SortedCells` and `rows` is a `RowBlock`.
     """
     cells, variance, n_usable = hardware.cells, hardware.variance, hardware.n_usable
     starts, weights, importance, uniform = rows.starts, rows.weights, rows.importance, rows.uniform
@@ -43,24 +42,21 @@ def block_costs(hardware, rows, gains, drop, distinct, limits, out):
             nearest_cells(rows.ascending, rows.place, scaled, n_cells, near)
             for i in range(starts.size - 1):
                 a, b = starts[i], starts[i + 1]
-                if distinct:
-                    cost = row_cost(
-                        a, b, weights, importance, uniform[i], scaled, noise, n_cells, drop, near,
-                        limits[i], scratch.conflicts, scratch.best, scratch.work,
-                    )  # fmt: skip
-                else:
-                    cost = relax_row(a, b, weights, importance, scaled, noise, n_cells, drop, near)
+                cost = row_cost(
+                    a, b, weights, importance, uniform[i], scaled, noise, n_cells, drop, near,
+                    np.inf, scratch.conflicts, scratch.best, scratch.work,
+                )  # fmt: skip
                 out[j, i] = min(out[j, i], cost)
 
 
 @compiled
-def block_interval_costs(hardware, rows, steepest, low, high, drop, distinct, out):
+def block_interval_costs(hardware, rows, steepest, low, high, drop, out):
     """Like `block_costs`, every gain from `low` to `high` being allowed; `steepest` is `RowBlock.steepest`."""
     scratch = _scratch(rows, hardware)
     near, kept = np.empty(scratch.longest, np.int32), np.empty(scratch.longest, np.int32)
     for j in range(hardware.cells.shape[0]):
         for i in range(rows.starts.size - 1):
-            pair = _pair(hardware, rows, steepest, i, j, drop, distinct)
+            pair = _pair(hardware, rows, steepest, i, j, drop)
             out[j, i], _ = best_gain(pair, low, high, near, kept, scratch)
 
 
@@ -91,22 +87,22 @@ def block_matchings(hardware, rows, gains, drop, cell_of, gain_of, cost_of):
 
 
 @compiled
-def block_interval_matchings(hardware, rows, steepest, low, high, drop, distinct, cell_of, gain_of, cost_of):
+def block_interval_matchings(hardware, rows, steepest, low, high, drop, cell_of, gain_of, cost_of):
     """Like `block_matchings`, every gain from `low` to `high` being allowed."""
     scratch = _scratch(rows, hardware)
     near = np.empty(scratch.longest, np.int32)
     for i in range(rows.starts.size - 1):
         row = slice(rows.starts[i], rows.starts[i + 1])
-        pair = _pair(hardware, rows, steepest, i, i, drop, distinct)
+        pair = _pair(hardware, rows, steepest, i, i, drop)
         cost_of[i], gain_of[i] = best_gain(pair, low, high, near, cell_of[row], scratch)
 
 
 @compiled  # counts references: views that a leaf makes must not leave it
-def _pair(hardware, rows, steepest, i, j, drop, distinct):
+def _pair(hardware, rows, steepest, i, j, drop):
     row = slice(rows.starts[i], rows.starts[i + 1])
     return Pair(
         rows.weights[row], rows.importance[row], rows.uniform[i], steepest[row],
-        hardware.cells[j], hardware.variance[j], hardware.n_usable[j], drop, distinct,
+        hardware.cells[j], hardware.variance[j], hardware.n_usable[j], drop,
     )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from matchopt.kernels.compiling import compiled, inlined, leaf
-from matchopt.kernels.row_cost import match_row, relax_row, scale_cells
+from matchopt.kernels.row_cost import match_row, scale_cells
 from matchopt.kernels.runs import nearest_of_row
 from matchopt.kernels.small_assignment import DROPPED
 
@@ -47,8 +47,7 @@ class Pair(NamedTuple):
     """A target row and a hardware neuron.
 
     `weights` ascend, with their `importance` and whether that is `uniform`; `steepest` sorts importance * weight
-    ascending. `cells` ascend, the first `n_cells` usable, with their `variance`. A weight may be left out with `drop`;
-    without `distinct` cells may be shared.
+    ascending. `cells` ascend, the first `n_cells` usable, with their `variance`. A weight may be left out with `drop`.
     """
 
     weights: Any
@@ -59,7 +58,6 @@ class Pair(NamedTuple):
     variance: Any
     n_cells: Any
     drop: Any
-    distinct: Any
 
 
 @compiled
@@ -77,7 +75,7 @@ def best_gain(pair, low, high, near, kept, scratch):
         kept[e] = DROPPED
         square += q[e] * w[e] * w[e]
     best = square if drop or w.size == 0 else np.inf, gain
-    if w.size == 0 or n_cells == 0 or (pair.distinct and w.size > n_cells and not drop):
+    if w.size == 0 or n_cells == 0 or (w.size > n_cells and not drop):
         return best
     if high > 0.0:
         best = _best_on_side(pair, 1.0, max(low, 0.0), high, square, near, kept, scratch, best)
@@ -85,7 +83,7 @@ def best_gain(pair, low, high, near, kept, scratch):
         negated = np.empty(cells.size)
         noise = np.empty(variance.size)
         scale_cells(-1.0, cells, variance, n_cells, negated, noise)
-        mirrored = Pair(w, q, pair.uniform, pair.steepest, negated, noise, n_cells, drop, pair.distinct)
+        mirrored = Pair(w, q, pair.uniform, pair.steepest, negated, noise, n_cells, drop)
         best = _best_on_side(mirrored, -1.0, max(-high, 0.0), -low, square, near, kept, scratch, best)
     return best
 
@@ -178,13 +176,10 @@ def _solve_at(pair, gain, square, near, scratch, line):
     if gain > 0.0:
         scale_cells(gain, cells, variance, n_cells, scaled, noise)
         nearest_of_row(w, scaled, n_cells, near)
-        if pair.distinct:
-            cost = match_row(
-                first, w.size, w, q, pair.uniform, scaled, noise, n_cells, pair.drop, near, unlimited,
-                scratch.conflicts, scratch.work,
-            )  # fmt: skip
-        else:
-            cost = relax_row(first, w.size, w, q, scaled, noise, n_cells, pair.drop, near)
+        cost = match_row(
+            first, w.size, w, q, pair.uniform, scaled, noise, n_cells, pair.drop, near, unlimited,
+            scratch.conflicts, scratch.work,
+        )  # fmt: skip
     else:
         _steepest_matching(pair, near)
     along, energy = 0.0, 0.0
@@ -203,22 +198,18 @@ def _solve_at(pair, gain, square, near, scratch, line):
 def _steepest_matching(pair, near):
     """Matching of largest B (rearrangement inequality)."""
     w, q, cells, n_cells, drop = pair.weights, pair.importance, pair.cells, pair.n_cells, pair.drop
-    step = 1 if pair.distinct else 0
     for e in range(w.size):
         near[e] = DROPPED
-    low, high = 0, n_cells - 1
     for p in range(w.size):
         e = pair.steepest[p]
-        if q[e] * w[e] >= 0.0 or (drop and (low >= n_cells or cells[low] >= 0.0)):
+        if q[e] * w[e] >= 0.0 or (drop and (p >= n_cells or cells[p] >= 0.0)):
             break
-        near[e] = low
-        low += step
+        near[e] = p
     for p in range(w.size - 1, -1, -1):
-        e = pair.steepest[p]
-        if q[e] * w[e] < 0.0 or (drop and (q[e] * w[e] == 0.0 or high < 0 or cells[high] <= 0.0)):
+        e, k = pair.steepest[p], n_cells - w.size + p
+        if q[e] * w[e] < 0.0 or (drop and (q[e] * w[e] == 0.0 or k < 0 or cells[k] <= 0.0)):
             break
-        near[e] = high
-        high -= step
+        near[e] = k
 
 
 @leaf

@@ -87,7 +87,7 @@ def _match_block(
     values = finite_values(gains)
     if values is None:
         low, high = gains.low, gains.high
-        block_interval_matchings(found, block, block.steepest, low, high, drop, True, at, gain, cost)
+        block_interval_matchings(found, block, block.steepest, low, high, drop, at, gain, cost)
     else:
         block_matchings(found, block, values, drop, at, gain, cost)
     row = np.repeat(np.arange(block.n_rows), np.diff(block.starts))

@@ -3,10 +3,9 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances import Gains, Hardware, Target
@@ -46,179 +45,45 @@ def pair_costs(
     InvalidInstance
         when `importance` does not fit the target, or `threads` is negative.
     """
-    return _Scan(target, hardware, gains, drop, importance, threads).dense()
+    if threads < 0:
+        raise InvalidInstance(f"threads must be >= 0 (0 = all cores), found {threads}")
+    threads = min(threads or _cores(), max(1, hardware.n_neurons))
+    rows, sorter = row_blocks(target, importance), CellSorter.of(hardware)
+    solve, cost = _solver(rows, gains, drop), np.empty((target.n_rows, hardware.n_neurons))
+    # One shared iterator: a thread that is done takes the next block. next() on it is atomic.
+    blocks = iter(list(neuron_blocks(hardware.n_neurons, threads)))
 
+    def work() -> None:
+        for neurons in blocks:
+            cells = sorter.sort(neurons)
+            for block in rows:
+                found = np.empty((neurons.stop - neurons.start, block.n_rows))
+                solve(cells, block, found)
+                cost[block.first : block.first + block.n_rows, neurons] = found.T
 
-def nearest_cell_costs(
-    target: Target,
-    hardware: Hardware,
-    *,
-    gains: Gains,
-    drop: bool,
-    importance: Float[np.ndarray, " connections"] | None = None,
-    threads: int = 0,
-) -> Float[np.ndarray, "rows neurons"]:
-    """Lower bound of `pair_costs`: every connection takes its cheapest cell, whether another one has it or not.
-
-    Parameters
-    ----------
-    target, hardware, gains, drop, importance, threads : as for `pair_costs`.
-
-    Returns
-    -------
-    As for `pair_costs`, with the same errors; inf only where the neuron has no usable cell, the row has connections and
-    `drop` is off.
-    """
-    return _Scan(target, hardware, gains, drop, importance, threads, distinct=False).dense()
-
-
-def cheapest_neurons(
-    target: Target,
-    hardware: Hardware,
-    *,
-    gains: Gains,
-    drop: bool,
-    keep: int,
-    importance: Float[np.ndarray, " connections"] | None = None,
-    threads: int = 0,
-) -> tuple[Int[np.ndarray, "rows keep"], Float[np.ndarray, "rows keep"]]:
-    """The `keep` cheapest hardware neurons of every row, without ever holding the whole cost matrix.
-
-    Parameters
-    ----------
-    target, hardware, gains, drop, importance, threads : as for `pair_costs`.
-    keep : number of neurons to keep per row, 1 .. M.
-
-    Returns
-    -------
-    (neurons, costs), each of shape (m, keep), costs ascending, equal ones by neuron; neuron -1 with cost inf fills up
-    rows that fit fewer neurons.
-
-    Raises
-    ------
-    InvalidInstance
-        as `pair_costs`, and when `keep` is out of range.
-    """
-    if not 1 <= keep <= hardware.n_neurons:
-        raise InvalidInstance(f"keep must be in 1 .. {hardware.n_neurons} (the hardware neurons), found {keep}")
-    found: list[tuple[np.ndarray, np.ndarray]] = []
-
-    def new_sink() -> Sink:
-        neurons = np.full((target.n_rows, keep), -1, np.int64)
-        costs = np.full((target.n_rows, keep), np.inf)
-        found.append((neurons, costs))
-        return Sink(lambda rows: np.ascontiguousarray(costs[rows, -1]), _merge_into(neurons, costs))
-
-    _Scan(target, hardware, gains, drop, importance, threads).run(new_sink)
-    neurons = np.concatenate([part for part, _ in found], axis=1)
-    costs = np.concatenate([part for _, part in found], axis=1)
-    order = np.lexsort((neurons, costs))[:, :keep]
-    return np.take_along_axis(neurons, order, axis=1), np.take_along_axis(costs, order, axis=1)
-
-
-@dataclass(frozen=True, eq=False)
-class Sink:
-    """Where one thread puts its results.
-
-    Parameters
-    ----------
-    limits : for some rows, the costs from which on a pair is of no interest.
-    take : receives rows, neurons and their costs, shape (neurons, rows).
-    """
-
-    limits: Callable[[slice], Float[np.ndarray, " rows"]]
-    take: Callable[[slice, slice, Float[np.ndarray, "neurons rows"]], None]
-
-
-@dataclass(frozen=True, eq=False)
-class _Scan:
-    """All pairs under one rule; without `distinct` cells may be shared. See `pair_costs`."""
-
-    target: Target
-    hardware: Hardware
-    gains: Gains
-    drop: bool
-    importance: Float[np.ndarray, " connections"] | None
-    threads: int
-    distinct: bool = True
-
-    def dense(self) -> Float[np.ndarray, "rows neurons"]:
-        """The costs of all pairs."""
-        cost = np.empty((self.target.n_rows, self.hardware.n_neurons))
-
-        def take(rows: slice, neurons: slice, found: Float[np.ndarray, "neurons rows"]) -> None:
-            cost[rows, neurons] = found.T
-
-        sink = Sink(lambda rows: np.full(rows.stop - rows.start, np.inf), take)
-        self.run(lambda: sink)
+    if threads == 1:
+        work()
         return cost
-
-    def run(self, new_sink: Callable[[], Sink]) -> None:
-        """Pass the costs of all pairs, block by block, to the sinks of as many threads."""
-        if self.threads < 0:
-            raise InvalidInstance(f"threads must be >= 0 (0 = all cores), found {self.threads}")
-        threads = min(self.threads or _cores(), max(1, self.hardware.n_neurons))
-        rows = row_blocks(self.target, self.importance)
-        sorter = CellSorter.of(self.hardware)
-        solve = _solver(rows, self.gains, self.drop, self.distinct)
-        # One shared iterator: a thread that is done takes the next block. next() on it is atomic.
-        blocks = iter(list(neuron_blocks(self.hardware.n_neurons, threads)))
-
-        def work(sink: Sink) -> None:
-            for neurons in blocks:
-                _solve_block(sorter, rows, neurons, solve, sink)
-
-        if threads == 1:
-            work(new_sink())
-            return
-        with ThreadPoolExecutor(threads) as pool:
-            jobs = [pool.submit(work, new_sink()) for _ in range(threads)]
-            try:
-                for job in jobs:
-                    job.result()
-            finally:
-                for _ in blocks:  # after an error or an interrupt the other threads find nothing left to do
-                    pass
+    with ThreadPoolExecutor(threads) as pool:
+        jobs = [pool.submit(work) for _ in range(threads)]
+        try:
+            for job in jobs:
+                job.result()
+        finally:
+            for _ in blocks:  # after an error or an interrupt the other threads find nothing left to do
+                pass
+    return cost
 
 
-def _merge_into(
-    neurons: Int[np.ndarray, "rows keep"], costs: Float[np.ndarray, "rows keep"]
-) -> Callable[[slice, slice, Float[np.ndarray, "neurons rows"]], None]:
-    def take(rows: slice, block: slice, found: Float[np.ndarray, "neurons rows"]) -> None:
-        index = np.where(np.isfinite(found.T), np.arange(block.start, block.stop), -1)
-        both = np.concatenate([costs[rows], found.T], axis=1)
-        # Stable, and what is kept comes first: of equal costs the lower neuron stays.
-        order = np.argsort(both, axis=1, kind="stable")[:, : costs.shape[1]]
-        costs[rows] = np.take_along_axis(both, order, axis=1)
-        neurons[rows] = np.take_along_axis(np.concatenate([neurons[rows], index], axis=1), order, axis=1)
-
-    return take
-
-
-Solve = Callable[[SortedCells, RowBlock, np.ndarray, np.ndarray], None]
-
-
-def _solve_block(sorter: CellSorter, rows: list[RowBlock], neurons: slice, solve: Solve, sink: Sink) -> None:
-    cells = sorter.sort(neurons)
-    for block in rows:
-        span = slice(block.first, block.first + block.n_rows)
-        found = np.empty((neurons.stop - neurons.start, block.n_rows))
-        solve(cells, block, sink.limits(span), found)
-        sink.take(span, neurons, found)
-
-
-def _solver(rows: list[RowBlock], gains: Gains, drop: bool, distinct: bool) -> Solve:
+def _solver(
+    rows: list[RowBlock], gains: Gains, drop: bool
+) -> Callable[[SortedCells, RowBlock, Float[np.ndarray, "neurons rows"]], None]:
+    """What fills in the costs of some neurons for a block of rows."""
     values = finite_values(gains)
     if values is not None:
-        return lambda cells, block, limits, out: block_costs(cells, block, values, drop, distinct, limits, out)
-    steepest = {block.first: block.steepest for block in rows}
-    low, high = gains.low, gains.high
-
-    def solve(cells: SortedCells, block: RowBlock, limits: np.ndarray, out: np.ndarray) -> None:
-        del limits  # the envelope search prunes by its own incumbent
-        block_interval_costs(cells, block, steepest[block.first], low, high, drop, distinct, out)
-
-    return solve
+        return lambda cells, block, out: block_costs(cells, block, values, drop, out)
+    steepest, low, high = {block.first: block.steepest for block in rows}, gains.low, gains.high
+    return lambda cells, block, out: block_interval_costs(cells, block, steepest[block.first], low, high, drop, out)
 
 
 def _cores() -> int:

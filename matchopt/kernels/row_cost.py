@@ -5,7 +5,7 @@ import numpy as np
 from matchopt.kernels.banded import banded_cost, drop_cost
 from matchopt.kernels.compiling import inlined, inlined_sum
 from matchopt.kernels.runs import nearest_cost, resolve_conflicts
-from matchopt.kernels.small_assignment import DROPPED, assign, matched_cost
+from matchopt.kernels.small_assignment import DROPPED, assign
 
 
 @inlined
@@ -52,35 +52,6 @@ def match_row(a, b, weights, importance, uniform, cells, variance, n_cells, drop
     if _weighted_floor(a, b, weights, importance, cells, drop, near) >= limit:
         return np.inf
     return assign(a, b, weights, importance, cells, variance, n_cells, drop, near, work)
-
-
-@inlined
-def relax_row(a, b, weights, importance, cells, variance, n_cells, drop, near):
-    """Cost with every target on its cheapest cell, distinct or not; `near[a:b]` goes from nearest to cheapest cells."""
-    if n_cells == 0 or b == a:
-        return _without_cells(a, b, weights, importance, drop, near)
-    if variance.size == 0 and not drop:
-        return _weighted_floor(a, b, weights, importance, cells, drop, near)
-    cost = 0.0
-    for e in range(a, b):
-        least = weights[e] * weights[e] if drop else np.inf
-        cheapest = DROPPED
-        start = near[e]
-        for side in range(2):
-            step = 2 * side - 1
-            k = start + side
-            while 0 <= k < n_cells:
-                difference = weights[e] - cells[k]
-                if difference * difference >= least:
-                    break
-                reach = matched_cost(e, k, weights, cells, variance)
-                if reach < least:
-                    least = reach
-                    cheapest = k
-                k += step
-        near[e] = cheapest
-        cost += importance[e] * least
-    return cost
 
 
 @inlined

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kernels.cases import by_assignment, by_least_squares, by_permutations, cases
 
 from matchopt import Gains, Hardware, InvalidInstance, Target
-from matchopt.kernels import cheapest_neurons, nearest_cell_costs, pair_costs
+from matchopt.kernels import pair_costs
 
 ONE = Gains()
 
@@ -83,40 +83,6 @@ def test_invariances(case, seed):
     close(found, scale**2 * costs(case, threads=1)[:, neurons])
 
 
-@given(cases(most_targets=20, most_cells=30), st.booleans())
-@settings(max_examples=40, deadline=None)
-def test_nearest_cells(case, interval):
-    """Without injectivity the cost is the sum of the cheapest cells, and bounds the true cost from below."""
-    gains = Gains.interval(-0.5, 2.0) if interval else case.gains
-    found = nearest_cell_costs(case.target, case.hardware, gains=gains, drop=case.drop, threads=1)
-    true = pair_costs(case.target, case.hardware, gains=gains, drop=case.drop, threads=1)
-    finite = np.isfinite(true)
-    assert (found[finite] <= true[finite] * (1 + 1e-9) + 1e-12).all()
-    if not interval:
-        close(found, expected(case, cheapest_cells))
-
-
-def cheapest_cells(w, q, h, v, gain, drop):
-    cost = q[:, None] * ((w[:, None] - gain * h) ** 2 + gain**2 * v)
-    if drop:
-        cost = np.hstack([cost, (q * w**2)[:, None]])
-    return cost.min(axis=1, initial=np.inf).sum()
-
-
-@given(cases(most_targets=12, most_cells=16), st.integers(1, 3), st.booleans())
-@settings(max_examples=80, deadline=None)
-def test_cheapest_neurons(case, keep, interval):
-    """The kept neurons are those of a stable sort of the whole matrix, -1 with inf where too few are feasible."""
-    gains = Gains.interval(0.5, 1.5) if interval else case.gains
-    keep = min(keep, case.hardware.n_neurons)
-    full = pair_costs(case.target, case.hardware, gains=gains, drop=case.drop, threads=1)
-    neurons, kept = cheapest_neurons(case.target, case.hardware, gains=gains, drop=case.drop, keep=keep, threads=2)
-    order = np.argsort(full, axis=1, kind="stable")[:, :keep]
-    wanted = np.take_along_axis(full, order, axis=1)
-    np.testing.assert_array_equal(kept, wanted)
-    np.testing.assert_array_equal(neurons, np.where(np.isfinite(wanted), order, -1))
-
-
 def test_threads_and_blocks():
     """The number of threads does not change a bit of the result, over several blocks of rows and of neurons."""
     rng = np.random.default_rng(5)
@@ -130,9 +96,6 @@ def test_threads_and_blocks():
     w = target.weights[e]
     h = hardware.weights[j]
     assert one[i, j] == pytest.approx(by_assignment(w, np.ones_like(w), h, np.zeros_like(h), 1.0, False))
-    neurons, kept = cheapest_neurons(target, hardware, gains=ONE, drop=False, keep=4, threads=3)
-    np.testing.assert_array_equal(kept, np.sort(one, axis=1)[:, :4])
-    np.testing.assert_array_equal(np.take_along_axis(one, neurons, axis=1), kept)
 
 
 def test_importance_override():
@@ -177,11 +140,3 @@ def test_bad_arguments(options, message):
     target = Target.from_dense(np.ones((1, 2)))
     with pytest.raises(InvalidInstance, match=message):
         pair_costs(target, Hardware(np.ones((1, 2))), gains=ONE, drop=False, **options)
-
-
-@pytest.mark.parametrize("keep", [0, 3])
-def test_bad_keep(keep):
-    """More neurons than exist, or none, can't be kept."""
-    target = Target.from_dense(np.ones((1, 2)))
-    with pytest.raises(InvalidInstance, match=r"keep must be in 1 \.\. 2"):
-        cheapest_neurons(target, Hardware(np.ones((2, 2))), gains=ONE, drop=False, keep=keep)

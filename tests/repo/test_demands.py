@@ -38,7 +38,7 @@ from matchopt.instances import (
 )
 from matchopt.instances.demands import DEMANDS
 from matchopt.instances.sample_objective import OBJECTIVES
-from matchopt.kernels import cheapest_neurons, match_rows, nearest_cell_costs, pair_costs
+from matchopt.kernels import match_rows, pair_costs
 from matchopt.kernels.packing import CellSorter, finite_values, row_blocks
 from matchopt.network.evaluation import evaluate
 from matchopt.network.realised import realise, unmapped
@@ -122,8 +122,6 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
 # Kernels are handed the parts of a layer.
 KERNELS: dict[Callable[..., Any], Callable[[Instance, Path], Any]] = {
     pair_costs: _pairs(pair_costs),
-    nearest_cell_costs: _pairs(nearest_cell_costs),
-    cheapest_neurons: _pairs(cheapest_neurons, keep=1),
     match_rows: _pairs(match_rows, neuron_of=np.arange(2)),
 }
 
