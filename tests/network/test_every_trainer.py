@@ -12,6 +12,7 @@ from matchopt.instances.network import DataReference
 from matchopt.network import Conduct, ImageData
 from matchopt.network.methods.rewiring import ListedRewiring, MatrixRewiring
 from matchopt.plugins import load_plugins
+from matchopt.settings import options_of
 
 PRUNING = {"retrain_epochs": 2, "batch_size": 8, "retrain_batch_size": 8}
 # Options that make a method quick and let it do everything it can in few steps; several where it has several ways.
@@ -221,6 +222,12 @@ def test_the_best_network_survives_an_interruption(kind, tmp_path):
 def test_no_method_is_left_out():
     """Every registered method is in these tests."""
     assert set(load_plugins().trainers) == set(TINY)
+
+
+def test_every_option_is_explained():
+    """What a base says of an option is what `matchopt trainers` shows, for every method that has it."""
+    for name, entry in load_plugins().trainers.items():
+        assert [option.name for option in options_of(entry.cls) if not option.doc] == [], name
 
 
 def test_each_way_of_rewiring_is_tested():

@@ -6,12 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchopt.instances.architecture import Convolution, Convolutional, FullyConnected
-from matchopt.network.methods.fixed_random import FixedRandom
 from matchopt.network.methods.replacement import drop_share
 from matchopt.network.methods.rigl import RigL
 from matchopt.network.methods.sparse_evolution import SparseEvolution
 from matchopt.network.training.starts import matrix_budgets
-from matchopt.settings import options_of
 
 from .selecting import image_data, setting_of
 from .stepping import SEEDS, WIDTHS_AND_DATA, assert_zero_outside, network_and_data, train_watched
@@ -121,9 +119,3 @@ def test_impossible_configuration_is_refused(method, options, message):
     """Configurations check themselves."""
     with pytest.raises(ValueError, match=message):
         method(**options)
-
-
-def test_options_shared_by_methods_keep_their_meaning():
-    """What a base says of an option is what `matchopt trainers` shows, for every method that has it."""
-    for method in (RigL, SparseEvolution, FixedRandom):
-        assert all(option.doc for option in options_of(method))

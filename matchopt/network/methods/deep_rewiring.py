@@ -24,8 +24,6 @@ class DeepRewiring(Trainer):
     Parameters
     ----------
     connectivity : connections as a share of all possible ones; `matrix_budgets` shares them out.
-    epochs : passes over the training images, >= 1.
-    batch_size : images per step.
     learning_rate : eta at the start.
     schedule : "constant", as in the paper; with "linear" or "cosine" eta falls to 0, as in other methods.
     rate_decay : factor on eta after every epoch, besides.
@@ -38,7 +36,6 @@ class DeepRewiring(Trainer):
         would keep for ever.
     optimiser : "sgd", as in the paper, or "adam": the gradient step is Adam's; prior and noise act outside of it
         with the plain learning rate, and a site becomes active without memory.
-    threads : threads of matrix products, >= 1; where matrices are used, for other than fully connected networks.
 
     References
     ----------

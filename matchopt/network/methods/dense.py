@@ -15,14 +15,7 @@ class DenseTraining(Trainer):
 
     Parameters
     ----------
-    epochs : passes over the training images, >= 1.
-    batch_size : images per step, >= 1.
-    optimiser : "adam", or "sgd" with Nesterov momentum.
-    learning_rate : at the start.
     rate_end : at the end; linear in between.
-    momentum : of "sgd".
-    decay : l2 penalty, added to the gradient as decay * weight.
-    threads : threads of the matrix products, >= 1; more help on idle cores only.
 
     References
     ----------

@@ -29,14 +29,8 @@ class EdgePopup(Trainer):
     kept : share of every matrix in use, above 0, at most 1; at least one weight.
     weights : "signed-constant", a random sign times the standard deviation of He's start, or "normal", that start.
     scaled : whether weights are divided by sqrt(kept), so that activity keeps its size with fewer inputs.
-    epochs : passes over the training samples, >= 1.
-    batch_size : samples per step, >= 1.
     optimiser : "sgd" or "adam", of the scores.
-    learning_rate : at the start.
     momentum, decay : of "sgd"; the decay is an l2 penalty on the scores.
-    schedule : how the rate falls: "linear" or "cosine" to 0, "constant", or "restarts": as a cosine that begins again.
-    restarts : epochs after which "restarts" begins again, ascending.
-    threads : threads of matrix products, >= 1.
 
     References
     ----------

@@ -46,8 +46,6 @@ class GradualPruning(Trainer):
     begin : share of the pruning phase after which weights begin to be removed, >= 0.
     end : share of that phase after which no more are, above `begin`, at most 1.
     refresh : steps between two removals, >= 1.
-    threads : threads of the matrix products, >= 1. A second one saves a fifth on idle cores, and costs several times
-        as much as it saves on busy ones.
 
     References
     ----------

@@ -27,14 +27,11 @@ class L1Shrinkage(Trainer):
         start disconnects units before they have learnt anything.
     epochs : passes over the training samples with the penalty, >= 1.
     retrain_epochs : passes without it on the connections that are left, >= 0.
-    batch_size : samples per step.
     optimiser : "sgd" with Nesterov momentum, or "adam". The penalty acts outside of it: with learning rate / (1 -
         momentum), which is what a constant gradient moves a weight by, or with Adam the plain learning rate. Adam moves
         all weights equally fast, so that the penalty has to be some hundred times as strong there.
     learning_rate : at the start of the first part, falling linearly to 0.
     retrain_rate : of Adam in the second part, at its start; likewise.
-    momentum : of "sgd".
-    threads : threads of matrix products, >= 1.
 
     References
     ----------

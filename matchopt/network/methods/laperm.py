@@ -31,12 +31,7 @@ class LaPerm(Trainer):
         others; between two synchronisations every weight is in use.
     weights : initial values: "normal", He's start; "uniform" of the same variance; or "signed-constant", its standard
         deviation with a random sign, one size for all.
-    epochs : passes over the training samples, >= 1.
-    batch_size : samples per step, >= 1.
     learning_rate : of Adam, at the start.
-    schedule : how the rate falls: "linear" or "cosine" to 0, "constant", or "restarts": as a cosine that begins again.
-    restarts : epochs after which "restarts" begins again, ascending.
-    threads : threads of matrix products, >= 1.
 
     References
     ----------

@@ -36,12 +36,9 @@ class LotteryTicket(Trainer):
         "reinitialised": fresh weights on the connections found; "random-mask": the weights set back, on as many random
         connections in every matrix.
     epochs : passes over the training samples of each training, >= 1.
-    batch_size : samples per step.
     optimiser : "adam", or "sgd" with Nesterov momentum; a fresh one for every training.
     learning_rate : constant.
     rate_end : learning rate that training falls to linearly; None for a constant one, as in the paper.
-    momentum : of "sgd".
-    threads : threads of matrix products, >= 1.
 
     References
     ----------

@@ -29,12 +29,9 @@ class MagnitudePruning(Trainer):
     dense_epochs : passes over the training samples before the first pruning, >= 1.
     retrain_epochs : passes after each pruning but the last, >= 0; with 0 all pruning is done at one stroke.
     final_epochs : passes after the last, >= 1.
-    batch_size : samples per step.
     optimiser : "adam", or "sgd" with Nesterov momentum; a fresh one for every part of training.
     learning_rate, retrain_rate : before and after the first pruning; each falls linearly to 0 over its part.
-    momentum : of "sgd".
     decay : l2 penalty before the last pruning, added to the gradient as decay * weight.
-    threads : threads of matrix products, >= 1.
 
     References
     ----------

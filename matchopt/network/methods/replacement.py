@@ -28,12 +28,7 @@ class SparseTraining(Trainer):
     Parameters
     ----------
     connectivity : connections as a share of all possible ones; `matrix_budgets` shares them out.
-    epochs : passes over the training samples, >= 1.
-    batch_size : samples per step.
-    optimiser : "adam", or "sgd" with Nesterov momentum.
     learning_rate : at the start; falls linearly to 0.
-    momentum : of "sgd".
-    decay : l2 penalty, added to the gradient as decay * weight.
     """
 
     promise = "exact"

@@ -47,18 +47,12 @@ class SlotMachines(Trainer):
     bound_scale : multiplies every bound.
     share : "connection" draws values for each connection; with "layer" all connections of a matrix have the same
         values, with "network" all of the network (the bound is then the mean).
-    epochs, batch_size : passes over the training samples, and samples per step.
     optimiser : "sgd" or "adam", of latents or scores.
-    learning_rate : at the start.
-    momentum : of "sgd".
     decay : of "sgd", an l2 penalty on the scores, added to their gradient as decay * score.
     penalty : l2 penalty on the latents (form "latent"), added to their gradient as penalty * latent; keeps weights
         small. None is 2e-4 in form "latent" with start "nearest", otherwise 0, as published.
-    schedule : how the rate falls: "linear" or "cosine" to 0, "constant", or "restarts": as a cosine that begins again.
-    restarts : epochs after which "restarts" begins again, ascending.
     finetune_epochs : passes for training all weights after the choice.
     finetune_optimiser, finetune_rate : of that; the rate falls by the same schedule.
-    threads : threads of matrix products, >= 1.
 
     References
     ----------

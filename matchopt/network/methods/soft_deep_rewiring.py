@@ -23,8 +23,6 @@ class SoftDeepRewiring(Trainer):
     Parameters
     ----------
     connectivity : connections at the start as a share of all possible ones; `matrix_budgets` shares them out.
-    epochs : passes over the training samples, >= 1.
-    batch_size : samples per step.
     learning_rate : eta.
     alpha : strength of the l1 prior, above 0. A weaker one leaves more connections.
     noise_std : standard deviation of the noise per step, above 0; temperature T = noise_std^2 / (2 eta). For p to be
@@ -34,7 +32,6 @@ class SoftDeepRewiring(Trainer):
         gradient counts as connections too, so that a larger share costs connectivity and learns faster.
     dormant_every : steps between two of the dormant parameters, which are then longer by its root; 1 is the paper's.
         Walks stay the same, but for what happens in between; it saves drawing a number per dormant site and step.
-    threads : threads of matrix products, >= 1; where matrices are used, for other than fully connected networks.
 
     References
     ----------

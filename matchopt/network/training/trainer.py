@@ -26,6 +26,19 @@ class Trainer(TrainerContract):
 
     A subclass names itself, says what it promises about connectivity, and makes a `Method`, which holds all that
     changes in one run. Batches, records, validation, early stopping and checkpoints are the loop's.
+    Options of the names below are explained here; a method explains those that mean more to it, and all others.
+
+    Parameters
+    ----------
+    epochs : passes over the training samples.
+    batch_size : samples per step.
+    optimiser : "adam", or "sgd" with Nesterov momentum.
+    learning_rate : at the start.
+    momentum : of "sgd".
+    decay : l2 penalty, added to the gradient as decay * weight.
+    schedule : how the rate falls: "linear" or "cosine" to 0, "constant", or "restarts": as a cosine that begins again.
+    restarts : epochs after which "restarts" begins again, ascending.
+    threads : threads of the matrix products, where there are any; more help on idle cores only.
     """
 
     threads = 1  # of matrix products on a CPU; a method may make it an option
