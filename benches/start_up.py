@@ -51,7 +51,7 @@ def cpu_seconds() -> float:
 
 def measure(instance: matchopt.Instance, solver: str, options: dict[str, int], solves: int, cold: bool) -> str:
     """One row of the table."""
-    warm.server.end()
+    warm.server.close()
     overheads, shares = [], []
     for _ in range(solves):
         began, cpu = time.perf_counter(), cpu_seconds()

@@ -145,21 +145,9 @@ def plugins(as_json: bool) -> None:
 
     registry = load_plugins(settings().plugin_files)
     if as_json:
-        loaded = [
-            {
-                "name": p.name,
-                "distribution": p.distribution,
-                "version": p.version,
-                "hooks": p.hooks,
-                "solvers": p.solvers,
-                "trainers": p.trainers,
-            }
-            for p in registry.plugins
-        ]
-        failed = [
-            {"name": f.plugin, "distribution": f.distribution, "version": f.version, "cause": f.cause}
-            for f in registry.failed
-        ]
+        loaded = [{name: value for name, value in asdict(p).items() if name != "file"} for p in registry.plugins]
+        keys = ("distribution", "version", "cause")
+        failed = [{"name": f.plugin, **{key: getattr(f, key) for key in keys}} for f in registry.failed]
         click.echo(json.dumps({"plugins": loaded, "failed": failed}))
         return
     rows = [

@@ -109,7 +109,9 @@ def read_ending(worker: WorkerProcess, seconds: float | None, memory: int) -> An
     text = f"the worker ended with exit status {code} before it sent an answer"
     if code == LOST_LINE:
         text = "the worker lost its line to this process (did the solver close files it had not opened?)"
-    if code < 0:
+    if worker.lost:
+        text = "the process that workers are children of was killed, twice (by the solver, or for want of memory?)"
+    elif code < 0:
         name = signal_name(-code)
         hint = " (sent from outside; was the machine out of memory?)" if name == "SIGKILL" else ""
         text = f"the worker died of {name}{hint}"

@@ -36,13 +36,22 @@ def nesting() -> int:
     return int(text) if text.isdecimal() else 0
 
 
+def command(module: str, fd: int, parent: int, path: str, *more: str) -> list[str]:
+    """The command of an interpreter that runs `module.main(fd, parent, *more)`; see `search_path`."""
+    return [sys.executable, "-P", "-c", _START.format(module, fd, parent), path, os.pathsep, *more]
+
+
+def search_path() -> str:
+    """This process's search path in one text."""
+    return os.pathsep.join(map(str, sys.path))
+
+
 def start_python(module: str, fd: int, threads: int, stdin: int, log: int, *more: str) -> "subprocess.Popen[bytes]":
     """Start `module.main(fd, number of this process, *more)` in an interpreter and a session of its own."""
-    path = os.pathsep.join(map(str, sys.path))
     free = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)  # a host may have closed its standard streams
     try:
         return subprocess.Popen(
-            [sys.executable, "-P", "-c", _START.format(module, free, os.getpid()), path, os.pathsep, *more],
+            command(module, free, os.getpid(), search_path(), *more),
             pass_fds=(free,),
             start_new_session=True,
             env=environment(threads),
@@ -56,14 +65,17 @@ def start_python(module: str, fd: int, threads: int, stdin: int, log: int, *more
 
 def exit_code(pid: int) -> int | None:
     """The exit code of a child, minus the signal's number if one killed it, None if it runs; it stays a zombie."""
-    state = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    try:
+        state = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:  # a host that ignores SIGCHLD has it taken away
+        return 0
     if state is None:
         return None
     return state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
 
 
 class ColdWorker:
-    """A worker that is a child of this process.
+    """A worker that is a child of this process, where there is no fork server.
 
     Parameters
     ----------

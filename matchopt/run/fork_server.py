@@ -5,7 +5,7 @@ torch ..) it imports too, once a worker has needed it, and matchopt's own kernel
 its host does or closes the socket, and its workers end with it.
 
 A request is a header, five file descriptors, and JSON: what is to be `held` from now on (names of modules, and rules
-as JSON whose reductions are loaded), and the `threads`, `environment` and search `path` of the worker.
+as JSON whose reductions are loaded), whether the worker is a `cold` one, a fresh interpreter, and its surroundings.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -23,18 +24,19 @@ from typing import Any
 
 from matchopt.instances import Rules
 from matchopt.run import worker
-from matchopt.run.cold import exit_code
+from matchopt.run.cold import command, exit_code
 from matchopt.run.descent import warm_up
-from matchopt.run.warm import ENDED, HEADER, HELLO, WORD
+from matchopt.run.reaper import adopt_orphans, end_orphans
+from matchopt.run.warm import ENDED, HEADER, HELD, HELLO, WORD
 
 DESCRIPTORS = 5  # of a request: line of words, task, messages, log, working folder
-# Whose modules may be imported before a fork: they start no thread and make no CUDA context when they are imported.
-HELD = frozenset({"lap", "llvmlite", "matchopt", "numba", "numpy", "ortools", "safetensors", "scipy", "torch"})
 
 
 def main(fd: int, host: int, *held: str) -> None:
     """Serve on socket `fd` till its host closes it, holding something from the start; in a worker, run its task."""
     del host  # its end closes the socket
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a host may ignore it, and then nobody is told of a child's end
+    adopt_orphans()
     gc.disable()  # looking for garbage would make imports slower, and pages that workers share their own
     _hold(held)
     server = os.getpid()
@@ -103,14 +105,14 @@ class _Server:
     def _in_child(self, line: socket.socket, fds: Sequence[int], request: Mapping[str, Any]) -> int:
         """Leave the server's session, files and surroundings behind; returns the descriptor of messages."""
         os.setsid()
+        parent = os.getppid()
         task, messages, log, folder = fds
         for fd, number in ((task, 0), (log, 1), (log, 2)):
             os.dup2(fd, number)
         os.fchdir(folder)
         _take_over(request)
-        line.sendall(
-            WORD.pack(HELLO, os.getpid(), worker.bytes_of("VmRSS"))
-        )  # less than the server's: no files' pages yet
+        shared = 0 if request["cold"] else worker.bytes_of("VmRSS")  # less than the server's: no files' pages yet
+        line.sendall(WORD.pack(HELLO, os.getpid(), shared))
         line.close()
         self._socket.close()
         for child in set(self._children.values()):
@@ -119,6 +121,11 @@ class _Server:
             if int(name) > 2 and int(name) != messages:
                 with contextlib.suppress(OSError):
                     os.close(int(name))
+        if request["cold"]:
+            os.set_inheritable(messages, True)
+            words = command("worker", messages, parent, os.pathsep.join(request["path"]))
+            os.execve(words[0], words, os.environ)
+        _use_threads(request["threads"])
         return messages
 
     def _look_after(self, child: _Child, told: Any) -> None:
@@ -131,6 +138,7 @@ class _Server:
                 del self._children[watched]
                 with contextlib.suppress(KeyError):
                     self._selector.unregister(watched)
+            self._end_orphans()
             child.close()
             return
         child.ended = True
@@ -138,18 +146,36 @@ class _Server:
         with contextlib.suppress(OSError):
             child.line.sendall(WORD.pack(ENDED, exit_code(child.pid), 0))
 
+    def _end_orphans(self) -> None:
+        """End what ended workers left: those of a worker that runs are its own."""
+        end_orphans({child.pid for child in self._children.values()})
+
     def _end(self) -> None:
         for child in set(self._children.values()):
             child.kill()
+            os.waitpid(child.pid, 0)
+        self._children.clear()
+        self._end_orphans()
         os._exit(0)
 
 
 def _take_over(request: Mapping[str, Any]) -> None:
-    """Take over the host's environment and search path, fresh random numbers, and the threads that are allowed."""
-    threads = request["threads"]
+    """Take over what the host's children would have of it now: its environment, search path, limits and rights."""
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.path[:] = request["path"]
+    os.umask(request["umask"])
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, request["affinity"])
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, request["niceness"])
+    for name, ends in request["limits"].items():
+        with contextlib.suppress(OSError, ValueError):  # what was lowered to its end cannot be raised again
+            resource.setrlimit(int(name), ends)
+
+
+def _use_threads(threads: int) -> None:
+    """Fresh random numbers, and the threads that are allowed, in libraries that are loaded already."""
     importlib.invalidate_caches()
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()

@@ -53,24 +53,25 @@ def perform(
     began = time.monotonic()
     memory = task.allowance.memory or int(free_memory() * MEMORY_SHARE / slots)
     judge = Judge(task.instance)
-    if not task.cold:
-        warm.server.begin()  # it starts up while this process prepares
+    warm.server.begin()  # it starts up while this process prepares
     if source is None:
         (source,) = sources_of(task)
         check_start(task)
     request = _request(task, source, memory)
-    for cold in (task.cold, True):
-        clock = _Clock()
-        with WorkerProcess(task.allowance.threads, memory, cold, _most_bytes(task.instance)) as worker:
-            worker.send(request)
-            try:
-                answer = _listen(worker, judge, task, memory, clock, cancel, on_incumbent)
-            except (KeyboardInterrupt, Stopped) as stop:
-                if isinstance(stop, KeyboardInterrupt) and not keep_on_interrupt:
-                    raise
-                answer = Answer(Status.UNKNOWN, Limit.INTERRUPTED, message="interrupted", died=True)
-        if not worker.lost or not answer.died:
-            break
+    most = _most_bytes(task.instance)
+    with contextlib.closing(warm.ForkServer()) as own:
+        for server in (None, own):  # where the first is lost, another that no solve shares
+            clock = _Clock()
+            with WorkerProcess(task.allowance.threads, memory, task.cold, most, server) as worker:
+                worker.send(request)
+                try:
+                    answer = _listen(worker, judge, task, memory, clock, cancel, on_incumbent)
+                except (KeyboardInterrupt, Stopped) as stop:
+                    if isinstance(stop, KeyboardInterrupt) and not keep_on_interrupt:
+                        raise
+                    answer = Answer(Status.UNKNOWN, Limit.INTERRUPTED, message="interrupted", died=True)
+            if not worker.lost or not answer.died:
+                break
     verdict = judge.verdict(answer, clock.elapsed() or 0.0)
     if task.certify and answer.limit is not Limit.INTERRUPTED:
         verdict = _with_proof(task, verdict, keep_on_interrupt)

@@ -36,9 +36,17 @@ class WorkerProcess:
     memory : most bytes the worker and its descendants may have in memory.
     cold : whether it must be a fresh interpreter; else it is one only where there is no fork server.
     most : bytes of arrays that an answer may have.
+    server : starts it; default the fork server of this process.
     """
 
-    def __init__(self, threads: int, memory: int, cold: bool = False, most: int = MAX_ARRAYS) -> None:
+    def __init__(
+        self,
+        threads: int,
+        memory: int,
+        cold: bool = False,
+        most: int = MAX_ARRAYS,
+        server: warm.ForkServer | None = None,
+    ) -> None:
         self._most = most
         self.fault = ""  # what was wrong with the bytes it sent
         self.exit_code: int | None = None  # of a worker that ended by itself; negative: minus the signal's number
@@ -52,7 +60,7 @@ class WorkerProcess:
             _widen(self._read_fd)
             os.set_blocking(self._read_fd, False)
             os.set_blocking(self._log_fd, False)
-            self._child = _start(theirs, threads, cold)
+            self._child = _start(theirs, threads, cold, server or warm.server)
         except BaseException:
             _close(self._ours)
             raise
@@ -126,6 +134,7 @@ class WorkerProcess:
         self.watchdog.kill()
         self.watchdog.stop()
         self._child.release()
+        self.watchdog.clear()
         self._keep_log(_drain(self._log_fd)[0])
         _close(self._ours)
 
@@ -149,10 +158,9 @@ class WorkerProcess:
         return self.exit_code is not None
 
 
-def _start(fds: tuple[int, int, int], threads: int, cold: bool) -> ColdWorker | WarmWorker:
-    if not cold and warm.server.possible():
-        with contextlib.suppress(Unavailable):
-            return warm.server.fork(fds, threads)
+def _start(fds: tuple[int, int, int], threads: int, cold: bool, server: warm.ForkServer) -> ColdWorker | WarmWorker:
+    with contextlib.suppress(Unavailable):
+        return server.fork(fds, threads, cold)
     return ColdWorker(*fds, threads)
 
 

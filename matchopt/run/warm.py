@@ -4,12 +4,15 @@ import atexit
 import contextlib
 import json
 import os
+import resource
 import socket
 import struct
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from matchopt.run.cold import environment, start_python
 
@@ -19,7 +22,14 @@ HELLO, ENDED = b"h", b"e"
 MOST_FAILURES = 3  # of servers in a row, after which a host's workers are cold
 PATIENCE = 120.0  # seconds for a server to import what it was told to, and to fork
 # What libraries read when they are imported: where it has changed, the server's libraries are not those of the host.
-_READ_AT_IMPORT = ("PYTHON", "LD_", "NUMBA_", "OPENBLAS_", "OMP_", "MKL_", "KMP_", "GOMP_", "NPY_", "TORCH_", "CUDA_")
+_READ_AT_IMPORT = (
+    *("PYTHON", "LD_", "LANG", "LC_", "TZ", "NUMBA_", "OPENBLAS_", "OMP_", "MKL_", "KMP_", "GOMP_", "NPY_", "TORCH_"),
+    "CUDA_",
+)
+# Whose modules may be imported before a fork: they start no thread and make no CUDA context when they are imported.
+HELD = frozenset({"lap", "llvmlite", "matchopt", "numba", "numpy", "ortools", "safetensors", "scipy", "torch"})
+MOST_NAME = 2000  # characters
+MOST_HELD = 10_000  # names of modules, and rules, that are remembered
 
 
 class Unavailable(Exception):
@@ -90,36 +100,44 @@ class ForkServer:
                 self._known.update(dict.fromkeys(modules))
                 self._run()
 
-    def fork(self, fds: tuple[int, int, int], threads: int) -> WarmWorker:
+    def fork(self, fds: tuple[int, int, int], threads: int, cold: bool = False) -> WarmWorker:
         """Fork a worker; the descriptors are those of `ColdWorker`.
+
+        Parameters
+        ----------
+        cold : whether it is to become a fresh interpreter: in its surroundings the same, but with nothing held.
 
         Raises
         ------
         Unavailable
-            when the server fails to.
+            when servers keep failing to.
         """
-        with contextlib.ExitStack() as undone:
-            try:
-                with self._lock:
-                    line = undone.enter_context(self._ask(fds, threads))
-                worker = WarmWorker(line)
-            except (OSError, Unavailable) as cause:
-                with self._lock:
-                    self._end()
-                    self._failures += 1
-                    self._known, self._learns = {}, False  # something of it may have been the reason
-                raise Unavailable(str(cause)) from cause
-            undone.pop_all()
-        self._failures = 0
-        return worker
+        while self.possible():
+            with contextlib.ExitStack() as undone:
+                try:
+                    with self._lock:
+                        line = undone.enter_context(self._ask(fds, threads, cold))
+                    worker = WarmWorker(line)
+                except (OSError, Unavailable):
+                    with self._lock:
+                        self._end()
+                        self._failures += 1
+                        self._known, self._learns = {}, False  # something of it may have been the reason
+                    continue
+                undone.pop_all()
+            self._failures = 0
+            return worker
+        raise Unavailable("there is no fork server")
 
     def hold(self, names: object) -> None:
         """Note what a worker has imported and reduced, for the server to hold from the next solve on."""
         if self._learns and isinstance(names, list):
+            wanted = [name for name in names if isinstance(name, str) and len(name) < MOST_NAME]
+            wanted = [name for name in wanted if name.startswith("{") or name.partition(".")[0] in HELD]
             with self._lock:
-                self._known.update(dict.fromkeys(map(str, names)))
+                self._known.update(dict.fromkeys(wanted[: max(0, MOST_HELD - len(self._known))]))
 
-    def end(self) -> None:
+    def close(self) -> None:
         """End it, and its workers with it; the next solve would start another."""
         with self._lock:
             self._end()
@@ -143,16 +161,12 @@ class ForkServer:
         assert self._line is not None
         return self._line
 
-    def _ask(self, fds: Sequence[int], threads: int) -> socket.socket:
+    def _ask(self, fds: Sequence[int], threads: int, cold: bool) -> socket.socket:
         """Ask for a worker; returns the line that tells of it."""
         server = self._run()
-        new, self._told = list(self._known)[self._told :], len(self._known)
-        request = {
-            "threads": threads,
-            "environment": environment(threads),
-            "path": list(map(str, sys.path)),
-            "held": new,
-        }
+        new = [] if cold else list(self._known)[self._told :]
+        self._told += len(new)
+        request = {"held": new, "cold": cold, "threads": threads, **_surroundings(threads)}
         body = json.dumps(request).encode()
         line, far = socket.socketpair()
         folder = os.open(".", os.O_PATH)
@@ -178,6 +192,21 @@ class ForkServer:
         self._process = self._line = None
 
 
+def _surroundings(threads: int) -> dict[str, Any]:
+    """What a child of this process would have of it; the server has it as it was."""
+    status = Path("/proc/self/status").read_text()
+    mask = next((line.split()[1] for line in status.splitlines() if line.startswith("Umask:")), "22")
+    limits = {getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
+    return {
+        "environment": environment(threads),
+        "path": list(map(str, sys.path)),
+        "umask": int(mask, 8),
+        "affinity": sorted(os.sched_getaffinity(0)),
+        "niceness": os.getpriority(os.PRIO_PROCESS, 0),
+        "limits": {number: resource.getrlimit(number) for number in sorted(limits)},
+    }
+
+
 def _word(line: socket.socket) -> tuple[bytes, int, int]:
     """One word from the server or worker at the other end, which is written and so read as a whole."""
     word = line.recv(WORD.size)
@@ -196,4 +225,4 @@ def _forget() -> None:
 
 server = ForkServer()  # of this process
 os.register_at_fork(after_in_child=_forget)
-atexit.register(lambda: server.end())
+atexit.register(lambda: server.close())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # it ships no types
 
+from matchopt.run.shared_memory import SharedMemory
 from matchopt.solver import Limit
 
 PERIOD = 0.05  # seconds between two looks at the memory
@@ -49,6 +50,7 @@ class Watchdog(threading.Thread):
         self._deadline = time.monotonic() + START_UP
         self._over = threading.Event()
         self._pid = pid
+        self._files = SharedMemory()
         self._family: dict[int, psutil.Process] = {}
         with contextlib.suppress(psutil.Error):
             self._family[pid] = psutil.Process(pid)
@@ -82,7 +84,8 @@ class Watchdog(threading.Thread):
                 return
 
     def find_family(self) -> None:
-        """Remember the descendants there are now; one that moves to another process group later is still found."""
+        """Remember the descendants there are now, wherever they move later, and what they have in shared memory."""
+        self._files.bytes(list(self._family))
         for member in list(self._family.values()):
             with contextlib.suppress(psutil.Error):
                 for child in member.children(recursive=True):
@@ -100,8 +103,12 @@ class Watchdog(threading.Thread):
                 with contextlib.suppress(psutil.Error):
                     member.send_signal(number)  # psutil makes sure that the number was not taken by another process
 
+    def clear(self) -> None:
+        """Once all have ended: remove what they left in shared memory."""
+        self._files.remove(self._family.keys())
+
     def _used(self) -> int:
-        used = 0
+        used = self._files.bytes(list(self._family))
         for pid, member in list(self._family.items()):
             with contextlib.suppress(psutil.Error):
                 used += max(0, int(member.memory_info().rss) - (self._shared if pid == self._pid else 0))

@@ -5,14 +5,12 @@ everything that was sent.
 """
 
 import contextlib
-import ctypes
 import faulthandler
 import importlib
 import importlib.util
 import json
 import os
 import resource
-import signal
 import sys
 import threading
 import time
@@ -30,11 +28,11 @@ from matchopt.plugin_files import import_file, importing
 from matchopt.plugins import load_plugins
 from matchopt.run.descent import separable_rules, solve_parts, warm_up
 from matchopt.run.messages import LOST_LINE, encode, read_message, write_all
+from matchopt.run.reaper import adopt_orphans, die_with
 from matchopt.settings import make
 from matchopt.solver import Allowance, Limits, Solver
 
 MEMORY_SLACK = 2**29  # memory a process reserves and never touches: code, stacks of threads, arenas
-_PR_SET_PDEATHSIG = 1
 
 
 class Channel:
@@ -59,8 +57,9 @@ class Channel:
 
 
 def main(fd: int, host: int) -> None:
-    """Run one task; `fd` takes the messages, `host` is the process that must outlive this one."""
-    _die_with(host)
+    """Run one task; `fd` takes the messages, `host` is the parent, which must outlive this process."""
+    die_with(host)
+    adopt_orphans()
     faulthandler.enable()
     os.set_inheritable(fd, False)
     # Standard input carried the task and stays open as long as the host wants this process; the solver gets an empty
@@ -82,14 +81,6 @@ def main(fd: int, host: int) -> None:
         sys.stderr.flush()
         os.read(line, 1)  # the host looks for stray children of this process before it ends it
     os._exit(0)
-
-
-def _die_with(host: int) -> None:
-    """Let the system kill this process when the host dies, however it dies."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != host:
-        os._exit(1)
 
 
 def _run(message: Parts, channel: Channel) -> None:

@@ -51,10 +51,14 @@ def test_an_orlib_file_end_to_end(assignment: Path, tmp_path: Path) -> None:
 
 
 def test_cold_gives_a_fresh_interpreter(assignment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No fork server is started or asked."""
-    monkeypatch.setattr(warm.ForkServer, "_run", lambda self: pytest.fail("a server was asked for"))
-    done = run("solve", assignment, "--solver", "hungarian", "--cold", "--json")
-    assert done.exit_code == 0, done.stderr
+    """The server is asked for one."""
+    asked = []
+    fork = warm.ForkServer.fork
+    monkeypatch.setattr(warm.ForkServer, "fork", lambda *given: asked.append(given[-1]) or fork(*given))
+    for arguments in ((), ("--cold",)):
+        done = run("solve", assignment, "--solver", "hungarian", "--json", *arguments)
+        assert done.exit_code == 0, done.stderr
+    assert asked == [False, True]
 
 
 def test_no_seconds_for_a_proof_leave_a_claim(assignment: Path) -> None:

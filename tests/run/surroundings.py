@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import resource
 import signal
 import sys
 import threading
@@ -47,6 +48,12 @@ class Surroundings(Solver):
             "environment": {name: os.environ.get(name) for name in sorted(os.environ) if name != "_"},
             "path": sys.path,
             "hash": hash("matchopt"),
+            "rights": [
+                status("Umask"),
+                len(os.sched_getaffinity(0)) < os.cpu_count(),
+                os.getpriority(os.PRIO_PROCESS, 0),
+            ],
+            "limits": [resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrlimit(resource.RLIMIT_CORE)],
             "signals": [status(field) for field in ("SigBlk", "SigIgn", "SigCgt")],
             "interrupt": signal.getsignal(signal.SIGINT) is signal.default_int_handler,
             "threads": [threading.active_count(), int(status("Threads"))],

@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from multiprocessing import get_context
@@ -45,15 +47,60 @@ def server():
 
 
 def test_a_warm_worker_finds_what_a_cold_one_finds(look, tmp_path, monkeypatch):
-    """Files, session, folder, environment, search path, order of sets, signals, threads: as in a fresh interpreter."""
+    """As in a fresh interpreter, and as in one that the host itself starts; what the host changed meanwhile counts."""
     look()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("A_NEW_VARIABLE", "x")
     monkeypatch.syspath_prepend(str(tmp_path))
-    warm_found, warm_stats = look()
-    cold_found, cold_stats = look(cold=True)
-    assert warm_found == cold_found
-    assert warm_stats["parent"] == server().pid and cold_stats["parent"] == os.getpid()
+    with changed_rights():
+        warm_found, warm_stats = look()
+        cold_found, cold_stats = look(cold=True)
+        monkeypatch.setenv("MATCHOPT_COLD", "1")
+        plain_found, plain_stats = look()
+    assert plain_found["environment"].pop("MATCHOPT_COLD") == "1"
+    assert warm_found == cold_found == plain_found
+    assert warm_found["rights"][:2] == ["0077", os.cpu_count() > 1]
+    assert warm_stats["parent"] == cold_stats["parent"] == server().pid and plain_stats["parent"] == os.getpid()
+
+
+@contextlib.contextmanager
+def changed_rights():
+    """Another mask for new files, one core less, and fewer open files."""
+    mask, cores, files = os.umask(0o77), os.sched_getaffinity(0), resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.sched_setaffinity(0, sorted(cores)[:1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files[0] - 1, files[1]))
+    try:
+        yield
+    finally:
+        os.umask(mask)
+        os.sched_setaffinity(0, cores)
+        resource.setrlimit(resource.RLIMIT_NOFILE, files)
+
+
+def test_a_host_in_a_folder_that_is_gone_may_solve(instance, tmp_path, monkeypatch):
+    """Neither worker needs it."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for cold in (False, True):
+        assert solve(instance, "good", plugin_files=(HOSTILE,), cold=cold).objective == 9
+
+
+HOST = """
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+from matchopt import AssignmentInstance
+from matchopt.run import solve
+runs = [solve(AssignmentInstance([[1, 2], [3, 4]]), "hungarian", cold=cold) for cold in (False, True)]
+os.environ["MATCHOPT_COLD"] = "1"
+print([run.objective for run in [*runs, solve(AssignmentInstance([[1, 2], [3, 4]]), "hungarian")]])
+"""
+
+
+def test_a_host_that_ignores_its_children_may_solve():
+    """The server hears of its own children all the same."""
+    done = subprocess.run([sys.executable, "-c", HOST], capture_output=True, text=True, timeout=100, check=False)
+    assert done.stdout == "[5, 5, 5]\n", done
 
 
 def test_random_numbers_are_not_inherited(look):
@@ -110,7 +157,7 @@ def test_many_solves_leave_nothing(instance, solves):
 
 def test_workers_side_by_side_share_one_server(instance):
     """Threads ask in turn; the server outlives the thread that started it."""
-    warm.server.end()
+    warm.server.close()
     tasks = [Task(instance, "random-draw", seed=seed, plugin_files=(HOSTILE,)) for seed in range(8)]
     runs = solve_all(tasks, jobs=4)
     assert all(run.status is Status.FEASIBLE for run in runs)
@@ -167,7 +214,7 @@ def test_without_a_server_workers_are_cold(look, monkeypatch):
 
 def test_servers_that_fail_are_given_up(look, monkeypatch):
     """Every solve succeeds; after three in a row no further one is started."""
-    warm.server.end()
+    warm.server.close()
     monkeypatch.setattr(warm, "server", warm.ForkServer())
     started = []
 
@@ -184,7 +231,7 @@ def test_servers_that_fail_are_given_up(look, monkeypatch):
 
 def test_shared_memory_is_not_charged(instance):
     """A small limit that a cold worker keeps is kept however much the server holds."""
-    warm.server.end()
+    warm.server.close()
     warm.server.begin("numba")
     run = solve(instance, "good", plugin_files=(HOSTILE,), memory_limit=0.1)
     assert run.objective == 9, run.message
@@ -193,14 +240,14 @@ def test_shared_memory_is_not_charged(instance):
 
 def test_what_one_worker_imports_the_server_holds_for_the_next(monkeypatch):
     """Modules, and the kernels of a reduction: the second solve of a kind tells the server, the third finds them."""
-    warm.server.end()
+    warm.server.close()
     monkeypatch.setattr(warm, "server", warm.ForkServer())
     layer = LayerInstance(Target.from_dense(np.eye(3)), Hardware(np.eye(4)))
     held = []
     for _ in range(3):
         assert solve(layer, "hungarian", certify=False).solution is not None
         held.append(server().memory_info().rss)
-    warm.server.end()
+    warm.server.close()
     assert held[0] < 0.1e9 < held[1] and held[2] < 1.1 * held[1]
 
 
@@ -223,7 +270,7 @@ def solve_in_a_child(instance, pipe):
     """In a process that the host has forked."""
     run = solve(instance, "good", plugin_files=(HOSTILE,))
     pipe.send((run.objective, server().ppid()))
-    warm.server.end()
+    warm.server.close()
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
