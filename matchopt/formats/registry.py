@@ -56,8 +56,12 @@ def _is_program(thing: Thing) -> bool:
     return isinstance(thing, ProgramInstance)
 
 
-def _is_assignment(sparse: bool) -> Callable[[Thing], bool]:
-    return lambda thing: isinstance(thing, AssignmentInstance) and thing.is_sparse == sparse
+def _is_assignment(thing: Thing) -> bool:
+    return isinstance(thing, AssignmentInstance)
+
+
+def _lists_all_pairs(thing: Thing) -> bool:
+    return isinstance(thing, AssignmentInstance) and not thing.is_sparse
 
 
 def _alone(write: Callable[[Any, Path], None]) -> Callable[[Any, Path, Instance | None], None]:
@@ -84,9 +88,9 @@ _ALL = (
     Format("matchopt", _OWN, (".matchopt",), is_own, read_own, lambda thing: True, _alone(write_own)),
     Format("mps", "integer linear programs", (".mps",), is_mps, read_mps, _is_program, _alone(write_mps)),
     Format("lp", _EYES, (".lp",), lambda source: False, None, _is_program, _alone(write_lp)),
-    Format("orlib-assignment", _DENSE, (".txt",), is_dense, read_dense, _is_assignment(False), _alone(write_dense)),
+    Format("orlib-assignment", _DENSE, (".txt",), is_dense, read_dense, _lists_all_pairs, _alone(write_dense)),
     Format(
-        "orlib-assignment-sparse", _SPARSE, (".txt",), is_sparse, read_sparse, _is_assignment(True),
+        "orlib-assignment-sparse", _SPARSE, (".txt",), is_sparse, read_sparse, _is_assignment,
         _alone(write_sparse),
     ),
     Format("orlib-gap", _GAP, (".gap",), is_gap, read_gap),
@@ -195,8 +199,9 @@ def write(
     chosen = _by_ending(target, thing) if format is None else format_named(format)
     if chosen.write is None:
         raise Refused(f"format {chosen.name} is only read, never written")
-    if not chosen.takes(thing) and not (isinstance(thing, AssignmentInstance) and chosen.name.startswith("orlib-as")):
-        raise Refused(f"format {chosen.name} ({chosen.about}) cannot hold {_called(thing)}")
+    if not chosen.takes(thing):
+        able = " or ".join(entry.name for entry in _ALL if entry.write is not None and entry.takes(thing))
+        raise Refused(f"format {chosen.name} ({chosen.about}) cannot hold {_called(thing)}; write {able}")
     chosen.write(thing, target, instance)
 
 
