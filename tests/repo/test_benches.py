@@ -74,3 +74,10 @@ def test_ratios_are_of_the_same_work() -> None:
         ]
     )
     assert found == [("read 1", "matchopt", "peer", 1.5)]
+
+
+def test_the_history_is_there() -> None:
+    """With the columns that the next run appends to."""
+    record = loaded("record")
+    head, *rows = (line.split(",") for line in record.HISTORY.read_text().splitlines())
+    assert tuple(head) == record.COLUMNS and rows and all(float(row[-1]) > 0 for row in rows)
