@@ -59,11 +59,13 @@ def evaluate(
         click.echo(f"infeasible: {report.violations[0].message}", err=True)
         context.exit(1)
     trained = None if network is None else read_trained(network, architecture, input_mean, input_std)
-    data = None
+    if trained is None and (input_mean or input_std):
+        raise click.UsageError("--input-mean and --input-std go with --network; an instance has them from export")
+    named, data = None if trained is None else trained.record.data, None
     if isinstance(given, NetworkInstance):
-        data = data_of(given.data, given.n_inputs)
+        data = data_of(named or given.data, given.n_inputs)
     elif trained is not None:
-        data = data_of(trained.record.data, trained.widths[0])
+        data = data_of(named, trained.widths[0])
     found = examine(given, mapping, data, trained, reads=reads, seed=seed)
     for doubt in found.doubts:
         click.echo(f"Warning: {doubt}", err=True)

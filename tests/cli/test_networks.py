@@ -466,6 +466,12 @@ def test_normalised_inputs_belong_to_the_network(tmp_path: Path, monkeypatch: py
     )
 
 
+def test_moments_without_their_network_are_refused(network: Path, tmp_path: Path) -> None:
+    """They would say nothing about an instance, which has its own."""
+    done = run("evaluate", *solved(tmp_path, network), "--input-mean", 0.5)
+    assert done.exit_code == 2 and "go with --network; an instance has them from export" in done.stderr
+
+
 def test_a_target_unlike_its_record_is_doubted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The accuracy that training noted and the one measured are the same, or the inputs are not."""
     monkeypatch.setattr("matchopt.network.evaluation.load_mnist", tiny_mnist)
