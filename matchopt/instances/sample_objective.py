@@ -271,6 +271,6 @@ def layer_objective(named: Json, arrays: dict[str, np.ndarray]) -> LayerObjectiv
     """The layer objective of a file: `named` is its name, or an object with the name and its facts."""
     facts = dict(named) if isinstance(named, dict) else {"name": named}
     name = facts.pop("name", None)
-    if name not in LAYER_OBJECTIVES:
+    if not isinstance(name, str) or name not in LAYER_OBJECTIVES:
         raise InvalidInstance(f"objective must be {' or '.join(LAYER_OBJECTIVES)}, found {name!r}")
     return LAYER_OBJECTIVES[name].from_parts(Parts(facts, arrays))

@@ -1,8 +1,9 @@
 """The one container: its four roles are told apart, every flipped bit is noticed, and older files read as ever."""
 
+import copy
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 
-from matchopt.errors import FormatError
+from matchopt.errors import FormatError, InvalidOption
 from matchopt.formats import SolutionFile, read, read_instance, read_solution, write
 from matchopt.formats.container import ROLES, Content, is_container, read_content, to_bytes
 from matchopt.formats.own import content_of
@@ -216,3 +217,45 @@ def test_a_file_written_as_the_document_shows_is_read(tmp_path: Path, monkeypatc
     found = read_instance("two-by-two.matchopt")
     assert found.digest == AssignmentInstance(np.array([[4, 1], [2, 3]])).digest
     assert found.name == "two-by-two"
+
+
+EVIL: list[Any] = [None, -1, 2**70, "x", [[]], {"a": 1}]
+
+
+def wrong_ones(facts: Any) -> Iterator[Any]:
+    """The facts with one of them, at any depth, left out or something that it cannot be."""
+    if not isinstance(facts, dict | list):
+        return
+    for at in list(facts) if isinstance(facts, dict) else range(min(1, len(facts))):
+        if at == "run":  # which is compared whole
+            continue
+        for value in EVIL:
+            other = copy.copy(facts)
+            other[at] = value
+            yield other
+        for inner in wrong_ones(facts[at]):
+            other = copy.copy(facts)
+            other[at] = inner
+            yield other
+        rest = copy.copy(facts)
+        del rest[at]
+        yield rest
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in EXPECTED if not name.startswith(("solution", "instance-assignment"))]
+)
+def test_facts_that_cannot_be_are_one_sentence_under_a_right_hash_too(tmp_path: Path, name: str) -> None:
+    """Whoever writes such a file by hand, or by a broken program: each reader names the file, or takes the fact."""
+    content, path = read_content(Source(LEGACY / name), *ROLES), tmp_path / "x.matchopt"
+    about, refused = EXPECTED[name].get("run", {}), 0
+    for facts in wrong_ones(dict(content.parts.facts)):
+        path.write_bytes(
+            to_bytes(Content(content.role, content.kind, Parts(facts, content.parts.arrays), content.notes))
+        )
+        try:
+            Checkpoint(path, about).read() if content.role == "checkpoint" else READERS[content.role](path)
+        except (FormatError, InvalidOption) as cause:
+            assert str(path) in str(cause)
+            refused += 1
+    assert refused > 5

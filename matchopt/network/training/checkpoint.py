@@ -81,7 +81,11 @@ class Checkpoint:
         except FormatError as cause:
             raise FormatError(f"checkpoint {cause}; {_ADVICE}") from None
         self._compare(found.facts.get("run"))
-        return self._position(found), found.part("method"), found.facts["streams"]
+        try:
+            return self._position(found), found.part("method"), dict(found.facts["streams"])
+        except (LookupError, TypeError, ValueError, AttributeError) as cause:
+            what = f"holds no state of a training ({type(cause).__name__}: {cause})"
+            raise FormatError(f"checkpoint {self._path}: {what}; {_ADVICE}") from None
 
     def take(self, position: Position, state: Parts, streams: Mapping[str, Json]) -> None:
         """Copy the state after an epoch, and write it if the last time is long ago."""
