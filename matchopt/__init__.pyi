@@ -3,6 +3,7 @@ from .checker import Report as Report
 from .checker import Violation as Violation
 from .checker import check as check
 from .checker import is_feasible as is_feasible
+from .claims import weighed as weighed
 from .errors import DataError as DataError
 from .errors import FormatError as FormatError
 from .errors import InvalidInstance as InvalidInstance
@@ -57,6 +58,7 @@ from .proofs import certify as certify
 from .reduce import not_separable as not_separable
 from .reduce import reduction as reduction
 from .reduce import surrogate as surrogate
+from .reduce import tightened as tightened
 from .run import Run as Run
 from .run import Task as Task
 from .run import solve as solve

@@ -5,15 +5,18 @@ from collections.abc import Iterator
 from matchopt.checker.report import Violation, total
 from matchopt.instances import ProgramInstance, ProgramPoint
 
-ABSOLUTE = 1e-6  # the feasibility and integrality tolerance that LP and MILP codes promise by default
+ABSOLUTE = (
+    1e-6  # the feasibility and integrality tolerance that LP and MILP codes promise, on rows of coefficients of 1
+)
 RELATIVE = 1e-9  # of the sum of the absolute terms of a row, or of the bound: floats of that size carry no more
 
 
 def program_violations(instance: ProgramInstance, point: ProgramPoint) -> Iterator[Violation]:
     """Every broken rule of a point.
 
-    A row holds within 1e-6 + 1e-9 times the sum of its absolute terms, a bound within 1e-6 + 1e-9 times its absolute
-    value, and a variable is whole within 1e-6.
+    A row holds within 1e-6 times its largest coefficient (or 1 if that is less) and 1e-9 times the sum of its absolute
+    terms; a bound within 1e-6 times the room between the variable's bounds (or 1) and 1e-9 times its absolute value. A
+    variable is whole within 1e-6.
     """
     x = point.x.tolist()
     if len(x) != instance.n_variables:
@@ -27,9 +30,10 @@ def _variables(instance: ProgramInstance, x: list[float]) -> Iterator[Violation]
     bounds = zip(x, instance.low.tolist(), instance.high.tolist(), instance.integral.tolist(), strict=True)
     for v, (value, low, high, integral) in enumerate(bounds):
         name = f"variable {v} ({instance.variable_name(v)})"
-        if value < low - _slack(low):
+        room = min(1.0, high - low if low < high else abs(low) or 1.0)
+        if value < low - _slack(low, room):
             yield Violation("variable-low", f"{name} must be at least {low}, found {value!r}")
-        if value > high + _slack(high):
+        if value > high + _slack(high, room):
             yield Violation("variable-high", f"{name} must be at most {high}, found {value!r}")
         if integral and abs(value - round(value)) > ABSOLUTE:
             yield Violation("variable-not-whole", f"{name} must be a whole number, found {value!r}")
@@ -41,7 +45,8 @@ def _rows(instance: ProgramInstance, x: list[float]) -> Iterator[Violation]:
         variables, coefficients = instance.row(i)
         terms = [a * x[v] for v, a in zip(variables.tolist(), coefficients.tolist(), strict=True)]
         activity = total(terms)
-        slack = ABSOLUTE + RELATIVE * total(abs(term) for term in terms)
+        scale = min(1.0, float(abs(coefficients).max(initial=0.0)))
+        slack = ABSOLUTE * scale + RELATIVE * total(abs(term) for term in terms)
         name = f"row {i} ({instance.row_name(i)})"
         # Written so that an activity that is not a number breaks the row.
         if not activity >= lows[i] - slack:
@@ -56,5 +61,5 @@ def program_objective(instance: ProgramInstance, point: ProgramPoint) -> float:
     return total([*products, instance.offset])
 
 
-def _slack(bound: float) -> float:
-    return ABSOLUTE + (RELATIVE * abs(bound) if abs(bound) < float("inf") else 0.0)
+def _slack(bound: float, room: float) -> float:
+    return ABSOLUTE * room + (RELATIVE * abs(bound) if abs(bound) < float("inf") else 0.0)

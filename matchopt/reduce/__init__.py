@@ -6,3 +6,4 @@ from matchopt.reduce.ladder import reduction as reduction
 from matchopt.reduce.reduction import Reduction as Reduction
 from matchopt.reduce.separable import not_separable as not_separable
 from matchopt.reduce.surrogate import surrogate as surrogate
+from matchopt.reduce.tightening import tightened as tightened

@@ -9,7 +9,7 @@ import numpy as np
 from matchopt.instances import ProgramInstance, ProgramPoint
 from matchopt.testing.optimum import INFEASIBLE, Optimum
 
-TOLERANCE = 1e-9  # on rows of tiny instances, whose coefficients are below 1e7
+TOLERANCE = 1e-9  # on rows of tiny instances, whose coefficients are below 1e7; less where all are below 1
 
 
 def best_program(instance: ProgramInstance) -> Optimum:
@@ -66,6 +66,6 @@ def _vertices(instance: ProgramInstance, matrix: np.ndarray, x: np.ndarray) -> I
             if abs(np.linalg.det(system)) < TOLERANCE:
                 continue
             candidate[loose] = np.linalg.solve(system, np.array([end for _, end in chosen]) - planes[rows] @ x)
-        reached = planes @ candidate
-        if (reached >= floor - TOLERANCE).all() and (reached <= ceiling + TOLERANCE).all():
+        reached, slack = planes @ candidate, TOLERANCE * np.minimum(1.0, np.abs(planes).max(axis=1, initial=0.0))
+        if (reached >= floor - slack).all() and (reached <= ceiling + slack).all():
             yield candidate

@@ -17,11 +17,14 @@ from matchopt import (
     Result,
     Solver,
     Status,
+    tightened,
+    weighed,
 )
 from matchopt_cpsat.model import WholeProgram, build, in_integers
 
 MAX_VARIABLES = 500_000  # a model takes some KB for each in Python and C++ together
 MAX_ENTRIES = 5_000_000
+PRESOLVABLE = 10**9  # largest sum of a row's terms; beyond, presolve (of 9.15) drops terms, and claims are false
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,15 @@ class CpSat(Solver):
             return f"{instance.n_variables} variables are too many (at most {MAX_VARIABLES})"
         if len(instance.indices) > MAX_ENTRIES:
             return f"{len(instance.indices)} coefficients are too many (at most {MAX_ENTRIES})"
-        found = in_integers(instance, self.objective_bits)
-        return found if isinstance(found, str) else None
+        easier = tightened(instance)
+        found = "" if isinstance(easier, str) else in_integers(easier, self.objective_bits)
+        return found or None if isinstance(found, str) else None
 
     def solve(self, instance: ProgramInstance, limits: Limits, rng: np.random.Generator) -> Result:
-        program = in_integers(instance, self.objective_bits)
+        easier = tightened(instance)
+        if isinstance(easier, str):
+            return Result(None, Status.INFEASIBLE, message=easier)
+        program = in_integers(easier, self.objective_bits)
         if isinstance(program, str):
             return Result(None, Status.ERROR, message=f"cpsat does not take this program: {program}")
         try:
@@ -79,14 +86,17 @@ class CpSat(Solver):
             return Result(None, limit=Limit.TIME)
         built = build(program, _start(instance, limits))
         if built is None:
-            return Result(None, Status.INFEASIBLE, message="the bounds of a variable or a row cannot be met")
+            return Result(None, Status.INFEASIBLE, message="the bounds of a row cannot be met")
         model, x = built
         engine = cp_model.CpSolver()
         self._configure(engine.parameters, limits, rng)
+        if program.largest_sum > PRESOLVABLE:
+            engine.parameters.cp_model_presolve = False
         status = engine.solve(model, _incumbents(cp_model, program, instance, x, limits))
         if status == cp_model.MODEL_INVALID:
             return Result(None, Status.ERROR, message=model.validate().partition("\n")[0])
-        return self._result(instance, program, engine, engine.status_name(status), x, limits)
+        result = self._result(instance, program, engine, engine.status_name(status), x, limits)
+        return weighed(instance, result, error=program.objective.loss)
 
     def _configure(self, parameters: Any, limits: Limits, rng: np.random.Generator) -> None:
         parameters.random_seed = int(rng.integers(2**31 - 1))

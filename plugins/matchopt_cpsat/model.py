@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from matchopt import ProgramInstance
-from matchopt_cpsat.bounds import LARGEST, whole_bounds
 from matchopt_cpsat.scaling import WholeObjective, whole_objective, whole_row
 
+LARGEST = 2.0**53  # a value up to here is exact as a float, which a point is made of
 LARGEST_SUM = 2.0**1000  # of the terms of an objective, so that sums of floats stay finite
 
 
@@ -21,13 +21,20 @@ class WholeProgram:
     rows: list[tuple[list[int], list[int], int, int]]  # variables, coefficients, lowest and highest sum
     objective: WholeObjective
 
+    @property
+    def largest_sum(self) -> int:
+        """The largest sum of absolute terms of a row."""
+        reach = [max(abs(low), abs(high)) for low, high in zip(self.low, self.high, strict=True)]
+        sums = (sum(abs(c) * reach[v] for v, c in zip(row[0], row[1], strict=True)) for row in self.rows)
+        return max(sums, default=0)
+
 
 def in_integers(instance: ProgramInstance, bits: int) -> WholeProgram | str:
-    """The instance in integers, or why there is no such form."""
+    """The (tightened) instance in integers, or why there is no such form."""
     continuous = int((~instance.integral).sum())
     if continuous:
         return f"{continuous} variables are continuous, the first is {_first(instance, ~instance.integral)}"
-    low, high = whole_bounds(instance)
+    low, high = np.ceil(instance.low), np.floor(instance.high)
     unbounded = ~((np.abs(low) <= LARGEST) & (np.abs(high) <= LARGEST))
     if unbounded.any():
         return f"variable {_first(instance, unbounded)} has no finite bounds within 2^53, and no row implies them"
@@ -40,6 +47,7 @@ def in_integers(instance: ProgramInstance, bits: int) -> WholeProgram | str:
     grouped = np.zeros(instance.n_variables, bool)
     for r in range(instance.n_rows):
         variables, coefficients = instance.row(r)
+        variables, coefficients = variables[reach[variables] > 0], coefficients[reach[variables] > 0]
         whole = whole_row(coefficients, float(instance.row_low[r]), float(instance.row_high[r]), reach[variables])
         if whole is None:
             return f"row {instance.row_name(r)} has coefficients that 64-bit integers cannot hold"
@@ -48,16 +56,14 @@ def in_integers(instance: ProgramInstance, bits: int) -> WholeProgram | str:
         if packs and not grouped[variables].any():
             grouped[variables] = True
             groups.append(variables)
-    objective = whole_objective(instance.cost, reach, groups, bits)
+    objective = whole_objective(np.where(reach > 0, instance.cost, 0.0), reach, groups, bits)
     return WholeProgram([int(v) for v in low.tolist()], [int(v) for v in high.tolist()], rows, objective)
 
 
 def build(program: WholeProgram, start: list[int] | None) -> tuple[Any, list[Any]] | None:
-    """The CP-SAT model and its variables, or None where a bound or a row alone rules out every point."""
+    """The CP-SAT model and its variables, or None where a row alone rules out every point."""
     from ortools.sat.python import cp_model
 
-    if any(low > high for low, high in zip(program.low, program.high, strict=True)):
-        return None
     model = cp_model.CpModel()
     x = [model.new_int_var(low, high, "") for low, high in zip(program.low, program.high, strict=True)]
     binary = [low == 0 and high == 1 for low, high in zip(program.low, program.high, strict=True)]

@@ -6,14 +6,28 @@ from typing import Any
 
 import numpy as np
 
-from matchopt import Limit, Limits, NonNegativeFloat, PositiveInt, ProgramInstance, ProgramPoint, Result, Solver, Status
-from matchopt_milp.engine import highs, whole, without_engine
+from matchopt import (
+    Limit,
+    Limits,
+    NonNegativeFloat,
+    PositiveInt,
+    ProgramInstance,
+    ProgramPoint,
+    Result,
+    Solver,
+    Status,
+    tightened,
+    weighed,
+)
+from matchopt_milp.engine import beyond, doubt, highs, whole
+from matchopt_milp.scaling import cost_factor, counts_whole, objective_error, scaled
 
 MAX_VARIABLES = 1_000_000
 MAX_ENTRIES = 20_000_000
 WHOLE = 1e-4  # a bound this little above a whole number is taken for it; HiGHS computes bounds in floats
 # scipy.optimize.milp's status codes.
 _OPTIMAL, _LIMIT, _INFEASIBLE, _UNBOUNDED = 0, 1, 2, 3
+_SAID = {_INFEASIBLE: "HiGHS Status 8:", _UNBOUNDED: "HiGHS Status 10:"}  # in its message
 
 
 @dataclass(frozen=True)
@@ -51,22 +65,26 @@ class Milp(Solver):
             return f"{instance.n_variables} variables are too many (at most {MAX_VARIABLES})"
         if len(instance.indices) > MAX_ENTRIES:
             return f"{len(instance.indices)} coefficients are too many (at most {MAX_ENTRIES})"
-        return None
+        return beyond(instance)
 
     def solve(self, instance: ProgramInstance, limits: Limits, rng: np.random.Generator) -> Result:
         del rng  # HiGHS runs with its own fixed seed
-        trivial = without_engine(instance)
-        if trivial is not None:
-            return trivial
+        easier = tightened(instance)
+        if isinstance(easier, str):
+            return Result(None, Status.INFEASIBLE, message=easier)
+        if instance.n_variables == 0:
+            return Result(ProgramPoint(np.zeros(0)), Status.OPTIMAL, bound=instance.offset)
+        easier = scaled(easier)
         if limits.reached():
             return Result(None, limit=Limit.TIME)
-        factor = _factor(instance)
-        found = highs(instance, instance.cost * factor, instance.low, instance.high, self._options(limits))
-        if found.x is None and _limit(found) is None and found.status not in (_INFEASIBLE, _UNBOUNDED):
+        factor = cost_factor(instance)
+        found = highs(easier, instance.cost * factor, easier.low, easier.high, self._options(limits))
+        if found.x is None and _limit(found) is None and not _decided(found):
             # Its presolve may leave open whether a program is infeasible or unbounded, or fail in its own tolerances.
             again = {**self._options(limits), "presolve": False}
-            found = highs(instance, instance.cost * factor, instance.low, instance.high, again)
-        return self._result(instance, found, factor)
+            found = highs(easier, instance.cost * factor, easier.low, easier.high, again)
+        result = self._result(instance, easier, found, factor)
+        return weighed(instance, result, doubt(easier, found.x), objective_error(instance, found.x))
 
     def _options(self, limits: Limits) -> dict[str, float | int | bool]:
         options: dict[str, float | int | bool] = {"presolve": self.presolve, "mip_rel_gap": self.gap}
@@ -76,22 +94,22 @@ class Milp(Solver):
             options["node_limit"] = self.node_limit
         return options
 
-    def _result(self, instance: ProgramInstance, found: Any, factor: float) -> Result:
+    def _result(self, instance: ProgramInstance, easier: ProgramInstance, found: Any, factor: float) -> Result:
         nodes = {"nodes": int(getattr(found, "mip_node_count", None) or 0)}
         message = str(found.message or "").partition("\n")[0]
         limit = _limit(found)
         bound = _number(getattr(found, "mip_dual_bound", None)) / factor + instance.offset
         if found.x is None:
-            if found.status == _INFEASIBLE:
+            if _SAID[_INFEASIBLE] in message:
                 return Result(None, Status.INFEASIBLE, stats=nodes, message=message)
-            if found.status == _UNBOUNDED:
+            if _SAID[_UNBOUNDED] in message:
                 bound, message = -math.inf, "the objective has no lower bound"
             return Result(None, Status.UNKNOWN, limit, bound, nodes, message)
-        point = ProgramPoint(whole(instance, found.x))
+        point = ProgramPoint(whole(easier, found.x))
         value = instance.value(point)
         if found.status == _OPTIMAL and not instance.integral.any():
             bound = value  # a linear program: HiGHS reports no bound of its own
-        if _counts_whole(instance):
+        if counts_whole(instance):
             bound = float(np.ceil(bound - WHOLE))
         if found.status == _OPTIMAL and self.gap == 0.0:
             # Bound and value of one optimum may differ by the engine's tolerance; the lower of the two is the claim.
@@ -99,30 +117,16 @@ class Milp(Solver):
         return Result(point, Status.FEASIBLE, limit, min(bound, value), nodes, message)
 
 
+def _decided(found: Any) -> bool:
+    """Whether HiGHS says that there is no optimum; scipy's status 2 alone may also be a model that it did not take."""
+    return any(said in str(found.message) for said in _SAID.values())
+
+
 def _limit(found: Any) -> Limit | None:
     """Which limit stopped HiGHS; scipy knows the node limit by its message only."""
     if "olution limit" in str(found.message):
         return Limit.NODE
     return Limit.TIME if found.status == _LIMIT else None
-
-
-def _counts_whole(instance: ProgramInstance) -> bool:
-    """Whether every value of the objective is a whole number, so that bounds may be rounded up."""
-    used = instance.cost != 0.0
-    numbers = np.append(instance.cost[used], instance.offset)
-    return bool(instance.integral[used].all() and (numbers == np.round(numbers)).all())
-
-
-def _factor(instance: ProgramInstance) -> float:
-    """A power of two that brings the largest cost to 512 .. 1024 if it is far from there.
-
-    HiGHS stops at an absolute gap of 1e-6 and takes reduced costs of 1e-7 for none, whatever the units: squared
-    errors of weights in siemens are smaller than that.
-    """
-    largest = float(np.abs(instance.cost).max())
-    if largest == 0.0 or 1.0 <= largest <= 2.0**30:
-        return 1.0
-    return math.ldexp(1.0, 10 - max(math.frexp(largest)[1], -1000))
 
 
 def _number(value: Any) -> float:

@@ -324,3 +324,17 @@ def test_tolerances_of_programs() -> None:
     )
     assert check(large, ProgramPoint(np.array([1.0, 1.0 + 1e-9]))).feasible
     assert not check(large, ProgramPoint(np.array([1.0, 1.0 + 5e-9]))).feasible
+
+
+def test_tolerances_of_programs_are_those_of_their_units() -> None:
+    """A row of coefficients in siemens, or a variable in amperes, is judged as one of ohms or volts."""
+    siemens = ProgramInstance(
+        np.zeros(2), np.array([0, 2]), np.array([0, 1]), np.array([1e-6, 2e-6]), np.array([2e-6]), np.array([3e-6]),
+        high=np.array([1.0, 1e-8]),
+    )  # fmt: skip
+    assert not check(siemens, ProgramPoint(np.array([0.0, 0.0]))).feasible
+    assert not check(replace(siemens, row_low=np.zeros(1)), ProgramPoint(np.array([0.0, 2e-8]))).feasible
+    assert check(replace(siemens, row_low=np.zeros(1)), ProgramPoint(np.array([1.0 + 5e-7, 1e-8]))).feasible
+    current = replace(siemens, row_low=np.array([1e-6]), row_high=np.array([1e-6]))
+    assert check(current, ProgramPoint(np.array([1.0 - 1e-7, 1e-8]))).feasible
+    assert not check(current, ProgramPoint(np.array([1.0 - 1e-5, 0.0]))).feasible

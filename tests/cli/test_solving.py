@@ -90,6 +90,17 @@ def test_an_infeasible_instance_is_an_answer(infeasible: Path, tmp_path: Path) -
     assert not output.exists()
 
 
+def test_a_claim_of_infeasibility_is_no_answer(tmp_path: Path) -> None:
+    """Programs have no proof of their own: the engine's word is printed as claimed, and the exit status is 1."""
+    path = tmp_path / "none.mps"
+    path.write_text(
+        "NAME t\nROWS\n N c\n E r\nCOLUMNS\n x c 1 r 2\n y r 2\nRHS\n R r 3\nBOUNDS\n BV B x\n BV B y\nENDATA\n"
+    )
+    done = run("solve", path, "--solver", "milp", "--json")
+    record = json.loads(done.stdout)
+    assert (done.exit_code, record["status"], record["proof"]) == (1, "infeasible", "claimed")
+
+
 def test_a_refusal_gives_status_1_and_its_reason(tmp_path: Path) -> None:
     """A solver that does not take the instance leaves no solution: exit status 1, the reason in the message."""
     from matchopt import ProgramInstance

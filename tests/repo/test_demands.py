@@ -48,7 +48,7 @@ from matchopt.proofs.assignment import certify_assignment
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.layer import certify_layer
 from matchopt.proofs.separable import separable
-from matchopt.reduce import not_separable, reduction, surrogate
+from matchopt.reduce import not_separable, reduction, surrogate, tightened
 from matchopt.reduce.layer_program import layers_to_program
 from matchopt.reduce.linearise import linearise
 from matchopt.reduce.separable import layer_to_assignment
@@ -97,6 +97,7 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     separable: lambda instance, folder: separable(instance),
     reduction: lambda instance, folder: [reduction(instance, to) for to in _below(instance)],
     surrogate: lambda instance, folder: surrogate(instance),
+    tightened: lambda instance, folder: tightened(instance),
     split: lambda instance, folder: split(instance),
     not_splittable: lambda instance, folder: _gives(not_splittable(instance)),
     not_separable: lambda instance, folder: _gives(not_separable(instance)),

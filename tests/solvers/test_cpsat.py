@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matchopt_cpsat import CpSat
-from matchopt_cpsat.bounds import whole_bounds
 from matchopt_cpsat.model import in_integers
 from matchopt_cpsat.scaling import whole_objective, whole_row
 from solvers.small import objective, program, solved, whole_program
 
-from matchopt import AssignmentInstance, Limits, ProgramInstance, ProgramPoint, Solution, Status, reduction
+from matchopt import AssignmentInstance, Limits, ProgramInstance, ProgramPoint, Solution, Status, reduction, tightened
 from matchopt.testing import brute_force
 
 seeds = st.integers(0, 2**32 - 1)
@@ -81,12 +80,18 @@ def test_rows_are_scaled_exactly() -> None:
     assert whole_row(np.array([0.3, 1e-30]), 0.0, 1.0, ones) is None
 
 
+def bounds_of(instance: ProgramInstance) -> tuple[np.ndarray, np.ndarray]:
+    found = tightened(instance)
+    assert isinstance(found, ProgramInstance)
+    return found.low, found.high
+
+
 def test_bounds_are_taken_from_rows() -> None:
     """x + 2y <= 7 with x, y >= 0 bounds both; a chain of rows bounds one variable after the other."""
-    low, high = whole_bounds(program([-1, -1], [[1, 2]], [-inf], [7]))
+    low, high = bounds_of(program([-1, -1], [[1, 2]], [-inf], [7]))
     assert (low.tolist(), high.tolist()) == ([0, 0], [7, 3])
     chain = program([1, 1, 1], [[1, 0, 0], [-1, 1, 0], [0, -2, 1]], [-inf] * 3, [4, 1, 0], [0, -inf, 0], [inf] * 3)
-    low, high = whole_bounds(chain)
+    low, high = bounds_of(chain)
     assert high.tolist() == [4, 5, 10]
     assert low.tolist() == [0, 0, 0]
     assert CpSat().refuses(chain) is None
@@ -100,7 +105,7 @@ def test_derived_bounds_cut_off_nothing(seed: int) -> None:
     rows = rng.integers(-3, 4, (3, 3)) * rng.choice([1.0, 1 / 3])
     row_low = rng.integers(-9, 0, 3)
     instance = program([1, 1, 1], rows, row_low, row_low + 9, [0, -inf, -2], [inf, 3, 2])
-    low, high = whole_bounds(instance)
+    low, high = bounds_of(instance)
     x = np.stack(np.meshgrid(*[np.arange(-12, 13)] * 3), axis=-1).reshape(-1, 3)
     sums = x @ rows.T
     inside = ((sums >= row_low) & (sums <= row_low + 9)).all(axis=1)
@@ -114,7 +119,7 @@ def test_derived_bounds_cut_off_nothing(seed: int) -> None:
         (program([1, 1], [[1, 1]], [1], [2], None, [1, 1], whole=False), "2 variables are continuous, the first is x0"),
         (program([1, -1], [[1, -1]], [0], [inf]), "variable x0 has no finite bounds within 2^53, and no row implies"),
         (
-            program([1, 1], [[2.0**61, 3]], [0], [inf], None, [1, 1]),
+            program([1] * 3, [[2.0**61, 2.0**61, 3]], [2.0**61], [2.0**61], None, [1] * 3),
             "row r0 has coefficients that 64-bit integers cannot hold",
         ),
         (program([1e300], [], [], [], [0], [1e12]), "the objective is too large"),
