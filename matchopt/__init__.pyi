@@ -6,6 +6,7 @@ from .checker import is_feasible as is_feasible
 from .claims import weighed as weighed
 from .errors import DataError as DataError
 from .errors import FormatError as FormatError
+from .errors import FormatWarning as FormatWarning
 from .errors import InvalidInstance as InvalidInstance
 from .errors import InvalidOption as InvalidOption
 from .errors import InvalidSolution as InvalidSolution

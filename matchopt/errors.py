@@ -66,6 +66,10 @@ class UnknownName(MatchoptError, LookupError):
         super().__init__(f"unknown {what} {name!r}{hint} (known: {listing})")
 
 
+class FormatWarning(UserWarning):
+    """A file says something that programs read differently, and this is how it was read; an error under `--strict`."""
+
+
 class DataError(MatchoptError, OSError):
     """A data set is missing or is not the published one."""
 

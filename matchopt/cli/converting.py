@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from matchopt.cli.settings import FILE, Names, OutputFile, debug_option
+from matchopt.cli.settings import FILE, Names, OutputFile, debug_option, strict_option
 
 
 @click.command(epilog="Example: matchopt convert layer.matchopt layer.mps.gz --to program")
@@ -19,6 +19,7 @@ from matchopt.cli.settings import FILE, Names, OutputFile, debug_option
 @click.option("--input-format", help="Format of SOURCE.  [default: recognised from content and ending]")
 @click.option("--format", "form", help="Format of TARGET.  [default: by its ending]")
 @click.option("--instance", type=FILE, help="The instance of a solution; wiring tables need it.")
+@strict_option
 @debug_option
 def convert(
     source: Path, target: Path, kind: str | None, input_format: str | None, form: str | None, instance: Path | None

@@ -1,6 +1,7 @@
 """What all commands share: global options, and the types of their parameters."""
 
 import tempfile
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import click
+
+from matchopt.errors import FormatWarning
 
 FILE = click.Path(path_type=Path)
 PLUGIN_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -52,6 +55,20 @@ def plugin_option(command: Command) -> Command:
         help="Load solvers from this Python file too; repeatable.",
     )
     return option(command)
+
+
+def strict_option(command: Command) -> Command:
+    """Give a command that reads files of others the option `--strict`."""
+
+    def switch(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+        del context, parameter
+        if given:
+            warnings.simplefilter("error", FormatWarning)
+
+    text = "Refuse files that programs read differently, where else a warning says how they were read."
+    return click.option("--strict", is_flag=True, is_eager=True, expose_value=False, callback=switch, help=text)(
+        command
+    )
 
 
 def debug_option(command: Command) -> Command:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matchopt.cli.group import INTERRUPTED
-from matchopt.cli.settings import FILE, OutputFile, Pair, StageLimit, debug_option, each_once, plugin_option, settings
+from matchopt.cli.settings import (
+    FILE,
+    OutputFile,
+    Pair,
+    StageLimit,
+    debug_option,
+    each_once,
+    plugin_option,
+    settings,
+    strict_option,
+)
 
 if TYPE_CHECKING:
     from matchopt.checker import Report
@@ -80,6 +90,7 @@ if TYPE_CHECKING:
 @click.option("--format", "form", help="Format of PATH.  [default: recognised from content and ending]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @plugin_option
+@strict_option
 @debug_option
 @click.pass_context
 def solve(
@@ -211,6 +222,7 @@ def _show_stages(stages: "Sequence[Run]") -> None:
 )
 @click.option("--format", "form", help="Format of INSTANCE.  [default: recognised from content and ending]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@strict_option
 @debug_option
 @click.pass_context
 def check(

@@ -1,4 +1,4 @@
-"""The BOUNDS section of MPS, where programs disagree most; nothing is guessed here."""
+"""The BOUNDS section of MPS, where programs disagree most."""
 
 import math
 from dataclasses import dataclass, field
@@ -43,18 +43,11 @@ class Bounds:
             self.whole.add(column)
         return ""
 
-    def ambiguous(self, column: int, integer: bool) -> tuple[str, int | None]:
-        """Why programs would read the bounds of this column differently, and the line; empty if they would not."""
-        if integer and column not in self.low and column not in self.high:
-            return (
-                "is whole and has no bounds, which some programs read as 0 .. 1 and others as 0 .. infinity; "
-                "give it a bound, BV or PL",
-                None,
-            )
-        if column not in self.low and self.high.get(column, 0.0) < 0:
-            return (
-                f"has the upper bound {self.high[column]} and no lower one, which some programs read as 0 and "
-                "others as -infinity; give it a bound, LO or MI",
-                self.high_line[column],
-            )
-        return "", None
+    def ambiguous(self, column: int) -> str:
+        """Why programs would read the bounds of this column differently, and none is right; empty if they would not."""
+        if column in self.low or self.high.get(column, 0.0) >= 0:
+            return ""
+        return (
+            f"has the upper bound {self.high[column]} and no lower one, which some programs read as 0 and "
+            "others as -infinity; give it a bound, LO or MI"
+        )

@@ -74,17 +74,16 @@ class Entries:
         return True
 
 
-def build(rows: Rows, entries: Entries, bounds: Bounds, sense: int, name: str, source: Source) -> ProgramInstance:
+def build(
+    rows: Rows, entries: Entries, bounds: Bounds, sense: int, name: str, source: Source, notes: list[str]
+) -> ProgramInstance:
     """Make the program; raises FormatError where the bounds of a column are ambiguous, or no objective is given."""
     if "N" not in rows.kinds:
         raise source.error("ROWS has no N row, which would be the objective")
     n = len(entries.integer)
     integral = np.array([whole or v in bounds.whole for v, whole in enumerate(entries.integer)], dtype=bool)
-    for v in range(n):
-        problem, line = bounds.ambiguous(v, bool(integral[v]))
-        if problem:
-            column = next(word for word, at in entries.number.items() if at == v)
-            raise source.error(f"column {column[:60]!r} {problem}", line or entries.lines[v])
+    columns = list(entries.number)
+    notes = [*notes, *_settle(bounds, columns, integral, entries.lines, source)]
     objective = rows.kinds.index("N")
     kept = [r for r, kind in enumerate(rows.kinds) if kind != "N"]
     limits = [rows.limits(r) for r in kept]
@@ -112,9 +111,25 @@ def build(rows: Rows, entries: Entries, bounds: Bounds, sense: int, name: str, s
         integral=integral,
         offset=offset if sense > 0 else 0.0 - offset,
         row_names=_unless_default([names[r] for r in kept], "r"),
-        variable_names=_unless_default(list(entries.number), "x"),
-        provenance=Provenance(name=name, source=_notes(rows, sense)),
+        variable_names=_unless_default(columns, "x"),
+        provenance=Provenance(name=name, source="; ".join(["MPS", *_notes(rows, sense), *notes])),
     )
+
+
+def _settle(bounds: Bounds, columns: list[str], integral: np.ndarray, lines: list[int], source: Source) -> list[str]:
+    """Bound what is read though programs differ, and say so; raises FormatError for what nobody can read."""
+    for v, column in enumerate(columns):
+        problem = bounds.ambiguous(v)
+        if problem:
+            raise source.error(f"column {column[:60]!r} {problem}", bounds.high_line[v])
+    bare = [v for v in np.flatnonzero(integral).tolist() if v not in bounds.low and v not in bounds.high]
+    if not bare:
+        return []
+    bounds.high.update(dict.fromkeys(bare, 1.0))
+    note = f"{len(bare)} whole columns without bounds are read as 0 .. 1"
+    more = f"the first is {columns[bare[0]][:60]!r}; some programs read 0 .. infinity: give them bounds, BV or PL"
+    source.warn(f"{note}, {more}", lines[bare[0]])
+    return [note]
 
 
 def _check_limits(rows: Rows, kept: list[int], limits: list[tuple[float, float]], source: Source) -> None:
@@ -134,11 +149,11 @@ def _unless_default(names: list[str], prefix: str) -> tuple[str, ...] | None:
     return None if all(name == f"{prefix}{k}" for k, name in enumerate(names)) else tuple(names)
 
 
-def _notes(rows: Rows, sense: int) -> str:
-    notes = ["MPS"]
+def _notes(rows: Rows, sense: int) -> list[str]:
+    notes = []
     if sense < 0:
         notes.append("maximised in the file: costs and constant are negated here")
     free = rows.kinds.count("N") - 1
     if free:
         notes.append(f"{free} free rows (N) after the first are left out")
-    return "; ".join(notes)
+    return notes

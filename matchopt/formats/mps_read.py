@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,7 +18,8 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eEdD][+-]?[0-9]+
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 INFINITE = 1e30  # numbers this large mean "no bound" to most programs that write MPS
 
-_HEAD = re.compile(rb"(?:[ \t]*\r?\n|\*[^\n]*\n)*(?:NAME|ROWS|OBJSENSE)\b")
+_HEAD = re.compile(rb"(?:[ \t]*[\r\n]|[ \t]*\*[^\r\n]*[\r\n])*(?:NAME|ROWS|OBJSENSE)\b", re.IGNORECASE)
+_SENSE = re.compile(r"\*\s*SENSE\s*:\s*MAX", re.IGNORECASE)  # how a modelling library says what others do not read
 
 
 def is_mps(source: Source) -> bool:
@@ -35,12 +36,13 @@ def read_mps(source: Source) -> ProgramInstance:
         naming the line of what is wrong or ambiguous.
     """
     reader, number = _Reader(source), 1
-    for number, line in enumerate(io.BytesIO(source.text), start=1):
-        if line.startswith(b"*") or not line.strip():
-            continue
+    text = source.text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    for number, line in enumerate(io.BytesIO(text), start=1):
+        reader.line = number
         try:
-            reader.line = number
-            if not reader.take(line.rstrip(b"\r\n").decode()):
+            if line.startswith(b"*"):
+                reader.comment(line.decode(errors="replace"))
+            elif line.strip() and not reader.take(line.rstrip(b"\n").decode()):
                 break
         except UnicodeDecodeError:
             raise source.error("not UTF-8 text", number) from None
@@ -64,6 +66,7 @@ class _Reader:
     entries: Entries = field(default_factory=Entries)
     bounds: Bounds = field(default_factory=Bounds)
     sets: dict[str, str] = field(default_factory=dict)  # the one RHS, RANGES and BOUNDS set that the file uses
+    maximise: int = 0  # the line of a comment that says so
 
     def error(self, message: str) -> FormatError:
         return self.source.error(message, self.line)
@@ -82,17 +85,44 @@ class _Reader:
     def take(self, line: str) -> bool:
         """Take one line; False once the program is complete."""
         words = line.split()
-        if line[0] in " \t":
-            if self.section not in self._takers:
-                raise self.error(f"data before the first section that takes any, found {words[0][:40]!r}")
+        if line[0] not in " \t":
+            comment = next((k for k, word in enumerate(words) if k and word.startswith("$")), None)
+            return self._begin(words if words[0].upper() == "NAME" else words[:comment])
+        words = self._uncommented(words)
+        if words and self.section not in self._takers:
+            raise self.error(f"data before the first section that takes any, found {words[0][:40]!r}")
+        if words:
             self._takers[self.section](words)
-            return True
-        return self._begin(words)
+        return True
+
+    def comment(self, line: str) -> None:
+        """Take a comment, which means something to some."""
+        if _SENSE.match(line):
+            self.maximise = self.line
+
+    def _uncommented(self, words: list[str]) -> list[str]:
+        """The words without a comment: what follows a star in front, or a $ before a word where no name can be it."""
+        known: Collection[str] = self.entries.number if self.section == "BOUNDS" else self.rows.number
+        entry = self.section in ("COLUMNS", "RHS", "RANGES") and (
+            any(word in known for word in words[:2]) or "'MARKER'" in words
+        )
+        if words[0].startswith("*") and not entry:
+            self.comment(" ".join(words))
+            return []
+        for k in range(2 if self.section in ("ROWS", "BOUNDS") else 1, len(words)):
+            word, rest = words[k], words[k + 1 :]
+            entry = word != "$" and len(rest) == 1 and _NUMBER.fullmatch(rest[0]) is not None
+            if word.startswith("$") and word not in known and not entry:
+                return words[:k]
+        return words
 
     def _begin(self, words: list[str]) -> bool:
-        section = words[0]
+        section = words[0].upper()
         if section not in _SECTIONS:
-            raise self.error(f"section {section[:40]!r} is not read (known: {', '.join(_SECTIONS)})")
+            known, name = f"(known: {', '.join(_SECTIONS)})", repr(words[0][:40])
+            if len(words) > 1 and self.section in self._takers:
+                raise self.error(f"lines of data begin with a blank, and {name} is no section that is read {known}")
+            raise self.error(f"section {name} is not read {known}")
         if section in self.seen:
             raise self.error(f"section {section} comes twice")
         needed = {"COLUMNS": "ROWS", "RHS": "COLUMNS", "RANGES": "COLUMNS", "BOUNDS": "COLUMNS", "ENDATA": "COLUMNS"}
@@ -226,4 +256,9 @@ class _Reader:
 
     def program(self) -> ProgramInstance:
         """Everything put together."""
-        return build(self.rows, self.entries, self.bounds, self.sense or 1, self.name or self.source.stem, self.source)
+        notes = []
+        if self.maximise and not self.sense:
+            notes.append("*SENSE:Maximize is a comment, and the objective is minimised")
+            self.source.warn(f"{notes[-1]}; for a maximum write OBJSENSE MAX", self.maximise)
+        name = self.name or self.source.stem
+        return build(self.rows, self.entries, self.bounds, self.sense or 1, name, self.source, notes)

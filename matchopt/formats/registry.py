@@ -233,6 +233,8 @@ def _recognise(source: Source) -> Format:
     if fitting:
         names = " and ".join(entry.name for entry in fitting)
         raise source.error(f"the content fits {names}; name the format")
+    if source.other:
+        raise source.error(f"the file is not read{source.other}")
     begin = source.head[:20].decode("utf-8", "backslashreplace")
     known = ", ".join(entry.name for entry in _ALL if entry.read or entry.read_for)
     raise source.error(f"format not recognised, the file begins with {begin!r}; name the format (known: {known})")

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import stat
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 from jaxtyping import Num
 
-from matchopt.errors import FormatError, InvalidInstance, InvalidSolution
+from matchopt.errors import FormatError, FormatWarning, InvalidInstance, InvalidSolution
 from matchopt.formats.numbers import parse_numbers
 
 MAX_BYTES = 4 * 2**30  # of a file, after decompression
@@ -31,10 +32,14 @@ _OTHERS = {  # what files begin with that people take for one of ours
     b"\x89HDF\r\n": "an HDF5 file, as MATLAB 7.3 and Keras write",
     b"\xd0\xcf\x11\xe0": "an Excel workbook",
     b"%PDF": "a PDF file",
+    b"BZh": "packed with bzip2; unpack it, or pack it with gzip",
+    b"\xfd7zXZ\x00": "packed with xz; unpack it, or pack it with gzip",
+    b"(\xb5/\xfd": "packed with zstd; unpack it, or pack it with gzip",
     b"\x80\x02": "a pickle, which is never opened, as code in it would run",
 }
 _OTHERS |= {bytes([0x80, n]): _OTHERS[b"\x80\x02"] for n in (3, 4, 5)}
 _CHUNK = 2**20
+_END_OF_DOS = re.compile(rb"\x1a\s*\Z")  # Ctrl-Z, with which old editors end a text
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,10 @@ class Source:
     def error(self, message: str, line: int | None = None) -> FormatError:
         """The error to raise: the path, the line where there is one, and `message`."""
         return FormatError(f"{self.path}{f':{line}' if line is not None else ''}: {message}")
+
+    def warn(self, message: str, line: int | None = None) -> None:
+        """Say how something was read that programs read differently; an error under `--strict`."""
+        warnings.warn(FormatWarning(str(self.error(message, line))), stacklevel=2)
 
     @contextmanager
     def named(self) -> Iterator[None]:
@@ -191,7 +200,7 @@ def stem_of(path: Path) -> str:
 def _as_utf8(data: bytes, source: Source) -> bytes:
     """Text as UTF-8 without a byte order mark; spreadsheets write UTF-16, which its mark tells."""
     if not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or data[8:9] == b"{":  # safetensors
-        return data.removeprefix(codecs.BOM_UTF8)
+        return _END_OF_DOS.sub(b"", data.removeprefix(codecs.BOM_UTF8))
     try:
         return data[: len(data) // 2 * 2].decode("utf-16").encode()
     except UnicodeDecodeError as cause:

@@ -67,7 +67,8 @@ class Judge:
                 violations = tuple(v.message for v in report.violations[:MOST_VIOLATIONS]) or (_first(report),)
                 count = len(report.violations) - 1
                 more = f" (and {'at least ' * (count == MOST_VIOLATIONS)}{count} more)" if count > 0 else ""
-                notes.append(f"the solver's solution is infeasible: {_first(report)}{more}")
+                fault = "is infeasible" if report.violations else "has costs whose sum is beyond floating point"
+                notes.append(f"the solver's solution {fault}: {_first(report)}{more}")
                 status = Status.ERROR
             else:
                 self._keep(answer.solution, objective, seconds)

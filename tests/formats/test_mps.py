@@ -1,15 +1,21 @@
 """MPS: exact round trips, equivalent where the format forces a change, and how disputed files are taken."""
 
+import bz2
+import lzma
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from formats.files import program, seeds
 from hypothesis import given, settings
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
-from matchopt.errors import Refused
+from matchopt.cli.app import main
+from matchopt.errors import FormatError, FormatWarning, Refused
 from matchopt.formats import read_instance, write
 from matchopt.instances import ProgramInstance
 
@@ -167,6 +173,79 @@ def test_comments_blank_lines_fixed_columns_and_what_follows_the_end_are_taken(t
     assert (found.cost[0], found.coefficients[0], found.row_low[0], found.n_rows) == (1, 2, 0.5, 1)
     assert (found.row_names, found.variable_names, found.name) == (("ROW1",), ("X",), "TEST")
     assert "1 free rows (N) after the first are left out" in found.provenance.source
+
+
+WHOLE = "NAME\nROWS\n N c\n L r\nCOLUMNS\n M 'MARKER' 'INTORG'\n x c -1 r 1\n y c -1 r 1\n N 'MARKER' 'INTEND'\n"
+
+
+def command(*words: object) -> Result:
+    """The end of a command, run in this process."""
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def test_whole_columns_without_bounds_are_binaries_and_that_is_said(tmp_path: Path) -> None:
+    """In a warning with the first one's line and in provenance; --strict refuses; bounds of any kind say otherwise."""
+    text, said = f"{WHOLE}RHS\n R r 9\nBOUNDS\n PL B y\nENDATA\n", "1 whole columns without bounds are read as 0 .. 1"
+    with pytest.warns(FormatWarning, match=f"x.mps:7: {said}, the first is 'x'"):
+        found = read_text(tmp_path, text)
+    assert (found.high.tolist(), found.provenance.source) == ([1, np.inf], f"MPS; {said}")
+    source, target = tmp_path / "x.mps", tmp_path / "y.matchopt"
+    for words in (("solve", source, "--solver", "milp"), ("check", source, source), ("convert", source, target)):
+        refused = command(*words, "--strict")
+        assert refused.exit_code == 2 and refused.stderr.startswith("Error: ") and said in refused.stderr
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        told = command("convert", source, target)
+    assert told.exit_code == 0 and told.stderr.startswith("Warning: ") and said in told.stderr
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FormatWarning)
+        read_text(tmp_path, text.replace("PL B y", "BV B y\n PL B x"))
+
+
+@pytest.mark.parametrize("mark", ["*SENSE:Maximize", "* sense : maximise", "  *SENSE:MAX"])
+def test_a_sense_in_a_comment_is_not_read_in_silence(tmp_path: Path, mark: str) -> None:
+    """The objective is minimised, which a warning and provenance say; with OBJSENSE nothing is in doubt."""
+    body = "NAME\nROWS\n N c\nCOLUMNS\n x c 1\nENDATA\n"
+    with pytest.warns(FormatWarning, match=r"x.mps:1: \*SENSE:Maximize is a comment, and the objective is minimised"):
+        found = read_text(tmp_path, f"{mark}\n{body}")
+    assert found.cost.tolist() == [1] and "minimised" in found.provenance.source
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_text(tmp_path, f"{mark}\nOBJSENSE MAX\n{body}").cost.tolist() == [-1]
+        assert read_text(tmp_path, f"*SENSE:Minimize\n{body}").cost.tolist() == [1]
+
+
+LAYOUTS = {
+    "dollars": "NAME $\nROWS $ all\n N c $ costs\n G $r $ need\nCOLUMNS $\n $x c 2 $r 1\n y c 3 $ no $r 1\n"
+    " y $r 1 $comment $r\nRHS\n $ $r 4 $ four\nBOUNDS\n UP B $x 3 $ at most\n LO B y 0 $\nENDATA $ end\n",
+    "stars": "  * a\nNAME\n\t* b\nROWS\n N c\n * G q\n *G q\n G $r\nCOLUMNS\n * $x c 1\n $x c 2 $r 1\n y c 3 $r 1\n"
+    "RHS\n * R $r 5\n R $r 4\nBOUNDS\n * UP B y 1\n *UP B y 1\n UP B $x 3\nENDATA\n",
+    "lower case": "name t\nrows\n n c\n g $r\ncolumns\n $x c 2 $r 1\n y c 3 $r 1\nrhs\n R $r 4\n"
+    "bounds\n up B $x 3\nendata\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_layouts_of_people(tmp_path: Path, layout: str, end: str, mark: bytes) -> None:
+    """Comments behind $ and stars, names with both, sections in lower case, tabs, and line ends of every system."""
+    path = tmp_path / "x.mps"
+    for text in (LAYOUTS[layout], LAYOUTS[layout].replace(" ", "\t")):
+        path.write_bytes(mark + text.replace("\n", end).encode() + b"\x1a")
+        found = read_instance(path)
+        assert isinstance(found, ProgramInstance)
+        assert (found.variable_names, found.row_names, found.high.tolist()) == (("$x", "y"), ("$r",), [3, np.inf])
+        assert optimum(found) == 9
+
+
+@pytest.mark.parametrize(("pack", "by"), [(bz2.compress, "bzip2"), (lzma.compress, "xz")])
+def test_other_packers_are_named(tmp_path: Path, pack: Callable[[bytes], bytes], by: str) -> None:
+    """One sentence, which says what to do and shows no binary bytes."""
+    path = tmp_path / "x.mps.bz2"
+    path.write_bytes(pack(WHOLE.encode()))
+    with pytest.raises(FormatError, match=f"is not read; it is packed with {by}; unpack it, or pack it with gzip$"):
+        read_instance(path)
 
 
 @pytest.mark.parametrize("field", ["low", "high", "row_low", "row_high"])
