@@ -183,7 +183,8 @@ def _load(paths: tuple[Path, ...], stamps: object, only: tuple[str, ...] | None,
             loader.failed.append(FailedPlugin(wanted, None, "", cause))
     for file in paths:
         version = file_version(file)
-        loader.load(PluginInfo(file.stem, None, version, (), (), (), file), file)
+        name = file.parent.name if file.name == "__init__.py" else file.stem
+        loader.load(PluginInfo(name, None, version, (), (), (), file), file)
     found = (MappingProxyType(loader.solvers), MappingProxyType(loader.trainers))
     return Registry(*found, tuple(loader.plugins), tuple(loader.failed))
 

@@ -122,6 +122,14 @@ def test_a_changed_file_is_loaded_anew(plugin):
     assert "other-name" in load_plugins([plugin(GOOD.replace('"good"', '"other-name"'))], only=()).solvers
 
 
+def test_a_package_goes_by_its_folder(tmp_path):
+    """Not by `__init__`, in tables and messages."""
+    folder = tmp_path / "annealer"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(HEAD + GOOD)
+    assert load_plugins([folder / "__init__.py"], only=()).entry("good").plugin == "annealer"
+
+
 def test_two_files_of_one_name_live_side_by_side(plugin, tmp_path):
     """Files are imported under names of their own."""
     (tmp_path / "b").mkdir()
