@@ -34,6 +34,7 @@ class OutputExact(Solver):
     solves = LayerInstance
     needs = ("numba", "scipy")
     role = "exact"
+    begins = True
     understands = UNDERSTOOD
 
     nodes: PositiveInt = 100_000
@@ -60,6 +61,7 @@ class OutputExact(Solver):
             assigned(bounds)
         except Unplaceable as cause:
             return Result(None, Status.INFEASIBLE, message=str(cause))
+        pairs.begin_coarsely(limits, least)
         if limits.reached() or not pairs.begin(None):
             return Result(limits.best, limit=Limit.TIME, bound=min(least, limits.best_value))
         search_rounds(pairs, limits, least, ROUNDS, KICKS, OTHERS, int(rng.integers(2**30)))

@@ -9,7 +9,16 @@ import numpy as np
 
 from matchopt import LayerInstance, LayerMapping, Limits, kernels
 from matchopt_reroute.bounds import moments_of
-from matchopt_reroute.wiring import assigned, cell_table, from_table, gain_choices, likely_inputs, listed, never
+from matchopt_reroute.wiring import (
+    assigned,
+    cell_table,
+    from_table,
+    gain_choices,
+    likely_inputs,
+    listed,
+    never,
+    with_assigned,
+)
 
 LIKELY = 64  # inputs per row that pairs are judged on where any input may be heard; longer searches use all
 PATIENCE = 2  # rounds without a better assignment after which the search ends
@@ -42,6 +51,13 @@ class Pairs:
         self.cost = np.minimum.reduce(by_gain)
         self._gain_of = np.stack(by_gain).argmin(axis=0)
         return not stop()
+
+    def begin_coarsely(self, limits: Limits, bound: float) -> None:
+        """Offer a mapping on the hardware neurons of the least weight error, whatever the time is."""
+        layer, rules = self._instance, self._instance.rules
+        cost = kernels.pair_costs(layer.target, layer.hardware, gains=rules.gains, drop=rules.drop)
+        self.begin(with_assigned(cost, 1), at_once=True)
+        self.offer(limits, bound)
 
     def begin_with(self, mapping: LayerMapping) -> None:
         """Take over the rows of a feasible mapping where they are better than what is known."""

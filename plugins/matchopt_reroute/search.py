@@ -17,7 +17,6 @@ from matchopt import (
     Result,
     Solver,
     Status,
-    kernels,
     reduction,
 )
 from matchopt_reroute.bounds import MOST_FAN_IN, assignment_bound, not_moments, pair_bounds
@@ -86,11 +85,7 @@ class OutputSearch(Solver):
         if bounded and not_moments(instance) is None:
             bounds = pair_bounds(instance, limits.threads)
             least = assignment_bound(bounds)
-        cheap = kernels.pair_costs(
-            instance.target, instance.hardware, gains=instance.rules.gains, drop=instance.rules.drop
-        )
-        pairs.begin(with_assigned(cheap, 1), at_once=True)
-        pairs.offer(limits, least)
+        pairs.begin_coarsely(limits, least)
         if limits.reached() or not pairs.begin(self._tried(instance, bounds)):
             bound, message = min(least, limits.best_value), "time was up before every pair was tried"
             return Result(limits.best, limit=Limit.TIME, bound=bound, message=message)
