@@ -9,7 +9,7 @@ import click
 from matchopt.cli.settings import debug_option
 
 if TYPE_CHECKING:
-    from matchopt.network.data.registry import DataEntry
+    from matchopt.network.data.published import DataSet
 
 
 @click.group(invoke_without_command=True, epilog="Example: matchopt data fetch fashion-mnist")
@@ -24,10 +24,10 @@ def data(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from matchopt.network.data.registry import ENTRIES
+    from matchopt.network.data.registry import DATA_SETS
     from matchopt.terminal.table import print_table
 
-    listed = [_row(entry) for entry in ENTRIES.values()]
+    listed = [_row(about) for about in DATA_SETS.values()]
     if as_json:
         click.echo(json.dumps({"data": listed}))
         return
@@ -47,12 +47,12 @@ def fetch(name: str, quiet: bool) -> None:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     from matchopt.network.data.fetching import fetch
-    from matchopt.network.data.registry import data_entry
+    from matchopt.network.data.registry import data_set
 
-    entry = data_entry(name)
+    about = data_set(name)
     columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=quiet or not sys.stderr.isatty()) as progress:
-        folder = fetch(entry, _Bar(progress))
+        folder = fetch(about, _Bar(progress))
     click.echo(f"{name} is complete in {folder}")
 
 
@@ -74,8 +74,8 @@ class _Bar:
         self._progress.stop_task(self._task)
 
 
-def _row(entry: "DataEntry") -> dict[str, Any]:
-    about, place = entry.about, entry.place()
+def _row(about: "DataSet") -> dict[str, Any]:
+    place = about.place()
     return {
         "name": about.name,
         "title": about.title,
@@ -83,5 +83,5 @@ def _row(entry: "DataEntry") -> dict[str, Any]:
         "place": None if place is None else str(place),
         "obtain": about.advice(about.fetched),
         "searched": [str(folder) for folder in about.places()],
-        "options": {option.name: option.default for option in entry.options},
+        "options": {option.name: option.default for option in about.options},
     }

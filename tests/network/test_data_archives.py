@@ -15,7 +15,7 @@ from matchopt.errors import DataError
 from matchopt.network.data.archives import Wanted, content_digest, read_files
 
 FILES = {f"{n}.bin": bytes([n]) * (10 * n) for n in range(4)}
-WANTED = Wanted("toy", re.compile(r"(?:[^/]+/)?(\d\.bin)"), 4, 100, 100_000, "fetch it again")
+WANTED = Wanted("toy", re.compile(r"(?:[^/]+/)?(\d\.bin)"), 4, 100, 100_000)
 
 
 def packed(files=FILES, prefix="top/", extra=()):
@@ -110,7 +110,7 @@ def test_broken_archives_give_one_sentence(tmp_path, content, message):
     with pytest.raises(DataError, match=message) as caught:
         read_files(archive, WANTED)
     assert str(caught.value).startswith(f"toy: {archive} ")
-    assert str(caught.value).endswith("; fetch it again")
+    assert str(caught.value).endswith("; fetch it again with: matchopt data fetch toy")
     assert "\n" not in str(caught.value)
 
 

@@ -12,9 +12,9 @@ from matchopt.network.data import cifar10
 from matchopt.network.data.archives import content_digest
 from matchopt.network.data.augmentation import augmentation_for, centre_crop
 from matchopt.network.data.cifar10 import CLASSES, load_cifar10, load_cifar10_jpeg
-from matchopt.network.data.registry import data_entry, find_data
+from matchopt.network.data.registry import data_set, find_data
 
-missing = data_entry("cifar10-jpeg75").place() is None
+missing = data_set("cifar10-jpeg75").place() is None
 RECORDS, TRAIN, TEST = 20, 100, 20
 
 

@@ -11,7 +11,7 @@ import pytest
 from matchopt.errors import DataError
 from matchopt.network.data.fetching import fetch
 from matchopt.network.data.published import Download
-from matchopt.network.data.registry import DataEntry, data_entry
+from matchopt.network.data.registry import data_set
 
 # pooch leaves the connection of a failed download to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket")
@@ -43,16 +43,15 @@ def server(tmp_path, monkeypatch):
 
 def toy(url, sha256, good=CONTENT):
     """A data set of one file, which is sound where it holds `good`."""
-    about = dataclasses.replace(
-        data_entry("fsdd").about, name="toy", folder="toy", downloads=(Download(url, "toy.bin", sha256),)
-    )
 
     def load(folder):
         if (folder / "toy.bin").read_bytes() != good:
             raise DataError("toy: not the published data")
         return np.zeros(1)
 
-    return DataEntry(about, load)
+    return dataclasses.replace(
+        data_set("fsdd"), name="toy", folder="toy", downloads=(Download(url, "toy.bin", sha256),), load=load
+    )
 
 
 class Bar:
@@ -109,13 +108,13 @@ def test_a_missing_file_or_network_is_one_sentence(server, tmp_path):
 def test_what_cannot_be_fetched_says_where_to_get_it():
     """TIMIT is licensed and MNIST ships with matchopt; neither has an address."""
     with pytest.raises(DataError, match=r"timit cannot be fetched; get LDC93S1 from"):
-        fetch(data_entry("timit"))
+        fetch(data_set("timit"))
 
 
 @pytest.mark.parametrize("name", ["fashion-mnist", "cifar10", "cifar10-jpeg75", "fsdd"])
 def test_addresses_are_pinned(name):
     """Every address is https, and either its file or its repository's commit is fixed by a hash."""
-    about = data_entry(name).about
+    about = data_set(name)
     assert {download.file for download in about.downloads} in [set(files) for files in about.alternatives]
     for download in about.downloads:
         assert download.url.startswith("https://")

@@ -8,9 +8,9 @@ from matchopt.errors import DataError, InvalidOption
 from matchopt.network.data import fsdd
 from matchopt.network.data.archives import read_files
 from matchopt.network.data.fsdd import FSDD, load_fsdd, split
-from matchopt.network.data.registry import data_entry
+from matchopt.network.data.registry import data_set
 
-missing = data_entry("fsdd").place() is None
+missing = data_set("fsdd").place() is None
 needs_recordings = pytest.mark.skipif(missing, reason="fsdd is neither in the library (MATCHOPT_LIBRARY) nor fetched")
 
 

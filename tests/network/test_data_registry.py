@@ -13,7 +13,7 @@ from matchopt.network.data import mnist as mnist_module
 from matchopt.network.data.cifar10 import _decode
 from matchopt.network.data.fetching import fetch
 from matchopt.network.data.idx import IDX_NAMES, IdxFiles
-from matchopt.network.data.registry import ENTRIES, data_entry
+from matchopt.network.data.registry import DATA_SETS, data_set
 from matchopt.network.data.speech import read_recording
 from matchopt.network.evaluation import data_of
 
@@ -28,8 +28,8 @@ def own_places(monkeypatch, tmp_path):
 
 def test_names_and_options_are_known():
     """Six data sets; the options are the parameters of their loaders."""
-    assert list(ENTRIES) == ["mnist", "fashion-mnist", "cifar10", "cifar10-jpeg75", "fsdd", "timit"]
-    options = {option.name: option.default for option in data_entry("timit").options}
+    assert list(DATA_SETS) == ["mnist", "fashion-mnist", "cifar10", "cifar10-jpeg75", "fsdd", "timit"]
+    options = {option.name: option.default for option in data_set("timit").options}
     assert options == {"features": "mfcc", "frames": 200, "deltas": True, "phones": 39, "test": "core"}
     with pytest.raises(UnknownName, match="did you mean 'cifar10'"):
         load_data("cifar01")
@@ -37,9 +37,9 @@ def test_names_and_options_are_known():
 
 def test_what_ships_is_found_without_anything():
     """MNIST is here on every machine; the others say what to do."""
-    here = [name for name, entry in ENTRIES.items() if entry.place() is not None]
+    here = [name for name, entry in DATA_SETS.items() if entry.place() is not None]
     assert here == ["mnist"]
-    for name in set(ENTRIES) - {"mnist"}:
+    for name in set(DATA_SETS) - {"mnist"}:
         with pytest.raises(DataError, match=f"^{name} is not here: found no ") as caught:
             load_data(name)
         assert "MATCHOPT_LIBRARY is not set" in str(caught.value)
@@ -50,8 +50,8 @@ def test_places_are_searched_in_order(own_places, monkeypatch):
     """What was fetched comes before the library."""
     library = own_places / "library"
     monkeypatch.setenv("MATCHOPT_LIBRARY", str(library))
-    entry = data_entry("timit")
-    for folder in (library / "data" / "timit", entry.about.fetched):
+    entry = data_set("timit")
+    for folder in (library / "data" / "timit", entry.fetched):
         assert entry.place() != folder
         for part in ("TRAIN", "TEST"):
             (folder / part).mkdir(parents=True)
@@ -77,15 +77,15 @@ def test_wrong_options_are_refused(options, error, message):
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("No", False), ("1", True)])
 def test_text_is_read_by_type(text, value):
     """The command line gives text."""
-    entry = data_entry("fsdd")
-    assert entry.about.read(entry.load, {"deltas": text, "frames": "9"}) == {"deltas": value, "frames": 9}
+    entry = data_set("fsdd")
+    assert entry.read({"deltas": text, "frames": "9"}) == {"deltas": value, "frames": 9}
     with pytest.raises(InvalidOption, match="data set fsdd: deltas must be true or false, found 'maybe'"):
-        entry.about.read(entry.load, {"deltas": "maybe"})
+        entry.read({"deltas": "maybe"})
 
 
 def test_every_option_of_a_data_set_has_a_meaning_and_a_range():
     """From the docstring and the annotation of the function that loads it."""
-    options = {name: entry.options for name, entry in ENTRIES.items()}
+    options = {name: entry.options for name, entry in DATA_SETS.items()}
     assert all(option.doc for found in options.values() for option in found)
     assert all(option.range for found in options.values() for option in found if option.type in ("int", "float"))
     assert [option.name for option in options["timit"]] == ["features", "frames", "deltas", "phones", "test"]
@@ -165,7 +165,7 @@ def test_fashion_mnist_has_the_form_of_mnist(clothes):
     [
         ("soundfile", lambda: read_recording(b"", "x"), "soundfile"),
         ("PIL", lambda: _decode(Path("x"), "x", b""), "pillow"),
-        ("pooch", lambda: fetch(data_entry("fsdd")), "pooch"),
+        ("pooch", lambda: fetch(data_set("fsdd")), "pooch"),
     ],
 )
 def test_a_missing_package_is_one_sentence(monkeypatch, module, use, package):

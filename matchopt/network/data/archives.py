@@ -35,7 +35,6 @@ class Wanted:
     count : how many there must be.
     largest : bytes of the largest one.
     total : bytes of the whole unpacked archive.
-    advice : what to do about a broken one.
     """
 
     name: str
@@ -43,11 +42,10 @@ class Wanted:
     count: int
     largest: int
     total: int
-    advice: str
 
     def error(self, place: Path, found: str) -> DataError:
         """The sentence about a broken file."""
-        return DataError(f"{self.name}: {place} {found}; {self.advice}")
+        return DataError(f"{self.name}: {place} {found}; fetch it again with: matchopt data fetch {self.name}")
 
 
 def read_files(place: Path, wanted: Wanted) -> dict[str, bytes]:

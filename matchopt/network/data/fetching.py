@@ -2,40 +2,24 @@
 
 import logging
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any
 
 from matchopt.errors import DataError, MissingExtra
-from matchopt.network.data.published import Download
-from matchopt.network.data.registry import DataEntry
+from matchopt.network.data.published import DataSet, Download
 
 SECONDS = 30.0  # without an answer, or between two parts of one, before giving up
 
 
-@runtime_checkable
-class Bar(Protocol):
-    """What shows the progress of a download; `total` is set when its length is known."""
-
-    total: int
-
-    def update(self, count: int) -> object:
-        """`count` more bytes have come."""
-
-    def reset(self) -> object:
-        """Begin again from 0."""
-
-    def close(self) -> object:
-        """The download is over."""
-
-
-def fetch(entry: DataEntry, bar: Bar | None = None) -> Path:
+def fetch(about: DataSet, bar: Any = None) -> Path:
     """Download the files of a data set into the cache folder, and check that the data set is complete.
 
     Files that are there already and have the right checksum are kept.
 
     Parameters
     ----------
-    entry : the data set.
-    bar : shows the progress of each download; None for silence.
+    about : the data set.
+    bar : shows the progress of each download, None for silence; an object with `total`, which is set when the length
+        is known, and `update(count)`, `reset()` and `close()`.
 
     Returns
     -------
@@ -49,7 +33,6 @@ def fetch(entry: DataEntry, bar: Bar | None = None) -> Path:
     MissingExtra
         when pooch is not installed.
     """
-    about = entry.about
     if not about.downloads:
         raise DataError(f"{about.name} cannot be fetched; {about.advice(about.fetched)}")
     try:
@@ -60,7 +43,7 @@ def fetch(entry: DataEntry, bar: Bar | None = None) -> Path:
     for download in about.downloads:
         _retrieve(about.name, download, about.fetched, bar)
     try:
-        entry.load(about.fetched)
+        about.load(about.fetched)
     except DataError:
         for download in about.downloads:
             if download.sha256 is None:  # what was not checked on arrival is not kept
@@ -69,11 +52,10 @@ def fetch(entry: DataEntry, bar: Bar | None = None) -> Path:
     return about.fetched
 
 
-def _retrieve(name: str, download: Download, folder: Path, bar: Bar | None) -> None:
+def _retrieve(name: str, download: Download, folder: Path, bar: Any) -> None:
     import pooch
 
     known = None if download.sha256 is None else f"sha256:{download.sha256}"
-    # pooch takes any object with these methods for a progress bar
     loader = pooch.HTTPDownloader(progressbar=bar or False, timeout=SECONDS)
     try:
         pooch.retrieve(download.url, known, fname=download.file, path=folder, downloader=loader)

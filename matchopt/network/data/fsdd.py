@@ -17,29 +17,12 @@ N_DIGITS, N_TEST, N_INDEX = 10, 5, 50  # recordings 0 .. 4 of every digit and sp
 VALIDATION = 0.1  # of the other recordings
 SPLIT_SEED = 20180501
 
-FSDD = DataSet(
-    "fsdd",
-    "Free Spoken Digit Dataset: 3,000 recordings of six speakers as sequences of features, 10 classes",
-    "fsdd",
-    (("fsdd-recordings.tar.xz",), ("fsdd-recordings.tar.gz",), ("recordings",)),
-    (
-        Download(
-            "https://codeload.github.com/Jakobovski/free-spoken-digit-dataset/tar.gz/"
-            "26eb9aaf76e81b692f806f9140c2d2777410d7a1",
-            "fsdd-recordings.tar.gz",
-            None,
-        ),
-    ),
-    "put the folder recordings of github.com/Jakobovski/free-spoken-digit-dataset",
-    "CC BY-SA 4.0",
-)
 _FILES = Wanted(
     "fsdd",
     re.compile(rf"(?:[^/]+/)?(?:recordings/)?(\d_(?:{'|'.join(SPEAKERS)})_\d{{1,2}}\.wav)"),
     count=N_DIGITS * len(SPEAKERS) * N_INDEX,
     largest=100_000,
     total=100_000_000,
-    advice="fetch it again with: matchopt data fetch fsdd",
 )
 _CONTENT = "dbd573d7cafe79c4b49f65718115e1304e24e067fa39eff18a660dc6cb9c360f"
 
@@ -51,7 +34,7 @@ def load_fsdd(
 
     Recordings 0 to 4 of each digit and speaker are the official test set; a fixed random tenth of the others is for
     validation. All six speakers are in all three parts, so accuracies say nothing about unknown speakers. Features
-    have mean 0 and standard deviation 1 by the statistics of the training part.
+    have mean 0 and standard deviation 1 by the statistics of the training part. Raises as `load_data` does.
 
     Parameters
     ----------
@@ -62,20 +45,11 @@ def load_fsdd(
         end (64 hold 95 % of them whole).
     deltas : whether first and second differences are added, for three times as many features.
 
-    Raises
-    ------
-    DataError
-        when the recordings are nowhere, or are not the published ones (SHA-256 of all files).
-    InvalidOption
-        when an option is out of range.
-    MissingExtra
-        when soundfile is not installed.
-
     References
     ----------
     github.com/Jakobovski/free-spoken-digit-dataset, doi:10.5281/zenodo.1342401.
     """
-    options = FSDD.read(load_fsdd, {"features": features, "frames": frames, "deltas": deltas})
+    options = FSDD.read({"features": features, "frames": frames, "deltas": deltas})
     (place,) = FSDD.locate(folder)
     files = read_files(place, _FILES)
     digest = content_digest(files)
@@ -88,7 +62,7 @@ def load_fsdd(
     fixed = np.stack([at_the_end(scaling.applied(row), frames) for row in rows]).reshape(len(rows), -1)
     labels = np.array([int(name[0]) for name in names])
     train, validation, test = ((fixed[part], labels[part]) for part in parts)
-    reference, shape = FSDD.reference(digest, options, load_fsdd), (frames, n_features(features, deltas))
+    reference, shape = FSDD.reference(digest, options), (frames, n_features(features, deltas))
     return ImageData(*train, *validation, *test, N_DIGITS, reference, shape, bounded=False)
 
 
@@ -105,3 +79,22 @@ def split(
     order = rng.permutation(others)
     chosen = round(VALIDATION * len(others))
     return order[chosen:], order[:chosen], rng.permutation(test)
+
+
+FSDD = DataSet(
+    "fsdd",
+    "Free Spoken Digit Dataset: 3,000 recordings of six speakers as sequences of features, 10 classes",
+    "fsdd",
+    (("fsdd-recordings.tar.xz",), ("fsdd-recordings.tar.gz",), ("recordings",)),
+    (
+        Download(
+            "https://codeload.github.com/Jakobovski/free-spoken-digit-dataset/tar.gz/"
+            "26eb9aaf76e81b692f806f9140c2d2777410d7a1",
+            "fsdd-recordings.tar.gz",
+            None,
+        ),
+    ),
+    "put the folder recordings of github.com/Jakobovski/free-spoken-digit-dataset",
+    "CC BY-SA 4.0",
+    load_fsdd,
+)

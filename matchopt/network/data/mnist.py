@@ -7,16 +7,6 @@ from matchopt.network.data.idx import IDX_NAMES, IdxFiles
 from matchopt.network.data.images import ImageData
 from matchopt.network.data.published import DataSet, Download
 
-MNIST = DataSet(
-    "mnist",
-    "handwritten digits: 70,000 images of 28 x 28 pixels, 10 classes",
-    "mnist",
-    (IDX_NAMES,),
-    (),
-    "put the four original .gz files",
-    "CC BY-SA 3.0",
-    shipped=True,
-)
 _MNIST_FILES = IdxFiles(
     "mnist",
     "MNIST",
@@ -45,30 +35,16 @@ _FASHION_FILES = IdxFiles(
     ),
     packed=True,
 )
-FASHION_MNIST = DataSet(
-    "fashion-mnist",
-    "articles of clothing: 70,000 images of 28 x 28 pixels, 10 classes",
-    "fashion-mnist",
-    (IDX_NAMES,),
-    tuple(Download(_FASHION_URL + file, file, sha) for file, sha in zip(IDX_NAMES, _FASHION_FILES.sha256, strict=True)),
-    "put the four .gz files of github.com/zalandoresearch/fashion-mnist, data/fashion,",
-    "MIT",
-)
 
 
 def load_mnist(folder: Path | None = None) -> ImageData:
     """MNIST split 55,000 / 5,000 / 10,000; pixels divided by 255, nothing else.
 
-    The split is one fixed permutation of the published training images.
+    The split is one fixed permutation of the published training images. Raises as `load_data` does.
 
     Parameters
     ----------
     folder : where the four original gzip files are; None for the ones that ship with the project.
-
-    Raises
-    ------
-    DataError
-        when a file is missing, cut short, or its unpacked content is not the published one (SHA-256).
 
     References
     ----------
@@ -78,19 +54,37 @@ def load_mnist(folder: Path | None = None) -> ImageData:
 
 
 def load_fashion_mnist(folder: Path | None = None) -> ImageData:
-    """Fashion-MNIST, split and scaled as MNIST is.
+    """Fashion-MNIST, split and scaled as MNIST is. Raises as `load_data` does.
 
     Parameters
     ----------
     folder : where the four original gzip files are; None for the ones that were fetched or are in the library.
-
-    Raises
-    ------
-    DataError
-        when the files are nowhere, or one of them is not the published one (SHA-256 of the gzip file).
 
     References
     ----------
     Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747.
     """
     return _FASHION_FILES.load(FASHION_MNIST.locate()[0].parent if folder is None else folder)
+
+
+MNIST = DataSet(
+    "mnist",
+    "handwritten digits: 70,000 images of 28 x 28 pixels, 10 classes",
+    "mnist",
+    (IDX_NAMES,),
+    (),
+    "put the four original .gz files",
+    "CC BY-SA 3.0",
+    load_mnist,
+    shipped=True,
+)
+FASHION_MNIST = DataSet(
+    "fashion-mnist",
+    "articles of clothing: 70,000 images of 28 x 28 pixels, 10 classes",
+    "fashion-mnist",
+    (IDX_NAMES,),
+    tuple(Download(_FASHION_URL + file, file, sha) for file, sha in zip(IDX_NAMES, _FASHION_FILES.sha256, strict=True)),
+    "put the four .gz files of github.com/zalandoresearch/fashion-mnist, data/fashion,",
+    "MIT",
+    load_fashion_mnist,
+)

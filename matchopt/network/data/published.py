@@ -10,7 +10,7 @@ from typing import Any
 from matchopt.errors import DataError
 from matchopt.instances.network import DataReference
 from matchopt.library import LIBRARY_VARIABLE, library_folder, problems_folder
-from matchopt.settings import OptionValue, options_of, read_options
+from matchopt.settings import Option, OptionValue, options_of, read_options
 
 CACHE_VARIABLE = "MATCHOPT_CACHE"
 
@@ -44,6 +44,7 @@ class DataSet:
     downloads : what to fetch; empty where it cannot be fetched.
     obtain : what to put into one of the folders searched, and where it comes from; the beginning of a sentence.
     licence : under which terms.
+    load : reads it, as `ImageData`: a function of a folder (None for the places that are searched) and of options.
     shipped : whether it is part of matchopt.
     note : what else to know where it is missing.
     """
@@ -55,6 +56,7 @@ class DataSet:
     downloads: tuple[Download, ...]
     obtain: str
     licence: str
+    load: Callable[..., Any]
     shipped: bool = False
     note: str = ""
 
@@ -100,8 +102,21 @@ class DataSet:
         note = f"; {self.note}" if self.note else ""
         return f"{fetch}{self.obtain} into {folder}{note}"
 
-    def read(self, load: Callable[..., Any], options: Mapping[str, OptionValue]) -> dict[str, Any]:
-        """The values of options of the function that loads it, text being read by the annotation of its parameter.
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """What can be chosen when it is loaded."""
+        return options_of(self.load)
+
+    def place(self) -> Path | None:
+        """The folder or file it would be loaded from; None where it is not there."""
+        try:
+            found = self.locate()
+        except DataError:
+            return None
+        return found[0] if len(found) == 1 else found[0].parent
+
+    def read(self, options: Mapping[str, OptionValue]) -> dict[str, Any]:
+        """The values of options of `load`, text being read by the annotation of its parameter.
 
         Raises
         ------
@@ -110,18 +125,17 @@ class DataSet:
         InvalidOption
             for a value that the option does not take.
         """
-        return read_options(load, options, f"data set {self.name}")
+        return read_options(self.load, options, f"data set {self.name}")
 
-    def reference(self, content: str, options: Mapping[str, OptionValue], load: Callable[..., Any]) -> DataReference:
+    def reference(self, content: str, options: Mapping[str, OptionValue]) -> DataReference:
         """Name and SHA-256 of the data as loaded with these options.
 
         Parameters
         ----------
         content : SHA-256 of the published files.
         options : how they were loaded; the name lists what differs from the defaults.
-        load : the function that did, which has the defaults.
         """
-        defaults = {option.name: option.default for option in options_of(load)}
+        defaults = {option.name: option.default for option in self.options}
         changed = ",".join(f"{name}={value}" for name, value in options.items() if value != defaults[name])
         stated = ",".join(f"{name}={value}" for name, value in sorted(options.items()))
         sha = hashlib.sha256(f"{content} {stated}".encode()).hexdigest()

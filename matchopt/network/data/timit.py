@@ -39,17 +39,6 @@ CORE_SPEAKERS = frozenset(_CORE.split())
 _UTTERANCE = re.compile(r"(TRAIN|TEST)/(DR[1-8])/([FM][A-Z]{3}\d)/(S[IX]\d{1,4})\.(WAV|PHN)")
 _LINE = re.compile(r"(\d{1,9})[ \t]+(\d{1,9})[ \t]+(\S+)")
 
-TIMIT = DataSet(
-    "timit",
-    "read speech of 630 speakers, a phone for every frame (licensed: LDC93S1)",
-    "timit",
-    (("TRAIN", "TEST"), ("train", "test")),
-    (),
-    "get LDC93S1 from the Linguistic Data Consortium (catalog.ldc.upenn.edu/LDC93S1) and put its folders TRAIN and "
-    "TEST",
-    "LDC user agreement",
-)
-
 
 @dataclass(frozen=True)
 class _Utterance:
@@ -82,7 +71,7 @@ def load_timit(
     utterances is for validation, so its speakers are also trained on; no test speaker is. Each utterance is cut into
     pieces of `frames` frames, the last one filled up with zeros. The label of a frame is the phone in its middle; -1
     marks frames to be ignored: filling, what is not transcribed, and for 48 and 39 phones the glottal stop. Features
-    have mean 0 and standard deviation 1 by the statistics of the training part.
+    have mean 0 and standard deviation 1 by the statistics of the training part. Raises as `load_data` does.
 
     Parameters
     ----------
@@ -93,22 +82,13 @@ def load_timit(
     phones : number of classes: 61, 48 or 39.
     test : "core": the 24 speakers of the core test set; "complete": all of TEST.
 
-    Raises
-    ------
-    DataError
-        when the corpus is nowhere, or a file of it is broken or compressed.
-    InvalidOption
-        when an option is out of range.
-    MissingExtra
-        when soundfile is not installed.
-
     References
     ----------
     Garofolo et al. 1993, LDC93S1, doi:10.35111/17gk-bn40. Graves, Schmidhuber 2005, doi:10.1016/j.neunet.2005.06.042
     (framewise classification with a twentieth of the utterances for validation).
     """
     given: dict[str, Any] = {"features": features, "frames": frames, "deltas": deltas, "phones": phones, "test": test}
-    options = TIMIT.read(load_timit, given)
+    options = TIMIT.read(given)
     classes = phone_classes(phones)
     corpus = TIMIT.locate(folder)[0].parent
     digest = hashlib.sha256()
@@ -118,7 +98,7 @@ def load_timit(
         parts.append(([rows for rows, _ in read], [labels for _, labels in read]))
     scaling = Scaling.of(parts[0][0])
     pieces = [_pieces([scaling.applied(rows) for rows in rows_of], labels_of, frames) for rows_of, labels_of in parts]
-    shape, reference = (frames, n_features(features, deltas)), TIMIT.reference(digest.hexdigest(), options, load_timit)
+    shape, reference = (frames, n_features(features, deltas)), TIMIT.reference(digest.hexdigest(), options)
     return ImageData(*pieces[0], *pieces[1], *pieces[2], phones, reference, shape, bounded=False)
 
 
@@ -237,3 +217,16 @@ def _pieces(
         samples.append(np.pad(rows, ((0, missing), (0, 0))).reshape(-1, frames * rows.shape[1]))
         labels.append(np.pad(classes, (0, missing), constant_values=IGNORED).reshape(-1, frames))
     return np.concatenate(samples), np.concatenate(labels)
+
+
+TIMIT = DataSet(
+    "timit",
+    "read speech of 630 speakers, a phone for every frame (licensed: LDC93S1)",
+    "timit",
+    (("TRAIN", "TEST"), ("train", "test")),
+    (),
+    "get LDC93S1 from the Linguistic Data Consortium (catalog.ldc.upenn.edu/LDC93S1) and put its folders TRAIN and "
+    "TEST",
+    "LDC user agreement",
+    load_timit,
+)
