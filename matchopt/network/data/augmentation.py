@@ -6,7 +6,7 @@ as they are; the training loop sees to that. Both classes serve as `Transform` o
 """
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge, Interval
@@ -15,17 +15,17 @@ from jaxtyping import Float32, UInt8
 from matchopt.errors import InvalidOption, UnknownName
 from matchopt.network.data.images import ImageData
 from matchopt.parts import Json, field_values
-from matchopt.settings import NonNegativeFloat, NonNegativeInt, PositiveInt, check_fields
+from matchopt.settings import NonNegativeFloat, NonNegativeInt, PositiveInt, WithOptions
 
 Shape3 = tuple[int, int, int]
 Standardise = Literal["none", "image"]
 Rows = Float32[np.ndarray, "images values"] | UInt8[np.ndarray, "images values"]
 
 
-class Recorded:
+class Recorded(WithOptions):
     """A dataclass of settings with a name."""
 
-    name: ClassVar[str]
+    noun = "augmentation"
 
     def facts(self) -> dict[str, Json]:
         """Name and parameters, as they go into the training record."""
@@ -67,9 +67,6 @@ class Augmentation(Recorded):
     grid: Annotated[int, Ge(2)] = 6
     clean_epochs: NonNegativeInt = 2
     shape: Shape3 = (1, 28, 28)
-
-    def __post_init__(self) -> None:
-        check_fields(self, "augmentation distort")
 
     def __call__(
         self, images: Float32[np.ndarray, "images pixels"], rng: np.random.Generator
@@ -137,10 +134,9 @@ class CropAugmentation(Recorded):
     shape: Shape3 = (3, 32, 32)
 
     def __post_init__(self) -> None:
-        check_fields(self, "augmentation crop")
         room = min(self.shape[1:]) + 2 * self.padding
         if self.size > room:
-            raise InvalidOption(f"augmentation crop: size must be at most {room}, found {self.size!r}")
+            raise InvalidOption(f"{self.called()}: size must be at most {room}, found {self.size!r}")
 
     def __call__(self, images: Rows, rng: np.random.Generator) -> Float32[np.ndarray, "images cropped"]:
         """Changed crops of the images, one per row; images of type uint8 are divided by 255.
