@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.settings import FILE, GainSet, Names, OutputFile, debug_option
-from matchopt.cli.trained import SampleSource, read_trained, sample_options, trained_options
+from matchopt.cli.settings import FILE, GAIN_SET, Names, OutputFile, debug_option
+from matchopt.cli.trained import SAMPLE_SOURCE, read_trained, sample_options, trained_options
 
 if TYPE_CHECKING:
     from matchopt.instances import Hardware, Imperfections, Instance, Provenance, Target
@@ -64,7 +64,7 @@ def _rule_options(command: Any) -> Any:
                          help="Most cells that may add up to one weight."),
             click.option("--drop", is_flag=True, help="A connection may stay unrealised."),
             click.option("--extra-inputs", is_flag=True, help="Cells may listen to inputs outside the target's."),
-            click.option("--gains", type=GainSet(), default="1", show_default=True,
+            click.option("--gains", type=GAIN_SET, default="1", show_default=True,
                          help="Gains a neuron may have: one, several, or an interval."),
             click.option("--tunable", type=click.IntRange(min=0), default=0, show_default=True,
                          help="Fully tunable connections, as one budget of the network (of the layer, with --layer)."),
@@ -76,7 +76,7 @@ def _rule_options(command: Any) -> Any:
                          "the outputs and the target's, which no common factor changes; no labels. task-loss: "
                          "cross-entropy of the answers. The last three need the whole network and solvers that take "
                          "it."),
-            click.option("--samples", type=SampleSource(),
+            click.option("--samples", type=SAMPLE_SOURCE,
                          help="Inputs that the objective is measured on: so many training images of the network's "
                          "data set, or a file with one input a row.  [default: 5000; all for task-loss]"),
             click.option("--centred", is_flag=True,

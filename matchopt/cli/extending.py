@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.settings import FILE, Pair, debug_option, each_once, plugin_option, settings
+from matchopt.cli.settings import FILE, debug_option, plugin_option, settings, table_option
 
 if TYPE_CHECKING:
     from matchopt.plugins import Registry, SolverEntry, TrainerEntry
@@ -181,15 +181,7 @@ def new_plugin(name: str, folder: Path) -> None:
 
 @click.command("check-solver", epilog="Example: matchopt check-solver my-annealer --plugin my_annealer.py")
 @click.argument("name")
-@click.option(
-    "-o",
-    "--option",
-    "options",
-    type=Pair(),
-    callback=each_once,
-    multiple=True,
-    help="An option of the solver; repeatable.",
-)
+@table_option("-o", "--option", "options", about="An option of the solver")
 @click.option(
     "--time-limit",
     type=click.FloatRange(min=0, min_open=True),
@@ -201,7 +193,7 @@ def new_plugin(name: str, folder: Path) -> None:
 @plugin_option
 @debug_option
 @click.pass_context
-def check_solver(context: click.Context, name: str, options: tuple[tuple[str, str], ...], time_limit: float) -> None:
+def check_solver(context: click.Context, name: str, options: dict[str, str], time_limit: float) -> None:
     """Run the conformance kit on the solver NAME: every law of the contract on tiny instances of every kind.
 
     Prints how many checks ran, were refused by the solver with a reason, and failed. The kit runs in a process of its
@@ -210,8 +202,8 @@ def check_solver(context: click.Context, name: str, options: tuple[tuple[str, st
     from matchopt.plugins import load_plugins
 
     files = settings().plugin_files
-    load_plugins(files).make(name, dict(options))  # names a mistake before a process is started
-    request = {"solver": name, "options": dict(options), "files": [str(file) for file in files]}
+    load_plugins(files).make(name, options)  # names a mistake before a process is started
+    request = {"solver": name, "options": options, "files": [str(file) for file in files]}
     context.exit(_run_kit(request, time_limit))
 
 

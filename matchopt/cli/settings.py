@@ -39,54 +39,31 @@ def settings() -> Settings:
     return found if isinstance(found, Settings) else Settings()
 
 
-def plugin_option(command: Command) -> Command:
-    """Give a command that uses solvers the option `--plugin`, also after its name."""
-
-    def add(context: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> None:
-        del context, parameter
-        settings().plugin_files.extend(files)
-
-    option = click.option(
-        "--plugin",
-        type=PLUGIN_FILE,
-        multiple=True,
-        expose_value=False,
-        callback=add,
-        help="Load solvers from this Python file too; repeatable.",
-    )
-    return option(command)
+def _add_plugins(context: click.Context, parameter: click.Parameter, files: tuple[Path, ...]) -> None:
+    del context, parameter
+    settings().plugin_files.extend(files)
 
 
-def strict_option(command: Command) -> Command:
-    """Give a command that reads files of others the option `--strict`."""
-
-    def switch(context: click.Context, parameter: click.Parameter, given: bool) -> None:
-        del context, parameter
-        if given:
-            warnings.simplefilter("error", FormatWarning)
-
-    text = "Refuse files that programs read differently, where else a warning says how they were read."
-    return click.option("--strict", is_flag=True, is_eager=True, expose_value=False, callback=switch, help=text)(
-        command
-    )
+def _switch_strict(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+    del context, parameter
+    if given:
+        warnings.simplefilter("error", FormatWarning)
 
 
-def debug_option(command: Command) -> Command:
-    """Give a command the option `--debug`, also after its name."""
+def _switch_debug(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+    del context, parameter
+    settings().debug |= given
 
-    def switch(context: click.Context, parameter: click.Parameter, given: bool) -> None:
-        del context, parameter
-        settings().debug |= given
 
-    option = click.option(
-        "--debug",
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=switch,
-        help="Show the traceback of an error, and what a solver printed.",
-    )
-    return option(command)
+# The options that may also stand after the name of a command: for those that use solvers, and for all.
+plugin_option = click.option("--plugin", type=PLUGIN_FILE, multiple=True, expose_value=False, callback=_add_plugins,
+                             help="Load solvers from this Python file too; repeatable.")  # fmt: skip
+debug_option = click.option("--debug", is_flag=True, is_eager=True, expose_value=False, callback=_switch_debug,
+                            help="Show the traceback of an error, and what a solver printed.")  # fmt: skip
+# For commands that read files of others.
+strict_option = click.option("--strict", is_flag=True, is_eager=True, expose_value=False, callback=_switch_strict,
+                             help="Refuse files that programs read differently, where else a warning says how they "
+                             "were read.")  # fmt: skip
 
 
 class Names(click.Choice):  # type: ignore[type-arg]  # generic in newer click only
@@ -123,79 +100,66 @@ class OutputFile(click.ParamType):  # type: ignore[type-arg]  # generic in newer
         return path
 
 
-class Pair(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
+class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
+    """What a function makes of the text.
+
+    Parameters
+    ----------
+    name : how help calls such a value.
+    parse : makes the value, or raises ValueError.
+    wrong : what is said then, of `{value}` and `{cause}`.
+    """
+
+    def __init__(self, name: str, parse: Callable[[str], Any], wrong: str) -> None:
+        self.name, self._parse, self._wrong = name, parse, wrong
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self._parse(value) if isinstance(value, str) else value
+        except ValueError as cause:
+            return self.fail(self._wrong.format(value=value, cause=cause), param, ctx)
+
+
+def _pair(text: str) -> tuple[str, str]:
     """`name=value`, or `stage.name=value` in a pipeline, as (name, value)."""
-
-    name = "option=value"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        if isinstance(value, tuple):
-            return value
-        name, equals, text = str(value).partition("=")
-        if not equals or not name.strip():
-            self.fail(f"{value!r} must read option=value, such as seconds=10", param, ctx)
-        stage, dot, option = name.strip().rpartition(".")  # names of solvers keep their dashes
-        return stage + dot + option.replace("-", "_"), text.strip()
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise ValueError
+    stage, dot, option = name.strip().rpartition(".")  # names of solvers keep their dashes
+    return stage + dot + option.replace("-", "_"), value.strip()
 
 
-def each_once(
-    context: click.Context, parameter: click.Parameter, pairs: tuple[tuple[str, Any], ...]
-) -> tuple[tuple[str, Any], ...]:
-    """Refuse a repeatable option that names the same thing twice."""
+def _stage_limit(text: str) -> tuple[str, float]:
+    stage, _, seconds = text.partition("=")
+    return stage.strip(), float(seconds)
+
+
+def _gains(text: str) -> Any:
+    """One gain, several with commas between them, or an interval low:high; as `matchopt.Gains`."""
+    from matchopt.instances import Gains
+
+    low, colon, high = text.partition(":")
+    return Gains.interval(float(low), float(high)) if colon else Gains.finite(*map(float, text.split(",")))
+
+
+PAIR = Parsed("option=value", _pair, "{value!r} must read option=value, such as seconds=10")
+STAGE_LIMIT = Parsed("stage=seconds", _stage_limit, "{value!r} must read stage=seconds, such as slots=40")
+GAIN_SET = Parsed("g | a,b,c | low:high", _gains, "{value!r} must be 1, or 0.5,1,2, or 0.5:2 ({cause})")
+WHOLE_NUMBERS = Parsed("n,n,...", lambda text: tuple(map(int, text.split(","))),
+                       "{value!r} must be whole numbers with commas between them, such as 784,300,10")  # fmt: skip
+NUMBERS = Parsed("x,x,...", lambda text: tuple(map(float, text.split(","))),
+                 "{value!r} must be numbers with commas between them, such as 0.1307")  # fmt: skip
+
+
+def each_once(context: click.Context, parameter: click.Parameter, pairs: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    """The pairs of a repeatable option as a table; one that names the same thing twice is refused."""
     del context
     for name, count in Counter(name for name, _ in pairs).items():
         if count > 1:
             raise click.UsageError(f"{name} is given twice by {parameter.opts[-1]}; give it once")
-    return pairs
+    return dict(pairs)
 
 
-class StageLimit(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
-    """`stage=seconds`, as (stage, seconds)."""
-
-    name = "stage=seconds"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
-        if isinstance(value, tuple):
-            return value
-        stage, _, text = str(value).partition("=")
-        try:
-            return stage.strip(), float(text)
-        except ValueError:
-            return self.fail(f"{value!r} must read stage=seconds, such as slots=40", param, ctx)
-
-
-class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
-    """Numbers with commas between them, as a tuple; `kind` is int or float."""
-
-    def __init__(self, kind: type[int] | type[float] = int) -> None:
-        self._kind = kind
-        self.name = "n,n,..." if kind is int else "x,x,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(self._kind(part) for part in str(value).split(","))
-        except ValueError:
-            what = "whole numbers with commas between them, such as 784,300,10"
-            what = what if self._kind is int else "numbers with commas between them, such as 0.1307"
-            return self.fail(f"{value!r} must be {what}", param, ctx)
-
-
-class GainSet(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
-    """One gain, several with commas between them, or an interval low:high; as `matchopt.Gains`."""
-
-    name = "g | a,b,c | low:high"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from matchopt.instances import Gains
-
-        if isinstance(value, Gains):
-            return value
-        try:
-            if ":" in str(value):
-                low, high = (float(part) for part in str(value).split(":"))
-                return Gains.interval(low, high)
-            return Gains.finite(*(float(part) for part in str(value).split(",")))
-        except ValueError as cause:
-            return self.fail(f"{value!r} must be 1, or 0.5,1,2, or 0.5:2 ({cause})", param, ctx)
+def table_option(*names: str, about: str, kind: Parsed = PAIR) -> Callable[[Command], Command]:
+    """A repeatable option whose pairs make a table."""
+    return click.option(*names, type=kind, callback=each_once, multiple=True, help=f"{about}; repeatable.")

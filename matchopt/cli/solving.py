@@ -12,14 +12,13 @@ import click
 from matchopt.cli.group import INTERRUPTED
 from matchopt.cli.settings import (
     FILE,
+    STAGE_LIMIT,
     OutputFile,
-    Pair,
-    StageLimit,
     debug_option,
-    each_once,
     plugin_option,
     settings,
     strict_option,
+    table_option,
 )
 
 if TYPE_CHECKING:
@@ -35,15 +34,7 @@ if TYPE_CHECKING:
     required=True,
     help="Name of the solver; `matchopt solvers` lists them. Several with + between them run one after the other.",
 )
-@click.option(
-    "-o",
-    "--option",
-    "options",
-    type=Pair(),
-    callback=each_once,
-    multiple=True,
-    help="An option of the solver, or stage.option=value of one of several; repeatable.",
-)
+@table_option("-o", "--option", "options", about="An option of the solver, or stage.option=value of one of several")
 @click.option(
     "--time-limit",
     type=click.FloatRange(min=0, min_open=True),
@@ -52,14 +43,7 @@ if TYPE_CHECKING:
     metavar="S",
     help="Wall-clock seconds, shared by all stages.",
 )
-@click.option(
-    "--stage-limit",
-    "stage_limits",
-    type=StageLimit(),
-    callback=each_once,
-    multiple=True,
-    help="Seconds of one stage in place of its share; repeatable.",
-)
+@table_option("--stage-limit", "stage_limits", kind=STAGE_LIMIT, about="Seconds of one stage in place of its share")
 @click.option(
     "--memory-limit",
     type=click.FloatRange(min=0, min_open=True),
@@ -95,22 +79,14 @@ if TYPE_CHECKING:
 @click.pass_context
 def solve(
     context: click.Context,
+    /,
     path: Path,
     solver: str,
-    options: tuple[tuple[str, str], ...],
-    time_limit: float,
-    stage_limits: tuple[tuple[str, float], ...],
-    memory_limit: float | None,
-    iterations: int | None,
-    seed: int,
-    threads: int,
-    surrogate: bool,
-    prove_seconds: float | None,
-    cold: bool,
     start: Path | None,
     output: Path | None,
     form: str | None,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Solve the instance in PATH and check the solution.
 
@@ -130,24 +106,15 @@ def solve(
     with _only_json(as_json):
         instance = read_instance(path, form)
         begin = None if start is None else read_solution(start, instance=instance, related=True)
-        with Progress(f"solving with {solver}", time_limit) as bar:
+        with Progress(f"solving with {solver}", given["time_limit"]) as bar:
             done = run(
                 instance,
                 solver,
-                options=dict(options),
-                time_limit=time_limit,
-                memory_limit=memory_limit,
-                seed=seed,
-                threads=threads,
-                iterations=iterations,
                 start=begin,
                 plugin_files=settings().plugin_files,
                 on_incumbent=lambda best: bar.update(best.seconds, f"best {best.objective:.6g}"),
                 keep_on_interrupt=True,
-                stage_limits=dict(stage_limits),
-                surrogate=surrogate,
-                cold=cold,
-                prove_seconds=prove_seconds,
+                **given,
             )
         if output is not None and done.solution is not None:
             _write(done, instance, output)

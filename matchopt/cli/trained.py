@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.settings import Command, Numbers
+from matchopt.cli.settings import NUMBERS, Command, Parsed
 
 if TYPE_CHECKING:
     from matchopt.network import ImageData, SparseNetwork
@@ -25,10 +25,10 @@ def trained_options(command: Command) -> Command:
         ),
         click.option(
             "--input-mean",
-            type=Numbers(float),
+            type=NUMBERS,
             help="What was subtracted from the data in training: one number, or one for each channel or input.",
         ),
-        click.option("--input-std", type=Numbers(float), help="What they were divided by after that."),
+        click.option("--input-std", type=NUMBERS, help="What they were divided by after that."),
     )
     for option in reversed(options):
         command = option(command)
@@ -63,20 +63,16 @@ def read_trained(
     return network.with_record(replace(record, data=reference))
 
 
-class SampleSource(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
-    """A number of training images, or a file of inputs, as an int or a path."""
+def _sample_source(text: str) -> int | Path:
+    """A number of training images, or a file of inputs."""
+    if not text.lstrip("-").isdecimal():
+        return Path(text)
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
 
-    name = "n|file"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | Path:
-        if isinstance(value, int | Path):
-            return value
-        text = str(value)
-        if not text.lstrip("-").isdecimal():
-            return Path(text)
-        if int(text) < 1:
-            self.fail(f"{text} samples are too few; give at least 1", param, ctx)
-        return int(text)
+SAMPLE_SOURCE = Parsed("n|file", _sample_source, "{value} samples are too few; give at least 1")
 
 
 def sample_options(network: "SparseNetwork", objective: str, source: int | Path | None) -> dict[str, Any]:

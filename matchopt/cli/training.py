@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.settings import Numbers, OutputFile, Pair, debug_option, each_once, plugin_option, settings
+from matchopt.cli.settings import WHOLE_NUMBERS, OutputFile, debug_option, plugin_option, settings, table_option
 
 if TYPE_CHECKING:
     from matchopt.instances.architecture import Architecture
@@ -21,27 +21,12 @@ WIDTHS = (784, 300, 100, 10)
 @click.option(
     "--method", default="gradual-pruning", show_default=True, help="Training method; `matchopt trainers` lists them."
 )
-@click.option(
-    "-o",
-    "--option",
-    "options",
-    type=Pair(),
-    callback=each_once,
-    multiple=True,
-    help="An option of the method; repeatable.",
-)
+@table_option("-o", "--option", "options", about="An option of the method")
 @click.option(
     "--dataset", default="mnist", show_default=True, help="What to learn; `matchopt data` lists the data sets."
 )
-@click.option(
-    "--data-option",
-    "data_options",
-    type=Pair(),
-    callback=each_once,
-    multiple=True,
-    help="An option of the data; repeatable.",
-)
-@click.option("--widths", type=Numbers(), help="Units of each layer, inputs first.  [default: 784,300,100,10]")
+@table_option("--data-option", "data_options", about="An option of the data")
+@click.option("--widths", type=WHOLE_NUMBERS, help="Units of each layer, inputs first.  [default: 784,300,100,10]")
 @click.option("--architecture", help="Another network than --widths, such as cnn:8c5-m2-16c5-m2-64-10 or lstm:128.")
 @click.option(
     "--fan-in", metavar="N,N,...", help="Connections of each unit, per layer; gradual-pruning.  [default: 8,8,30]"
@@ -142,7 +127,7 @@ def _report(result: "TrainedResult", output: Path) -> None:
 def _data(given: dict[str, Any]) -> "ImageData":
     from matchopt.network.data import load_data
 
-    return load_data(given["dataset"], **dict(given["data_options"]))
+    return load_data(given["dataset"], **given["data_options"])
 
 
 def _architecture(given: dict[str, Any], data: "ImageData") -> "Architecture | tuple[int, ...]":
@@ -187,7 +172,7 @@ def _trainer(method: str, given: dict[str, Any]) -> "TrainerContract":
         chosen |= {"prune_epochs": prune, "retrain_epochs": epochs - prune}
     elif epochs is not None:
         raise click.UsageError(f"{method} has several lengths; set them by --option, see matchopt trainers {method}")
-    options = dict(given["options"])
+    options = given["options"]
     for name in ("fan_in", "connectivity", "mode", "epochs"):
         if name in options and given[name] is not None:
             raise click.UsageError(f"{name} is given twice, by --{name.replace('_', '-')} and by --option")
