@@ -37,6 +37,7 @@ def logits(
     training: bool = False,
     generator: torch.Generator | None = None,
     buffers: Buffers | None = None,
+    listen: Listener | None = None,
 ) -> Float[Tensor, "samples *frames classes"]:
     """The values before the softmax, differentiable in weights and biases.
 
@@ -51,13 +52,37 @@ def logits(
     training : whether inputs are dropped at random and batch statistics used.
     generator : draws what is dropped; torch's own if None.
     buffers : running statistics by name, see `fresh_buffers`; training changes them in place.
+    listen : told each matrix's number, and what gives the rows that it receives.
 
     Raises
     ------
     ValueError
         when shapes do not fit, or running statistics are needed and not given.
     """
-    return _run(architecture, weights, biases, inputs, training, generator, buffers, None)
+    shapes = tuple(tuple(matrix.shape) for matrix in weights)
+    if shapes != architecture.matrices or len(biases) != len(shapes) or inputs.shape[1] != architecture.n_inputs:
+        raise ValueError(
+            f"need matrices of shapes {architecture.matrices}, as many biases and {architecture.n_inputs} inputs, "
+            f"found {shapes}, {len(biases)} biases and {inputs.shape[1]} inputs"
+        )
+    if isinstance(architecture, FullyConnected):
+        return _chain(weights, biases, inputs, 0, 0.0, generator, listen)
+    if isinstance(architecture, Recurrent):
+        return _recurrent(architecture, weights, biases, inputs, listen)
+    assert isinstance(architecture, Convolutional)
+    if set(architecture.buffers) - set(buffers or {}):
+        raise ValueError("batch normalisation needs its running statistics: pass buffers, see fresh_buffers")
+    # Channels last: convolutions on CPUs are up to a third faster.
+    hidden = inputs.view(-1, *architecture.image).contiguous(memory_format=torch.channels_last)
+    first = len(architecture.convolutions)
+    for n, stage in enumerate(architecture.convolutions):
+        if listen is not None:
+            listen(n, _patches(hidden, stage))
+        kernel = weights[n].view(stage.filters, -1, stage.size, stage.size)
+        hidden = functional.conv2d(hidden, kernel, biases[n], padding=stage.padding)
+        hidden = _after(stage, n, hidden, training, buffers or {})
+    dropout = architecture.dropout if training else 0.0
+    return _chain(weights[first:], biases[first:], hidden.flatten(1), first, dropout, generator, listen)
 
 
 def layer_inputs(
@@ -89,7 +114,7 @@ def layer_inputs(
     with torch.no_grad():
         for start in range(0, samples, step):
             chunk = inputs[start : start + step]
-            _run(architecture, weights, biases, chunk, False, None, buffers, listen)
+            logits(architecture, weights, biases, chunk, buffers=buffers, listen=listen)
             if most is not None:  # keep this chunk's share only, so that memory stays bounded
                 share = -(-most * len(chunk) // samples)
                 for found in parts:
@@ -139,42 +164,6 @@ def as_tensors(
 
     state = {name: tensor(array) for name, array in (buffers or {}).items()}
     return [tensor(matrix) for matrix in weights], [tensor(vector) for vector in biases], state
-
-
-def _run(
-    architecture: Architecture,
-    weights: Sequence[Tensor],
-    biases: Sequence[Tensor],
-    inputs: Tensor,
-    training: bool,
-    generator: torch.Generator | None,
-    buffers: Buffers | None,
-    listen: Listener | None,
-) -> Tensor:
-    shapes = tuple(tuple(matrix.shape) for matrix in weights)
-    if shapes != architecture.matrices or len(biases) != len(shapes) or inputs.shape[1] != architecture.n_inputs:
-        raise ValueError(
-            f"need matrices of shapes {architecture.matrices}, as many biases and {architecture.n_inputs} inputs, "
-            f"found {shapes}, {len(biases)} biases and {inputs.shape[1]} inputs"
-        )
-    if isinstance(architecture, FullyConnected):
-        return _chain(weights, biases, inputs, 0, 0.0, generator, listen)
-    if isinstance(architecture, Recurrent):
-        return _recurrent(architecture, weights, biases, inputs, listen)
-    assert isinstance(architecture, Convolutional)
-    if set(architecture.buffers) - set(buffers or {}):
-        raise ValueError("batch normalisation needs its running statistics: pass buffers, see fresh_buffers")
-    # Channels last: convolutions on CPUs are up to a third faster.
-    hidden = inputs.view(-1, *architecture.image).contiguous(memory_format=torch.channels_last)
-    first = len(architecture.convolutions)
-    for n, stage in enumerate(architecture.convolutions):
-        if listen is not None:
-            listen(n, _patches(hidden, stage))
-        kernel = weights[n].view(stage.filters, -1, stage.size, stage.size)
-        hidden = functional.conv2d(hidden, kernel, biases[n], padding=stage.padding)
-        hidden = _after(stage, n, hidden, training, buffers or {})
-    dropout = architecture.dropout if training else 0.0
-    return _chain(weights[first:], biases[first:], hidden.flatten(1), first, dropout, generator, listen)
 
 
 def _chain(
