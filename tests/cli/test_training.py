@@ -245,6 +245,9 @@ def test_a_bug_in_a_trainer_is_no_usage_error(tmp_path: Path) -> None:
     assert (
         isinstance(done.exception, ValueError) and str(done.exception) == "shapes (3,) and (4,)" and done.exit_code == 1
     )
+    plugin.write_text(FAULTY.replace('raise ValueError("shapes (3,) and (4,)")', "return 3"))
+    done = run("train", "--plugin", plugin, "--method", "faulty", "--output", tmp_path / "net.safetensors")
+    assert done.exit_code == 2 and "trainer faulty: new_run must return a Method, found 3" in done.stderr
     done = run(
         "train", "--plugin", plugin, "--method", "faulty", "-o", "odd=3", "--output", tmp_path / "net.safetensors"
     )

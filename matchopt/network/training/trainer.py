@@ -6,7 +6,7 @@ from dataclasses import asdict, is_dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from matchopt.errors import MissingExtra
+from matchopt.errors import MissingExtra, PluginError
 from matchopt.instances.architecture import Architecture
 from matchopt.network.data import ImageData
 from matchopt.network.sparse_network import TrainingRecord
@@ -75,6 +75,8 @@ class Trainer(TrainerContract):
         streams = Streams.of(seed)
         with steady_arithmetic(self.threads):
             method = self.new_run(Setting(data, wanted, device, streams.start, streams.chance, streams.noise))
+            if not isinstance(method, Method):
+                raise PluginError(f"trainer {self.name}: new_run must return a Method, found {method!r}")
             loop = TrainingLoop(data, method, self.record(seed, chosen), streams, progress, chosen)
             if checkpoint is not None:
                 loop.keep_at(checkpoint, wanted)
