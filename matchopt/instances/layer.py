@@ -77,6 +77,8 @@ class LayerMapping(Solution):
         tuned: Float[np.ndarray, " tuned"] | None = None,
     ) -> "LayerMapping":
         """Build a mapping with one cell per connection; a cell of -1 means no wire (dropped or tunable)."""
+        neuron_of = frozen(neuron_of, "neuron_of", int, 1, shape=(target.n_rows,), error=InvalidSolution)
+        cell_of = frozen(cell_of, "cell_of", int, 1, shape=(target.n_connections,), error=InvalidSolution)
         wired = cell_of >= 0
         counts = np.bincount(target.row_of[wired], minlength=target.n_rows)
         starts = np.concatenate([[0], np.cumsum(counts)])

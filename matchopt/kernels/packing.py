@@ -137,6 +137,8 @@ def neuron_blocks(n_neurons: int, threads: int) -> Iterator[slice]:
 @understanding("a kernel of pairs", UNDERSTOOD)
 def finite_values(gains: Gains) -> Float[np.ndarray, " gains"] | None:
     """The gains as an array, or None for a true interval."""
+    if not isinstance(gains, Gains):
+        raise InvalidInstance(f"gains must be a matchopt.Gains, such as Gains.finite(1.0), found {gains!r}")
     if gains.values is not None:
         return np.array(gains.values)
     return np.array([gains.low]) if gains.low == gains.high else None

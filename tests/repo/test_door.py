@@ -42,11 +42,15 @@ def test_verbs_without_type_checks() -> None:
     code = """
 import numpy as np, matchopt as m
 instance, plugin = m.AssignmentInstance(np.eye(2)), "examples/best_of_random.py"
+target, chip = m.Target.from_dense(np.ones((2, 3))), m.Hardware(np.ones((2, 4)))
 for call in (
     lambda: m.check("layer.matchopt", m.Assignment([0, 1])),
     lambda: m.solve("layer.matchopt", "hungarian"),
     lambda: m.solve(instance, m.Solver),
     lambda: m.certify(instance, [0, 1]),
+    lambda: m.pair_costs(target, chip, gains=1.0, drop=False),
+    lambda: m.match_rows(target, chip, None, gains=m.Gains(), drop=False),
+    lambda: m.LayerMapping.from_cells(target, np.zeros(6), np.arange(2)),
     lambda: print(m.solve(instance, "best-of-random", plugin_files=plugin, seed=np.int64(7), threads=np.int8(1),
                           time_limit=np.float32(8), iterations=np.int64(9)).to_json()["iterations"]),
 ):
@@ -61,6 +65,9 @@ for call in (
         "must be a matchopt Instance, found str",
         "must be an object, such as Solver(), or its name; found",
         "no kind but a list",
+        "gains must be a matchopt.Gains, such as Gains.finite(1.0), found 1.0",
+        "neuron_of must have 1 dimension(s), found shape ()",
+        "neuron_of must have shape (2,), found (6,)",
         "9",
     ]
     for line, part in zip(done.stdout.splitlines(), parts, strict=True):
