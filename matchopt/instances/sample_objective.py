@@ -175,12 +175,7 @@ class FunctionalError(SampleObjective):
         [ sum_i E (z_i - z'_i)^2 + sum_i g_i^2 sum over wires of variance * E[x^2] ] / sum_i Var(z'_i)
 
     with means E and Var over the samples. A layer whose target signals do not vary (their variance is at most
-    `SILENT` times their mean square, which is rounding) is divided by 1.
-
-    Parameters
-    ----------
-    inputs : sample inputs, shape (samples, n_inputs), finite; uint8, float32 and float64 keep their type.
-    scale : the network receives `inputs * scale`; 1/255 for images in bytes. > 0.
+    `SILENT` times their mean square, which is rounding) is divided by 1. Its fields are those of `SampleObjective`.
     """
 
     inputs: Num[np.ndarray, "samples inputs"]
@@ -215,12 +210,8 @@ class ScoreError(SampleObjective):
 
     in 0 .. 1: the squared sine of the angle between them, or the share of |s'|^2 that the best multiple of s leaves. N
     is what the read noise of the last layer adds to |s|^2, the sum over samples and wires of g^2 * variance * x^2
-    times (1 - 1/outputs), or times 1 for one output. The value is 1 where |s'|^2 * (|s|^2 + N) is 0.
-
-    Parameters
-    ----------
-    inputs : sample inputs, shape (samples, n_inputs), finite; uint8, float32 and float64 keep their type.
-    scale : the network receives `inputs * scale`; 1/255 for images in bytes. > 0.
+    times (1 - 1/outputs), or times 1 for one output. The value is 1 where |s'|^2 * (|s|^2 + N) is 0. Its fields are
+    those of `SampleObjective`.
     """
 
     inputs: Num[np.ndarray, "samples inputs"]
