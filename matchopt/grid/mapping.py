@@ -211,10 +211,7 @@ class Mapping(GridTask):
     ) -> NetworkMapping:
         """The mapping with biases that make every unit's mean right.
 
-        Raises
-        ------
-        InvalidSolution
-            when they could not be found.
+        Raises InvalidSolution when they could not be found.
         """
         instance = _instance(replace(self.run, objective="functional-error", centred=False), network, chip, data)
         found = self._solve(instance, "recalibrate", {}, mapping)

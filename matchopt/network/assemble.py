@@ -29,7 +29,8 @@ def assemble(
     The masks of torch.nn.utils.prune are multiplied in. Without an architecture, so are batch normalisations, see
     `matchopt.network.batch_norm`. With one, convolutions may be (filters, channels, height, width), the gates of a
     recurrent network are those of PyTorch's LSTM, and running statistics are those of its batch normalisation, in
-    order. Arrays input_mean and input_std go into the record; so does, as "notes", what was done or is missing.
+    order. Arrays input_mean and input_std go into the record; so does, as "notes", what was done or is missing. Raises
+    FormatError when an array is none of these, they do not follow each other, or their order is not certain.
 
     Parameters
     ----------
@@ -37,11 +38,6 @@ def assemble(
     source : for messages.
     architecture : see above.
     in_order : whether the arrays are in the order in which they were made; see `matchopt.network.layer_order`.
-
-    Raises
-    ------
-    FormatError
-        when an array is none of these, they do not follow each other, or their order is not certain.
     """
     rest = _pruned({name: array for name, array in arrays.items() if not name.endswith(_COUNTER)}, source)
     config = {name: rest.pop(name).ravel().tolist() for name in _INPUTS if name in rest}

@@ -18,12 +18,8 @@ def folded(arrays: Arrays, source: Source, in_order: bool) -> tuple[dict[str, np
 
     In a Sequential the numbers tell on which side of the ReLU one stands: directly after a linear layer it comes before
     the ReLU, directly before one, with something between it and the last, it comes after. Under names of their own,
-    such as fc1, bn1, fc2, it is taken to follow the layer before it in the file, as is usual.
-
-    Raises
-    ------
-    FormatError
-        when it cannot be told where one stands.
+    such as fc1, bn1, fc2, it is taken to follow the layer before it in the file, as is usual. Raises FormatError when
+    it cannot be told where one stands.
     """
     found = {_dotted(name): array for name, array in arrays.items()}
     modules = list(dict.fromkeys(name.rpartition(".")[0] for name in found))

@@ -23,17 +23,14 @@ class ChipFile:
 def chip_layers(files: Sequence[ChipFile], targets: Sequence[Target], fit: bool) -> tuple[Hardware, ...]:
     """One file for each layer, every row of it a hardware neuron.
 
+    Raises InvalidInstance when the numbers differ, two files hold the same array, or one seems to be transposed.
+
     Parameters
     ----------
     files : as many as targets.
     targets : the layers.
     fit : whether each layer's weights are scaled to the root mean square of its target weights; one scale for each
         layer is free on chips whose neurons are followed by an amplifier.
-
-    Raises
-    ------
-    InvalidInstance
-        when the numbers differ, two files hold the same array, or one seems to be transposed.
     """
     if len(files) != len(targets):
         raise InvalidInstance(f"one file of hardware for each layer is needed, {len(targets)}, found {len(files)}")
@@ -60,6 +57,8 @@ def chip_shared(
 ) -> tuple[Hardware, ...]:
     """One measured array shared out: each layer gets the next rows, as hardware neurons, and of each its first cells.
 
+    Raises InvalidInstance when the array is too small, or neurons of two layers would share a bus.
+
     Parameters
     ----------
     file : the measured array, with all that its file says about it.
@@ -68,11 +67,6 @@ def chip_shared(
     rng : draws the faults.
     imperfections : added to those that the array has already.
     fit : see `chip_layers`; the scale error comes on top.
-
-    Raises
-    ------
-    InvalidInstance
-        when the array is too small, or neurons of two layers would share a bus.
     """
     chip = read_hardware(file.path, file.name)
     neurons, cells = sum(size[0] for size in sizes), max(size[1] for size in sizes)
@@ -113,12 +107,8 @@ def chip_pool(
 ) -> tuple[Hardware, ...]:
     """All layers drawn cell by cell from one measured array, which serves as a law of weights: no chip is like that.
 
-    None of its cells is used twice; see `chip_shared` for the parameters. Each layer is scaled to its target.
-
-    Raises
-    ------
-    InvalidInstance
-        when the array says more of its cells than their weights, or has too few.
+    None of its cells is used twice; see `chip_shared` for the parameters. Each layer is scaled to its target. Raises
+    InvalidInstance when the array says more of its cells than their weights, or has too few.
     """
     measured = read_hardware(file.path, file.name)
     if measured.demands:

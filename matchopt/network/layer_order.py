@@ -17,6 +17,8 @@ class Uncertain(Exception):
 def order_of(names: Sequence[str], fits: Fits, in_order: bool, search: bool = True) -> list[str] | None:
     """The order that fits, None where none does.
 
+    Raises Uncertain when the order of the file and that of the numbers differ and both fit, or shapes leave several.
+
     Parameters
     ----------
     names : of the layers, as the file has them.
@@ -25,11 +27,6 @@ def order_of(names: Sequence[str], fits: Fits, in_order: bool, search: bool = Tr
         count, and where not all names are numbered alike, the shapes, if they leave but one order.
 
     search : whether shapes alone may decide.
-
-    Raises
-    ------
-    Uncertain
-        when the order of the file and that of the numbers differ and both fit, or shapes leave several.
     """
     numbered = by_number(names)
     families = {_family(name) for name in names}

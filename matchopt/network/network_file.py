@@ -32,10 +32,7 @@ def write_network(path: Path, network: SparseNetwork) -> None:
 def read_own_network(source: Source) -> SparseNetwork:
     """Read what `write_network` wrote; `matchopt.network.read_network` reads that and files of others.
 
-    Raises
-    ------
-    FormatError
-        naming the file and the field that is wrong.
+    Raises FormatError naming the file and the field that is wrong.
     """
     content = read_content(source, "network")
     with source.named():

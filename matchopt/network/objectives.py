@@ -32,10 +32,7 @@ def network_objective(
 ) -> SampleObjective | None:
     """The objective of the whole network that goes by `name`; None where the layers' objectives add up.
 
-    Raises
-    ------
-    InvalidInstance
-        for a name that does not exist, and where samples or labels are missing.
+    Raises InvalidInstance for a name that does not exist, and where samples or labels are missing.
     """
     if name not in OBJECTIVES:
         raise InvalidInstance(f"objective must be one of {', '.join(OBJECTIVES)}, found {name!r}")
@@ -51,6 +48,8 @@ def layer_objectives(
 ) -> list[LayerObjective]:
     """The objective of every layer.
 
+    Raises InvalidInstance when samples are missing or do not fit, or `centred` is asked for where it has no meaning.
+
     Parameters
     ----------
     network : the trained network.
@@ -60,11 +59,6 @@ def layer_objectives(
     scale : the network receives `inputs * scale`.
     centred : take covariances in place of second moments: what is left of the error once digital biases make up for
         its mean.
-
-    Raises
-    ------
-    InvalidInstance
-        when samples are missing or do not fit, or `centred` is asked for where it has no meaning.
     """
     if name not in LAYER_OBJECTIVES:
         raise InvalidInstance(f"layer_objective must be {' or '.join(LAYER_OBJECTIVES)}, found {name!r}")

@@ -237,10 +237,7 @@ def full_name(owner: Callable[..., Any]) -> str:
 def fields_of(owner: Callable[..., Any]) -> Mapping[str, Field]:
     """The settings of a dataclass, or of a function, whose parameters of other types are none, by name and in order.
 
-    Raises
-    ------
-    PluginError
-        for an annotation that cannot be read.
+    Raises PluginError for an annotation that cannot be read.
     """
     try:
         hints = typing.get_type_hints(owner, include_extras=True)
@@ -262,10 +259,7 @@ def _default(field: "dataclasses.Field[Any]") -> Any:
 def read_fields(owner: Callable[..., Any], given: Mapping[str, Any], text: bool = False) -> dict[str, Any]:
     """Values for the fields of a dataclass or the parameters of a function, each read by its annotation.
 
-    Raises
-    ------
-    Unfit
-        for an unknown name, a value that does not fit, or one that is missing.
+    Raises Unfit for an unknown name, a value that does not fit, or one that is missing.
     """
     fields, values = fields_of(owner), {}
     for name, value in given.items():

@@ -78,10 +78,7 @@ class Option:
 def options_of(owner: Callable[..., Any]) -> tuple[Option, ...]:
     """The options of a solver, a trainer or a function that loads data, in order.
 
-    Raises
-    ------
-    PluginError
-        for a field without a default, or of a type that no command line can give.
+    Raises PluginError for a field without a default, or of a type that no command line can give.
     """
     told = reversed(owner.__mro__) if isinstance(owner, type) else [owner]  # what a base says of its fields holds
     docs = {name: text for one in told for name, text in _parameter_docs(one.__doc__ or "").items()}

@@ -97,10 +97,7 @@ def run_study(
 def task_of(study: Study, settings: Mapping[str, Any], place: Place) -> Training | MappingTask:
     """The task that these settings of a run describe.
 
-    Raises
-    ------
-    UnknownName, InvalidOption
-        when they are no settings of a run of this study.
+    Raises UnknownName or InvalidOption when they are no settings of a run of this study.
     """
     own = {name: value for name, value in settings.items() if name != LABEL}
     if study.kind == "training":

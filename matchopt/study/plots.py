@@ -27,13 +27,7 @@ MARKERS = "os^Dv<>PpXh"  # one fewer than colours: 132 lines differ
 
 
 def draw(study: Study, plot: Plot, records: Sequence[Record]) -> str:
-    """One plot as the text of an SVG file.
-
-    Raises
-    ------
-    MissingExtra
-        without matplotlib.
-    """
+    """One plot as the text of an SVG file. Raises MissingExtra without matplotlib."""
     good = [record for record in records if ERROR not in record and _chosen(plot, record)]
     good = good if plot.form == "points" else _repetitions_above_each_other(study, plot, good)
     panels = (list(dict.fromkeys(record.get(plot.panels) for record in good)) if plot.panels else []) or [None]
@@ -58,10 +52,7 @@ def draw(study: Study, plot: Plot, records: Sequence[Record]) -> str:
 def new_figure(panels: int, width: float, height: float) -> Iterator[tuple["Figure", list["Axes"]]]:
     """A figure of this size in inches, with panels side by side on one vertical scale; saved within the block.
 
-    Raises
-    ------
-    MissingExtra
-        without matplotlib.
+    Raises MissingExtra without matplotlib.
     """
     try:
         import matplotlib as mpl

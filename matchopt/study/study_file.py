@@ -168,13 +168,7 @@ def find_study(name: str) -> Study:
 
 
 def read_study(path: Path) -> Study:
-    """Read a study file.
-
-    Raises
-    ------
-    FormatError
-        naming the file, the field and what was found.
-    """
+    """Read a study file. Raises FormatError naming the file, the field and what was found."""
     try:
         content = tomllib.loads(Source(path).words)
     except tomllib.TOMLDecodeError as cause:

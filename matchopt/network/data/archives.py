@@ -51,10 +51,7 @@ class Wanted:
 def read_files(place: Path, wanted: Wanted) -> dict[str, bytes]:
     """The wanted files by name.
 
-    Raises
-    ------
-    DataError
-        when the archive is broken or too large, or the wanted files are not all there, once each.
+    Raises DataError when the archive is broken or too large, or the wanted files are not all there, once each.
     """
     found: dict[str, bytes] = {}
     try:

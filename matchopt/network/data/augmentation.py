@@ -73,10 +73,7 @@ class Augmentation(Recorded):
     ) -> Float32[np.ndarray, "images pixels"]:
         """Changed copies of the images, one per row; values stay between those of the images and 0.
 
-        Raises
-        ------
-        InvalidOption
-            when the rows do not have the shape of this augmentation.
+        Raises InvalidOption when the rows do not have the shape of this augmentation.
         """
         from matchopt.network.data.distortion import warp
 
@@ -141,10 +138,7 @@ class CropAugmentation(Recorded):
     def __call__(self, images: Rows, rng: np.random.Generator) -> Float32[np.ndarray, "images cropped"]:
         """Changed crops of the images, one per row; images of type uint8 are divided by 255.
 
-        Raises
-        ------
-        InvalidOption
-            when the rows do not have the shape of this augmentation.
+        Raises InvalidOption when the rows do not have the shape of this augmentation.
         """
         count = len(images)
         rooms = [side + 2 * self.padding - self.size + 1 for side in self.shape[1:]]
@@ -176,13 +170,7 @@ AUGMENTATIONS: dict[str, type[Augmentation] | type[CropAugmentation]] = {
 
 
 def augmentation_class(name: str) -> type[Augmentation] | type[CropAugmentation]:
-    """The augmentation of this name.
-
-    Raises
-    ------
-    UnknownName
-        where there is none.
-    """
+    """The augmentation of this name. Raises UnknownName where there is none."""
     if name not in AUGMENTATIONS:
         raise UnknownName("augmentation", name, AUGMENTATIONS)
     return AUGMENTATIONS[name]

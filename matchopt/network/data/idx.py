@@ -53,10 +53,7 @@ class IdxFiles:
     def load(self, folder: Path) -> ImageData:
         """Read the files, divide pixels by 255, and split the training images by one fixed permutation.
 
-        Raises
-        ------
-        DataError
-            when a file is missing, cut short, or not the published one.
+        Raises DataError when a file is missing, cut short, or not the published one.
         """
         with ThreadPoolExecutor(max_workers=2) as pool:
             images, test_images, labels, test_labels = pool.map(lambda n: self._read(folder, n), range(4))

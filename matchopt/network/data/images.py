@@ -113,10 +113,7 @@ class ImageData:
 def normalised(data: ImageData, reference: DataReference) -> ImageData:
     """The data as a network takes them whose reference says mean and deviation.
 
-    Raises
-    ------
-    DataError
-        when these are neither one, nor one for each channel, nor one for each input.
+    Raises DataError when these are neither one, nor one for each channel, nor one for each input.
     """
     mean, deviation = np.array(reference.mean, np.float32), np.array(reference.deviation, np.float32)
     for name, values in (("mean", mean), ("deviation", deviation)):

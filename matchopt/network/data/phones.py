@@ -52,10 +52,7 @@ def fold(phone: str, count: int) -> str | None:
 def phone_classes(count: int) -> dict[str, int | None]:
     """Class of each of the 61 transcribed phones among 61, 48 or 39, numbered in alphabetical order; None: no class.
 
-    Raises
-    ------
-    InvalidOption
-        for another count.
+    Raises InvalidOption for another count.
     """
     if count not in COUNTS:
         raise InvalidOption(f"phones must be 61, 48 or 39, found {count}")

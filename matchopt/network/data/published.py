@@ -75,14 +75,11 @@ class DataSet:
     def locate(self, folder: Path | None = None) -> tuple[Path, ...]:
         """The files or folders of the first alternative that is there.
 
+        Raises DataError when there is none; the sentence says how to get the data and where to put it.
+
         Parameters
         ----------
         folder : the folder to look in, or the single file itself; None for `places`.
-
-        Raises
-        ------
-        DataError
-            when there is none; the sentence says how to get the data and where to put it.
         """
         if folder is not None and folder.is_file():
             return (folder,)

@@ -21,13 +21,7 @@ DATA_SETS: Mapping[str, DataSet] = {found.name: found for found in (MNIST, FASHI
 
 
 def data_set(name: str) -> DataSet:
-    """The data set of this name.
-
-    Raises
-    ------
-    UnknownName
-        where there is none.
-    """
+    """The data set of this name. Raises UnknownName where there is none."""
     if name not in DATA_SETS:
         raise UnknownName("data set", name, DATA_SETS)
     return DATA_SETS[name]

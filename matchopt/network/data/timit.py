@@ -171,17 +171,14 @@ def _read(
 def frame_labels(content: bytes, name: str, count: int, classes: dict[str, int | None]) -> Int64[np.ndarray, " frames"]:
     """Class of the phone in the middle of each frame; -1 where there is none.
 
+    Raises DataError when a line cannot be read, overlaps the one before, or holds an unknown phone.
+
     Parameters
     ----------
     content : a transcription: lines of first sample, sample behind the last, phone.
     name : what to call it in messages.
     count : number of frames.
     classes : class of each phone; None: ignored.
-
-    Raises
-    ------
-    DataError
-        when a line cannot be read, overlaps the one before, or holds an unknown phone.
     """
     starts, ends, labels = [0], [0], [IGNORED]  # an empty phone in front, so that there is always one before
     for number, line in enumerate(content.decode("latin-1").splitlines(), 1):

@@ -62,10 +62,7 @@ class TrainingLoop:
     def keep_at(self, path: Path, architecture: Architecture) -> None:
         """Keep the state between epochs in this file; go on from it where it exists.
 
-        Raises
-        ------
-        FormatError, InvalidOption
-            when the file cannot be read, or belongs to another run.
+        Raises FormatError or InvalidOption when the file cannot be read, or belongs to another run.
         """
         about = {"method": self._record.method, "options": dict(self._record.config), "seed": self._record.seed}
         data = {"name": self._data.reference.name, "sha256": self._data.reference.sha256}

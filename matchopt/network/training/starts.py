@@ -16,17 +16,13 @@ def matrix_budgets(shapes: Sequence[tuple[int, int]], connectivity: float) -> tu
 
     A layer that would be more than full is full, and one that would have less than a connection has one, as nothing
     passes a layer without any; the others fill up what is left (bisection on the common factor, then rounding per
-    layer). Only a budget of fewer connections than layers is exceeded.
+    layer). Only a budget of fewer connections than layers is exceeded. Raises InvalidOption when the connectivity is
+    outside that range.
 
     Parameters
     ----------
     shapes : rows and columns of every weight matrix, in order.
     connectivity : connections as a share of all possible ones, above 0, at most 1.
-
-    Raises
-    ------
-    InvalidOption
-        when the connectivity is outside that range.
 
     Examples
     --------
