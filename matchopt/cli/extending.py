@@ -112,11 +112,11 @@ def _list(what: str, listed: list[dict[str, Any]], more: tuple[str, ...], as_jso
         return
     keys = ("name", *more, "state", "plugin", "doc")
     print_table([what, *more, "available", "plugin", "what it does"], [[str(s[key]) for key in keys] for s in listed])
-    rows = [
-        [s["name"], o["name"], o["type"], o["range"], _shown(o["default"]), o["doc"]]
-        for s in listed
-        for o in s["options"]
-    ]
+    rows = []
+    for name, option in ((s["name"], option) for s in listed for option in s["options"]):
+        default = option["default"]
+        typed = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+        rows.append([name, option["name"], option["type"], option["range"], typed, option["doc"]])
     if rows:
         print_table([what, "option", "type", "range", "default", "meaning"], rows)
 
@@ -124,11 +124,6 @@ def _list(what: str, listed: list[dict[str, Any]], more: tuple[str, ...], as_jso
 def _say_failed(registry: "Registry", as_json: bool) -> None:
     for failed in () if as_json else registry.failed:
         click.echo(f"Warning: {failed}", err=True)
-
-
-def _shown(default: Any) -> str:
-    """A default as it would be typed."""
-    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 @click.command(epilog="Example: matchopt plugins --plugin my_solver.py")

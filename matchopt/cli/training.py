@@ -77,13 +77,14 @@ def train(output: Path, seed: int, device: str, checkpoint: Path | None, method:
     looked at once.
     """
     from matchopt.network import write_network
+    from matchopt.network.data import load_data
     from matchopt.terminal.progress import Progress
 
     if checkpoint is not None and checkpoint.absolute() == output.absolute():
         raise click.UsageError("--checkpoint and --output name one file; the network would take the checkpoint's place")
     try:
         trainer = _trainer(method, given)
-        data = _data(given)
+        data = load_data(given["dataset"], **given["data_options"])
         architecture = _architecture(given, data)
         with Progress(f"training, {method}") as bar:
             show, conduct = _shown(bar), _conduct(given, data)
@@ -122,12 +123,6 @@ def _report(result: "TrainedResult", output: Path) -> None:
     for name, accuracy in (("validation", record.validation_accuracy), ("test", record.test_accuracy)):
         click.echo(f"{name:<14}{'-' if accuracy is None else f'{100 * accuracy:.2f} %'}")
     click.echo(f"written       {output}")
-
-
-def _data(given: dict[str, Any]) -> "ImageData":
-    from matchopt.network.data import load_data
-
-    return load_data(given["dataset"], **given["data_options"])
 
 
 def _architecture(given: dict[str, Any], data: "ImageData") -> "Architecture | tuple[int, ...]":

@@ -187,8 +187,10 @@ class Mapping(GridTask):
         if run.centred:
             mapping = self._recalibrated(network, chip, data, mapping)
         noisy = _instance(run, network, chip, data) if run.noise and not run.noise_in_cost else instance
-        kept = self._kept(instance, mapping) if run.keep else {}
-        return figures | _quality(run, noisy, mapping, data) | _stages(found) | kept
+        kept: dict[str, Any] = self._kept(instance, mapping) if run.keep else {}
+        if found.stages:
+            kept["stage_seconds"] = [round(stage.seconds, 3) for stage in found.stages]
+        return figures | _quality(run, noisy, mapping, data) | kept
 
     def _solve(
         self, instance: NetworkInstance, solver: str, options: Table[str, Any], start: NetworkMapping | None = None
@@ -324,11 +326,6 @@ def _chip_file(run: MappingRun) -> ChipFile:
 
 def _noiseless(hardware: Hardware) -> Hardware:
     return replace(hardware, variance=np.zeros_like(hardware.weights))
-
-
-def _stages(run: Run) -> dict[str, Any]:
-    """Seconds of every stage of a pipeline."""
-    return {"stage_seconds": [round(stage.seconds, 3) for stage in run.stages]} if run.stages else {}
 
 
 @lru_cache(maxsize=2)

@@ -4,7 +4,6 @@ import numpy as np
 from jaxtyping import Float
 
 from matchopt.network import EpochRecord, ImageData, SparseNetwork
-from matchopt.network.objectives import layer_inputs
 
 SAMPLES = 1_000  # validation images on which activity is compared
 
@@ -34,7 +33,7 @@ class Correlations:
         """Compare the network with that of the epoch before."""
         del record
         weights = [layer.weights.astype(np.float64).ravel() for layer in network.layers]
-        hidden = [received.ravel() for received in layer_inputs(network, self._images)[1:]]
+        hidden = [received.ravel() for received in network.layer_inputs(self._images)[1:]]
         activity = [*hidden, network.logits(self._images).astype(np.float64).ravel()]
         for name, now, before in (("weight", weights, self._weights), ("activity", activity, self._activity)):
             for number, values in enumerate(now, start=1):

@@ -13,7 +13,6 @@ from matchopt.network.sparse_network import SparseNetwork
 
 Biases = Literal["free", "adjustable", "hardware"]
 Samples = Num[np.ndarray, "samples inputs"]
-POSITIONS = 20_000  # rows of patches or frames per layer that second moments are measured on; bounds memory
 CHUNK = 5_000  # samples that run through a fully connected network at a time
 
 
@@ -75,21 +74,10 @@ def layer_objectives(
     moments = [Moments(centred) for _ in network.layers]
     for batch in _batches(network, inputs):
         scaled = np.asarray(batch, np.float64) * scale
-        for gathered, received in zip(moments, layer_inputs(network, scaled), strict=True):
+        for gathered, received in zip(moments, network.layer_inputs(scaled), strict=True):
             constant = [np.ones((len(received), 1))] if biases == "hardware" else []
             gathered.add(np.hstack([received, *constant]))
     return [kind.of_moments(gathered.matrix()) for gathered in moments]
-
-
-def layer_inputs(
-    network: SparseNetwork, inputs: Float[np.ndarray, "samples inputs"]
-) -> tuple[Float[np.ndarray, "_ _"], ...]:
-    """What every layer of the network receives when the network receives `inputs`.
-
-    One row per sample; in convolutional and recurrent networks one per sample and position (image patches, frames), of
-    which at most `POSITIONS` are drawn, always the same.
-    """
-    return network.layer_inputs(inputs, POSITIONS)
 
 
 class Moments:

@@ -10,6 +10,7 @@ from matchopt.errors import MissingExtra
 from matchopt.instances import signals
 from matchopt.instances.architecture import Architecture, FullyConnected
 
+POSITIONS = 20_000  # rows of patches or frames per layer that are looked at; bounds memory
 Matrices = Sequence[Float[np.ndarray, "_ _"]]
 Vectors = Sequence[Float[np.ndarray, " _"]]
 
@@ -44,7 +45,7 @@ class Runnable:
         return found
 
     def layer_inputs(
-        self, inputs: Float[np.ndarray, "samples inputs"], most: int
+        self, inputs: Float[np.ndarray, "samples inputs"], most: int = POSITIONS
     ) -> tuple[Float[np.ndarray, "_ _"], ...]:
         """What every layer receives, in double precision: one row per sample, or per sample and position.
 

@@ -123,12 +123,13 @@ def _number(base: type[int] | type[float], rules: list[Any], finite: bool) -> Ki
     infinite = not finite and (not bounds or any(math.isinf(bound) for _, _, bound in bounds))
     limits = " and ".join(f"{sign} {bound:.12g}" for sign, _, bound in bounds if math.isfinite(bound))
     open_ended = len({sign[0] for sign, _, _ in bounds}) < 2
+    wide = numbers.Integral if base is int else numbers.Real
     noun = "whole number" if base is int else "finite number" if open_ended and not infinite else "number"
     words = f"a {noun} {limits}".strip()
 
     def take(value: Any, text: bool) -> Any:
         typed = text and isinstance(value, str)
-        if not typed and not _is_number(value, base):
+        if not typed and (not isinstance(value, wide) or isinstance(value, bool)):
             return _NO
         try:
             number = base(value)
@@ -145,10 +146,6 @@ def _number(base: type[int] | type[float], rules: list[Any], finite: bool) -> Ki
         return number
 
     return Kind(base.__name__, words, f"{noun}s {limits}".strip(), take, limits)
-
-
-def _is_number(value: Any, base: type) -> bool:
-    return isinstance(value, numbers.Integral if base is int else numbers.Real) and not isinstance(value, bool)
 
 
 def _switch(value: Any, text: bool) -> Any:
@@ -244,16 +241,13 @@ def fields_of(owner: Callable[..., Any]) -> Mapping[str, Field]:
     except Exception as cause:  # an annotation in quotes may be anything
         raise PluginError(f"{full_name(owner)}: an annotation cannot be read: {cause}") from None
     if dataclasses.is_dataclass(owner):
-        defaults = {field.name: _default(field) for field in dataclasses.fields(owner) if field.init}
+        given = [field for field in dataclasses.fields(owner) if field.init]
+        defaults = {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in given}
     else:
         parameters = inspect.signature(owner).parameters.values()
         defaults = {p.name: MISSING if p.default is p.empty else p.default for p in parameters}
     fields = {name: Field(name, hints[name], kind_of(hints[name]), default) for name, default in defaults.items()}
     return {name: field for name, field in fields.items() if field.kind is not None or isinstance(owner, type)}
-
-
-def _default(field: "dataclasses.Field[Any]") -> Any:
-    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def read_fields(owner: Callable[..., Any], given: Mapping[str, Any], text: bool = False) -> dict[str, Any]:

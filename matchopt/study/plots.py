@@ -4,7 +4,7 @@ import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import product
+from itertools import cycle, product
 from typing import TYPE_CHECKING, Any
 
 from matchopt.errors import MissingExtra
@@ -28,11 +28,13 @@ MARKERS = "os^Dv<>PpXh"  # one fewer than colours: 132 lines differ
 
 def draw(study: Study, plot: Plot, records: Sequence[Record]) -> str:
     """One plot as the text of an SVG file. Raises MissingExtra without matplotlib."""
-    good = [record for record in records if ERROR not in record and _chosen(plot, record)]
+    good = [record for record in records if ERROR not in record]
+    good = [record for record in good if all(record.get(name) == value for name, value in plot.where.items())]
     good = good if plot.form == "points" else _repetitions_above_each_other(study, plot, good)
     panels = (list(dict.fromkeys(record.get(plot.panels) for record in good)) if plot.panels else []) or [None]
     with new_figure(len(panels), 1.6 + 4.6 * len(panels), 4.0) as (figure, axes):
-        styles = _styles(plot, good)
+        looks = zip(cycle(COLOURS), cycle(MARKERS), strict=False)
+        styles = dict(zip(curves(plot, good), looks, strict=False))
         for axis, panel in zip(axes, panels, strict=True):
             chosen = [record for record in good if panel is None or record.get(plot.panels) == panel]
             _panel(axis, plot, chosen, styles)
@@ -96,10 +98,6 @@ def _repetitions_above_each_other(study: Study, plot: Plot, records: Sequence[Re
     return found
 
 
-def _chosen(plot: Plot, record: Record) -> bool:
-    return all(record.get(name) == value for name, value in plot.where.items())
-
-
 def _points(plot: Plot, column: str, record: Record) -> list[tuple[float, float]]:
     scale = _scale(column)
     series = record.get("series", {})
@@ -111,11 +109,6 @@ def _points(plot: Plot, column: str, record: Record) -> list[tuple[float, float]
     if not isinstance(x, (int, float)) or not isinstance(y, (int, float)):
         return []
     return [(_scale(plot.x) * x, scale * y)]
-
-
-def _styles(plot: Plot, records: Sequence[Record]) -> dict[str, tuple[str, str]]:
-    names = list(curves(plot, records))
-    return {name: (COLOURS[n % len(COLOURS)], MARKERS[n % len(MARKERS)]) for n, name in enumerate(names)}
 
 
 def _panel(axis: "Axes", plot: Plot, records: Sequence[Record], styles: Mapping[str, tuple[str, str]]) -> None:

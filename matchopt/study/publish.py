@@ -55,13 +55,10 @@ def series_csv(study: Study, records: Sequence[Record]) -> str:
         for epoch in range(max((len(series.get(name, [])) for name in wanted), default=0)):
             values = [series.get(name, []) for name in wanted]
             cells = [values_of[epoch] if epoch < len(values_of) else None for values_of in values]
-            writer.writerow([*(line.get(name, "") for name in shown), epoch + 1, *(_text(cell) for cell in cells)])
+            figures = ("" if cell is None else f"{cell:.5g}" for cell in cells)
+            writer.writerow([*(line.get(name, "") for name in shown), epoch + 1, *figures])
             empty = False
     return "" if empty else out.getvalue()
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else f"{value:.5g}"
 
 
 def _write(path: Path, text: str) -> Path:

@@ -19,12 +19,12 @@ Record = Mapping[str, Any]
 
 def runs_csv(records: Sequence[Record]) -> str:
     """Every run on a line of its own; series and texts of several lines are left out."""
-    rows = [{name: value for name, value in flat(record).items()} for record in records]
+    rows = [flat(record) for record in records]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n", restval="")
     writer.writeheader()
-    writer.writerows({name: _plain(value) for name, value in row.items()} for row in rows)
+    writer.writerows({n: f"{v:.6g}" if isinstance(v, float) else v for n, v in row.items()} for row in rows)
     return out.getvalue()
 
 
@@ -138,7 +138,3 @@ def _cell(value: Any) -> str:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _plain(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value

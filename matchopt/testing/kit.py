@@ -1,7 +1,7 @@
 """The conformance kit: every law crossed with every tiny instance, the report of one run, and it all as a test."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -117,8 +117,12 @@ class Check:
         return "passed", ""
 
 
-def plan(solver: Solver, *, grace: float = GRACE, kit_version: int = KIT_VERSION) -> tuple[list[Check], list[KitRow]]:
-    """All checks of a solver, and a row for each law that is not asked of it."""
+def plan(solver: Solver, expected: Iterable[str], grace: float, kit_version: int) -> tuple[list[Check], list[KitRow]]:
+    """All checks of a solver, and a row for each law that is not asked of it; `expected` must be names of laws."""
+    known = [law.name for law in LAWS]
+    for name in expected:
+        if name not in known:
+            raise UnknownName("law", name, known)
     kinds = list(INSTANCES)
     above = kinds[: kinds.index(solver.solves.kind)]
     own = tuple(tiny for tiny in tiny_instances() if tiny.instance.kind == solver.solves.kind)
@@ -139,14 +143,6 @@ def plan(solver: Solver, *, grace: float = GRACE, kit_version: int = KIT_VERSION
         else:
             checks += [Check(law, case) for case in (*(higher if law.ladder else ()), *cases)]
     return checks, unasked
-
-
-def known_laws(names: Mapping[str, str]) -> None:
-    """Raise UnknownName unless every name is a law's."""
-    known = [law.name for law in LAWS]
-    for name in names:
-        if name not in known:
-            raise UnknownName("law", name, known)
 
 
 def run_checks(
@@ -176,8 +172,7 @@ def run_checks(
         for an expected failure that names no law.
     """
     expected = dict(expected_failures or {})
-    known_laws(expected)
-    checks, rows = plan(solver, grace=grace, kit_version=kit_version)
+    checks, rows = plan(solver, expected, grace, kit_version)
     for check in checks:
         row = check.row()
         if row.outcome == "failed" and row.law in expected:
@@ -224,8 +219,7 @@ def solver_checks(
     import pytest
 
     expected = dict(expected_failures or {})
-    known_laws(expected)
-    checks, unasked = plan(solver, grace=grace, kit_version=kit_version)
+    checks, unasked = plan(solver, expected, grace, kit_version)
     row_of = cache(Check.row)
 
     def run(check: Check) -> None:

@@ -5,7 +5,6 @@ import pytest
 
 from matchopt.instances import Hardware, OutputError, WeightError
 from matchopt.instances.architecture import Convolution, Convolutional, Recurrent
-from matchopt.network import objectives
 from matchopt.network.export import draw_hardware, export_network, layer_targets
 from matchopt.network.realised import realise, unmapped
 
@@ -69,7 +68,7 @@ def test_output_error_is_the_measured_error_on_patches_and_frames(architecture, 
     chip = draw_hardware(network, "gaussian", 1.0, 1.0, 3, biases=biases)
     instance = export_network(network, chip, objective="output-error", sample_inputs=inputs, biases=biases)
     first, part = instance.layers[0], in_order(instance).layers[0]
-    received = objectives.layer_inputs(network, inputs)[0]
+    received = network.layer_inputs(inputs)[0]
     if isinstance(architecture, Recurrent):
         frames = inputs.reshape(-1, architecture.n_features)
         np.testing.assert_array_equal(received[:, : architecture.n_features], frames)
@@ -97,13 +96,12 @@ def test_error_of_a_filter_is_that_of_its_image():
     assert layer.value(part) == pytest.approx(total / (30 * 9))
 
 
-def test_positions_are_bounded(monkeypatch):
+def test_positions_are_bounded():
     """Second moments are measured on at most so many patches; the draw is the same every time."""
     network, inputs = random_of(CNN), inputs_of(CNN, 20)
-    whole = objectives.layer_inputs(network, inputs)
+    whole = network.layer_inputs(inputs)
     assert [len(rows) for rows in whole] == [20 * 36, 20 * 4, 20, 20]
-    monkeypatch.setattr(objectives, "POSITIONS", 100)
-    some, again = objectives.layer_inputs(network, inputs), objectives.layer_inputs(network, inputs)
+    some, again = network.layer_inputs(inputs, 100), network.layer_inputs(inputs, 100)
     assert [len(rows) for rows in some] == [100, 80, 20, 20]
     assert all(np.array_equal(a, b) for a, b in zip(some, again, strict=True))
     np.testing.assert_allclose(some[0].mean(), whole[0].mean(), rtol=0.1)

@@ -4,7 +4,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -33,14 +32,10 @@ def cached(key: str, shapes: Shapes, build: Callable[[], Arrays]) -> Arrays:
     arrays = build()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: _write(file, arrays))
+        write_atomically(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]  # names, no options
     except OSError:  # a read-only or full disk costs time, nothing else
         pass
     return arrays
-
-
-def _write(file: Any, arrays: Arrays) -> None:
-    np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
 
 
 def _read(path: Path, shapes: Shapes) -> Arrays | None:
