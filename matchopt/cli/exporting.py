@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.settings import FILE, GAIN_SET, Names, OutputFile, debug_option
+from matchopt.cli.settings import FILE, GAIN_SET, Names, OutputFile, debug_option, together
 from matchopt.cli.trained import SAMPLE_SOURCE, read_trained, sample_options, trained_options
 
 if TYPE_CHECKING:
@@ -19,77 +19,67 @@ _FLAWS = ("read_noise", "bad_cells", "bad_lines", "leak", "neurons_per_bus")  # 
 _RULES = ("cells_per_weight", "drop", "extra_inputs", "gains", "tunable")
 
 
-def _hardware_options(command: Any) -> Any:
-    """The options that describe the chip."""
-    for option in reversed(
-        (
-            click.option(
-                "--hardware",
-                multiple=True,
-                metavar="FILE[:NAME]",
-                help="Measured weights, .npy, .npz, .csv or text; every row is a hardware neuron. Given once for each "
-                "layer, or once: then each layer gets the next rows. NAME chooses an array of an .npz file.",
-            ),
-            click.option("--law", type=Names("matchopt.instances.generators:LAWS"), default="gaussian",
-                         show_default=True, help="Law of random hardware weights, where no file is given."),
-            click.option("--fan-in-ratio", type=float, default=1.25, show_default=True,
-                         help="K/n: cells of a hardware neuron for each connection of the largest target neuron."),
-            click.option("--neuron-ratio", type=float, default=1.0, show_default=True,
-                         help="M/m: hardware neurons for each target neuron."),
-            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
-                         help="Seed of the hardware draw."),
-            click.option("--keep-scale", is_flag=True,
-                         help="Leave measured weights in their unit.  [default: scaled to each layer's rms]"),
-            click.option("--read-noise", type=AT_LEAST_0, default=0.0, show_default=True,
-                         help="Standard deviation of additive read noise, in units of the weights' rms."),
-            click.option("--bad-cells", type=SHARE, default=0.0, show_default=True,
-                         help="Probability that a cell is unusable."),
-            click.option("--bad-lines", type=SHARE, default=0.0, show_default=True,
-                         help="Probability that cell k is unusable in all neurons."),
-            click.option("--leak", type=float, default=0.0, show_default=True,
-                         help="What a cell adds while switched off, as a share of its weight."),
-            click.option("--neurons-per-bus", type=click.IntRange(min=1), default=1, show_default=True,
-                         help="Neighbouring neurons that share one wiring; 1 is free routing."),
-        )
-    ):  # fmt: skip
-        command = option(command)
-    return command
+# The options that describe the chip.
+_hardware_options = together(
+    click.option(
+        "--hardware",
+        multiple=True,
+        metavar="FILE[:NAME]",
+        help="Measured weights, .npy, .npz, .csv or text; every row is a hardware neuron. Given once for each "
+        "layer, or once: then each layer gets the next rows. NAME chooses an array of an .npz file.",
+    ),
+    click.option("--law", type=Names("matchopt.instances.generators:LAWS"), default="gaussian",
+                 show_default=True, help="Law of random hardware weights, where no file is given."),
+    click.option("--fan-in-ratio", type=float, default=1.25, show_default=True,
+                 help="K/n: cells of a hardware neuron for each connection of the largest target neuron."),
+    click.option("--neuron-ratio", type=float, default=1.0, show_default=True,
+                 help="M/m: hardware neurons for each target neuron."),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+                 help="Seed of the hardware draw."),
+    click.option("--keep-scale", is_flag=True,
+                 help="Leave measured weights in their unit.  [default: scaled to each layer's rms]"),
+    click.option("--read-noise", type=AT_LEAST_0, default=0.0, show_default=True,
+                 help="Standard deviation of additive read noise, in units of the weights' rms."),
+    click.option("--bad-cells", type=SHARE, default=0.0, show_default=True,
+                 help="Probability that a cell is unusable."),
+    click.option("--bad-lines", type=SHARE, default=0.0, show_default=True,
+                 help="Probability that cell k is unusable in all neurons."),
+    click.option("--leak", type=float, default=0.0, show_default=True,
+                 help="What a cell adds while switched off, as a share of its weight."),
+    click.option("--neurons-per-bus", type=click.IntRange(min=1), default=1, show_default=True,
+                 help="Neighbouring neurons that share one wiring; 1 is free routing."),
+)  # fmt: skip
 
 
-def _rule_options(command: Any) -> Any:
-    """The options that say what a mapping may do, and what it minimises."""
-    for option in reversed(
-        (
-            click.option("--cells-per-weight", type=click.IntRange(min=1), default=1, show_default=True,
-                         help="Most cells that may add up to one weight."),
-            click.option("--drop", is_flag=True, help="A connection may stay unrealised."),
-            click.option("--extra-inputs", is_flag=True, help="Cells may listen to inputs outside the target's."),
-            click.option("--gains", type=GAIN_SET, default="1", show_default=True,
-                         help="Gains a neuron may have: one, several, or an interval."),
-            click.option("--tunable", type=click.IntRange(min=0), default=0, show_default=True,
-                         help="Fully tunable connections, as one budget of the network (of the layer, with --layer)."),
-            click.option("--objective", type=Names("matchopt.instances.sample_objective:OBJECTIVES"),
-                         default="weight-error", show_default=True,
-                         help="What is minimised. weight-error: squared distance of the weights. output-error: "
-                         "squared error of each layer's sums on the inputs it gets. functional-error: how far all "
-                         "layers together stray from the target's signals; no labels. score-error: the angle between "
-                         "the outputs and the target's, which no common factor changes; no labels. task-loss: "
-                         "cross-entropy of the answers. The last three need the whole network and solvers that take "
-                         "it."),
-            click.option("--samples", type=SAMPLE_SOURCE,
-                         help="Inputs that the objective is measured on: so many training images of the network's "
-                         "data set, or a file with one input a row.  [default: 5000; all for task-loss]"),
-            click.option("--centred", is_flag=True,
-                         help="output-error around each layer's mean input: what is left once biases are adjusted."),
-            click.option("--biases", type=Names("matchopt.network.objectives:Biases"), default="free",
-                         show_default=True,
-                         help="free: digital, as trained. adjustable: digital, and a mapping may change them, to make "
-                         "up for the errors of its weights. hardware: weights on an input that is always 1, mapped "
-                         "like all others."),
-        )
-    ):  # fmt: skip
-        command = option(command)
-    return command
+# The options that say what a mapping may do, and what it minimises.
+_rule_options = together(
+    click.option("--cells-per-weight", type=click.IntRange(min=1), default=1, show_default=True,
+                 help="Most cells that may add up to one weight."),
+    click.option("--drop", is_flag=True, help="A connection may stay unrealised."),
+    click.option("--extra-inputs", is_flag=True, help="Cells may listen to inputs outside the target's."),
+    click.option("--gains", type=GAIN_SET, default="1", show_default=True,
+                 help="Gains a neuron may have: one, several, or an interval."),
+    click.option("--tunable", type=click.IntRange(min=0), default=0, show_default=True,
+                 help="Fully tunable connections, as one budget of the network (of the layer, with --layer)."),
+    click.option("--objective", type=Names("matchopt.instances.sample_objective:OBJECTIVES"),
+                 default="weight-error", show_default=True,
+                 help="What is minimised. weight-error: squared distance of the weights. output-error: "
+                 "squared error of each layer's sums on the inputs it gets. functional-error: how far all "
+                 "layers together stray from the target's signals; no labels. score-error: the angle between "
+                 "the outputs and the target's, which no common factor changes; no labels. task-loss: "
+                 "cross-entropy of the answers. The last three need the whole network and solvers that take "
+                 "it."),
+    click.option("--samples", type=SAMPLE_SOURCE,
+                 help="Inputs that the objective is measured on: so many training images of the network's "
+                 "data set, or a file with one input a row.  [default: 5000; all for task-loss]"),
+    click.option("--centred", is_flag=True,
+                 help="output-error around each layer's mean input: what is left once biases are adjusted."),
+    click.option("--biases", type=Names("matchopt.network.objectives:Biases"), default="free",
+                 show_default=True,
+                 help="free: digital, as trained. adjustable: digital, and a mapping may change them, to make "
+                 "up for the errors of its weights. hardware: weights on an input that is always 1, mapped "
+                 "like all others."),
+)  # fmt: skip
 
 
 @click.command(

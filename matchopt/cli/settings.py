@@ -1,5 +1,6 @@
 """What all commands share: global options, and the types of their parameters."""
 
+import functools
 import tempfile
 import warnings
 from collections import Counter
@@ -163,3 +164,8 @@ def each_once(context: click.Context, parameter: click.Parameter, pairs: tuple[t
 def table_option(*names: str, about: str, kind: Parsed = PAIR) -> Callable[[Command], Command]:
     """A repeatable option whose pairs make a table."""
     return click.option(*names, type=kind, callback=each_once, multiple=True, help=f"{about}; repeatable.")
+
+
+def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Several options as one decorator, in the order of the help."""
+    return lambda command: functools.reduce(lambda made, option: option(made), reversed(options), command)

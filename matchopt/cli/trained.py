@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.settings import NUMBERS, Command, Parsed
+from matchopt.cli.settings import NUMBERS, Parsed, together
 
 if TYPE_CHECKING:
     from matchopt.network import ImageData, SparseNetwork
@@ -14,25 +14,21 @@ if TYPE_CHECKING:
 FEW = 5_000  # images of a label-free objective unless told: more hardly change it, and instances stay small
 
 
-def trained_options(command: Command) -> Command:
-    """Give a command that reads a trained network options for what its file may not say."""
-    options = (
-        click.option(
-            "--architecture",
-            metavar="TEXT",
-            help="What weights that matchopt did not write are the weights of: a name such as conv2, "
-            "cnn:1x28x28-8c5-m2-64-10 or lstm:13x64-128-10.  [default: linear layers with ReLU between them]",
-        ),
-        click.option(
-            "--input-mean",
-            type=NUMBERS,
-            help="What was subtracted from the data in training: one number, or one for each channel or input.",
-        ),
-        click.option("--input-std", type=NUMBERS, help="What they were divided by after that."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+# For commands that read a trained network: what its file may not say.
+trained_options = together(
+    click.option(
+        "--architecture",
+        metavar="TEXT",
+        help="What weights that matchopt did not write are the weights of: a name such as conv2, "
+        "cnn:1x28x28-8c5-m2-64-10 or lstm:13x64-128-10.  [default: linear layers with ReLU between them]",
+    ),
+    click.option(
+        "--input-mean",
+        type=NUMBERS,
+        help="What was subtracted from the data in training: one number, or one for each channel or input.",
+    ),
+    click.option("--input-std", type=NUMBERS, help="What they were divided by after that."),
+)
 
 
 def read_trained(
