@@ -99,7 +99,7 @@ def certify_layer(instance: LayerInstance, mapping: LayerMapping, effort: Effort
     for part in table.batches(open_):
         if not effort.late:
             table.settle(open_[part], chosen[open_[part]])
-    batch = BATCH
+    batch, least = BATCH, 0.0 if problem.factor.min(initial=0.0) >= 0.0 else -math.inf  # of sums of squares
     while True:
         costs = np.where(table.exact, table.bounds, np.inf)
         costs[every, mapping.neuron_of] = table.bounds[every, mapping.neuron_of]  # so that there is an assignment
@@ -108,8 +108,9 @@ def certify_layer(instance: LayerInstance, mapping: LayerMapping, effort: Effort
         chosen, v, u = proof.col_of, proof.ended.v, known.row_minima(proof.ended.v)
         bound = float(dual_bound(DenseEntries(table.bounds), v))
         rounding = _rounding(problem, objective, proof)
+        proved = max(bound - rounding, least)
         if bound >= objective - rounding:
-            return Certificate(bound - rounding, True, False, 2.0 * rounding, "layer dual")
+            return Certificate(proved, True, False, 2.0 * rounding, "layer dual")
         reduced = table.bounds - v - u[:, None]
         broken = np.flatnonzero(~table.exact & (reduced < 0.0))
         rows, neurons = np.unravel_index(broken[np.argsort(reduced.ravel()[broken])], reduced.shape)
@@ -119,7 +120,7 @@ def certify_layer(instance: LayerInstance, mapping: LayerMapping, effort: Effort
         if effort.late or not table.settle(rows, neurons, MARGIN * (u[rows] + v[neurons])):
             goal = objective - 2.0 * rounding
             improvable = not effort.late and math.fsum(proof.own) < goal and _exhibited(table, chosen) < goal
-            return Certificate(bound - rounding, False, improvable, 2.0 * rounding, "layer dual")
+            return Certificate(proved, False, improvable, 2.0 * rounding, "layer dual")
 
 
 def _rounding(problem: Separable, objective: float, proof: Proof | None = None) -> float:

@@ -233,6 +233,18 @@ def test_what_is_proved_depends_on_work_not_on_time() -> None:
     assert bounds[0] < bounds[1] == bounds[2] < bounds[3] <= layer.value(mapping)
 
 
+def test_an_error_of_zero_is_proved_to_be_the_least() -> None:
+    """No bound on a sum of squares is below 0, whatever rounding takes from it, and whatever time there was."""
+    rng = np.random.default_rng(27)
+    weights = rng.normal(size=(3, 4))
+    layer = LayerInstance(Target.from_dense(weights), Hardware(weights[::-1]), Rules(gains=Gains.interval(0.5, 2.0)))
+    perfect = LayerMapping.from_cells(layer.target, np.array([2, 1, 0]), np.tile(np.arange(4), 3))
+    found = certify(layer, perfect)
+    assert (found.optimal, found.bound) == (True, 0.0)
+    crossed = replace(perfect, neuron_of=np.array([0, 1, 2]))
+    assert certify(layer, crossed, seconds=1e-9).bound == 0.0 and certify(layer, crossed).improvable
+
+
 def test_wrong_cells_are_seen() -> None:
     """A mapping with the right neurons and one pair of cells crossed is not proved, and is bettered."""
     rng = np.random.default_rng(14)
