@@ -13,6 +13,7 @@ from matchopt.instances import (
     NetworkMapping,
     Solution,
 )
+from matchopt.reduce.alternating import alternating
 from matchopt.reduce.separable import wire
 from matchopt.reduce.surrogate import surrogate
 
@@ -22,8 +23,8 @@ MOST_PAIRS = 2**24  # of rows and columns; beyond, beginning takes too long
 def beginning(instance: Instance) -> Solution | None:
     """A solution in which every row in turn takes the cheapest column, or hardware neuron, that is left.
 
-    Of a layer the costs are weight errors under the plainest rules. Whoever takes it must check it: what more the rules
-    ask for plays no part.
+    Of a layer the costs are weight errors under the plainest rules; where neurons share lines, see `alternating`.
+    Whoever takes it must check it: what more the rules ask for plays no part.
 
     Returns
     -------
@@ -56,6 +57,8 @@ def _in_turn(cost: Float[np.ndarray, "rows cols"]) -> Int[np.ndarray, " rows"] |
 
 
 def _mapping(layer: LayerInstance) -> LayerMapping | None:
+    if not layer.hardware.free_routing:
+        return alternating(layer)
     if layer.n_rows * layer.hardware.n_neurons > MOST_PAIRS or layer.n_rows > layer.hardware.n_neurons:
         return None
     from matchopt.kernels import pair_costs

@@ -7,7 +7,12 @@ import numpy as np
 from matchopt.errors import Refused
 from matchopt.instances import ProgramInstance, Provenance
 
-MAX_ENTRIES = 6_000_000  # coefficients; beyond, building in Python takes minutes and no engine closes the program
+MAX_ENTRIES = 2_500_000  # coefficients; beyond, building takes seconds and half a GB, and no engine closes the program
+
+
+def too_large() -> Refused:
+    """What is said of a program beyond that."""
+    return Refused(f"the program would have more than {MAX_ENTRIES} coefficients; the instance is too large for it")
 
 
 class ProgramBuilder:
@@ -48,9 +53,7 @@ class ProgramBuilder:
             self._indices.append(variable)
             self._coefficients.append(terms[variable])
         if len(self._indices) > MAX_ENTRIES:
-            raise Refused(
-                f"the program would have more than {MAX_ENTRIES} coefficients; the instance is too large for it"
-            )
+            raise too_large()
         self._starts.append(len(self._indices))
         self._low.append(low)
         self._high.append(high)

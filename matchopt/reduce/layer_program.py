@@ -28,12 +28,31 @@ from matchopt.instances import (
     Solution,
 )
 from matchopt.instances.demands import AT_0_1, understanding
-from matchopt.reduce.builder import ProgramBuilder
+from matchopt.reduce.builder import MAX_ENTRIES, ProgramBuilder, too_large
 from matchopt.reduce.layer_block import LayerBlock
 from matchopt.reduce.reduction import Reduction
 
 # Gains in an interval make the error cubic, other objectives than those of layers are no polynomials of binaries.
 UNDERSTOOD = AT_0_1["network"] - {"gain-interval", "task-loss", "functional-error", "score-error"}
+
+
+@understanding("the program of binaries", UNDERSTOOD)
+def program_size(instance: LayerInstance | NetworkInstance) -> int:
+    """How many coefficients the program has at least, in no time: those of cells and of products of two of them."""
+    total = 0
+    for layer in instance.layers if isinstance(instance, NetworkInstance) else (instance,):
+        rules, usable = layer.rules, [int(n) for n in layer.hardware.n_usable.tolist()]
+        fan_in = [layer.target.n_inputs] * layer.n_rows if rules.extra_inputs else layer.target.fan_in.tolist()
+        places = len(rules.gains.values or ())
+        rows = 2 if rules.drop or rules.extra_inputs else 3  # in which the variable of a cell is
+        rows += 0 if layer.hardware.free_routing else 2
+        total += rows * places * sum(fan_in) * sum(usable)
+        cells, moments = sum(n * (n - 1) // 2 for n in usable), layer.objective.shared_quadratic
+        share = 0.0 if layer.objective.is_diagonal or moments is None else np.count_nonzero(moments) / moments.size
+        pairs = int(share * sum(n * (n - 1) for n in fan_in))
+        pairs += sum(fan_in) if rules.cells_per_weight > 1 else 0
+        total += 7 * places * pairs * cells
+    return total
 
 
 @understanding("the program of binaries", UNDERSTOOD)
@@ -46,6 +65,8 @@ def layers_to_program(instance: LayerInstance | NetworkInstance) -> Reduction:
         for gains in an interval (the error is no longer linear in products of binaries), and for instances too large.
     """
     layers = instance.layers if isinstance(instance, NetworkInstance) else (instance,)
+    if program_size(instance) > MAX_ENTRIES:
+        raise too_large()
     builder = ProgramBuilder()
     blocks = [LayerBlock(builder, layer) for layer in layers]
     if isinstance(instance, NetworkInstance) and instance.tunable is not None:

@@ -23,8 +23,11 @@ from matchopt.instances import (
     Target,
 )
 from matchopt.proofs.infeasible import constructed
-from matchopt.reduce import Reduction, beginning, not_separable, reduction, surrogate
+from matchopt.reduce import Reduction, beginning, not_separable, program_size, reduction, surrogate
+from matchopt.reduce.builder import MAX_ENTRIES
 from matchopt.solver import Limits, Result, Solver, Status
+
+SLOW = 300_000  # coefficients of a program
 
 
 def solve_parts(
@@ -53,13 +56,13 @@ def solve_parts(
     PluginError
         when the solver breaks its contract.
     """
+    program = solver.solves is ProgramInstance and not isinstance(instance, ProgramInstance)
+    begun = _begun(instance, limits) if program and _is_slow(instance) else None
     way, starts, replaced = _way_down(instance, solver, limits.start, surrogate)
     made: tuple[Solution, ...] = ()
-    if not starts and (solver.begins or solver.solves is ProgramInstance) and not isinstance(instance, ProgramInstance):
-        starts = made = _made(instance, way)
+    if not starts and (solver.begins or program):
+        starts = made = _parts_of(begun or _begun(instance, limits), way)
     best: list[Solution | None] = list(starts) if starts else [None] * len(way.parts)
-    if made:
-        limits.report(_lift(way, best, way.parts[0], 0))
     bounds = [-math.inf] * len(way.parts)
     results: list[Result] = []
     for number, part in enumerate(way.parts):
@@ -89,14 +92,30 @@ def solve_parts(
     return (_without_claims(whole), replaced) if replaced else (whole, "")
 
 
-def _made(instance: Instance, way: Reduction) -> tuple[Solution, ...]:
-    """A feasible solution of each part, made without a solver; none where that finds none."""
-    for make in (beginning, constructed):
+def _is_slow(instance: Instance) -> bool:
+    """Whether its program takes seconds to build, which must not be all that there is time for."""
+    if not isinstance(instance, LayerInstance | NetworkInstance):
+        return False
+    try:
+        return SLOW < program_size(instance) <= MAX_ENTRIES
+    except Refused:
+        return False
+
+
+def _begun(instance: Instance, limits: Limits) -> Solution | None:
+    """A feasible solution made without a solver, and reported; None where none is found, or the caller has one."""
+    for make in (beginning, constructed) if limits.start is None else ():
         found = make(instance)
-        parts = () if found is None else _lowered(way, found)
-        if parts and all(_is_feasible(part, begin) for part, begin in zip(way.parts, parts, strict=True)):
-            return parts
-    return ()
+        if found is not None and _is_feasible(instance, found):
+            limits.report(found)
+            return found
+    return None
+
+
+def _parts_of(found: Solution | None, way: Reduction) -> tuple[Solution, ...]:
+    """The solution of each part, none where the way, or the stricter rules of a surrogate, do not take it."""
+    parts = () if found is None else _lowered(way, found)
+    return parts if all(_is_feasible(part, begin) for part, begin in zip(way.parts, parts, strict=False)) else ()
 
 
 def _no_worse(part: Instance, result: Result, known: Solution | None) -> Result:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from matchopt.checker import Report, check, is_feasible
 from matchopt.errors import Refused
-from matchopt.instances import Instance, Solution
+from matchopt.instances import Instance, LayerInstance, NetworkInstance, Solution
 from matchopt.run.answers import Answer
 from matchopt.run.record import Incumbent, Number
 from matchopt.solver import Limit, Status
@@ -38,6 +38,7 @@ class Judge:
         self.best: Incumbent | None = None
         self.trace: list[tuple[float, Number, float | None]] = []
         self._instance = instance
+        self._squares = isinstance(instance, LayerInstance | NetworkInstance)
         self._bounds: list[float] = []
         self._bound = -math.inf
         self._time = 0.0
@@ -89,10 +90,14 @@ class Judge:
             return None
         # The worker's clock is not trusted to run forward.
         self._time = max(self._time, seconds) if math.isfinite(seconds) else self._time
-        bound = self._bound if self._bound <= objective else -math.inf
+        bound = self._no_less(self._bound, objective) if self._bound <= objective else -math.inf
         self.best = Incumbent(self._time, objective, bound, solution)
         self.trace.append((self._time, objective, bound if bound > -math.inf else None))
         return self.best
+
+    def _no_less(self, bound: float, objective: Number) -> float:
+        """A bound as the objective allows: what layers and networks minimise is never negative."""
+        return max(bound, 0.0) if self._squares and bound > -math.inf and objective >= 0 else bound
 
     def _note_bound(self, bound: float) -> None:
         if not math.isnan(bound):
@@ -141,14 +146,16 @@ class Judge:
         if status in (Status.INFEASIBLE, Status.ERROR):
             return status, None
         if self.best is None:
-            return status, max((bound for bound in claims if bound < math.inf), default=None)
+            return status, max((self._no_less(bound, 0.0) for bound in claims if bound < math.inf), default=None)
         objective = self.best.objective
         most = objective + allowance(objective)
         false = [bound for bound in claims if bound > most]
         if false:
             notes.append(f"the solver's bound {max(false):.10g} is above the objective {objective:.10g}; ignored")
             status = Status.FEASIBLE if status is Status.OPTIMAL else status
-        valid = max((min(bound, objective) for bound in claims if bound <= most), default=None)
+        valid = max(
+            (self._no_less(min(bound, objective), objective) for bound in claims if bound <= most), default=None
+        )
         return status, objective if status is Status.OPTIMAL else valid  # the claim of an optimum says as much
 
 

@@ -49,7 +49,7 @@ from matchopt.proofs.effort import Effort
 from matchopt.proofs.layer import certify_layer
 from matchopt.proofs.separable import separable
 from matchopt.reduce import not_separable, reduction, surrogate, tightened
-from matchopt.reduce.layer_program import layers_to_program
+from matchopt.reduce.layer_program import layers_to_program, program_size
 from matchopt.reduce.linearise import linearise
 from matchopt.reduce.separable import layer_to_assignment
 from matchopt.reduce.split import not_splittable, split
@@ -103,6 +103,7 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     not_separable: lambda instance, folder: _gives(not_separable(instance)),
     layer_to_assignment: lambda instance, folder: layer_to_assignment(instance),
     layers_to_program: lambda instance, folder: layers_to_program(instance),
+    program_size: lambda instance, folder: program_size(instance),
     linearise: lambda instance, folder: linearise(instance),
     realise: lambda instance, folder: realise(instance, _solution(instance)),
     unmapped: lambda instance, folder: unmapped(instance),
@@ -145,6 +146,7 @@ BEHIND: dict[str, str] = {
     "network.realised.one_read": "realise and evaluate",
     "proofs.cells": "separable",
     "proofs.infeasible.constructed": "promises nothing; is_feasible, which asks, judges what it returns",
+    "reduce.alternating": "its caller checks what it makes",
     "reduce.beginning": "promises nothing; the checker judges what it returns",
     "reduce.reduction": "changes nothing",
     "reduce.separable.wire": "layer_to_assignment",

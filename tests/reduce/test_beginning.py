@@ -1,0 +1,86 @@
+"""Solutions to begin from, and programs that are refused before they are built."""
+
+import time
+
+import numpy as np
+import pytest
+
+import matchopt
+from matchopt import Gains, Hardware, LayerInstance, NetworkInstance, ProgramInstance, Refused, Rules, Target, check
+from matchopt.reduce import alternating, beginning, reduction
+from matchopt.reduce.layer_program import program_size
+from matchopt.testing import brute_force
+from matchopt.testing.tiny import tiny_instances
+
+
+def crossbar(
+    rows: int, inputs: int, neurons: int, cells: int, fan_in: int, buses: int = 1, **more: object
+) -> LayerInstance:
+    rng = np.random.default_rng(rows + inputs)
+    mask = np.argsort(rng.random((rows, inputs)), axis=1) < fan_in
+    target = Target.from_dense(rng.normal(size=(rows, inputs)), mask)
+    hardware = Hardware(rng.normal(size=(neurons, cells)), bus=np.arange(neurons) % buses)
+    return LayerInstance(target, hardware, Rules(**more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rules", [{}, {"drop": True}, {"gains": Gains.finite(0.5, 2.0)}])
+@pytest.mark.parametrize("buses", [1, 2])
+def test_crossbars_begin_near_their_best(rules: dict[str, object], buses: int) -> None:
+    """Rows and lines assigned in turn: feasible, and on the smallest as good as enumeration (at the default gain)."""
+    small = crossbar(2, 2, 2, 3, 2, **rules)
+    best, found = brute_force(small).value, alternating(small)
+    assert found is not None and best is not None
+    assert check(small, found).objective == pytest.approx(best) or "gains" in rules
+    large = crossbar(20, 16, 24, 20, 4, buses, **rules)
+    mapping = beginning(large)
+    assert mapping is not None and check(large, mapping).feasible
+    plain = sum(float(w) ** 2 for w in large.target.weights)
+    assert large.value(mapping) < plain / 3  # the empty mapping costs `plain`
+
+
+def test_what_cannot_begin_begins_with_nothing() -> None:
+    """More inputs than lines and no drops; with drops some are left out; dead cells are avoided."""
+    assert alternating(crossbar(3, 6, 3, 4, 5)) is None
+    few = crossbar(3, 6, 3, 4, 5, drop=True)
+    found = alternating(few)
+    assert found is not None and check(few, found).feasible
+    layer = crossbar(3, 4, 4, 5, 3)
+    dead = Hardware(layer.hardware.weights, usable=np.arange(20).reshape(4, 5) % 3 != 0, bus=layer.hardware.bus)
+    broken = LayerInstance(layer.target, dead, Rules(drop=True))
+    found = alternating(broken)
+    assert found is not None and check(broken, found).feasible
+
+
+@pytest.mark.parametrize("solver", ["cpsat", "milp"])
+def test_an_exact_engine_never_ends_worse_than_it_began(solver: str) -> None:
+    """On a crossbar that neither closes in its time: no worse than the beginning, and no bound below 0."""
+    layer = crossbar(12, 16, 16, 20, 5, drop=True)
+    begun = beginning(layer)
+    assert begun is not None
+    run = matchopt.solve(layer, solver, time_limit=2)
+    assert run.objective is not None and run.objective <= layer.value(begun)
+    assert run.bound is None or run.bound >= 0
+
+
+def test_the_size_of_programs_is_known_before_they_are_built() -> None:
+    """No more than there are, for every tiny layer and network; what is too large is refused in no time."""
+    sizes = []
+    for tiny in tiny_instances():
+        instance = tiny.instance
+        if isinstance(instance, LayerInstance | NetworkInstance):
+            try:
+                if (
+                    len(parts := reduction(instance, ProgramInstance).parts) == 1
+                    and "program of" in parts[0].provenance.source
+                ):
+                    sizes.append((program_size(instance), len(parts[0].indices)))  # type: ignore[attr-defined]
+            except Refused:
+                continue
+    assert len(sizes) > 10 and all(0 <= least <= size for least, size in sizes)
+    assert any(least > size / 2 for least, size in sizes)
+    huge, began = crossbar(200, 400, 250, 500, 40), time.process_time()
+    with pytest.raises(
+        Refused, match="the program would have more than 2500000 coefficients; the instance is too large"
+    ):
+        reduction(huge, ProgramInstance)
+    assert time.process_time() - began < 1
