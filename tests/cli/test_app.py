@@ -10,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import matchopt
 from matchopt.cli import main
 from matchopt.cli.app import COMMANDS
 
@@ -148,12 +149,15 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert done.stderr == ""
 
 
-def test_the_entry_point_of_the_script_is_the_group() -> None:
-    """The script `matchopt` calls what `matchopt.cli.main` is."""
+def test_the_entry_point_of_the_script_runs_the_group(monkeypatch, capsys) -> None:
+    """The script `matchopt` calls what `matchopt.cli.main` is, and what it returns is the exit status."""
     from importlib.metadata import entry_points
 
     (script,) = [point for point in entry_points(group="console_scripts") if point.name == "matchopt"]
-    assert script.load() is main
+    monkeypatch.setattr("sys.argv", ["matchopt", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        script.load()()
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"matchopt, version {matchopt.__version__}\n")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX systems")
