@@ -6,6 +6,7 @@ import os
 import re
 import traceback
 from collections.abc import Mapping
+from dataclasses import fields
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, get_args
@@ -97,7 +98,7 @@ def _check_form(cls: Any, base: Any, called: str) -> str:
     if made is None or not made.frozen:
         raise PluginError(f"{place} must be a frozen dataclass: put @dataclass(frozen=True) above it")
     name = getattr(cls, "name", None)
-    if "name" in cls.__dataclass_fields__:  # type: ignore[attr-defined]
+    if "name" in [field.name for field in fields(cls)]:
         raise PluginError(f"{place}.name must not be annotated: an annotated name is an option")
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise PluginError(f"{place}.name must be lower-case words and dashes, found {name!r}")

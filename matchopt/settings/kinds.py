@@ -104,6 +104,8 @@ def kind_of(hint: Any, around: tuple[Any, ...] = ()) -> Kind | None:
         return _number(hint, bounds, FINITE in rules) if all(type(rule) in _COMPARED for rule in bounds) else None
     if origin in (tuple, list):
         return _several(origin, inner, rules)
+    if rules and hint is not type(None):
+        return None  # a rule that nothing would keep
     if origin is Literal and all(isinstance(member, int | str) for member in inner):
         words = "one of " + ", ".join(map(str, inner))
         return Kind(words, words, words, lambda value, text: _member(inner, value, text))

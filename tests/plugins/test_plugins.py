@@ -11,8 +11,8 @@ from matchopt.plugins import SELECTION_VARIABLE, load_plugins
 
 HEAD = """
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
-from annotated_types import Interval
+from typing import Annotated, ClassVar, Literal
+from annotated_types import Interval, Len
 from matchopt import Assignment, AssignmentInstance, Result, Solver, hookimpl
 """
 GOOD = """
@@ -122,6 +122,12 @@ def test_a_changed_file_is_loaded_anew(plugin):
     assert "other-name" in load_plugins([plugin(GOOD.replace('"good"', '"other-name"'))], only=()).solvers
 
 
+def test_names_may_be_annotated_as_what_they_are(plugin):
+    """A ClassVar is no field, so no option."""
+    written = plugin(GOOD.replace('name = "good"', 'name: ClassVar[str] = "good"'))
+    assert load_plugins([written], only=()).entry("good").cls.name == "good"
+
+
 def test_a_package_goes_by_its_folder(tmp_path):
     """Not by `__init__`, in tables and messages."""
     folder = tmp_path / "annealer"
@@ -178,6 +184,10 @@ BROKEN = {
         "mine.Good.mode: its default must be one of a, b, found 'c'",
     ),
     "a list": (GOOD.replace('name = "good"', 'name = "good"; n: list[int] = field(default_factory=list)'), "tuple[int"),
+    "a rule that nothing keeps": (
+        GOOD.replace('name = "good"', 'name = "good"; n: Annotated[str, Len(1, 3)] = "ab"'),
+        "mine.Good.n has type typing.Annotated[str, ",
+    ),
     "words as annotation": (GOOD.replace('name = "good"', 'name = "good"; n: "so many" = 1'), "annotation cannot be"),
     "twice": (GOOD + "    register(Good)\n", "two solvers are called 'good'"),
     "trainer hook misspelt": (
