@@ -122,13 +122,21 @@ class Reroute(Solver):
         def offer(mapping: NetworkMapping) -> bool:
             return limits.offer(mapping, instance.value(mapping))
 
+        told: list[NetworkMapping] = []
+
+        def tell(mapping: NetworkMapping) -> None:
+            """The coarse mapping, for the caller to have; other objectives not aimed at might keep it for good."""
+            if not told and instance.objective is not None and instance.objective.labelled:
+                limits.report(mapping)
+            told.append(mapping)
+
         def run(outputs_only: bool, offers: bool) -> NetworkMapping:
             free = outputs_only and (instance.adjustable or instance.biases is None)
             course = Course(
                 instance, tasks, inputs, outputs_only, free, self.candidates, self.pull, self.ridge, self.rounds, seed,
                 lambda: limits.reached() is not None,
             )  # fmt: skip
-            return course.run(start, offer if offers else lambda mapping: None, rng).mapping()
+            return course.run(start, offer if offers else tell, rng).mapping()
 
         found = run(self.aim == "outputs", judged)
         if not judged:

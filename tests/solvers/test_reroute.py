@@ -227,6 +227,14 @@ def test_same_seed_same_answer_with_any_threads(seed: int) -> None:
     assert len(answers) == 1
 
 
+def test_under_a_task_loss_the_first_mapping_comes_early() -> None:
+    """It is told before pairs are judged, and the answer is another one; labels choose nothing."""
+    instance, told = network(1, labels=True, adjustable=True, **FREE), []
+    result = solved(instance, on_incumbent=lambda mapping, bound: told.append(mapping))
+    assert len(told) == 1 and result.solution is not None
+    assert not check(instance, told[0]).violations and told[0].digest != result.solution.digest
+
+
 def test_no_time_and_too_few_cells() -> None:
     """Without time there is a coarse mapping, or the start; rows that do not fit are a proof."""
     instance = network(1, labels=False, adjustable=True, **FREE)
