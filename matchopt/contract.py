@@ -156,8 +156,12 @@ def proper_result(result: Any, kind: str, *, strict: bool = True) -> Result:
 
 def printable(text: object, most: int = MOST_TEXT) -> str:
     """A text of someone else's on one line: runs of white space one space each, what no terminal shows as escapes."""
-    words = " ".join(str(text)[: 4 * most].split())[:most]
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+    return escaped(" ".join(str(text)[: 4 * most].split())[:most])
+
+
+def escaped(line: str) -> str:
+    """A line in which what no terminal shows is written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def proper_solution(solution: Any, kind: str, what: str) -> Solution:

@@ -1,9 +1,6 @@
 """The commands solvers, trainers, plugins, new-plugin and check-solver."""
 
 import json
-import subprocess
-import sys
-import tempfile
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -185,41 +182,66 @@ def new_plugin(name: str, folder: Path) -> None:
     metavar="S",
     help="Wall-clock seconds for all checks.",
 )
+@click.option(
+    "--solve-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=20.0,
+    show_default=True,
+    metavar="S",
+    help="Time limit of each solve, which a solver that improves as long as it may takes whole.",
+)
 @plugin_option
 @debug_option
 @click.pass_context
-def check_solver(context: click.Context, name: str, options: dict[str, str], time_limit: float) -> None:
+def check_solver(
+    context: click.Context, name: str, options: dict[str, str], time_limit: float, solve_limit: float
+) -> None:
     """Run the conformance kit on the solver NAME: every law of the contract on tiny instances of every kind.
 
     Prints how many checks ran, were refused by the solver with a reason, and failed. The kit runs in a process of its
-    own. Exit status: 0 when no check failed, 1 when one did, 2 for bad input.
+    own, in 80 % of the free memory; all it starts ends with it. Exit status: 0 when no check failed, 1 when one did, 2
+    for bad input.
     """
     from matchopt.plugins import load_plugins
 
     files = settings().plugin_files
     load_plugins(files).make(name, options)  # names a mistake before a process is started
-    request = {"solver": name, "options": options, "files": [str(file) for file in files]}
+    request = {"main": "matchopt.cli.kit_process", "solver": name, "options": options, "seconds": solve_limit}
+    request["files"] = [str(file.absolute()) for file in files]
     context.exit(_run_kit(request, time_limit))
 
 
 def _run_kit(request: dict[str, Any], time_limit: float) -> int:
-    """Run the kit in a child process, which does not outlive this one; returns the exit status."""
-    from matchopt.run.process import signal_name
+    """Run the kit in a worker, with which all that its solver starts ends; returns the exit status."""
+    from matchopt.contract import escaped, printable
+    from matchopt.parts import Parts
+    from matchopt.run.answers import read_ending
+    from matchopt.run.process import WorkerProcess
+    from matchopt.run.watchdog import MEMORY_SHARE, free_memory
+    from matchopt.solver import Limit
+    from matchopt.terminal.progress import Progress
 
-    with tempfile.TemporaryDirectory(prefix="matchopt-") as folder:
-        log = Path(folder) / "checks"
-        request |= {"log": str(log)}
-        child = subprocess.Popen([sys.executable, "-m", "matchopt.cli.kit_process", json.dumps(request)])
-        try:
-            status = child.wait(time_limit)
-            reason = f"its process ended with {signal_name(-status)}" if status < 0 else f"exit status {status}"
-        except subprocess.TimeoutExpired:
-            status, reason = -1, f"stopped after {time_limit:g} s"
-        finally:
-            child.kill()
-            child.wait()
-        if status in (0, 1):
-            return status
-        done = log.read_text(encoding="utf-8").splitlines()[-1:] if log.exists() else []
-        click.echo(f"{request['solver']}: failed, {reason}; finished checks: {''.join(done) or 'none'}")
-        return 1
+    done, running, told, memory = 0, "", "", int(free_memory() * MEMORY_SHARE)
+    with Progress(f"checking {request['solver']}") as bar, WorkerProcess(1, memory, most=0) as worker:
+        worker.send(Parts(request))
+        worker.watchdog.arm(time_limit)
+        for message in (message for batch in worker.batches() for message in batch):
+            facts = {name: value if type(value) is int else str(value) for name, value in message.facts.items()}
+            match facts.get("type"):
+                case "asked":
+                    running = printable(facts.get("check"), 200)
+                case "finished":
+                    done += 1
+                    bar.update(done, printable(facts.get("law"), 80), min(10**6, int(facts.get("total", 0))))
+                case "report":
+                    click.echo("\n".join(escaped(line) for line in str(facts.get("summary")).splitlines()))
+                    return 0 if message.facts.get("passed") is True else 1
+                case _:
+                    told = printable(facts.get("cause"))
+                    break
+    late = f"stopped after {time_limit:g} s" if worker.watchdog.killed_for is Limit.TIME else ""
+    reason = told or late or read_ending(worker, time_limit, memory).message
+    click.echo(
+        f"{request['solver']}: failed after {done} checks, while {running or 'it was loaded'} was asked: {reason}"
+    )
+    return 1

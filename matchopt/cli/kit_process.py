@@ -1,38 +1,24 @@
-"""The process in which check-solver runs the conformance kit: `python -m matchopt.cli.kit_process JSON`.
+"""What a worker runs for check-solver: the conformance kit, which tells its host of every check before and after it."""
 
-It writes a line for every finished check to the file it is told, so that its parent can say how far it came.
-"""
-
-import json
-import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from matchopt.plugins import load_plugins
-from matchopt.terminal.progress import Progress
 from matchopt.testing import KitRow, run_checks
 
+MOST_TEXT = 10**6  # characters of the summary
 
-def main(request: dict[str, Any]) -> int:
-    """Run all checks and print the summary; returns the exit status."""
+
+def main(request: Mapping[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
+    """Run all checks of the requested solver, and send the summary."""
     solver = load_plugins([Path(file) for file in request["files"]]).make(request["solver"], request["options"])
-    done = 0
-    with Path(request["log"]).open("w", encoding="utf-8") as log, Progress(f"checking {solver.name}") as bar:
 
-        def finished(row: KitRow, total: int) -> None:
-            nonlocal done
-            done += 1
-            log.write(f"{done} of {total}, the last of them {row.law} on {row.instance}\n")
-            log.flush()
-            bar.update(done, row.law, total)
+    def asked(law: str, instance: str) -> None:
+        send({"type": "asked", "check": f"{law} on {instance}"})
 
-        report = run_checks(solver, on_row=finished)
-    print(report.summary())
-    return 0 if report.passed else 1
+    def finished(row: KitRow, total: int) -> None:
+        send({"type": "finished", "law": row.law, "total": total})
 
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(json.loads(sys.argv[1])))
-    except KeyboardInterrupt:  # its parent says so
-        sys.exit(130)
+    report = run_checks(solver, seconds=request["seconds"], on_row=finished, on_check=asked)
+    send({"type": "report", "passed": report.passed, "summary": report.summary()[:MOST_TEXT]})

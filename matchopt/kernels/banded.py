@@ -2,7 +2,7 @@
 
 With sorted targets and cells, an optimal matching that realises every target uses cell e + d for target e with d rising
 from 0 to at most n_cells - n: a band of n_cells - n + 1 diagonals. Read noise adds a cost per cell, and dropping a cost
-per target; neither touches the cross term of target and cell, so the order stays optimal (DESIGN, section 1.3).
+per target; neither touches the cross term of target and cell, so the order stays optimal (docs/mathematics.md).
 """
 
 import numpy as np

@@ -21,18 +21,7 @@ from matchopt.instances.demands import PLAIN, demands_of_kind
 from matchopt.settings import options_of
 from matchopt.solver import Limit, Result, Status
 from matchopt.testing.answer_laws import equals_optimum
-from matchopt.testing.case import (
-    Broken,
-    Case,
-    Law,
-    Skipped,
-    copy_of,
-    digest_of,
-    refusal_of,
-    same_answer,
-    solve_once,
-    wrong_form,
-)
+from matchopt.testing.case import Broken, Case, Law, Skipped, copy_of, digest_of, refusal_of, same_answer, wrong_form
 from matchopt.testing.rewritten import spelled_out
 from matchopt.testing.tiny import TinyInstance
 
@@ -57,7 +46,7 @@ def no_memory(case: Case) -> None:
     case.answer("a second solve")
     before = case.answer("a third solve")
     for other in others:
-        solve_once(case.solver, other.instance)
+        case.solve(other.instance)
     after = case.answer("a solve after other instances")
     _skip_out_of_time([before, after])
     if not same_answer(before, after):
@@ -71,7 +60,7 @@ def array_layout_is_free(case: Case) -> None:
     if full is None:
         raise Skipped(f"{case.instance.kind} instances have no such defaults")
     try:
-        result = solve_once(case.solver, full, copied=False).result
+        result = case.solve(full, copied=False).result
     except Exception as error:
         raise Broken(f"with full arrays solve raises {raised(error)}") from error
     if wrong_form(result, case.instance.kind) is not None or not same_answer(case.result, result):
@@ -131,7 +120,7 @@ def infeasible_start_is_harmless(case: Case) -> None:
 def stops_in_time(case: Case) -> None:
     """With a limit of 0.2 s a middling instance is left within the grace, finished or not."""
     for other in _taken(case)[:1]:
-        solve_once(case.solver, other.instance)  # compiling and loading libraries are not solving
+        case.solve(other.instance)  # compiling and loading libraries are not solving
     taken = []
     for _ in range(2):  # a second try, as the machine may have been busy
         trial = case.trial(seconds=TIME_LIMIT)

@@ -77,13 +77,18 @@ def solve_once(
     """Solve a copy of `instance` (itself unless `copied`), so that a solver that writes into it does no harm."""
     copy = copy_of(instance) if copied else instance
     incumbents: list[tuple[Solution, float]] = []
-    solver.prepare()
-    limits = CountingLimits(
-        seconds, iterations, start=start, on_incumbent=lambda solution, bound: incumbents.append((solution, bound))
-    )
-    before, began = digest_of(copy), time.perf_counter()
-    result = solver.solve(copy, limits, np.random.default_rng(SEED))
-    taken = time.perf_counter() - began
+
+    def report(solution: Solution, bound: float) -> None:
+        incumbents.append((solution, bound))
+
+    try:
+        solver.prepare()
+        limits = CountingLimits(seconds, iterations, start=start, on_incumbent=report)
+        before, began = digest_of(copy), time.perf_counter()
+        result = solver.solve(copy, limits, np.random.default_rng(SEED))
+        taken = time.perf_counter() - began
+    except SystemExit as cause:  # whoever asks would go with it
+        raise PluginError(f"the solver left by sys.exit({cause.code!r})") from cause
     if wrong_form(result, instance.kind) is None:
         result = proper_result(result, instance.kind)
     return Trial(result, tuple(incumbents), len(limits.passed), taken, digest_of(copy) != before)
@@ -129,12 +134,14 @@ class Case:
     tiny : the instance, of the kind the solver takes or of one above it on the ladder.
     others : further instances of the solver's kind, for calls in between.
     grace : seconds that a solver may need to stop once its time is up.
+    seconds : time limit of a solve.
     """
 
     solver: Solver
     tiny: TinyInstance
     others: tuple[TinyInstance, ...] = ()
     grace: float = 2.0
+    seconds: float = PATIENCE
 
     @property
     def instance(self) -> Instance:
@@ -189,7 +196,11 @@ class Case:
 
     def trial(self, **limits: Any) -> Trial:
         """One more solve of the same instance with the same seed; `limits` are those of `solve_once`."""
-        return solve_once(self.solver, self.instance, **limits)
+        return self.solve(self.instance, **limits)
+
+    def solve(self, instance: Instance, **limits: Any) -> Trial:
+        """A solve of another instance, with this case's limit; `limits` are those of `solve_once`."""
+        return solve_once(self.solver, instance, **{"seconds": self.seconds, **limits})
 
     def answer(self, what: str, **limits: Any) -> Result:
         """The proper result of one more solve, `what` naming it in the message of the law this breaks otherwise."""
@@ -213,7 +224,7 @@ class Case:
 
     def _through_ladder(self) -> Trial:
         """Solve every part and carry the answers up: all optimal is optimal, one infeasible is infeasible."""
-        trials = [solve_once(self.solver, part) for part in self.way.parts]
+        trials = [self.solve(part) for part in self.way.parts]
         for trial, part in zip(trials, self.way.parts, strict=True):
             wrong = wrong_form(trial.result, part.kind)
             if wrong is not None:

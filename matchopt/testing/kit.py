@@ -1,5 +1,6 @@
 """The conformance kit: every law crossed with every tiny instance, the report of one run, and it all as a test."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from matchopt.instances import INSTANCES
 from matchopt.solver import Solver
 from matchopt.testing.answer_laws import ANSWER_LAWS
 from matchopt.testing.behaviour_laws import BEHAVIOUR_LAWS
-from matchopt.testing.case import KIT_VERSION, Broken, Case, Law, Skipped
+from matchopt.testing.case import KIT_VERSION, PATIENCE, Broken, Case, Law, Skipped
 from matchopt.testing.symmetry_laws import SYMMETRY_LAWS
 from matchopt.testing.tiny import TinyInstance, middling_instances, tiny_instances
 
@@ -117,7 +118,9 @@ class Check:
         return "passed", ""
 
 
-def plan(solver: Solver, expected: Iterable[str], grace: float, kit_version: int) -> tuple[list[Check], list[KitRow]]:
+def plan(
+    solver: Solver, expected: Iterable[str], grace: float, kit_version: int, seconds: float = PATIENCE
+) -> tuple[list[Check], list[KitRow]]:
     """All checks of a solver, and a row for each law that is not asked of it; `expected` must be names of laws."""
     known = [law.name for law in LAWS]
     for name in expected:
@@ -126,10 +129,12 @@ def plan(solver: Solver, expected: Iterable[str], grace: float, kit_version: int
     kinds = list(INSTANCES)
     above = kinds[: kinds.index(solver.solves.kind)]
     own = tuple(tiny for tiny in tiny_instances() if tiny.instance.kind == solver.solves.kind)
-    cases = [Case(solver, tiny, own[n + 1 :] + own[:n], grace) for n, tiny in enumerate(own)]
-    higher = [Case(solver, tiny, grace=grace) for tiny in tiny_instances() if tiny.instance.kind in above]
-    middling = TinyInstance(f"{solver.solves.kind}-middling", middling_instances()[solver.solves.kind])
-    once = {"class": Case(solver, own[0], own, grace), "middling": Case(solver, middling, own, grace)}
+    cases = [Case(solver, tiny, own[n + 1 :] + own[:n], grace, seconds) for n, tiny in enumerate(own)]
+    higher = [Case(solver, tiny, (), grace, seconds) for tiny in tiny_instances() if tiny.instance.kind in above]
+    named = [(f"{solver.solves.kind}-middling", one) for one in middling_instances()[solver.solves.kind]]
+    middling = [Case(solver, TinyInstance(*one), own, grace, seconds) for one in named]
+    taken = next((case for case in middling if _takes(case)), middling[0])
+    once = {"class": Case(solver, own[0], own, grace, seconds), "middling": taken}
     checks: list[Check] = []
     unasked: list[KitRow] = []
     for law in LAWS:
@@ -145,13 +150,21 @@ def plan(solver: Solver, expected: Iterable[str], grace: float, kit_version: int
     return checks, unasked
 
 
+def _takes(case: Case) -> bool:
+    with contextlib.suppress(Exception):  # one that refuses by mistake is asked, and told
+        return case.refusal is None
+    return True
+
+
 def run_checks(
     solver: Solver,
     *,
     expected_failures: Mapping[str, str] | None = None,
     grace: float = GRACE,
     kit_version: int = KIT_VERSION,
+    seconds: float = PATIENCE,
     on_row: Callable[[KitRow, int], None] | None = None,
+    on_check: Callable[[str, str], None] | None = None,
 ) -> KitReport:
     """Ask every law of `solver` on every tiny instance, in this process.
 
@@ -164,7 +177,9 @@ def run_checks(
     expected_failures : reason by law, for laws that are known to fail; one that nothing breaks any more is a failure.
     grace : seconds past a time limit that a solver may need to stop.
     kit_version : ask only the laws of this version of the kit, so that a new release breaks no pinned plugin.
+    seconds : time limit of each solve; a solver that improves as long as it may takes it whole, again and again.
     on_row : called after every check with its row and the number of checks, for a progress bar.
+    on_check : called before every check with the names of its law and instance.
 
     Raises
     ------
@@ -172,8 +187,10 @@ def run_checks(
         for an expected failure that names no law.
     """
     expected = dict(expected_failures or {})
-    checks, rows = plan(solver, expected, grace, kit_version)
+    checks, rows = plan(solver, expected, grace, kit_version, seconds)
     for check in checks:
+        if on_check is not None:
+            on_check(check.law.name, check.instance)
         row = check.row()
         if row.outcome == "failed" and row.law in expected:
             row = KitRow(row.law, row.instance, "expected-failure", f"{expected[row.law]} ({row.detail})")
@@ -194,6 +211,7 @@ def solver_checks(
     expected_failures: Mapping[str, str] | None = None,
     grace: float = GRACE,
     kit_version: int = KIT_VERSION,
+    seconds: float = PATIENCE,
 ) -> Callable[..., None]:
     """Return a pytest test that asks every law of `solver` on every tiny instance; one id per law and instance.
 
@@ -202,7 +220,7 @@ def solver_checks(
 
     Parameters
     ----------
-    solver, expected_failures, grace, kit_version : as for `run_checks`.
+    solver, expected_failures, grace, kit_version, seconds : as for `run_checks`.
 
     Raises
     ------
@@ -219,7 +237,7 @@ def solver_checks(
     import pytest
 
     expected = dict(expected_failures or {})
-    checks, unasked = plan(solver, expected, grace, kit_version)
+    checks, unasked = plan(solver, expected, grace, kit_version, seconds)
     row_of = cache(Check.row)
 
     def run(check: Check) -> None:

@@ -73,18 +73,18 @@ def tiny_instances() -> tuple[TinyInstance, ...]:
 
 
 @cache
-def middling_instances() -> Mapping[str, Instance]:
-    """One instance per kind on which a search has something to do for longer than the kit's time limit."""
+def middling_instances() -> Mapping[str, tuple[Instance, ...]]:
+    """Instances of each kind on which a search has something to do for longer than the kit's time limit.
+
+    A solver is asked about the first that it takes; the last of layers and networks are for solvers of shared buses.
+    """
     rng = np.random.default_rng(7)
     layers = tuple(_middling_layer(rng, rows, inputs) for rows, inputs in ((24, 40), (16, 24)))
     biases = tuple(np.zeros(layer.n_rows) for layer in layers)
-    instances = (
-        NetworkInstance(layers, biases),
-        layers[0],
-        AssignmentInstance(rng.random((120, 150))),
-        _middling_program(rng),
-    )
-    return {instance.kind: instance for instance in instances}
+    table = {"assignment": (AssignmentInstance(rng.random((120, 150))),), "program": (_middling_program(rng),)}
+    crossbar = LayerInstance(layers[0].target, Hardware(rng.normal(size=(32, 44)), bus=np.zeros(32, np.int64)))
+    network = NetworkInstance((crossbar,), biases[:1])
+    return {"network": (NetworkInstance(layers, biases), network), "layer": (layers[0], crossbar), **table}
 
 
 def _middling_layer(rng: np.random.Generator, rows: int, inputs: int, fan_in: int = 8) -> LayerInstance:

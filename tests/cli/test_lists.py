@@ -1,8 +1,10 @@
 """The commands convert, solvers, plugins, new-plugin, check-solver and problems."""
 
 import json
+import re
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
@@ -129,7 +131,7 @@ def test_an_unknown_problem_names_the_closest() -> None:
 
 
 SOLVER = """
-import os
+import os, subprocess, sys, time
 from dataclasses import dataclass
 import numpy as np
 import matchopt
@@ -139,11 +141,27 @@ class Bad(matchopt.Solver):
     '''Says anything is optimal, or ends its process.'''
     name = "bad"
     solves = matchopt.AssignmentInstance
-    abort: bool = False
+    how: str = ""
 
     def solve(self, instance, limits, rng):
-        if self.abort:
+        if self.how == "abort":
             os.abort()
+        if self.how == "leave":
+            os._exit(0)
+        if self.how == "exit":
+            sys.exit(0)
+        if self.how == "forge":
+            frame = sys._getframe()
+            while "channel" not in frame.f_locals:
+                frame = frame.f_back
+            frame.f_locals["channel"].send({"type": "report", "passed": "yes", "summary": ["all"], "total": 10**400})
+            os._exit(0)
+        if self.how == "hang":
+            subprocess.Popen(["sleep", "1234.5"], start_new_session=True)
+            time.sleep(100)
+        if self.how == "anytime":
+            while not limits.reached():
+                time.sleep(0.005)
         return matchopt.Result(matchopt.Assignment(np.arange(instance.n_rows)), matchopt.Status.OPTIMAL)
 
 @matchopt.hookimpl
@@ -153,16 +171,37 @@ def register_solvers(register):
 
 
 @pytest.mark.slow
-def test_check_solver_says_how_many_checks_failed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A solver that lies fails the kit with exit status 1 and the counts; one that ends its process does, too."""
+def test_check_solver_says_how_many_checks_failed(tmp_path: Path) -> None:
+    """A solver that lies fails the kit with exit status 1 and the counts."""
     plugin = tmp_path / "bad.py"
     plugin.write_text(SOLVER)
-    assert run("check-solver", "bad", "--plugin", plugin).exit_code == 1
-    printed = capfd.readouterr().out
-    assert "checks:" in printed and "failed" in printed
-    crashed = run("check-solver", "bad", "-o", "abort=true", "--plugin", plugin)
-    assert crashed.exit_code == 1
-    assert "SIGABRT" in crashed.stdout and "finished checks" in crashed.stdout
+    done = run("check-solver", "bad", "--plugin", plugin)
+    assert done.exit_code == 1 and "checks:" in done.stdout and "failed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("how", "seconds", "said"),
+    [
+        ("abort", 20, "failed after 0 checks, while returns-a-result on network-free-biases was asked: .* SIGABRT"),
+        ("leave", 20, "failed after 0 checks, while returns-a-result .* ended with exit status 0 before"),
+        ("forge", 20, r"^\['all'\]$"),
+        (
+            "hang",
+            0.5,
+            "failed after 0 checks, while returns-a-result on network-free-biases was asked: stopped after 0.5 s",
+        ),
+        pytest.param("exit", 60, r"returns-a-result on assignment-1x1: .*sys.exit\(0\)", marks=pytest.mark.slow),
+        pytest.param("anytime", 100, "stops-in-time|optimal-is-optimal", marks=pytest.mark.slow),
+    ],
+)
+def test_check_solver_passes_nothing_that_ends_or_fools_it(tmp_path: Path, how: str, seconds: float, said: str) -> None:
+    """The check that was running is named; what the solver started is ended; exit status 1."""
+    plugin = tmp_path / "bad.py"
+    plugin.write_text(SOLVER)
+    limits = ["--time-limit", str(seconds), "--solve-limit", "0.01"]
+    done = run("check-solver", "bad", "-o", f"how={how}", "--plugin", plugin, *limits)
+    assert done.exit_code == 1 and re.search(said, done.stdout, re.M), done.output
+    assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "1234.5"]]
 
 
 def test_check_solver_of_an_unknown_solver() -> None:

@@ -1,6 +1,7 @@
 """The conformance kit tested by mutation: honest solvers pass, and each law catches a liar."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from matchopt import (
     NetworkInstance,
     ProgramInstance,
     Result,
+    Solver,
     Status,
     UnknownName,
 )
@@ -53,6 +55,33 @@ def broken_laws(report: KitReport) -> set[str]:
 def test_a_liar_is_caught_by_the_law_it_breaks_and_by_no_other(law: str) -> None:
     """The solver that breaks one law fails exactly there."""
     assert broken_laws(run_checks(MUTANTS[law](), grace=0.1)) == {law}
+
+
+@dataclass(frozen=True)
+class Buses(Solver):
+    """Takes what it is told to take, and solves nothing."""
+
+    name = "buses"
+    solves = LayerInstance
+    understands = frozenset({"shared-bus"})
+
+    free: bool = False
+
+    def refuses(self, instance: LayerInstance) -> str | None:
+        return None if self.free or not instance.hardware.free_routing else "is too free"
+
+    def solve(self, instance: Any, limits: Any, rng: Any) -> Result:
+        return Result(None)
+
+
+@pytest.mark.parametrize("free", [True, False])
+def test_a_solver_of_shared_buses_is_asked_whether_it_stops(free: bool) -> None:
+    """Who refuses the first middling instance is asked about the next."""
+    (check,) = [
+        check for check in kit_module.plan(Buses(free), (), 2.0, KIT_VERSION)[0] if check.law.name == "stops-in-time"
+    ]
+    assert check.case.refusal is None
+    assert ("shared-bus" in check.case.instance.demands) != free
 
 
 def test_every_law_has_a_liar() -> None:
