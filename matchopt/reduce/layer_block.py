@@ -145,10 +145,13 @@ class LayerBlock:
             return  # a crossbar has many lines
         target = self.layer.target
         tuned = {(int(target.row_of[e]), int(target.indices[e])): v for e, v in self.tuned.items()}
+        lines: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for bus, k, x in self.line:
+            lines[bus].append((k, x))
         for (i, place), sits in self.sits.items():
-            j = place[0]
-            for bus, k, x in self.line:
-                if bus == int(hardware.bus[j]) and (j, k) in leaking:
+            bus = int(hardware.bus[place[0]])
+            for k, x in lines[bus]:
+                if (place[0], k) in leaking:
                     self._add_leak(builder, (i, place, k, x), sits, self.line[bus, k, x], tuned.get((i, x)))
 
     def _add_leak(

@@ -17,10 +17,9 @@ from matchopt import (
     Result,
     Solver,
     Status,
-    tightened,
     weighed,
 )
-from matchopt_cpsat.model import WholeProgram, build, in_integers
+from matchopt_cpsat.model import Impossible, WholeProgram, build, prepared
 
 MAX_VARIABLES = 500_000  # a model takes some KB for each in Python and C++ together
 MAX_ENTRIES = 5_000_000
@@ -67,15 +66,13 @@ class CpSat(Solver):
             return f"{instance.n_variables} variables are too many (at most {MAX_VARIABLES})"
         if len(instance.indices) > MAX_ENTRIES:
             return f"{len(instance.indices)} coefficients are too many (at most {MAX_ENTRIES})"
-        easier = tightened(instance)
-        found = "" if isinstance(easier, str) else in_integers(easier, self.objective_bits)
-        return found or None if isinstance(found, str) else None
+        found = prepared(instance, self.objective_bits)
+        return found if isinstance(found, str) else None
 
     def solve(self, instance: ProgramInstance, limits: Limits, rng: np.random.Generator) -> Result:
-        easier = tightened(instance)
-        if isinstance(easier, str):
-            return Result(None, Status.INFEASIBLE, message=easier)
-        program = in_integers(easier, self.objective_bits)
+        program = prepared(instance, self.objective_bits)
+        if isinstance(program, Impossible):
+            return Result(None, Status.INFEASIBLE, message=program.reason)
         if isinstance(program, str):
             return Result(None, Status.ERROR, message=f"cpsat does not take this program: {program}")
         try:

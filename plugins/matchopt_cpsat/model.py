@@ -1,15 +1,23 @@
 """A program instance in integers, and as a CP-SAT model."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from matchopt import ProgramInstance
+from matchopt import ProgramInstance, tightened
 from matchopt_cpsat.scaling import WholeObjective, whole_objective, whole_row
 
 LARGEST = 2.0**53  # a value up to here is exact as a float, which a point is made of
 LARGEST_SUM = 2.0**1000  # of the terms of an objective, so that sums of floats stay finite
+
+
+@dataclass(frozen=True)
+class Impossible:
+    """Why a program has no point."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,13 @@ class WholeProgram:
         reach = [max(abs(low), abs(high)) for low, high in zip(self.low, self.high, strict=True)]
         sums = (sum(abs(c) * reach[v] for v, c in zip(row[0], row[1], strict=True)) for row in self.rows)
         return max(sums, default=0)
+
+
+@lru_cache(maxsize=1)  # asked whether the solver refuses, and again to solve
+def prepared(instance: ProgramInstance, bits: int) -> WholeProgram | Impossible | str:
+    """The instance tightened and in integers, why it has no point, or why there is no such form."""
+    easier = tightened(instance)
+    return Impossible(easier) if isinstance(easier, str) else in_integers(easier, bits)
 
 
 def in_integers(instance: ProgramInstance, bits: int) -> WholeProgram | str:

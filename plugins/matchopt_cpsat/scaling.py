@@ -89,11 +89,15 @@ def whole_row(
     most = _largest(whole, reach)
     if most > LARGEST_ROW:
         return None
-    factor = Fraction(scale, divisor)
-    slack = min(ABSOLUTE * factor, RELATIVE * most)
-    least = -most if low == -math.inf else max(math.ceil(_fraction(low) * factor - slack), -most - 1)
-    upmost = most if high == math.inf else min(math.floor(_fraction(high) * factor + slack), most + 1)
-    return whole, min(least, most + 1), max(upmost, -most - 1)
+    factor, slack = Fraction(scale, divisor), Fraction(0)
+    if scale == divisor == 1 and all(math.isinf(end) or end.is_integer() for end in (low, high)):
+        ends = [-most if low == -math.inf else int(low), most if high == math.inf else int(high)]  # fractions are slow
+    else:
+        slack = min(ABSOLUTE * factor, RELATIVE * most)
+        ends = [-most if low == -math.inf else math.ceil(_fraction(low) * factor - slack)]
+        ends += [most if high == math.inf else math.floor(_fraction(high) * factor + slack)]
+    least, upmost = (min(max(end, -most - 1), most + 1) for end in ends)
+    return whole, least, upmost
 
 
 def _largest(coefficients: list[int], reach: np.ndarray) -> int:
