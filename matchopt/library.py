@@ -11,10 +11,7 @@ LIBRARY_VARIABLE = "MATCHOPT_LIBRARY"
 def problems_folder() -> Path:
     """The folder `problems` that ships with matchopt (MNIST, the catalogue, exported instances).
 
-    Raises
-    ------
-    DataError
-        when the installation lacks it.
+    Raises DataError when the installation lacks it.
     """
     here = Path(__file__).resolve().parent
     for candidate in (here / "problems", here.parent / "problems"):
@@ -26,10 +23,7 @@ def problems_folder() -> Path:
 def library_folder() -> Path | None:
     """The folder that MATCHOPT_LIBRARY names (public instances, measured weights), None where it is unset.
 
-    Raises
-    ------
-    DataError
-        when the variable is set and names no folder.
+    Raises DataError when the variable is set and names no folder.
     """
     value = os.environ.get(LIBRARY_VARIABLE, "")
     if not value:

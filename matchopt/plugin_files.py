@@ -21,10 +21,7 @@ _packages: dict[str, str] = {}  # the name that a package would have once instal
 def import_file(file: Path) -> ModuleType:
     """Import a Python file under a module name of its own; a package by its `__init__.py`.
 
-    Raises
-    ------
-    PluginError
-        when there is no such file, or its name does not end in .py.
+    Raises PluginError when there is no such file, or its name does not end in .py.
     """
     if not file.is_file():
         raise PluginError(f"there is no file {file}")
@@ -67,14 +64,11 @@ def importing(place: str, thread: int | None = None) -> Iterator[None]:
 def refuse_while_importing(threads: Sequence[int | None] = (None,)) -> None:
     """Called where a solve begins: one that is begun by an import would be begun again by each worker's import.
 
+    Raises PluginError when this thread imports a plugin, or this process the class that it is to run.
+
     Parameters
     ----------
     threads : whose imports forbid it besides those of this one; None for what forbids it to every thread.
-
-    Raises
-    ------
-    PluginError
-        when this thread imports a plugin, or this process the class that it is to run.
     """
     for thread, place in _importing:
         if thread in (*threads, threading.get_ident()):

@@ -275,10 +275,7 @@ def _entries(
 ) -> dict[str, Entry[Contract]]:
     """The entries with those of a plugin added.
 
-    Raises
-    ------
-    PluginError
-        when a class breaks its contract, or a name is taken.
+    Raises PluginError when a class breaks its contract, or a name is taken.
     """
     entries = dict(known)
     for cls in found:

@@ -278,10 +278,7 @@ class Recurrent(Architecture):
 def architecture_from(facts: Any) -> Architecture:
     """Rebuild an architecture from its `facts()`.
 
-    Raises
-    ------
-    InvalidInstance
-        naming the field that is missing, unknown or out of range.
+    Raises InvalidInstance naming the field that is missing, unknown or out of range.
     """
     if not isinstance(facts, Mapping):
         raise InvalidInstance(f"architecture must be an object, found {facts!r}")

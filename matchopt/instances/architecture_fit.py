@@ -19,16 +19,14 @@ Buffers = Mapping[str, Float[np.ndarray, " _"]]
 def completed(architecture: Architecture | None, shapes: Sequence[tuple[int, int]], besides: str = "") -> Architecture:
     """The architecture of weight matrices: `architecture`, or where it is None the fully connected one they make.
 
+    Raises InvalidInstance when there is no matrix, or they are not those of the architecture, or do not follow each
+    other.
+
     Parameters
     ----------
     architecture : what they are said to be.
     shapes : rows and columns of each matrix.
     besides : what the columns leave out, for the messages.
-
-    Raises
-    ------
-    InvalidInstance
-        when there is no matrix, or they are not those of the architecture, or do not follow each other.
     """
     if not shapes:
         raise InvalidInstance("layers: a network needs at least one layer, found none")
@@ -50,10 +48,7 @@ def completed(architecture: Architecture | None, shapes: Sequence[tuple[int, int
 def frozen_buffers(architecture: Architecture, buffers: Mapping[str, Any]) -> Buffers:
     """Read-only copies of running statistics of batch normalisation, by name.
 
-    Raises
-    ------
-    InvalidInstance
-        when they are not those that `architecture` lists, or a variance is negative.
+    Raises InvalidInstance when they are not those that `architecture` lists, or a variance is negative.
     """
     shapes = architecture.buffers
     exact_keys(buffers, set(shapes), set(), "buffers", InvalidInstance)

@@ -23,6 +23,9 @@ def frozen(
 ) -> np.ndarray:
     """Return a read-only C-ordered copy of `value` as `dtype`, or raise an error that names `field`.
 
+    Raises InvalidInstance (or `error`) when the value has the wrong type, number of dimensions, shape, or is not
+    finite.
+
     Parameters
     ----------
     value : anything numpy can turn into an array; never kept, so later changes of it do not reach the instance.
@@ -32,11 +35,6 @@ def frozen(
     shape : expected lengths, None where any length will do.
     finite : whether NaN and infinities are refused.
     error : the exception to raise.
-
-    Raises
-    ------
-    InvalidInstance
-        (or `error`) when the value has the wrong type, number of dimensions, shape, or is not finite.
     """
     wanted = {float: np.float64, int: np.int64, bool: np.bool_}[dtype]
     try:

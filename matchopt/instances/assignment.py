@@ -150,10 +150,7 @@ class AssignmentInstance(Instance):
     def dense(self) -> Float[np.ndarray, "rows cols"]:
         """All costs as floats, inf where forbidden, shape (n_rows, n_cols), read-only.
 
-        Raises
-        ------
-        InvalidInstance
-            when a sparse instance is too large to expand.
+        Raises InvalidInstance when a sparse instance is too large to expand.
         """
         if self.n_rows * self.n_cols > MAX_DENSE:
             raise InvalidInstance(f"{self.n_rows} x {self.n_cols} costs are too many to expand (at most {MAX_DENSE})")

@@ -84,10 +84,7 @@ def asks(demand: str, holds: bool) -> frozenset[str]:
 def demands_of(owner: Any, /, plain: str = "", **of_field: frozenset[str]) -> frozenset[str]:
     """The demands of a dataclass, from those of each of its fields; `plain` names fields that ask for nothing.
 
-    Raises
-    ------
-    TypeError
-        when a field is left out: a field that nobody thought of must not pass for a plain one.
+    Raises TypeError when a field is left out: a field that nobody thought of must not pass for a plain one.
     """
     left_out = [field.name for field in fields(owner) if field.name not in (*of_field, *plain.split())]
     if left_out:

@@ -39,17 +39,14 @@ def draw_weights(
 ) -> Float[np.ndarray, "neurons cells"]:
     """Independent hardware weights of one law, root mean square `scale`.
 
+    Raises UnknownName for a law that does not exist.
+
     Parameters
     ----------
     law : gaussian, uniform, lognormal (random sign), bimodal (two peaks of width 0.2) or binary (+-1).
     n_neurons, n_cells : shape of the result, >= 0.
     rng : source of randomness.
     scale : root mean square of the weights, unit of the target weights.
-
-    Raises
-    ------
-    UnknownName
-        for a law that does not exist.
     """
     if law not in LAWS:
         raise UnknownName("hardware law", law, LAWS)
@@ -62,18 +59,14 @@ def sample_measured(
     """Hardware weights drawn from measured ones, without replacement.
 
     Cells are taken independently, so correlation between neighbouring cells of the chip is lost; pass the array itself
-    as `Hardware.weights` to keep it.
+    as `Hardware.weights` to keep it. Raises InvalidInstance when more cells are asked for than were measured, or the
+    array is not finite.
 
     Parameters
     ----------
     measured : measured weights, any shape and unit.
     n_neurons, n_cells : shape of the result; at most as many cells as were measured.
     rng : source of randomness.
-
-    Raises
-    ------
-    InvalidInstance
-        when more cells are asked for than were measured, or the array is not finite.
     """
     values = np.asarray(measured, dtype=np.float64).ravel()
     if not bool(np.isfinite(values).all()):

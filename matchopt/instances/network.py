@@ -227,10 +227,8 @@ class NetworkInstance(Instance):
     def signal_variances(self) -> tuple[float, ...]:
         """Sum of the variances of each layer's target signals; what `FunctionalError` divides by.
 
-        Raises
-        ------
-        InvalidInstance
-            when the network minimises the sum of its layers' objectives, and so has no samples for it.
+        Raises InvalidInstance when the network minimises the sum of its layers' objectives, and so has no samples for
+        it.
         """
         if self.objective is None:
             raise InvalidInstance("signal_variances: only a network with an objective on samples has them")

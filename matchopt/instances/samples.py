@@ -17,10 +17,8 @@ _KEPT = (np.dtype(np.uint8), np.dtype(np.float32))
 def compact(value: Any, field: str) -> Num[np.ndarray, "samples inputs"]:
     """Return a read-only copy of sample inputs; uint8, float32 and float64 keep their type, all else becomes float64.
 
-    Raises
-    ------
-    InvalidInstance
-        naming `field`, when there is no sample, or the values are no finite numbers in two dimensions.
+    Raises InvalidInstance naming `field`, when there is no sample, or the values are no finite numbers in two
+    dimensions.
     """
     kept = isinstance(value, np.ndarray) and value.ndim == 2 and value.dtype in _KEPT
     if kept:

@@ -132,10 +132,8 @@ class Target(ReadOnly):
 def check_rows(indptr: Any, indices: Any, n_columns: int, field: str, columns: str) -> tuple[np.ndarray, np.ndarray]:
     """Check a compressed-row structure and return (indptr, indices), read-only.
 
-    Raises
-    ------
-    InvalidInstance
-        when the row starts fall or do not span the entries, or an index is out of range, repeated or out of order.
+    Raises InvalidInstance when the row starts fall or do not span the entries, or an index is out of range, repeated or
+    out of order.
     """
     starts = frozen(indptr, f"{field}.indptr", int, 1)
     entries = frozen(indices, f"{field}.indices", int, 1)

@@ -19,15 +19,7 @@ def by_hand(architecture: Architecture, device: str) -> TypeGuard[FullyConnected
 def choose(
     architecture: Architecture, values: Float32[np.ndarray, " p"], device: str, rng: np.random.Generator
 ) -> Model:
-    """The engine that holds all weights: full matrices by hand, or torch's automatic differentiation.
-
-    Parameters
-    ----------
-    architecture : which network.
-    values : the parameters to begin with, weights matrix by matrix, then all biases.
-    device : where it trains.
-    rng : seeds what the architecture leaves to chance.
-    """
+    """The engine that holds all weights: full matrices by hand, or `TorchModel`, which explains the parameters."""
     if by_hand(architecture, device):
         from matchopt.network.training.fully_connected import DenseModel
 

@@ -29,11 +29,8 @@ class MaskedModel(Model):
 
     Parameters
     ----------
-    architecture : which network.
-    values : the parameters to begin with, weights matrix by matrix, then all biases; all weights are in use.
+    architecture, values, device, rng : as of `TorchModel`; to begin with all weights are in use.
     rule : the optimiser.
-    device : where it trains.
-    rng : seeds what the architecture leaves to chance.
     zeros_unused : whether a weight of exactly zero counts as not in use, though training may bring it back; for
         methods without a mask of their own.
     segments : where each matrix is in the flat vector of all weights.
