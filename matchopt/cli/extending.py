@@ -241,7 +241,6 @@ def _run_kit(request: dict[str, Any], time_limit: float) -> int:
                     break
     late = f"stopped after {time_limit:g} s" if worker.watchdog.killed_for is Limit.TIME else ""
     reason = told or late or read_ending(worker, time_limit, memory).message
-    click.echo(
-        f"{request['solver']}: failed after {done} checks, while {running or 'it was loaded'} was asked: {reason}"
-    )
+    place = f"while {running} was asked" if running else "while it was loaded"
+    click.echo(f"{request['solver']}: failed after {done} checks, {place}: {reason}")
     return 1

@@ -1,10 +1,16 @@
 """A worker in a fresh interpreter: on any POSIX system, and where nothing may be held from one solve to the next."""
 
 import contextlib
-import fcntl
 import os
 import subprocess
 import sys
+
+from matchopt.errors import MatchoptError
+
+try:
+    import fcntl
+except ImportError:
+    raise MatchoptError("solvers run on POSIX systems only; on Windows use its subsystem for Linux (WSL)") from None
 
 # The host's search path goes along, so that the worker finds what the host finds, and nothing in the current folder.
 _START = (

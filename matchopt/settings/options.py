@@ -116,7 +116,9 @@ def make(cls: type[Made], options: Mapping[str, Any]) -> Made:
     except (ValueError, TypeError) as cause:
         given = ", ".join(f"{name}={shown(value)}" for name, value in values.items()) or "the defaults"
         raise InvalidOption(f"{cls.called()} does not take {given}: {_sentence(cause)}") from cause
-    except Exception as cause:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as cause:  # the class is somebody's, and may raise what it likes
         raise PluginError(f"{cls.called()} cannot be made: {type(cause).__name__}: {_sentence(cause)}") from cause
 
 

@@ -25,6 +25,8 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
+    from matchopt.contract import escaped
+
     out = file or sys.stdout
     page = io.StringIO()
     console = Console(file=page, width=Console().width if out.isatty() else WIDE, highlight=False)
@@ -34,7 +36,8 @@ def print_table(
         table.add_column(column.removeprefix(">"), justify="right" if right else "left", overflow="fold")
     for row in rows:
         if row:
-            table.add_row(*(Text(cell) for cell in row))  # texts are shown as they are, brackets included
+            # Texts are shown as they are, brackets included, but not obeyed by the terminal.
+            table.add_row(*(Text("\n".join(map(escaped, cell.split("\n")))) for cell in row))
         else:
             table.add_section()
     console.print(table)

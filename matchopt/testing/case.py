@@ -87,8 +87,10 @@ def solve_once(
         before, began = digest_of(copy), time.perf_counter()
         result = solver.solve(copy, limits, np.random.default_rng(SEED))
         taken = time.perf_counter() - began
-    except SystemExit as cause:  # whoever asks would go with it
-        raise PluginError(f"the solver left by sys.exit({cause.code!r})") from cause
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as cause:  # such as sys.exit: whoever asks would go with it
+        raise PluginError(f"the solver left by {cause!r}") from cause
     if wrong_form(result, instance.kind) is None:
         result = proper_result(result, instance.kind)
     return Trial(result, tuple(incumbents), len(limits.passed), taken, digest_of(copy) != before)

@@ -151,7 +151,7 @@ def plan(
 
 
 def _takes(case: Case) -> bool:
-    with contextlib.suppress(Exception):  # one that refuses by mistake is asked, and told
+    with contextlib.suppress(BaseException):  # one that refuses by mistake is asked, and told
         return case.refusal is None
     return True
 

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from matchopt import AssignmentInstance, Solver, solve
+from matchopt.cli import main
 from matchopt.errors import InvalidOption, PluginError
 from matchopt.plugin_files import import_file, importing
 from matchopt.plugins import load_plugins
 from matchopt.run import Task, solve_all
+from matchopt.testing.case import solve_once
 
 INSTANCE = AssignmentInstance(np.array([[1.0, 2.0], [3.0, 4.0]]))
 PLUGIN = """
@@ -167,3 +170,47 @@ def test_no_warning_for_files_that_load(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert load_plugins([file]).entry("fine").file == file
+
+
+BROKEN = """
+from dataclasses import dataclass
+from matchopt import AssignmentInstance, Result, Solver, hookimpl
+
+class Odd(BaseException): pass
+
+@dataclass(frozen=True)
+class Broken(Solver):
+    "Its text \\x1b[2J reaches no terminal."
+    name = "odd-broken"
+    solves = AssignmentInstance
+    fine: bool = True
+    def __post_init__(self):
+        if not self.fine:
+            raise Odd("no")
+    def solve(self, instance, limits, rng):
+        raise Odd("no")
+
+@hookimpl
+def register_solvers(register):
+    register(Broken)
+"""
+
+
+def test_whatever_a_class_raises_is_one_sentence(tmp_path):
+    """When it is made, and when the kit asks it; and its documentation is text."""
+    file = tmp_path / "odd.py"
+    file.write_text(BROKEN)
+    solver = load_plugins([file]).make("odd-broken")
+    with pytest.raises(PluginError, match="solver odd-broken cannot be made: Odd: no"):
+        load_plugins([file]).make("odd-broken", {"fine": "no"})
+    with pytest.raises(PluginError, match=r"the solver left by Odd\('no'\)"):
+        solve_once(solver, INSTANCE)
+    told = CliRunner().invoke(main, ["solvers", "odd-broken", "--plugin", str(file)])
+    assert told.exit_code == 0 and "\\x1b[2J" in told.stdout and "\x1b" not in told.stdout
+
+
+def test_where_processes_cannot_be_had_solving_is_refused():
+    """On Windows, in a sentence; the rest of the package loads."""
+    code = "import sys; sys.modules['fcntl'] = None\nimport matchopt\nmatchopt.solve"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1].startswith("matchopt.errors.MatchoptError: solvers run on POSIX systems only")
