@@ -1,6 +1,8 @@
 """The one entrance of the proofs: from an instance and a solution to a certificate."""
 
+import importlib
 import math
+import threading
 from dataclasses import replace
 
 from matchopt.errors import Refused
@@ -19,10 +21,19 @@ from matchopt.proofs.assignment import certify_assignment
 from matchopt.proofs.certificate import PROVED_WITHIN, TINY, Certificate
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.layer import certify_layer
+from matchopt.proofs.separable import LARGE
 
 # What layers may ask for is left to their own proofs; biases change no sum of layers' errors, nor does a network's
 # budget of tunable weights where its layers have none.
 _NETWORK = AT_0_1["network"] - {"task-loss", "functional-error", "score-error"}
+
+
+def prepare(instance: Instance) -> None:
+    """Load what the proof of a large layer runs, in a thread of its own, while this process waits for a solver."""
+    for layer in instance.layers if isinstance(instance, NetworkInstance) else (instance,):
+        if isinstance(layer, LayerInstance) and layer.target.n_connections * layer.hardware.n_neurons >= LARGE:
+            threading.Thread(target=importlib.import_module, args=("matchopt.proofs.loops",)).start()
+            return
 
 
 def certify(instance: Instance, solution: Solution, *, seconds: float | None = None) -> Certificate:

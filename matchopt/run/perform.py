@@ -131,6 +131,10 @@ def _listen(
     on_incumbent: OnIncumbent | None,
 ) -> Answer:
     """Hear the worker out; returns its answer, or what its end says."""
+    if task.certify:
+        from matchopt.proofs.certify import prepare  # while the worker starts
+
+        prepare(task.instance)
     with contextlib.closing(worker.batches(cancel)) as batches:
         for batch in batches:
             began = time.monotonic()

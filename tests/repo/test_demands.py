@@ -145,6 +145,7 @@ BEHIND: dict[str, str] = {
     "network.evaluation.layer_error": "evaluate",
     "network.realised.one_read": "realise and evaluate",
     "proofs.cells": "separable",
+    "proofs.certify.prepare": "only loads",
     "proofs.infeasible.constructed": "promises nothing; is_feasible, which asks, judges what it returns",
     "reduce.alternating": "its caller checks what it makes",
     "reduce.beginning": "promises nothing; the checker judges what it returns",
