@@ -16,23 +16,10 @@ aa ae ah ao aw ax ax-h axr ay b bcl ch d dcl dh dx eh el em en eng epi er ey f g
 ng nx ow oy p pau pcl q r s sh t tcl th uh uw ux v w y z zh
 """
 TRANSCRIBED = tuple(_MARKS.split())
-_TO_48 = {
-    "ax-h": "ax",
-    "axr": "er",
-    "bcl": "vcl",
-    "dcl": "vcl",
-    "gcl": "vcl",
-    "pcl": "cl",
-    "tcl": "cl",
-    "kcl": "cl",
-    "em": "m",
-    "eng": "ng",
-    "nx": "n",
-    "h#": "sil",
-    "pau": "sil",
-    "hv": "hh",
-    "ux": "uw",
-}
+_FOLDED = """
+ax-h>ax axr>er bcl>vcl dcl>vcl gcl>vcl pcl>cl tcl>cl kcl>cl em>m eng>ng nx>n h#>sil pau>sil hv>hh ux>uw
+"""
+_TO_48 = dict(pair.split(">") for pair in _FOLDED.split())
 _TO_39 = {"ao": "aa", "ax": "ah", "cl": "sil", "vcl": "sil", "epi": "sil", "el": "l", "en": "n", "ix": "ih", "zh": "sh"}
 LEFT_OUT = "q"
 COUNTS = (61, 48, 39)
