@@ -8,7 +8,7 @@ from matchopt import LayerInstance, Limit, Limits, PositiveInt, Result, Solver, 
 from matchopt_reroute.bounds import assignment_bound, not_moments, pair_bounds
 from matchopt_reroute.pairs import Pairs, search_rounds
 from matchopt_reroute.proof import Proof
-from matchopt_reroute.wiring import UNDERSTOOD, Unplaceable, assigned, refuses_wiring, smallest, take_start
+from matchopt_reroute.wiring import UNDERSTOOD, Unplaceable, refuses_wiring, smallest, take_start
 
 MOST_FAN_IN = 64
 ROUNDS, KICKS, OTHERS = 10, 50, 4  # of the search that precedes the proof
@@ -54,14 +54,13 @@ class OutputExact(Solver):
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         take_start(instance, limits)
-        bounds = pair_bounds(instance, limits.threads)
-        least = assignment_bound(bounds)
         pairs = Pairs(instance, limits.threads, lambda: limits.reached() is not None)
         try:
-            assigned(bounds)
+            pairs.begin_coarsely(limits)
         except Unplaceable as cause:
             return Result(None, Status.INFEASIBLE, message=str(cause))
-        pairs.begin_coarsely(limits, least)
+        bounds = pair_bounds(instance, limits.threads)
+        least = assignment_bound(bounds)
         if limits.reached() or not pairs.begin(None):
             return Result(limits.best, limit=Limit.TIME, bound=min(least, limits.best_value))
         search_rounds(pairs, limits, least, ROUNDS, KICKS, OTHERS, int(rng.integers(2**30)))

@@ -52,12 +52,18 @@ class Pairs:
         self._gain_of = np.stack(by_gain).argmin(axis=0)
         return not stop()
 
-    def begin_coarsely(self, limits: Limits, bound: float) -> None:
-        """Offer a mapping on the hardware neurons of the least weight error, whatever the time is."""
+    def begin_coarsely(self, limits: Limits) -> None:
+        """Offer a mapping on the hardware neurons of the least weight error, whatever the time is.
+
+        Raises
+        ------
+        Unplaceable
+            when the rows do not fit the hardware.
+        """
         layer, rules = self._instance, self._instance.rules
         cost = kernels.pair_costs(layer.target, layer.hardware, gains=rules.gains, drop=rules.drop)
         self.begin(with_assigned(cost, 1), at_once=True)
-        self.offer(limits, bound)
+        self.offer(limits, -math.inf)
 
     def begin_with(self, mapping: LayerMapping) -> None:
         """Take over the rows of a feasible mapping where they are better than what is known."""

@@ -80,12 +80,12 @@ class OutputSearch(Solver):
     def _search(self, instance: LayerInstance, limits: Limits, seed: int) -> Result:
         pairs = Pairs(instance, limits.threads, lambda: limits.reached() is not None)
         take_start(instance, limits)
+        pairs.begin_coarsely(limits)
         bounds, least = None, -math.inf
         bounded = not instance.rules.extra_inputs and instance.target.fan_in.max(initial=0) <= MOST_FAN_IN
-        if bounded and not_moments(instance) is None:
+        if bounded and not limits.reached() and not_moments(instance) is None:
             bounds = pair_bounds(instance, limits.threads)
             least = assignment_bound(bounds)
-        pairs.begin_coarsely(limits, least)
         if limits.reached() or not pairs.begin(self._tried(instance, bounds)):
             bound, message = min(least, limits.best_value), "time was up before every pair was tried"
             return Result(limits.best, limit=Limit.TIME, bound=bound, message=message)
