@@ -31,6 +31,7 @@ _OTHERS = {  # what files begin with that people take for one of ours
     b"MATLAB ": "a MATLAB file",
     b"\x89HDF\r\n": "an HDF5 file, as MATLAB 7.3 and Keras write",
     b"\xd0\xcf\x11\xe0": "an Excel workbook",
+    b"PK\x03\x04": "a zip archive, as .npz and .xlsx files are",
     b"%PDF": "a PDF file",
     b"BZh": "packed with bzip2; unpack it, or pack it with gzip",
     b"\xfd7zXZ\x00": "packed with xz; unpack it, or pack it with gzip",

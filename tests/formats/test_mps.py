@@ -239,12 +239,12 @@ def test_layouts_of_people(tmp_path: Path, layout: str, end: str, mark: bytes) -
         assert optimum(found) == 9
 
 
-@pytest.mark.parametrize(("pack", "by"), [(bz2.compress, "bzip2"), (lzma.compress, "xz")])
+@pytest.mark.parametrize(("pack", "by"), [(bz2.compress, "packed with bzip2"), (lzma.compress, "packed with xz")])
 def test_other_packers_are_named(tmp_path: Path, pack: Callable[[bytes], bytes], by: str) -> None:
     """One sentence, which says what to do and shows no binary bytes."""
     path = tmp_path / "x.mps.bz2"
     path.write_bytes(pack(WHOLE.encode()))
-    with pytest.raises(FormatError, match=f"is not read; it is packed with {by}; unpack it, or pack it with gzip$"):
+    with pytest.raises(FormatError, match=f"is not read; it is {by}; unpack it, or pack it with gzip$"):
         read_instance(path)
 
 
