@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances import Hardware
+from matchopt.instances.arrays import frozen
 from matchopt.kernels.cell_search import Chip, Ranges, Rows, place_all, place_rows
 from matchopt.kernels.packing import CellSorter
 
@@ -39,7 +40,7 @@ class RowErrors:
     Raises
     ------
     InvalidInstance
-        when there are required inputs but no `wanted`.
+        when shapes do not fit each other, or there are required inputs but no `wanted`.
     """
 
     moments: Float[np.ndarray, "inputs inputs"]
@@ -52,7 +53,12 @@ class RowErrors:
 
     def __post_init__(self) -> None:
         kind = self.moments.dtype
-        m = len(self.linear)
+        m, n = len(self.linear), len(self.moments)
+        shapes = {"moments": (n, n), "linear": (m, n), "constant": (m,), "power": (n,)}
+        for name, shape in (shapes | dict.fromkeys(("required", "wanted"), (m, n))).items():
+            array = getattr(self, name)
+            if array is not None and array.shape != shape:
+                raise InvalidInstance(f"{name} must have shape {shape}, found {array.shape}")
         if self.required is not None and self.wanted is None:
             raise InvalidInstance("wanted: needed with required inputs, found None")
         ranked, sought = np.full((m, 0), -1, np.int32), np.zeros((m, 0))
@@ -154,8 +160,8 @@ class CellPlacement:
         """
         m, n_neurons = len(errors.constant), len(self._chip.cells)
         cost = np.full((m, n_neurons), np.inf, self._kind)
-        every = np.broadcast_to(np.arange(n_neurons), (m, n_neurons)) if neurons is None else neurons
-        every = _own(every, np.int64)
+        every = np.broadcast_to(np.arange(n_neurons), (m, n_neurons))
+        every = _own(every if neurons is None else _numbers(neurons, "neurons", (m, None), -1, n_neurons), np.int64)
         packed, heard, ranges = self._problem(errors, inputs, scales)
 
         def work(rows: Int[np.ndarray, " chunk"]) -> None:
@@ -187,13 +193,15 @@ class CellPlacement:
         seed : seed of the disturbances, 0 .. 2^31 - 1.
         """
         m, n_cells = len(errors.constant), self._order.shape[1]
-        order = self._order[neuron_of]
+        on = _numbers(neuron_of, "neuron_of", (m,), 0, len(self._order))
+        order = self._order[on]
         places = np.full((m, n_cells), -1, np.int32)
         if start is not None:
+            start = _numbers(start, "start", (m, n_cells), -1, len(errors.moments))
             places[:] = np.take_along_axis(start, order, axis=1)
         scale, cost = np.ones(m, self._kind), np.full(m, np.inf, self._kind)
         packed, heard, ranges = self._problem(errors, inputs, scales)
-        fresh, on = start is None, _own(neuron_of, np.int64)
+        fresh = start is None
 
         def work(rows: Int[np.ndarray, " chunk"]) -> None:
             place_rows(
@@ -216,7 +224,10 @@ class CellPlacement:
             raise InvalidInstance(f"errors must be of type {np.dtype(self._kind)}, found {errors.moments.dtype}")
         given = scales or Scales()
         ranges = Ranges(*(self._kind(value) for value in (given.low, given.high, given.pull, given.around)))
-        none = np.zeros((len(errors.constant), 0), np.int32)
+        m = len(errors.constant)
+        none = np.zeros((m, 0), np.int32)
+        if inputs is not None:
+            inputs = _numbers(inputs, "inputs", (m, None), -1, len(errors.moments))
         return errors.compiled, none if inputs is None else _own(inputs, np.int32), ranges
 
     def _run(
@@ -241,6 +252,14 @@ class CellPlacement:
         with ThreadPoolExecutor(self._threads) as pool:
             for job in [pool.submit(serve) for _ in range(self._threads)]:
                 job.result()
+
+
+def _numbers(given: Any, name: str, shape: tuple[int | None, ...], least: int, end: int) -> Int[np.ndarray, "..."]:
+    """Whole numbers in least .. end - 1, which the loops take for granted."""
+    found = frozen(given, name, int, len(shape), shape=shape)
+    if found.size and not least <= found.min() <= found.max() < end:
+        raise InvalidInstance(f"{name} must be in {least} .. {end - 1}, found {found.min()} .. {found.max()}")
+    return np.array(found)
 
 
 def _own(array: Any, kind: Any) -> Any:

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32
 
 from matchopt.errors import InvalidInstance
+from matchopt.instances.arrays import frozen
+from matchopt.instances.target import check_rows
 from matchopt.kernels.aligning import align_rows
 from matchopt.kernels.routing import route_rows, route_worths, workspace
 
@@ -81,7 +83,7 @@ class FreeProjection(Projection):
         threshold: float = 0.5,
         exact: bool = True,
     ) -> None:
-        _check(threshold)
+        _check(weights, usable, threshold)
         single = weights.astype(np.float32)
         sides = [_sorted(sign * single, usable & (sign * single > 0), falling=True) for sign in (1, -1)]
         most = max(side[2].max(initial=0) for side in sides)
@@ -124,7 +126,7 @@ class BoundProjection(Projection):
     Raises
     ------
     InvalidInstance
-        when a row has more inputs than usable cells and `drop` is off.
+        when a row has more inputs than usable cells and `drop` is off, or the rows' inputs do not fit.
     """
 
     def __init__(
@@ -139,16 +141,19 @@ class BoundProjection(Projection):
         extra: bool = False,
         threshold: float = 0.5,
     ) -> None:
-        _check(threshold)
+        _check(weights, usable, threshold)
         single = weights.astype(np.float32)
         self._cells, self._ids, self._n_cells = _sorted(single, usable, falling=False)
+        starts, inputs = map(np.array, check_rows(starts, inputs, n_inputs, "rows", "inputs"))
+        if len(starts) != len(weights) + 1:
+            raise InvalidInstance(f"starts must have one more than the {len(weights)} rows, found {len(starts)}")
         short = np.diff(starts) > self._n_cells
         if short.any() and not drop:
             i = int(np.argmax(short))
             raise InvalidInstance(
                 f"row {i} has {np.diff(starts)[i]} inputs and {self._n_cells[i]} usable cells; allow dropping"
             )
-        self._starts, self._support = np.asarray(starts, np.int64), np.asarray(inputs, np.int64)
+        self._starts, self._support = starts, inputs
         self._rule = (not drop, extra)
         self._threshold = threshold if drop else 0.5
         self._n_inputs = n_inputs
@@ -172,7 +177,8 @@ def _sorted(
     return found, order.astype(np.int32), n_kept
 
 
-def _check(threshold: float) -> None:
+def _check(weights: Float[np.ndarray, "rows cells"], usable: Bool[np.ndarray, "rows cells"], threshold: float) -> None:
+    frozen(usable, "usable", bool, 2, shape=weights.shape)
     if not threshold >= 0.0:
         raise InvalidInstance(f"threshold must be >= 0, found {threshold}")
 

@@ -21,11 +21,15 @@ def wired_forward(wires, bias, before, after):
     after : receives the signals of the units, float32, shape (units, samples).
     """
     count, inputs, weights = wires.count, wires.inputs, wires.weights
+    if bias.size != count.size or after.shape[0] != count.size or after.shape[1] != before.shape[1]:
+        raise ValueError("bias and after have one line per unit of the wires, after and before one column per sample")
     for i in range(count.size):
         line = after[i]
         for t in range(line.size):
             line[t] = bias[i]
         for k in range(count[i]):
+            if inputs[i, k] >= before.shape[0]:
+                raise ValueError("a wire listens to an input that before does not have")
             weight, source = weights[i, k], before[inputs[i, k]]
             for t in range(line.size):
                 line[t] += weight * source[t]
@@ -43,6 +47,8 @@ def wired_backward(wires, delta, before, behind):
     behind : receives the derivatives by the signals of the inputs, float32, shape (inputs, samples).
     """
     count, inputs, weights = wires.count, wires.inputs, wires.weights
+    if delta.shape[0] != count.size or delta.shape[1] != behind.shape[1] or before.shape != behind.shape:
+        raise ValueError("delta has one line per unit of the wires and one column per sample, before behind's shape")
     zero = behind.dtype.type(0)
     for x in range(behind.shape[0]):
         for t in range(behind.shape[1]):
@@ -50,6 +56,8 @@ def wired_backward(wires, delta, before, behind):
     for i in range(count.size):
         line = delta[i]
         for k in range(count[i]):
+            if inputs[i, k] >= behind.shape[0]:
+                raise ValueError("a wire listens to an input that behind does not have")
             weight, target = weights[i, k], behind[inputs[i, k]]
             for t in range(line.size):
                 target[t] += weight * line[t]
@@ -73,6 +81,8 @@ def adam_step(values, gradient, first, second, scale, root, beta1, beta2, epsilo
     beta1, beta2, epsilon : the method's constants, mostly 0.9, 0.999 and 1e-8, of the type of `values`.
     decay : an l2 penalty; decay * value adds to the gradient.
     """
+    if gradient.size != values.size or first.size != values.size or second.size != values.size:
+        raise ValueError("gradient, first and second must be as long as values")
     one, pull = values.dtype.type(1), values.dtype.type(decay)
     for k in range(values.size):
         g = gradient[k] + pull * values[k]

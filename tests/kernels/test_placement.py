@@ -175,3 +175,25 @@ def test_a_search_begins_near_the_weights_that_are_wanted(seed: int, cells: int,
     found = CellPlacement(hardware, factor=-0.5 if turned else 1.0).costs(errors)
     fits = (wanted != 0).sum(axis=1)[:, None] <= hardware.n_usable
     assert (found[fits] <= least[fits] * (1 + 1e-9) + 1e-12).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"neuron_of": np.array([0, 3])}, r"neuron_of must be in 0 \.\. 2, found 0 \.\. 3"),
+        ({"neuron_of": np.array([-1, 0])}, r"neuron_of must be in 0 \.\. 2, found -1 \.\. 0"),
+        ({"neuron_of": np.array([0])}, r"neuron_of must have shape \(2,\), found \(1,\)"),
+        ({"inputs": np.array([[0, 5], [0, 1]])}, r"inputs must be in -1 \.\. 4, found 0 \.\. 5"),
+        ({"start": np.full((2, 4), 5)}, r"start must be in -1 \.\. 4, found 5 \.\. 5"),
+        ({"neurons": np.array([[0, 3], [0, 1]])}, r"neurons must be in -1 \.\. 2, found 0 \.\. 3"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(change: dict[str, np.ndarray], message: str) -> None:
+    """Compiled loops would read and write beside their arrays: an author's process died of it."""
+    errors = RowErrors(np.eye(5), np.ones((2, 5)), np.ones(2))
+    search = CellPlacement(Hardware(np.ones((3, 4))))
+    with pytest.raises(InvalidInstance, match=message):
+        if "neurons" in change:
+            search.costs(errors, **change)
+        else:
+            search.improve(errors, change.pop("neuron_of", np.array([2, 0])), **change)

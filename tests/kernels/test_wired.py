@@ -38,3 +38,33 @@ def test_adam_is_the_published_one() -> None:
         numbers = (0.01 / (1 - 0.9**step), (1 - 0.999**step) ** -0.5, 0.9, 0.999, 1e-8)
         adam_step(values, g, first, second, *map(np.float32, numbers))
     assert values == pytest.approx(x, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bias": np.zeros(2, np.float32)},
+        {"before": np.zeros((9, 7), np.float32)},
+        {"before": np.zeros((4, 11), np.float32)},
+        {"after": np.zeros((4, 11), np.float32)},
+        {"after": np.zeros((5, 12), np.float32)},
+    ],
+    ids=["bias", "before-transposed", "before-short", "units", "samples"],
+)
+def test_arrays_that_do_not_fit_are_refused(change: dict[str, np.ndarray]) -> None:
+    """Instead of what lies beside them in memory being read or written, forward, backward and in Adam's step."""
+    wires = FreeProjection(np.ones((5, 3)), np.ones((5, 3), bool), 9).project(np.ones((5, 9), np.float32))
+    wires.inputs[0, 0] = 8
+    given = {
+        name: np.zeros(shape, np.float32) for name, shape in (("bias", 5), ("before", (9, 11)), ("after", (5, 11)))
+    }
+    wired_forward(wires, *given.values())
+    given |= change
+    with pytest.raises(ValueError, match=r"one line per unit|a wire listens"):
+        wired_forward(wires, *given.values())
+    if "bias" not in change:
+        with pytest.raises(ValueError, match=r"delta has one line per unit|a wire listens"):
+            wired_backward(wires, given["after"], given["before"], np.zeros_like(given["before"]))
+    long, short = np.zeros(9, np.float32), np.zeros(8, np.float32)
+    with pytest.raises(ValueError, match="as long as values"):
+        adam_step(long, long, long, short, *map(np.float32, (1, 1, 0.9, 0.999, 1e-8)))

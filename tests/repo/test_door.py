@@ -41,6 +41,7 @@ def test_verbs_without_type_checks() -> None:
     """Paths and classes in the place of objects get a sentence; numbers of numpy, and one plugin file, are taken."""
     code = """
 import numpy as np, matchopt as m
+from matchopt import kernels
 instance, plugin = m.AssignmentInstance(np.eye(2)), "examples/best_of_random.py"
 target, chip = m.Target.from_dense(np.ones((2, 3))), m.Hardware(np.ones((2, 4)))
 for call in (
@@ -51,6 +52,9 @@ for call in (
     lambda: m.pair_costs(target, chip, gains=1.0, drop=False),
     lambda: m.match_rows(target, chip, None, gains=m.Gains(), drop=False),
     lambda: m.LayerMapping.from_cells(target, np.zeros(6), np.arange(2)),
+    lambda: kernels.RowErrors(np.eye(3), np.ones((2, 2)), np.ones(2)),
+    lambda: kernels.FreeProjection(np.ones((2, 4)), np.ones((1, 4), bool), 9),
+    lambda: kernels.BoundProjection(np.ones((2, 4)), np.ones((2, 4), bool), 9, [0, 1], [0], drop=True),
     lambda: print(m.solve(instance, "best-of-random", plugin_files=plugin, seed=np.int64(7), threads=np.int8(1),
                           time_limit=np.float32(8), iterations=np.int64(9)).to_json()["iterations"]),
 ):
@@ -68,6 +72,9 @@ for call in (
         "gains must be a matchopt.Gains, such as Gains.finite(1.0), found 1.0",
         "neuron_of must have 1 dimension(s), found shape ()",
         "neuron_of must have shape (2,), found (6,)",
+        "linear must have shape (2, 3), found (2, 2)",
+        "usable must have shape (2, 4), found (1, 4)",
+        "starts must have one more than the 2 rows, found 2",
         "9",
     ]
     for line, part in zip(done.stdout.splitlines(), parts, strict=True):
