@@ -48,7 +48,7 @@ def assemble(
     if isinstance(architecture, Convolutional):
         buffers = _running(rest, architecture, source, in_order)
     elif not isinstance(architecture, Recurrent) and max(array.ndim for array in [*rest.values(), np.zeros(0)]) < 3:
-        rest, notes = folded(rest, source, in_order)
+        rest, notes = folded(rest, source)
     weights, biases = _pairs(rest, source, architecture is not None)
     order = _order(weights, biases, architecture, source, in_order)
     without = [key for key in order if key not in biases]

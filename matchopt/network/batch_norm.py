@@ -13,33 +13,31 @@ _MEAN, _VARIANCE = ".running_mean", ".running_var"
 Arrays = Mapping[str, np.ndarray]
 
 
-def folded(arrays: Arrays, source: Source, in_order: bool) -> tuple[dict[str, np.ndarray], list[str]]:
+def folded(arrays: Arrays, source: Source) -> tuple[dict[str, np.ndarray], list[str]]:
     """The arrays without batch normalisations, and a sentence for each that was multiplied into a linear layer.
 
     In a Sequential the numbers tell on which side of the ReLU one stands: directly after a linear layer it comes before
-    the ReLU, directly before one, with something between it and the last, it comes after. Under names of their own,
-    such as fc1, bn1, fc2, it is taken to follow the layer before it in the file, as is usual. Raises FormatError when
-    it cannot be told where one stands.
+    the ReLU, directly before one, with something between it and the last, it comes after. Names such as fc1, bn1, fc2
+    do not tell. Raises FormatError when it cannot be told where one stands.
     """
     found = {_dotted(name): array for name, array in arrays.items()}
-    modules = list(dict.fromkeys(name.rpartition(".")[0] for name in found))
+    modules = by_number(list(dict.fromkeys(name.rpartition(".")[0] for name in found)))
     norms = [stem for stem in modules if stem + _MEAN in found]
-    modules = modules if in_order else by_number(modules)
     notes = []
     for stem in norms:
         scale, shift = _taken(found, stem, source)
-        before, after = _beside(modules, stem, in_order)
+        before, after = _beside(modules, stem)
         layer = before or after
         weight = found.get(f"{layer}.weight")
         side = 0 if before else 1
         if layer is None or weight is None or weight.ndim != 2 or weight.shape[side] != len(scale):
             name = stem.strip(".") or "weight"
-            raise source.error(f"it cannot be told where the batch normalisation {name!r} stands; multiply it into the "
-                               "linear layer before it (torch.nn.utils.fusion.fuse_linear_bn_eval)")  # fmt: skip
+            raise source.error(f"it cannot be told on which side of the ReLU the batch normalisation {name!r} stands; "
+                               "multiply it into a layer (torch.nn.utils.fusion.fuse_linear_bn_eval)")  # fmt: skip
         bias = found.get(f"{layer}.bias", np.zeros(len(weight)))
         found[f"{layer}.weight"] = weight * (scale if side else scale[:, None])
         found[f"{layer}.bias"] = bias + weight @ shift if side else bias * scale + shift
-        where = f"{'after' if before else 'before'} {layer.strip('.')}{'' if _is_number(stem) else ', before its ReLU'}"
+        where = f"{'after' if before else 'before'} {layer.strip('.')}"
         notes.append(f"batch normalisation {stem.strip('.')} {where}: multiplied into it, epsilon {EPSILON:g}")
     return {name.removeprefix("."): array for name, array in found.items()}, notes
 
@@ -58,17 +56,14 @@ def _taken(found: dict[str, np.ndarray], stem: str, source: Source) -> tuple[np.
     return scale, bias - mean * scale
 
 
-def _beside(modules: list[str], stem: str, in_order: bool) -> tuple[str | None, str | None]:
+def _beside(modules: list[str], stem: str) -> tuple[str | None, str | None]:
     """The linear layer that one follows, or else the one it precedes; neither where it cannot be told."""
     at = modules.index(stem)
     before, after = (modules[n] if 0 <= n < len(modules) else None for n in (at - 1, at + 1))
     steps = [_steps(before, stem), _steps(stem, after)]
     if steps[0] == 1:
         return before, None
-    if steps[1] == 1 and (before is None or steps[0] is not None):
-        return None, after
-    named = steps == [None, None] and in_order and not _is_number(stem)
-    return (before, None) if named and after is not None else (None, None)
+    return None, after if steps[1] == 1 and (before is None or steps[0] is not None) else None
 
 
 def _steps(first: str | None, second: str | None) -> int | None:

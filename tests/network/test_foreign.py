@@ -184,7 +184,7 @@ class Malicious:
         (lambda path: torch.save([1, 2], path), "must hold a state dict"),
         (lambda path: torch.save({"weight": torch.ones(2, 2, dtype=torch.int64)}, path), "floating-point"),
         (lambda path: torch.save(torch.nn.Conv2d(1, 2, 3).state_dict(), path), r"'weight' must be a matrix of numbers"),
-        (lambda path: torch.save(torch.nn.BatchNorm1d(2).state_dict(), path), "cannot be told where the batch norm"),
+        (lambda path: torch.save(torch.nn.BatchNorm1d(2).state_dict(), path), "cannot be told on which side"),
         (lambda path: path.write_bytes(b"PK\x03\x04broken"), "damaged archive"),
         (npz(weight=np.ones((2, 2)), other=np.ones(2)), "'other' is neither a weight nor a bias"),
         (npz(weight=np.ones(2)), "must be a matrix"),
