@@ -56,6 +56,8 @@ def _arrays(source: Source, name: str | None) -> Mapping[str, np.ndarray]:
         raise source.error(f"holds one array without a name, {name!r} was asked for; only .npz files name arrays")
     if source.head.startswith(NPY):
         return {"weights": read_npy(source)}
+    if source.other:
+        raise source.error(f"chips are read from .npy, .npz and text{source.other}")
     return {"weights": read_table(source)}
 
 
