@@ -179,6 +179,13 @@ object.__setattr__(NAN_BIAS, "biases", (np.zeros(2), np.array([np.inf])))
 object.__setattr__(ONE_BIAS, "biases", (np.zeros(2),))
 NETWORKS = {
     "layer missing": (NETWORK, BOTH, NetworkMapping((TUNED,)), "layer-count", "2, found 1"),
+    "layer of another kind": (
+        NETWORK,
+        BOTH,
+        NetworkMapping((TUNED, Assignment(np.array([0])))),  # type: ignore[arg-type]  # as a solver may answer
+        "wrong-kind",
+        "layer 1: its part of the mapping must be of kind layer, found Assignment",
+    ),
     "network budget": (NETWORK, BOTH, NetworkMapping((TUNED, TUNED_SECOND)), "network-tunable-budget", "found 3"),
     "biases not adjustable": (NETWORK, BOTH, ADJUSTED, "biases-not-adjustable", "not adjustable"),
     "biases of another shape": (

@@ -159,6 +159,8 @@ class Bad(matchopt.Solver):
         if self.how == "hang":
             subprocess.Popen(["sleep", "1234.5"], start_new_session=True)
             time.sleep(100)
+        if self.how == "hoard":
+            np.ones((3, 10**9), np.uint8)
         if self.how == "anytime":
             while not limits.reached():
                 time.sleep(0.005)
@@ -190,12 +192,16 @@ def test_check_solver_says_how_many_checks_failed(tmp_path: Path) -> None:
             0.5,
             "failed after 0 checks, while returns-a-result on network-free-biases was asked: stopped after 0.5 s",
         ),
+        ("hoard", 20, "failed after 0 checks, while returns-a-result .* asked: .*memory limit"),
         pytest.param("exit", 60, r"returns-a-result on assignment-1x1: .*SystemExit\(0\)", marks=pytest.mark.slow),
         pytest.param("anytime", 100, "stops-in-time|optimal-is-optimal", marks=pytest.mark.slow),
     ],
 )
-def test_check_solver_passes_nothing_that_ends_or_fools_it(tmp_path: Path, how: str, seconds: float, said: str) -> None:
+def test_check_solver_passes_nothing_that_ends_or_fools_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, seconds: float, said: str
+) -> None:
     """The check that was running is named; what the solver started is ended; exit status 1."""
+    monkeypatch.setattr("matchopt.run.watchdog.free_memory", lambda: 10**9)
     plugin = tmp_path / "bad.py"
     plugin.write_text(SOLVER)
     limits = ["--time-limit", str(seconds), "--solve-limit", "0.01"]

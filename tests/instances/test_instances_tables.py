@@ -56,6 +56,8 @@ def test_broken_solutions_are_refused() -> None:
     """Columns must be whole numbers, a point finite."""
     with pytest.raises(InvalidSolution, match=r"col_of must hold whole numbers, found 0.5"):
         Assignment(np.array([0.5]))
+    with pytest.raises(InvalidSolution, match=r"col_of must fit 64-bit integers, found -1e\+300"):
+        Assignment(np.array([0.0, -1e300]))
     with pytest.raises(InvalidSolution, match="x must be finite, found nan at position 1"):
         ProgramPoint(np.array([0.0, np.nan]))
 
