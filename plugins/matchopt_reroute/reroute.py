@@ -127,7 +127,7 @@ class Reroute(Solver):
         def tell(mapping: NetworkMapping) -> None:
             """The coarse mapping, for the caller to have; other objectives not aimed at might keep it for good."""
             if not told and instance.objective is not None and instance.objective.labelled:
-                limits.report(mapping)
+                offer(mapping)
             told.append(mapping)
 
         def run(outputs_only: bool, offers: bool) -> NetworkMapping:
@@ -140,7 +140,7 @@ class Reroute(Solver):
 
         found = run(self.aim == "outputs", judged)
         if not judged:
-            if start is None or instance.objective is None:
+            if instance.objective is None or limits.best is None:
                 return found
             offer(found)
             if limits.best is start and instance.objective.name == FunctionalError.name and not limits.reached():
