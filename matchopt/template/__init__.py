@@ -2,8 +2,8 @@
 
 import keyword
 import re
+from importlib.machinery import PathFinder
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
@@ -44,7 +44,7 @@ def make_plugin(name: str, folder: Path) -> Path:
         raise PluginError(f"{made} exists already; choose another name or folder")
     slug = name.replace("-", "_")
     words = {"name": name, "slug": slug, "module": f"matchopt_{slug}", "cls": name.title().replace("-", "")}
-    if find_spec(words["module"]) is not None:
+    if PathFinder.find_spec(words["module"]) is not None:
         raise InvalidOption(f"the package {words['module']} is installed already; choose another name than {name}")
     if re.search(rf"\b{words['cls']}\b", _template("solver.py")) or keyword.iskeyword(words["cls"]):
         words["cls"] += "Solver"  # such as Result, which the file imports, or None
