@@ -1,8 +1,8 @@
 """Exact optimum of the inner problem: one row on one hardware neuron, for many pairs at once.
 
 Where importance is constant within the row an optimal matching keeps the order of weights and cell values (the cost of
-a crossing pair is -2 a g h up to terms of one side, which is Monge), so a dynamic program over both in order is exact.
-It is compiled, for layers large enough; elsewhere each pair is a small assignment problem.
+a crossing pair is -2 a g h up to terms of one side, which is Monge), so a dynamic program over both in order is exact;
+elsewhere each pair is a small assignment problem.
 """
 
 import numpy as np
@@ -12,6 +12,7 @@ from matchopt.proofs.cells import Cells
 from matchopt.proofs.separable import Separable
 
 TOGETHER = 256  # pairs of a call of the compiled loop
+BLOCK = 2**18  # numbers per array of the dynamic program: 2 MiB
 
 
 def exact_costs(
@@ -27,36 +28,91 @@ def costs_at(
     """The least cost of rows[p] on neuron number neurons[p] of `cells`; inf where the row does not fit."""
     found = np.full(len(rows), np.inf)
     fan_in = problem.fan_in[rows]
-    even = problem.uniform[rows] & problem.large
+    even = problem.uniform[rows]
     for n in np.unique(fan_in[even]).tolist():
         members = np.flatnonzero(even & (fan_in == n))
+        step = TOGETHER if problem.large else max(1, BLOCK // (window(problem, n) + 1))
 
         def work(part: Int[np.ndarray, " some"], n: int = n) -> None:
             found[part] = _in_order(problem, cells, rows[part], neurons[part], n)
 
-        problem.each(work, [members[start : start + TOGETHER] for start in range(0, len(members), TOGETHER)])
+        problem.each(work, [members[start : start + step] for start in range(0, len(members), step)])
     for p in np.flatnonzero(~even).tolist():
         found[p] = matching(problem, cells, int(rows[p]), int(neurons[p])).sum()
     return found
 
 
-def band(problem: Separable, n: int) -> int:
-    """How many cells the dynamic program looks at for each of a row's `n` weights: t .. t + K - n for weight t, where
-    none is dropped."""
-    return problem.n_cells if problem.drop else max(0, problem.n_cells - n + 1)
+def window(problem: Separable, n: int) -> int:
+    """How many cells the dynamic program looks at for each of a row's `n` weights.
+
+    Weight number t of an order-preserving matching without drops takes one of the cells t .. t + K - n. Without noise
+    some optimal matching also gives every weight one of its n nearest cells (else one of those is free and not worse),
+    which lie among the n on either side of its place; uncrossing two weights keeps both inside their windows. The
+    compiled loop looks at all cells of that band.
+    """
+    band = problem.n_cells if problem.drop else max(0, problem.n_cells - n + 1)
+    return min(2 * n, band) if problem.chip.variance is None and not problem.large else band
 
 
 def _in_order(
     problem: Separable, cells: Cells, rows: Int[np.ndarray, " pairs"], neurons: Int[np.ndarray, " pairs"], n: int
 ) -> Float[np.ndarray, " pairs"]:
-    """The dynamic program for rows of fan-in `n`."""
-    if n == 0 or band(problem, n) == 0:
-        return problem.dropped[rows] if n == 0 or problem.drop else np.full(len(rows), np.inf)
-    from matchopt.proofs import loops
+    """The dynamic program for rows of fan-in `n`.
 
-    found, noise = np.empty(len(rows)), np.zeros((1, 0)) if cells.noise is None else cells.noise
-    loops.in_order(problem.weight, problem.starts[rows], n, neurons, cells.value, noise, problem.drop, found)
-    return _scaled(found, problem.factor[problem.starts[rows]])
+    least[w] is the least cost of the weights so far with cells before number base + w only, one column per pair.
+    """
+    width = window(problem, n)
+    if n == 0 or width == 0:
+        return problem.dropped[rows] if n == 0 or problem.drop else np.full(len(rows), np.inf)
+    if problem.large:
+        from matchopt.proofs import loops
+
+        found, noise = np.empty(len(rows)), np.zeros((1, 0)) if cells.noise is None else cells.noise
+        loops.in_order(problem.weight, problem.starts[rows], n, neurons, cells.value, noise, problem.drop, found)
+        return _scaled(found, problem.factor[problem.starts[rows]])
+    weight = problem.weight[problem.starts[rows] + np.arange(n)[:, None]]
+    base = _windows(problem, cells, weight, neurons, width)
+    first_cell, pairs = neurons * problem.n_cells, np.arange(len(rows))
+    places = np.arange(width + 1)[:, None]
+    least, value = np.zeros((width + 1, len(rows))), cells.value.ravel()
+    for t in range(n):
+        shift = base[t] - base[t - 1] if t else base[0] * 0
+        ahead = least if not shift.any() else least.ravel()[np.minimum(places + shift, width) * len(rows) + pairs]
+        at = first_cell + base[t] + places[:-1]
+        cost = weight[t] - value[at]
+        cost *= cost
+        if cells.noise is not None:
+            cost += cells.noise.ravel()[at]
+        cost += ahead[:-1]
+        least = np.empty_like(ahead)
+        skipped = ahead + weight[t] * weight[t] if problem.drop else None
+        least[0] = np.inf if skipped is None else skipped[0]
+        least[1:] = cost if skipped is None else np.minimum(cost, skipped[1:])
+        for w in range(1, width + 1):
+            np.minimum(least[w], least[w - 1], out=least[w])
+    return _scaled(least[-1], problem.factor[problem.starts[rows]])
+
+
+def _windows(
+    problem: Separable,
+    cells: Cells,
+    weight: Float[np.ndarray, "weights pairs"],
+    neurons: Int[np.ndarray, " pairs"],
+    width: int,
+) -> Int[np.ndarray, "weights pairs"]:
+    """First cell of each weight's window, shape (n, pairs), never falling from one weight to the next."""
+    n = len(weight)
+    low = np.zeros(n, np.int64) if problem.drop else np.arange(n)
+    high = low + (problem.n_cells if problem.drop else problem.n_cells - n + 1) - width
+    if not (high > low).any():
+        return np.broadcast_to(low[:, None], weight.shape)
+    values, first_cell = cells.value.ravel(), neurons * problem.n_cells
+    place, beyond = np.zeros(weight.shape, np.int64), np.full(weight.shape, problem.n_cells)
+    for _ in range(problem.n_cells.bit_length()):  # the first cell that is not below the weight, by bisection
+        middle = (place + beyond) >> 1
+        below = (values[first_cell + np.minimum(middle, problem.n_cells - 1)] < weight) & (middle < beyond)
+        place, beyond = np.where(below, middle + 1, place), np.where(below, beyond, middle)
+    return np.clip(place - n, low[:, None], high[:, None])
 
 
 def _scaled(cost: Float[np.ndarray, " pairs"], factor: Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " pairs"]:

@@ -19,13 +19,14 @@ from matchopt.proofs.certificate import Certificate
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.entries import DenseEntries
 from matchopt.proofs.free_gains import GRID, TOLERANCE, interval_bounds, interval_costs
-from matchopt.proofs.inner import band, exact_costs, matching
+from matchopt.proofs.inner import exact_costs, matching, window
 from matchopt.proofs.separable import Separable, pair_bounds, separable
 
 BATCH = 2 * 10**8  # steps of effort between two looks at what is left
 LARGEST_BATCH = 2**4 * BATCH  # where loops are compiled batches double, so that large layers need few rounds
 MARGIN = 1.25  # of what a bound must reach, so that it need not be raised again for the next potentials
-SMALL_ASSIGNMENT = 5 * 10**4  # least steps of one small assignment
+SMALL_ASSIGNMENT = 10**4  # what one small assignment costs, in steps of the dynamic program
+NUMPY = 20  # steps of effort of one of those steps where it is not compiled
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +68,10 @@ class _Table:
     def work(self, rows: Int[np.ndarray, " pairs"]) -> Int[np.ndarray, " pairs"]:
         """What it takes to make a pair of each of these rows exact."""
         counts = np.arange(int(self.problem.fan_in.max(initial=0)) + 1)
-        in_order = np.array([n * (band(self.problem, n) + 1) for n in counts.tolist()])
-        assigned = np.maximum(SMALL_ASSIGNMENT, 20 * counts * counts * self.problem.n_cells)
-        even = self.problem.uniform & self.problem.large
-        each = np.where(even, in_order[self.problem.fan_in], assigned[self.problem.fan_in])
+        in_order = np.array([n * (window(self.problem, n) + 1) for n in counts.tolist()])
+        assigned = np.maximum(SMALL_ASSIGNMENT, counts * counts * self.problem.n_cells)
+        in_order *= 1 if self.problem.large else NUMPY
+        each = np.where(self.problem.uniform, in_order[self.problem.fan_in], NUMPY * assigned[self.problem.fan_in])
         gains = GRID // 2 if self.problem.interval else len(self.problem.cells)
         return np.asarray(gains * each[rows])
 

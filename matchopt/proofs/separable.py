@@ -25,7 +25,7 @@ from matchopt.proofs.effort import Effort
 
 MOST_NUMBER = 1e60  # a product of five such numbers, added up over a layer, stays finite; one of their inverses normal
 MOST_UNDER_INTERVAL = 1e30  # under gains in an interval such products are divided by gains and by their differences
-LARGE = 5 * 10**5  # connections times neurons from which on compiled loops are worth the time to load them
+LARGE = 5 * 10**6  # connections times neurons, of which NumPy relaxes as many in 0.1 s; settling takes longer
 NO_NOISE = np.zeros(0)
 MOST_PAIRS = 2**26  # entries of the table of pairs: 512 MiB
 

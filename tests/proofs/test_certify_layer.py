@@ -29,7 +29,7 @@ from matchopt.proofs import certify, relaxed_bound
 from matchopt.proofs import separable as taking_apart
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.free_gains import interval_bounds, interval_costs
-from matchopt.proofs.inner import exact_costs
+from matchopt.proofs.inner import exact_costs, window
 from matchopt.proofs.layer import certify_layer
 from matchopt.proofs.separable import pair_bounds, separable
 
@@ -190,6 +190,23 @@ def test_pairs_are_exact_or_bounded(mode: str, loops: str) -> None:
         np.testing.assert_allclose(exact_costs(problem, rows, neurons).reshape(bounds.shape), wanted, atol=1e-12)
         assert (bounds <= wanted + 1e-12).all()
         np.testing.assert_allclose(bounds[exact], wanted[exact], atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["plain", "drop", "noise", "gains"])
+def test_narrow_windows_lose_nothing(mode: str) -> None:
+    """With many cells a weight, where the dynamic program looks at few of them, it still finds SciPy's optimum."""
+    rng = np.random.default_rng(13)
+    weights = rng.laplace(size=(6, 5))
+    weights[:, 2:] += 0.01 * weights[:, 2:3]
+    for cells in (6, 12, 40):
+        chip = Hardware(rng.normal(size=(6, cells)), 0.1 * rng.random((6, cells)) if mode == "noise" else None)
+        options = {name: value for name, value in MODES[mode].items() if name != "noise"}
+        layer = LayerInstance(Target.from_dense(weights), chip, Rules(**options))  # type: ignore[arg-type]
+        problem = separable(layer)
+        rows, neurons = (index.ravel() for index in np.indices((6, 6)))
+        wanted = [inner(layer, i, j)[0] for i, j in zip(rows, neurons, strict=True)]
+        np.testing.assert_allclose(exact_costs(problem, rows, neurons), wanted, atol=1e-12)
+    assert mode == "noise" or window(problem, 5) == 10
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode not in FREE and "importance" not in mode])
