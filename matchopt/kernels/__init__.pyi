@@ -7,6 +7,7 @@ from .cell_placement import RowErrors as RowErrors
 from .cell_placement import Scales as Scales
 from .compiling import compiled as compiled
 from .compiling import reordered as reordered
+from .crossbar import Crossbar as Crossbar
 from .matching import Matching as Matching
 from .matching import match_rows as match_rows
 from .pairs import pair_costs as pair_costs

@@ -5,6 +5,7 @@ import numpy as np
 from matchopt.instances import Gains, Hardware, Target
 from matchopt.kernels import match_rows, pair_costs
 from matchopt.kernels.cell_placement import CellPlacement, RowErrors
+from matchopt.kernels.crossbar import Crossbar
 from matchopt.kernels.projection import BoundProjection, FreeProjection
 from matchopt.kernels.wired import adam_step, wired_backward, wired_forward
 
@@ -16,6 +17,10 @@ def compile_all() -> None:
     for gains in (Gains(), Gains.interval(0.5, 2.0)):
         pair_costs(target, hardware, gains=gains, drop=False)
         match_rows(target, hardware, np.zeros(1, int), gains=gains, drop=False)
+    crossbar = Crossbar(target, hardware, np.random.default_rng(0))
+    for step in (crossbar.anneal, crossbar.perturb):
+        step(1, 1.0)
+    crossbar.descend(1)
     _compile_placement(hardware)
     _compile_training()
 

@@ -81,3 +81,6 @@ sums = partial(_cached, _nrt=False, fastmath=REORDERED)
 
 # For scans over finite numbers that keep the largest: comparisons may be reordered too.
 quick = partial(_cached, _nrt=False, fastmath=True)
+
+# The same for what runs inside such a scan, where a call would cost more than its work.
+inlined_quick = partial(_cached, _nrt=False, forceinline=True, fastmath=True)

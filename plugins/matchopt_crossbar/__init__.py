@@ -1,0 +1,15 @@
+"""Solvers of layers whose hardware neurons share lines, such as one crossbar: two assignments that depend on each other."""
+
+from collections.abc import Callable
+
+from matchopt import Solver, hookimpl
+from matchopt_crossbar.alternation import Alternation as Alternation
+from matchopt_crossbar.annealing import Annealing as Annealing
+from matchopt_crossbar.perturbation import Perturbation as Perturbation
+
+
+@hookimpl
+def register_solvers(register: Callable[[type[Solver]], None]) -> None:
+    """Register crossbar-alternate, crossbar-anneal and crossbar-perturb."""
+    for solver in (Alternation, Annealing, Perturbation):
+        register(solver)

@@ -1,0 +1,58 @@
+"""Multi-start alternating assignments of crossbars."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from matchopt import LayerInstance, Limit, Limits, PositiveInt, Result, Solver
+from matchopt_crossbar.layer import UNDERSTOOD, Search, compile_search, refusal, without_connections
+from matchopt_crossbar.relaxation import free_bound
+
+
+@dataclass(frozen=True)
+class Alternation(Solver):
+    """Rows to neurons with the inputs' lines fixed, inputs to lines with the rows fixed, by turns, from random starts.
+
+    Each half is an exact assignment, so the error falls until neither side alone can improve it. The bound is that of
+    rows, or inputs, wired freely.
+
+    Parameters
+    ----------
+    starts : random starts, besides the one given, >= 1.
+
+    References
+    ----------
+    A. Custic, V. Sokol, A. Punnen, B. Bhattacharya, "The bilinear assignment problem: complexity and polynomially
+    solvable special cases", Mathematical Programming 166 (2017), doi:10.1007/s10107-017-1111-1.
+    """
+
+    name = "crossbar-alternate"
+    solves = LayerInstance
+    needs = ("numba", "scipy")
+    understands = UNDERSTOOD
+
+    starts: PositiveInt = 100
+
+    def refuses(self, instance: LayerInstance) -> str | None:
+        """See `Solver.refuses`."""
+        return refusal(instance)
+
+    def prepare(self) -> None:
+        """See `Solver.prepare`."""
+        compile_search()
+
+    def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
+        """See `Solver.solve`."""
+        if instance.target.n_connections == 0:
+            return without_connections(instance)
+        search, done = Search(instance, limits, rng), 0
+        bound = free_bound(instance, limits)
+        for _ in limits.steps(self.starts):
+            search.descend()
+            search.offer()
+            search.start()
+            done += 1
+        search.finish()
+        return search.result(
+            None if done == self.starts else limits.reached() or Limit.ITERATION, bound, {"starts": done}
+        )

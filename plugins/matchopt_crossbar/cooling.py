@@ -1,0 +1,60 @@
+"""A geometric cooling that ends with the work allowed, or with the time where that is shorter."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matchopt import Limit, Limits
+
+CHUNK = 0.05  # seconds between two looks at the clock
+SCARCE = 0.9  # of the passes still to make: with time for fewer the cooling is hurried
+KEPT = 0.02  # share of the time limit that is left for the end
+
+
+@dataclass(frozen=True)
+class Cooling:
+    """Passes at temperatures that fall from `hot` to `cold`.
+
+    Parameters
+    ----------
+    hot, cold : first and last temperature, > 0.
+    passes : passes to make, fewer where the time is short; >= 1.
+    """
+
+    hot: float
+    cold: float
+    passes: int
+
+    def run(
+        self, step: Callable[[int, float, float], float], after: Callable[[], None], limits: Limits
+    ) -> tuple[int, Limit | None]:
+        """Make the passes; returns how many, and why they ended early.
+
+        Temperatures depend on the clock only where the time is too short for all passes.
+
+        Parameters
+        ----------
+        step : makes so many passes from a temperature that is multiplied by a ratio after each; returns the last.
+        after : called after every few passes.
+        limits : the time allowed; its number of iterations limits passes.
+        """
+        passes = self.passes if limits.iterations is None else min(self.passes, limits.iterations)
+        kept = 0.0 if limits.seconds is None else KEPT * limits.seconds
+        heat, done, chunk = self.hot, 0, 1
+        ratio = (self.cold / self.hot) ** (1.0 / passes)
+        while done < passes:
+            left = limits.remaining() - kept
+            if left <= 0.0:
+                return done, Limit.TIME
+            began = time.perf_counter()
+            heat = step(chunk, heat, ratio)
+            done += chunk
+            each = max(1e-9, (time.perf_counter() - began) / chunk)
+            after()
+            room = (limits.remaining() - kept) / each
+            if room < SCARCE * (passes - done):
+                ratio = min(1.0, (self.cold / heat) ** (1.0 / max(1.0, room)))
+            most = max(1.0, min(2.0 * chunk, CHUNK / each, 0.5 * room if math.isfinite(room) else math.inf))
+            chunk = max(1, min(passes - done, int(most)))
+        return done, Limit.ITERATION if passes < self.passes else None

@@ -1,0 +1,67 @@
+"""Annealed perturbed assignments of crossbars."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from matchopt import LayerInstance, Limits, PositiveFloat, PositiveInt, Result, Solver
+from matchopt_crossbar.cooling import Cooling
+from matchopt_crossbar.layer import UNDERSTOOD, Search, compile_search, refusal, without_connections
+from matchopt_crossbar.relaxation import free_bound
+
+MOST_ROUNDS = 400_000  # by default: half a minute or so at 100 x 100
+ROUNDS_PER_PLACE = 2000  # by default, for each neuron and line
+
+
+@dataclass(frozen=True)
+class Perturbation(Solver):
+    """Exact assignments of rows to neurons and of inputs to lines by turns, under noise that fades.
+
+    Rows go where their costs plus a temperature times fresh Gumbel numbers are least, the inputs likewise; the best
+    mapping seen is kept, and brought down to a local optimum in the end. Cooling ends with the time limit where that is
+    shorter than the rounds. The bound is that of rows, or inputs, wired freely.
+
+    Parameters
+    ----------
+    rounds : assignments of both sides; None for what suits the size. Rounds in excess of the time limit are left out,
+        so a large number means: all the time there is.
+    hot, cold : first and last temperature as a share of a typical change of the error; None for what suits the
+        redundancy of the hardware.
+
+    References
+    ----------
+    G. Papandreou, A. Yuille, "Perturb-and-MAP random fields", ICCV 2011, doi:10.1109/ICCV.2011.6126242 (minima under
+    noise in place of samples).
+    """
+
+    name = "crossbar-perturb"
+    solves = LayerInstance
+    needs = ("numba", "scipy")
+    understands = UNDERSTOOD
+
+    rounds: PositiveInt | None = None
+    hot: PositiveFloat | None = None
+    cold: PositiveFloat | None = None
+
+    def refuses(self, instance: LayerInstance) -> str | None:
+        """See `Solver.refuses`."""
+        return refusal(instance)
+
+    def prepare(self) -> None:
+        """See `Solver.prepare`."""
+        compile_search()
+
+    def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
+        """See `Solver.solve`."""
+        if instance.target.n_connections == 0:
+            return without_connections(instance)
+        search = Search(instance, limits, rng)
+        bound = free_bound(instance, limits)
+        spare = instance.hardware.n_neurons * search.n_lines / (instance.n_rows * search.n_inputs)
+        usual = (0.29, 0.048) if instance.rules.drop else (0.12, 0.045 * spare**-0.2)
+        hot, cold = (self.hot or usual[0]) * search.unit, (self.cold or usual[1]) * search.unit
+        default = min(ROUNDS_PER_PLACE * (instance.hardware.n_neurons + search.n_lines), MOST_ROUNDS)
+        cooling = Cooling(hot, min(hot, cold), self.rounds or default)
+        done, limit = cooling.run(search.perturb, search.offer, limits)
+        search.finish()
+        return search.result(limit, bound, {"rounds": done})
