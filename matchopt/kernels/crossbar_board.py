@@ -48,9 +48,10 @@ class Packed:
         usable = self.usable[neuron, line]
         if not self.drop:
             return usable
-        return usable & (self._wired(e, neuron, line) < (self.weight[e] - self.off[neuron, line]) ** 2)
+        return usable & (self.wired(e, neuron, line) < (self.weight[e] - self.off[neuron, line]) ** 2)
 
-    def _wired(self, e: Any, neuron: Any, line: Any) -> Any:
+    def wired(self, e: Any, neuron: Any, line: Any) -> Any:
+        """What these connections cost on these cells, importance apart."""
         return (self.weight[e] - self.cells[neuron, line]) ** 2 + self.noise[neuron, line]
 
 
@@ -60,7 +61,7 @@ def unpacked_costs(packed: Packed, e: Any, neuron: Any, line: Any) -> Any:
     They are in the target's units; inf where a cell is out of use and connections may not be dropped. The three
     arguments are broadcast.
     """
-    wired = np.where(packed.usable[neuron, line], packed._wired(e, neuron, line), np.inf)
+    wired = np.where(packed.usable[neuron, line], packed.wired(e, neuron, line), np.inf)
     least = np.minimum(wired, packed.weight[e] ** 2) if packed.drop else wired
     with np.errstate(invalid="ignore"):  # importance 0 times inf: a connection that counts nothing needs a cell, too
         return np.where(np.isinf(least), np.inf, packed.factor[e] * least)

@@ -1,4 +1,4 @@
-"""Solvers of layers whose hardware neurons share lines, such as one crossbar: two assignments that depend on each other."""
+"""Solvers of layers whose neurons share lines, such as one crossbar: two assignments that depend on each other."""
 
 from collections.abc import Callable
 
