@@ -1,12 +1,14 @@
 """Multi-start alternating assignments of crossbars."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Le
 
 from matchopt import LayerInstance, Limit, Limits, PositiveInt, Result, Solver
+from matchopt_crossbar.ascent import best_bound, compile_ascent
 from matchopt_crossbar.layer import UNDERSTOOD, Search, compile_search, refusal, without_connections
-from matchopt_crossbar.relaxation import free_bound
 
 
 @dataclass(frozen=True)
@@ -14,11 +16,12 @@ class Alternation(Solver):
     """Rows to neurons with the inputs' lines fixed, inputs to lines with the rows fixed, by turns, from random starts.
 
     Each half is an exact assignment, so the error falls until neither side alone can improve it. The bound is that of
-    rows, or inputs, wired freely.
+    rows, or inputs, wired freely, and on one bus that of the level-1 relaxation.
 
     Parameters
     ----------
     starts : random starts, besides the one given, >= 1.
+    ascent : share of the time limit that goes into the relaxation's bound; 0 for none.
 
     References
     ----------
@@ -32,6 +35,7 @@ class Alternation(Solver):
     understands = UNDERSTOOD
 
     starts: PositiveInt = 100
+    ascent: Annotated[float, Ge(0), Le(1)] = 0.1
 
     def refuses(self, instance: LayerInstance) -> str | None:
         """See `Solver.refuses`."""
@@ -40,13 +44,14 @@ class Alternation(Solver):
     def prepare(self) -> None:
         """See `Solver.prepare`."""
         compile_search()
+        compile_ascent()
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
         if instance.target.n_connections == 0:
             return without_connections(instance)
         search, done = Search(instance, limits, rng), 0
-        bound = free_bound(instance, limits)
+        bound = best_bound(instance, limits, self.ascent)
         for _ in limits.steps(self.starts):
             search.descend()
             search.offer()

@@ -1,13 +1,15 @@
 """Annealing of crossbars by whole scans of swaps."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Le
 
 from matchopt import LayerInstance, Limits, PositiveFloat, PositiveInt, Result, Solver
+from matchopt_crossbar.ascent import best_bound, compile_ascent
 from matchopt_crossbar.cooling import Cooling
 from matchopt_crossbar.layer import UNDERSTOOD, Search, compile_search, refusal, without_connections
-from matchopt_crossbar.relaxation import free_bound
 
 MOST_SWAPS = 2 * 10**10  # evaluated by default: a minute or two of one core
 SCANS_PER_PAIR = 16  # by default, for each pair of a neuron or line with another: a minute at 100 x 100
@@ -19,7 +21,8 @@ class Annealing(Solver):
 
     Every scan tries all swaps of two rows, and of two inputs, used and spare places alike, at one temperature; then the
     two sides are assigned by turns, exactly, down to a local optimum. Cooling ends with the time limit where that is
-    shorter than the scans. The bound is that of rows, or inputs, wired freely.
+    shorter than the scans. The bound is that of rows, or inputs, wired freely, and on one bus that of
+    the level-1 relaxation.
 
     Parameters
     ----------
@@ -27,6 +30,7 @@ class Annealing(Solver):
         excess of the time limit are left out, so a large number means: all the time there is.
     hot, cold : first and last temperature as a share of a typical change of the error; None for what suits the
         redundancy of the hardware.
+    ascent : share of the time limit that goes into the relaxation's bound; 0 for none.
 
     References
     ----------
@@ -42,6 +46,7 @@ class Annealing(Solver):
     scans: PositiveInt | None = None
     hot: PositiveFloat | None = None
     cold: PositiveFloat | None = None
+    ascent: Annotated[float, Ge(0), Le(1)] = 0.1
 
     def refuses(self, instance: LayerInstance) -> str | None:
         """See `Solver.refuses`."""
@@ -50,13 +55,14 @@ class Annealing(Solver):
     def prepare(self) -> None:
         """See `Solver.prepare`."""
         compile_search()
+        compile_ascent()
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
         if instance.target.n_connections == 0:
             return without_connections(instance)
         search = Search(instance, limits, rng)
-        bound = free_bound(instance, limits)
+        bound = best_bound(instance, limits, self.ascent)
         spare = instance.hardware.n_neurons * search.n_lines / (instance.n_rows * search.n_inputs)
         usual = (0.30, 0.055 * spare**-0.5) if instance.rules.drop else (0.16, 0.075 * spare**-0.5)
         hot, cold = (self.hot or usual[0]) * search.unit, (self.cold or usual[1]) * search.unit
