@@ -50,7 +50,9 @@ class Cooling:
             began = time.perf_counter()
             heat = step(chunk, heat, ratio)
             done += chunk
-            each = max(1e-9, (time.perf_counter() - began) / chunk)
+            now = limits.remaining() - kept
+            spent = left - now if math.isfinite(now) else time.perf_counter() - began  # by the clock of the limits
+            each = max(1e-9, spent / chunk)
             after()
             room = (limits.remaining() - kept) / each
             if room < SCARCE * (passes - done):
