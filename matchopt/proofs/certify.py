@@ -19,6 +19,7 @@ from matchopt.instances import (
 from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.proofs.assignment import certify_assignment
 from matchopt.proofs.certificate import PROVED_WITHIN, TINY, Certificate
+from matchopt.proofs.crossbar import certify_crossbar
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.layer import certify_layer
 from matchopt.proofs.separable import LARGE
@@ -41,7 +42,8 @@ def certify(instance: Instance, solution: Solution, *, seconds: float | None = N
 
     Parameters
     ----------
-    instance : an assignment, a separable layer, or a network of separable layers.
+    instance : an assignment, a separable layer, one whose neurons share lines (a bound only, which meets the optimum on
+        small ones at best), or a network of such layers.
     solution : a feasible solution of it; `matchopt.check` must have passed.
     seconds : time to spend; None for a fixed amount of work, of half a minute on one core or less, so that what is
         proved does not depend on the machine. When it is spent the bound reached so far is returned.
@@ -61,7 +63,7 @@ def certify(instance: Instance, solution: Solution, *, seconds: float | None = N
         case AssignmentInstance(), Assignment():
             found = certify_assignment(instance, solution, effort)
         case LayerInstance(), LayerMapping():
-            found = certify_layer(instance, solution, effort)
+            found = _certify_layer(instance, solution, effort)
         case NetworkInstance(), NetworkMapping():
             found = _certify_network(instance, solution, effort)
     if found is not None and found.optimal and found.allowance > 0:
@@ -76,6 +78,11 @@ def certify(instance: Instance, solution: Solution, *, seconds: float | None = N
     raise Refused(f"no independent proof of a bound on {instance.kind} instances is known here")
 
 
+def _certify_layer(layer: LayerInstance, mapping: LayerMapping, effort: Effort) -> Certificate:
+    prove = certify_crossbar if "shared-bus" in layer.demands else certify_layer
+    return prove(layer, mapping, effort)
+
+
 @understanding("the proof of a bound on networks", _NETWORK)
 def _certify_network(instance: NetworkInstance, mapping: NetworkMapping, effort: Effort) -> Certificate:
     """The layers' bounds add up; layer n may spend what is left, shared with those still to come."""
@@ -86,7 +93,7 @@ def _certify_network(instance: NetworkInstance, mapping: NetworkMapping, effort:
         share = effort.share(len(instance.layers) - n)
         try:
             allowed = share.steps
-            found.append(certify_layer(layer, part, share))
+            found.append(_certify_layer(layer, part, share))
             effort.spend(allowed - share.steps)
         except Refused as cause:
             raise Refused(f"layer {n}: {cause}") from None

@@ -18,6 +18,7 @@ from matchopt.proofs.assignment import Proof, dual_bound, prove
 from matchopt.proofs.certificate import Certificate
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.entries import DenseEntries
+from matchopt.proofs.feasible import refuse_infeasible
 from matchopt.proofs.free_gains import GRID, TOLERANCE, interval_bounds, interval_costs
 from matchopt.proofs.inner import exact_costs, matching, window
 from matchopt.proofs.separable import Separable, pair_bounds, separable
@@ -160,7 +161,7 @@ def _connection_costs(instance: LayerInstance, mapping: LayerMapping) -> Float[n
         when the mapping breaks a rule that this sum relies on.
     """
     target, hardware = instance.target, instance.hardware
-    _refuse_infeasible(instance, mapping)
+    refuse_infeasible(instance, mapping)
     keys, wired = target.row_of * target.n_inputs + target.indices, mapping.row_of * target.n_inputs + mapping.input
     at = np.searchsorted(keys, wired)
     inside = np.append(keys, -1)[at] == wired
@@ -177,19 +178,3 @@ def _connection_costs(instance: LayerInstance, mapping: LayerMapping) -> Float[n
     error = wanted - gain * hardware.weights[neuron, mapping.cell]
     costs = factor * (error * error + gain * gain * hardware.variance[neuron, mapping.cell])
     return np.concatenate([costs, (missing * target.weights * target.weights)[dropped]])
-
-
-def _refuse_infeasible(instance: LayerInstance, mapping: LayerMapping) -> None:
-    hardware, gains = instance.hardware, instance.rules.gains
-    fits = mapping.n_rows == instance.n_rows and len(mapping.tunable) == 0
-    fits = fits and _distinct_below(mapping.neuron_of, hardware.n_neurons)
-    fits = fits and bool(((mapping.input >= 0) & (mapping.input < instance.target.n_inputs)).all())
-    fits = fits and bool(((mapping.cell >= 0) & (mapping.cell < hardware.n_cells)).all())
-    fits = fits and _distinct_below(mapping.row_of * hardware.n_cells + mapping.cell, mapping.n_rows * hardware.n_cells)
-    fits = fits and bool(hardware.usable[mapping.neuron_of[mapping.row_of], mapping.cell].all())
-    if not fits or not all(gains.allow(gain) for gain in mapping.gain.tolist()):
-        raise Refused("the mapping is not feasible, so there is nothing to prove; matchopt.check tells why")
-
-
-def _distinct_below(values: Int[np.ndarray, " any"], end: int) -> bool:
-    return bool(((values >= 0) & (values < end)).all()) and len(np.unique(values)) == len(values)

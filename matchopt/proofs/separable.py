@@ -150,7 +150,7 @@ def separable(instance: LayerInstance) -> Separable:
     Refused
         when the error is no sum over pairs of rows and neurons, or there are too many pairs.
     """
-    _refuse(instance)
+    refuse_unfit(instance)
     target = instance.target
     order = np.lexsort((target.weights, target.row_of))
     factor = instance.objective.importance(target)
@@ -168,7 +168,8 @@ def separable(instance: LayerInstance) -> Separable:
     )
 
 
-def _refuse(instance: LayerInstance) -> None:
+def refuse_unfit(instance: LayerInstance) -> None:
+    """Raise Refused where numbers are too large or too small for proofs in floats, or pairs too many."""
     most = MOST_UNDER_INTERVAL if instance.rules.gains.is_interval else MOST_NUMBER
     reasons = {
         f"it has numbers beyond {most:.0e}, or below {1.0 / most:.0e} but not 0": _extreme(instance) > most,

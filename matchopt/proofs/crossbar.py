@@ -1,0 +1,257 @@
+"""Bounds for layers whose neurons share lines: what connections cost is split between their rows and their inputs.
+
+On one bus every mapping gives rows different neurons and inputs different lines. Let c[e,j,k] be the least that
+connection e can cost on cell (j, k), and split it in any way, c = A + B. Then every row costs at least its cheapest
+wiring on its neuron by A, every input its cheapest placement on its line by B, and two assignments over these add up to
+a bound on all mappings. With A = c, rows are wired freely, which holds on any number of buses. An ascent moves what is
+left over from one side to the other and back.
+
+Nothing depends on how a split was found: bounds are computed from it alone, and assignments only through potentials
+(u, v) with v <= 0, which bound by weak duality whatever they are.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.optimize import linear_sum_assignment
+
+from matchopt.errors import Refused
+from matchopt.instances import LayerInstance, LayerMapping
+from matchopt.instances.demands import understanding
+from matchopt.proofs.assignment import HALF_ULP
+from matchopt.proofs.certificate import Certificate
+from matchopt.proofs.effort import Effort
+from matchopt.proofs.feasible import refuse_infeasible, refuse_shared_lines
+from matchopt.proofs.separable import refuse_unfit
+
+MOST_SPLIT = 2**24  # entries of a split: 128 MiB
+WORTHWHILE = 1e-3  # relative gain of a step below which the ascent ends
+EACH, ENTRY = 2e4, 32.0  # steps of work that one small assignment takes, and each of its entries
+UNDERSTOOD = frozenset(
+    {"importance", "read-noise", "unusable-cells", "leak", "shared-bus", "drop", "extra-inputs", "gains"}
+    | {"output-error"}
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Coupled:
+    """A layer whose neurons share lines, as costs of connections on cells.
+
+    Lines are added where connections may be dropped and a bus has fewer than there are inputs: nothing is wired there.
+
+    Parameters
+    ----------
+    weight, factor : target weight and importance of each connection.
+    items : for rows, and for inputs that have connections: the connections of each.
+    weights, variance, off : of the cells at each gain, shape (gains, neurons, lines).
+    usable : shape (neurons, lines).
+    drop : whether connections may be dropped.
+    one_bus : whether all neurons share their lines.
+    """
+
+    weight: Float[np.ndarray, " connections"]
+    factor: Float[np.ndarray, " connections"]
+    items: tuple[list[Int[np.ndarray, " some"]], list[Int[np.ndarray, " some"]]]
+    weights: Float[np.ndarray, "gains neurons lines"]
+    variance: Float[np.ndarray, "gains neurons lines"]
+    off: Float[np.ndarray, "gains neurons lines"]
+    usable: Bool[np.ndarray, "neurons lines"]
+    drop: bool
+    one_bus: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Connections, neurons and lines."""
+        return (len(self.weight), *self.usable.shape)
+
+    def costs(self, e: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some neurons lines"]:
+        """The least that connections `e` can cost on each cell; inf where they must be wired and cannot be."""
+        weight = self.weight[e][:, None, None]
+        least = np.full((len(e), *self.usable.shape), np.inf)
+        for weights, variance, off in zip(self.weights, self.variance, self.off, strict=True):
+            wired = np.where(self.usable, (weight - weights) ** 2 + variance, np.inf)
+            if self.drop:  # what is not wired reads 0, or what its cell leaks
+                wired = np.minimum(wired, np.minimum(weight**2, (weight - off) ** 2))
+            least = np.minimum(least, wired)
+        unpriced = np.where(np.isinf(least), np.inf, 0.0)
+        return unpriced + self.factor[e][:, None, None] * np.where(np.isinf(least), 0.0, least)
+
+    def rounding(self) -> float:
+        """What rounding can do to a bound: roundings of the largest cost of each connection, for each number added."""
+        longest = max((len(e) for side in self.items for e in side), default=0)
+        terms = 64.0 + 4.0 * (longest + sum(self.usable.shape))
+        worst = 0.0
+        for weights, variance in zip(self.weights, self.variance, strict=True):
+            size = np.abs(self.weight) + float(np.abs(weights).max(initial=0.0))
+            worst = max(worst, float((self.factor * (size**2 + float(variance.max(initial=0.0)))).sum()))
+        return HALF_ULP * terms * worst
+
+
+@understanding("the proof of a bound on layers", UNDERSTOOD)
+def coupled(instance: LayerInstance) -> Coupled:
+    """Take a layer apart.
+
+    Raises
+    ------
+    Refused
+        when there is no proof for such a layer, or it is too large.
+    """
+    refuse_unfit(instance)
+    target, chip = instance.target, instance.hardware
+    inputs, input_of = np.unique(target.indices, return_inverse=True)
+    rows = [np.arange(target.indptr[i], target.indptr[i + 1]) for i in range(target.n_rows)]
+    by_input = np.split(np.argsort(input_of, kind="stable"), np.cumsum(np.bincount(input_of, minlength=1))[:-1])
+    extra = max(0, len(inputs) - chip.n_cells) if instance.rules.drop else 0
+    gains = np.array(instance.rules.gains.values)[:, None, None]
+    weights, variance, off, usable = (
+        np.pad(np.asarray(part), ((0, 0), (0, extra))) for part in (chip.weights, chip.variance, chip.off, chip.usable)
+    )
+    return Coupled(
+        target.weights, instance.objective.importance(target), (rows, by_input if len(inputs) else []),
+        gains * weights, gains * gains * variance, gains * off, usable, instance.rules.drop,
+        len(set(chip.bus.tolist())) == 1,
+    )  # fmt: skip
+
+
+def certify_crossbar(instance: LayerInstance, mapping: LayerMapping, effort: Effort) -> Certificate:
+    """See `matchopt.proofs.certify`."""
+    problem = coupled(instance)
+    refuse_infeasible(instance, mapping)
+    refuse_shared_lines(instance, mapping)
+    objective, rounding = instance.value(mapping), problem.rounding()
+    bound = 0.0
+    for value in _bounds(problem, effort):
+        bound = max(bound, value - rounding)
+        if bound >= objective - 2.0 * rounding or effort.late:
+            break
+    optimal = bound >= objective - 2.0 * rounding
+    return Certificate(min(bound, objective), optimal, False, 2.0 * rounding, "split of costs")
+
+
+@understanding("the proof of a bound on layers", UNDERSTOOD)
+def split_bound(instance: LayerInstance, rows: Float[np.ndarray, "connections neurons cells"]) -> float:
+    """The bound that a split proves, rounding allowed for.
+
+    Parameters
+    ----------
+    instance : a layer on one bus, with a line for every input that has connections.
+    rows : the rows' share of what each connection costs on each cell; the inputs have the rest.
+
+    Raises
+    ------
+    Refused
+        when the split is not one of this layer.
+    """
+    problem = coupled(instance)
+    if not problem.one_bus or rows.shape != problem.shape or not np.isfinite(rows).all():
+        raise Refused(f"a split has finite shares of shape {problem.shape} on one bus, found shape {rows.shape}")
+    own = np.array(rows, np.float64)
+    values = [_side(problem, own, side, 0.0) for side in (0, 1)]
+    return max(0.0, math.fsum(values) - problem.rounding())
+
+
+def _bounds(problem: Coupled, effort: Effort) -> Iterator[float]:
+    """Each side wired freely, then one step of the ascent after the other."""
+    sides = (0, 1) if problem.one_bus and problem.shape[2] >= len(problem.items[1]) else (0,)
+    for side in sides:
+        _count(problem, side, effort)
+        if effort.late:
+            return
+        yield _side(problem, None, side, 0.0)
+    if len(sides) == 1 or not 0 < math.prod(problem.shape) <= MOST_SPLIT:
+        return
+    finite = replace(problem, usable=np.ones_like(problem.usable))
+    own, before = finite.costs(np.arange(problem.shape[0])) / 2.0, -math.inf
+    while True:
+        for side in sides:
+            _count(problem, side, effort)
+        if effort.late:
+            return
+        value = math.fsum([_side(problem, own, side, 1.0) for side in sides])
+        yield value
+        if value - before < WORTHWHILE * abs(value):
+            return
+        before = value
+
+
+def _count(problem: Coupled, side: int, effort: Effort) -> None:
+    places, partners = problem.shape[1 + side], problem.shape[2 - side]
+    effort.spend(places * (EACH * len(problem.items[side]) + ENTRY * partners * problem.shape[0]))
+
+
+def _side(
+    problem: Coupled, own: Float[np.ndarray, "connections neurons lines"] | None, side: int, theta: float
+) -> float:
+    """The bound of one side; a share `theta` of its slack is moved to the other, in `own`, which this bound survives.
+
+    `own` is the rows' share; None gives everything to this side.
+    """
+    items, places = problem.items[side], problem.shape[1 + side]
+    least, slack = np.zeros((len(items), places)), []
+    for a, e in enumerate(items):
+        if len(e):
+            u, v = potentials(_blocks(problem, own, side, e))
+            least[a] = u.sum(axis=1) + v.sum(axis=1)
+            slack.append((u, v))
+        else:
+            slack.append((np.zeros((places, 0)), np.zeros((places, 0))))
+    if not len(items):
+        return 0.0
+    if len(items) > places or bool(np.isinf(least).all(axis=1).any()):
+        return 0.0  # no mapping at all, which is another proof
+    u, v = potentials(least[None])
+    value = math.fsum([*u[0].tolist(), *v[0].tolist()])
+    if theta > 0.0 and own is not None:
+        over = least - u[0][:, None] - v[0]
+        for a, e in enumerate(items):
+            if len(e):
+                blocks, (price, fare) = _blocks(problem, own, side, e), slack[a]
+                left = blocks - price[:, :, None] - fare[:, None, :] + (over[a] / len(e))[:, None, None]
+                moved = np.where(np.isfinite(left), theta * left, 0.0)
+                own[e] += moved.transpose(1, 2, 0) if side else -moved.transpose(1, 0, 2)
+    return value
+
+
+def _blocks(
+    problem: Coupled, own: Float[np.ndarray, "connections neurons lines"] | None, side: int, e: Int[np.ndarray, " some"]
+) -> Float[np.ndarray, "places some partners"]:
+    """This side's share of connections `e`, place by place."""
+    costs = problem.costs(e)
+    if own is not None:
+        costs = costs - own[e] if side else np.where(np.isinf(costs), np.inf, own[e])
+    return np.ascontiguousarray(costs.transpose(2, 0, 1) if side else costs.transpose(1, 0, 2))
+
+
+def potentials(
+    blocks: Float[np.ndarray, "places rows cols"],
+) -> tuple[Float[np.ndarray, "places rows"], Float[np.ndarray, "places cols"]]:
+    """Potentials u, v <= 0 with u + v <= each block, nearly the best; u is inf where a row fits nowhere.
+
+    SciPy's assignments suggest them; v is then lowered along its arcs (Bellman and Ford) for as long as that changes
+    it, at most once for each row, and u are the least of what is left.
+    """
+    places, rows, cols = blocks.shape
+    v = np.zeros((places, cols))
+    if rows <= cols:
+        chosen = np.stack([_assigned(block) for block in blocks])
+        own = np.take_along_axis(blocks, chosen[:, :, None], axis=2)
+        own = np.where(np.isfinite(own), own, 0.0)
+        for _ in range(rows):
+            at = np.take_along_axis(v, chosen, axis=1)[:, :, None]
+            lower = np.minimum(v, (at + blocks - own).min(axis=1))
+            if not (lower < v).any():
+                break
+            v = lower
+    v = np.where(np.isfinite(v), v, 0.0)
+    return (blocks - v[:, None, :]).min(axis=2), v
+
+
+def _assigned(block: Float[np.ndarray, "rows cols"]) -> Int[np.ndarray, " rows"]:
+    """The cheapest columns; any where there is no assignment."""
+    try:
+        return np.asarray(linear_sum_assignment(block)[1])
+    except ValueError:
+        return np.arange(len(block))
