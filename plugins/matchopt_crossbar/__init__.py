@@ -5,11 +5,12 @@ from collections.abc import Callable
 from matchopt import Solver, hookimpl
 from matchopt_crossbar.alternation import Alternation as Alternation
 from matchopt_crossbar.annealing import Annealing as Annealing
+from matchopt_crossbar.exact import Exact as Exact
 from matchopt_crossbar.perturbation import Perturbation as Perturbation
 
 
 @hookimpl
 def register_solvers(register: Callable[[type[Solver]], None]) -> None:
-    """Register crossbar-alternate, crossbar-anneal and crossbar-perturb."""
-    for solver in (Alternation, Annealing, Perturbation):
+    """Register crossbar-alternate, crossbar-anneal, crossbar-perturb and crossbar-exact."""
+    for solver in (Alternation, Annealing, Perturbation, Exact):
         register(solver)

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from matchopt import Hardware, LayerInstance, Limits, Target
+from matchopt import LayerInstance, Limits
 from matchopt_crossbar.ascent_loops import Potentials, Shares, ascend
-from matchopt_crossbar.layer import scaled
+from matchopt_crossbar.layer import one_connection, scaled
 from matchopt_crossbar.relaxation import free_bound, transposed
 
 MOST_ENTRIES = 2**26  # of one copy, 256 MiB in single precision
@@ -47,8 +47,7 @@ def best_bound(layer: LayerInstance, limits: Limits, share: float) -> float:
 
 def compile_ascent() -> None:
     """Compile the loops of the ascent, on one connection."""
-    one = np.ones((1, 1))
-    ascent = Ascent(LayerInstance(Target.from_dense(one), Hardware(one)))
+    ascent = Ascent(LayerInstance(*one_connection()))
     ascent.step()
     ascent.bound()
 

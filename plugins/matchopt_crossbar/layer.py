@@ -106,12 +106,29 @@ def scaled(layer: LayerInstance) -> Hardware:
 
 def compile_search() -> None:
     """Compile the loops of the search, on one connection."""
-    one = np.ones((1, 1))
-    search = kernels.Crossbar(Target.from_dense(one), Hardware(one), np.random.default_rng(0))
+    target, hardware = one_connection()
+    search = kernels.Crossbar(target, hardware, np.random.default_rng(0))
     search.anneal(1, 1.0)
     search.perturb(1, 1.0)
     search.descend(1)
-    kernels.pair_costs(Target.from_dense(one), Hardware(one), gains=Gains(), drop=False)
+    kernels.pair_costs(target, hardware, gains=Gains(), drop=False)
+
+
+def one_connection() -> tuple[Target, Hardware]:
+    """The smallest layer, for compiling."""
+    return Target.from_dense(np.ones((1, 1))), Hardware(np.ones((1, 1)))
+
+
+def with_cells(layer: LayerInstance, neuron_of: np.ndarray, cell_of: np.ndarray) -> LayerMapping:
+    """The mapping with these lines, connections dropped where that costs less, or their cell cannot be used."""
+    chip, target = scaled(layer), layer.target
+    neurons, real = neuron_of[target.row_of], cell_of < chip.n_cells
+    cells = np.where(real, cell_of, 0) if chip.n_cells else cell_of
+    real = real & chip.usable[neurons, cells] if chip.n_cells else real
+    if layer.rules.drop and chip.n_cells:
+        wired = (target.weights - chip.weights[neurons, cells]) ** 2 + chip.variance[neurons, cells]
+        real = real & (wired < target.weights**2)
+    return LayerMapping.from_cells(target, neuron_of, np.where(real, cells, -1), _gain(layer))
 
 
 def without_connections(layer: LayerInstance) -> Result:
