@@ -60,6 +60,8 @@ class Search(kernels.Crossbar):
             assert isinstance(start, LayerMapping)
             limits.offer(start, layer.value(start))
             self.start(start.neuron_of, _cells(layer, start))
+        elif len(set(layer.hardware.bus.tolist())) > 1:  # where few neurons share lines, free routing is near
+            self.start(_freely_routed(layer), np.full(layer.target.n_connections, -1))
         self.descend(1)  # so that there is something to offer however short the time
 
     def offer(self) -> None:
@@ -136,6 +138,20 @@ def without_connections(layer: LayerInstance) -> Result:
     none = np.zeros(layer.target.n_connections, np.int64) - 1
     mapping = LayerMapping.from_cells(layer.target, np.arange(layer.n_rows), none, _gain(layer))
     return Result(mapping, Status.OPTIMAL, bound=layer.value(mapping))
+
+
+def free_costs(layer: LayerInstance) -> np.ndarray:
+    """What every row costs on every neuron, wired freely."""
+    chip = scaled(layer)
+    unshared = Hardware(chip.weights, chip.variance, chip.usable, bus=np.arange(chip.n_neurons))
+    factor = layer.objective.importance(layer.target)
+    return kernels.pair_costs(layer.target, unshared, importance=factor, gains=Gains(), drop=layer.rules.drop)
+
+
+def _freely_routed(layer: LayerInstance) -> np.ndarray:
+    """The neurons that rows would get if each were wired freely; any where some row fits nowhere."""
+    chosen = kernels.assign(free_costs(layer))
+    return np.arange(layer.n_rows) if chosen is None else chosen
 
 
 def _gain(layer: LayerInstance) -> np.ndarray:

@@ -1,12 +1,11 @@
 """Lower bounds on layers whose neurons share lines, from wirings that need not agree."""
 
 import math
-from typing import Any
 
 import numpy as np
 
 from matchopt import Gains, Hardware, LayerInstance, Limits, Target, assign, pair_costs
-from matchopt_crossbar.layer import scaled
+from matchopt_crossbar.layer import free_costs, scaled
 
 ROUNDING = 2.0**-42  # of the cost of dropping everything and the bound together
 
@@ -19,15 +18,15 @@ def free_bound(layer: LayerInstance, limits: Limits) -> float:
     chip, target = scaled(layer), layer.target
     if layer.rules.drop and not chip.free_routing and bool(np.any(chip.off)):
         return 0.0
-    factor, free = layer.objective.importance(target), np.arange(chip.n_neurons)
-    usual: dict[str, Any] = {"gains": Gains(), "drop": layer.rules.drop}
-    unshared = Hardware(chip.weights, chip.variance, chip.usable, bus=free)
-    sides = [_assigned(pair_costs(target, unshared, importance=factor, **usual))]
+    factor = layer.objective.importance(target)
+    sides = [_assigned(free_costs(layer))]
     if len(set(chip.bus.tolist())) == 1 and not limits.reached() and chip.n_cells:
         turned, order = transposed(target)
         lines = Hardware(*(np.ascontiguousarray(part.T) for part in (chip.weights, chip.variance, chip.usable)))
         if turned.n_rows <= chip.n_cells:
-            sides.append(_assigned(pair_costs(turned, lines, importance=factor[order], **usual)))
+            sides.append(
+                _assigned(pair_costs(turned, lines, importance=factor[order], gains=Gains(), drop=layer.rules.drop))
+            )
     value = max(sides)
     return max(0.0, value - ROUNDING * (float((factor * target.weights**2).sum()) + value))
 

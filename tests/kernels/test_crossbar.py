@@ -1,0 +1,163 @@
+"""`Crossbar`: tables stay what a recomputation gives, swaps cost what they say, values are the layer's."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from crossbars import MODES, crossbar
+from scipy.optimize import linear_sum_assignment
+
+from matchopt import Hardware, InvalidInstance, LayerInstance, LayerMapping, Rules, Target, check
+from matchopt.kernels import Crossbar
+from matchopt.kernels.dense_assignment import Paths, place
+
+SEEDS = range(3)
+
+
+def search(layer: LayerInstance, seed: int) -> Crossbar:
+    """A search of the layer, its one gain taken into the hardware's weights."""
+    (gain,) = layer.rules.gains.values or (1.0,)
+    chip = layer.hardware
+    chip = Hardware(gain * chip.weights, gain**2 * chip.variance, chip.usable, gain * chip.off, chip.bus)
+    importance = layer.objective.importance(layer.target)
+    return Crossbar(layer.target, chip, np.random.default_rng(seed), importance=importance, drop=layer.rules.drop)
+
+
+def recomputed(search: Crossbar) -> tuple[np.ndarray, np.ndarray]:
+    """Both tables from the present neurons and lines, connection by connection, in double precision."""
+    board, state = search._problem.board, search._state
+    cells, kind = board.cells.astype(float), board.kind
+    none = np.zeros(cells.shape)
+    noise, barred, off = (part.astype(float) if part.size else none for part in (board.noise, board.barred, board.off))
+    rows, cols = np.zeros(state.rows.shape), np.zeros(state.cols.shape)
+    for i in range(len(rows)):
+        for x in range(state.cols.shape[1]):
+            e = [n for n in range(board.row_start[i], board.row_start[i + 1]) if board.row_input[n] == x]
+            costs = board.driven[x] * off**2
+            if e:
+                w, q = float(board.row_weight[e[0]]), float(board.row_factor[e[0]])
+                costs = q * ((w - cells) ** 2 + noise) + barred
+                costs = np.minimum(costs, q * (w - off) ** 2) if kind % 2 else costs
+            every = np.arange(len(cells))
+            rows[i] += costs[every, state.line[board.bus_of, x]]
+            cols[board.bus_of[state.neuron[i]], x] += costs[state.neuron[i]]
+    return rows, cols
+
+
+def agrees(found: Crossbar) -> None:
+    """The tables of a search are those recomputed, and so is its cost."""
+    rows, cols = recomputed(found)
+    state = found._state
+    np.testing.assert_allclose(state.rows, rows, rtol=2e-5, atol=1e-4)
+    used = state.used > 0
+    np.testing.assert_allclose(state.cols[used], cols[used], rtol=2e-5, atol=1e-4)
+    assert found.cost == pytest.approx(rows[np.arange(len(rows)), state.neuron[: len(rows)]].sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("mode", [*MODES, "leak, drop", "buses"])
+def test_tables_follow_every_move(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After scans, perturbed assignments and descents the tables are those of the mapping there is."""
+    monkeypatch.setitem(MODES, "leak, drop", {"leak": True, "drop": True})
+    monkeypatch.setitem(MODES, "buses", {"noise": True})
+    for seed in SEEDS:
+        layer = crossbar(np.random.default_rng(seed), mode, 9)
+        if mode == "buses":
+            chip = layer.hardware
+            bus = np.random.default_rng(seed).integers(0, 3, chip.n_neurons)
+            layer = LayerInstance(layer.target, Hardware(chip.weights, chip.variance, bus=bus))
+        found = search(layer, seed)
+        agrees(found)
+        for move in (lambda s: s.anneal(5, 0.3, 0.9), lambda s: s.perturb(5, 0.3, 0.9), lambda s: s.descend(2)):
+            for _ in range(4):
+                move(found)
+                agrees(found)
+            assert sorted(found._state.neuron.tolist()) == [*range(layer.hardware.n_neurons)]
+            for line in found._state.line:
+                assert sorted(line.tolist()) == [*range(found.n_lines)]
+        assert found.best_cost <= found.cost + 1e-4
+        found.resume()
+        assert found.cost == pytest.approx(found.best_cost, rel=1e-5)
+
+
+def test_a_swap_changes_the_cost_by_its_four_loads() -> None:
+    """R[a, s_b] + R[b, s_a] - R[a, s_a] - R[b, s_b], spare neurons included, is what the recomputed cost changes by."""
+    found = search(crossbar(np.random.default_rng(5), "importance, noise, drop", 8), 0)
+    state = found._state
+    rows, m = recomputed(found)[0], len(state.rows)
+    before = rows[np.arange(m), state.neuron[:m]].sum()
+    for a, b in ((0, 3), (2, 7), (5, 8)):
+        at = state.neuron.copy()
+        delta = state.rows[a, at[b]] - state.rows[a, at[a]]
+        delta += state.rows[b, at[a]] - state.rows[b, at[b]] if b < m else 0.0
+        at[[a, b]] = at[[b, a]]
+        assert rows[np.arange(m), at[:m]].sum() - before == pytest.approx(float(delta), abs=1e-4)
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "leak"])
+def test_the_best_is_worth_what_the_checker_says(mode: str) -> None:
+    """The mapping is feasible and worth `value`, before and after polishing, which never makes it worse."""
+    kept = 0
+    for seed in SEEDS:
+        layer = crossbar(np.random.default_rng(seed), mode, 6)
+        found = search(layer, seed)
+        found.anneal(50, 1.0, 0.9)
+        before = found.value()
+        found.polish()
+        assert found.value() <= before
+        if np.isfinite(before):
+            neuron_of, cell_of = found.best()
+            gain = np.full(layer.n_rows, layer.rules.gains.default)
+            report = check(layer, LayerMapping.from_cells(layer.target, neuron_of, cell_of, gain))
+            assert report.feasible
+            assert report.objective == pytest.approx(found.value(), rel=1e-12)
+            kept += 1
+    assert kept
+
+
+def test_a_start_is_taken_over() -> None:
+    """A search that starts from a mapping of several buses holds it."""
+    rng = np.random.default_rng(3)
+    target, chip = Target.from_dense(rng.normal(size=(4, 3))), Hardware(rng.normal(size=(6, 4)), bus=[0, 1, 0, 1, 1, 0])
+    first = Crossbar(target, chip, rng)
+    first.perturb(20, 0.5, 0.8)
+    neuron_of, cell_of = first.best()
+    second = Crossbar(target, chip, np.random.default_rng(9))
+    second.start(neuron_of, cell_of)
+    assert second.cost == pytest.approx(first.best_cost, rel=1e-5)
+
+
+def test_nothing_to_wire_is_refused() -> None:
+    """Without a connection there is nothing to search, and the sentence says so."""
+    with pytest.raises(InvalidInstance, match="needs a connection, and a neuron for each row"):
+        Crossbar(Target.from_dense(np.zeros((2, 2))), Hardware(np.ones((2, 2))), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("ties", [True, False])
+def test_dense_assignments_are_optimal(ties: bool) -> None:
+    """Of the same value as SciPy's, square and wide, with many equal costs or none."""
+    rng = np.random.default_rng(0)
+    for n_rows, n_cols in ((1, 1), (1, 5), (6, 6), (7, 20), (40, 40), (30, 90)):
+        paths = Paths.of(n_cols)
+        for _ in range(20):
+            cost: Any = rng.integers(0, 4, (n_rows, n_cols)) if ties else rng.random((n_rows, n_cols))
+            cost = cost.astype(np.float32)
+            place(cost, n_rows, n_cols, paths)
+            chosen, rows = paths.col_of[:n_rows], np.arange(n_rows)
+            assert len(set(chosen.tolist())) == n_rows
+            best = cost[linear_sum_assignment(cost)].sum(dtype=float)
+            assert cost[rows, chosen].sum(dtype=float) == pytest.approx(best, rel=1e-5)
+
+
+def test_large_numbers_and_small_ones_are_searched_alike() -> None:
+    """Costs are counted in units of the weights: a layer in siemens gets the same mapping as one in volts."""
+    rng = np.random.default_rng(1)
+    weights, cells = rng.normal(size=(5, 5)), rng.normal(size=(6, 6))
+    answers = []
+    for scale in (1.0, 2.0**-40, 2.0**300):
+        layer = LayerInstance(
+            Target.from_dense(weights * scale), Hardware(cells * scale, bus=np.zeros(6, int)), Rules()
+        )
+        found = search(layer, 4)
+        found.perturb(50, 0.1 * found.unit, 0.95)
+        answers.append([part.tolist() for part in found.best()])
+    assert answers[0] == answers[1] == answers[2]
