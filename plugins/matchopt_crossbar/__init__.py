@@ -7,10 +7,11 @@ from matchopt_crossbar.alternation import Alternation as Alternation
 from matchopt_crossbar.annealing import Annealing as Annealing
 from matchopt_crossbar.exact import Exact as Exact
 from matchopt_crossbar.perturbation import Perturbation as Perturbation
+from matchopt_crossbar.tandem import Tandem as Tandem
 
 
 @hookimpl
 def register_solvers(register: Callable[[type[Solver]], None]) -> None:
-    """Register crossbar-alternate, crossbar-anneal, crossbar-perturb and crossbar-exact."""
-    for solver in (Alternation, Annealing, Perturbation, Exact):
+    """Register crossbar-alternate, crossbar-anneal, crossbar-perturb, crossbar-exact and crossbar-tandem."""
+    for solver in (Alternation, Annealing, Perturbation, Exact, Tandem):
         register(solver)

@@ -13,7 +13,7 @@ from matchopt_crossbar.cooling import Cooling
 from matchopt_crossbar.layer import UNDERSTOOD, Search, compile_search, refusal, without_connections
 
 MOST_SWAPS = 2 * 10**10  # evaluated by default: a minute or two of one core
-FEW = 1.0  # first temperature where rows have one connection each
+MANY = 10.0  # connections of a row; with fewer the valleys are deeper, and the first temperature is higher
 SCANS_PER_PAIR = 16  # by default, for each pair of a neuron or line with another: a minute at 100 x 100
 
 
@@ -66,9 +66,9 @@ class Annealing(Solver):
         search = Search(instance, limits, rng)
         bound = best_bound(instance, limits, self.ascent)
         spare = instance.hardware.n_neurons * search.n_lines / (instance.n_rows * search.n_inputs)
-        usual = (0.30, 0.055 * spare**-0.5) if instance.rules.drop else (0.16, 0.075 * spare**-0.5)
-        few = FEW / math.sqrt(instance.target.n_connections / instance.n_rows)  # deeper valleys
-        hot, cold = (self.hot or max(usual[0], few)) * search.unit, (self.cold or usual[1]) * search.unit
+        usual = (0.3, 0.055 * spare**-0.5) if instance.rules.drop else (0.14, 0.075 * spare**-0.5)
+        deeper = max(1.0, math.sqrt(MANY * instance.n_rows / instance.target.n_connections))
+        hot, cold = (self.hot or deeper * usual[0]) * search.unit, (self.cold or usual[1]) * search.unit
         size = instance.hardware.n_neurons + search.n_lines
         default = min(SCANS_PER_PAIR * size * size, 1 + MOST_SWAPS // max(1, search.per_scan))
         cooling = Cooling(hot, min(hot, cold), self.scans or default)

@@ -1,5 +1,6 @@
 """Annealed perturbed assignments of crossbars."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from matchopt_crossbar.cooling import Cooling
 from matchopt_crossbar.layer import UNDERSTOOD, Search, compile_search, refusal, without_connections
 
 MOST_ROUNDS = 400_000  # by default: half a minute or so at 100 x 100
+MANY = 10.0  # connections of a row; with fewer the valleys are deeper, and the first temperature is higher
 ROUNDS_PER_PLACE = 2000  # by default, for each neuron and line
 
 
@@ -64,8 +66,9 @@ class Perturbation(Solver):
         search = Search(instance, limits, rng)
         bound = best_bound(instance, limits, self.ascent)
         spare = instance.hardware.n_neurons * search.n_lines / (instance.n_rows * search.n_inputs)
-        usual = (0.29, 0.048) if instance.rules.drop else (0.12, 0.045 * spare**-0.2)
-        hot, cold = (self.hot or usual[0]) * search.unit, (self.cold or usual[1]) * search.unit
+        usual = (0.28, 0.048 * spare**-0.2) if instance.rules.drop else (0.1, 0.045 * spare**-0.2)
+        deeper = max(1.0, math.sqrt(MANY * instance.n_rows / instance.target.n_connections))
+        hot, cold = (self.hot or deeper * usual[0]) * search.unit, (self.cold or usual[1]) * search.unit
         default = min(ROUNDS_PER_PLACE * (instance.hardware.n_neurons + search.n_lines), MOST_ROUNDS)
         cooling = Cooling(hot, min(hot, cold), self.rounds or default)
         done, limit = cooling.run(search.perturb, search.offer, limits)

@@ -46,14 +46,14 @@ def test_exact_agrees_with_enumeration(mode: str, seed: int) -> None:
 
 
 def test_heuristics_find_small_optima() -> None:
-    """On 5 x 5 layers with drops all three find what is proven, or nearly: two of ten may be missed."""
-    for solver in (Alternation(), Annealing(scans=5000), Perturbation(rounds=1000)):
+    """On 5 x 5 layers with drops all three find what is proven, or nearly: one of six may be missed."""
+    for solver in (Alternation(), Annealing(scans=2000), Perturbation(rounds=1000)):
         missed = 0
-        for seed in range(10):
+        for seed in range(6):
             layer = crossbar(np.random.default_rng(seed), "drop", 5)
             best = layer.value(solved(Exact(), layer).solution)
             missed += layer.value(solved(solver, layer).solution) > best * (1.0 + 1e-6)
-        assert missed <= 2, solver.name
+        assert missed <= 1, solver.name
 
 
 def test_twelve_by_twelve_is_proven() -> None:
