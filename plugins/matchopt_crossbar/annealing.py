@@ -66,7 +66,7 @@ class Annealing(Solver):
         search = Search(instance, limits, rng)
         bound = best_bound(instance, limits, self.ascent)
         spare = instance.hardware.n_neurons * search.n_lines / (instance.n_rows * search.n_inputs)
-        usual = (0.3, 0.055 * spare**-0.5) if instance.rules.drop else (0.14, 0.075 * spare**-0.5)
+        usual = (0.3, 0.055 * spare**-0.5) if instance.rules.drop else (0.12, 0.08 * spare**-0.5)
         deeper = max(1.0, math.sqrt(MANY * instance.n_rows / instance.target.n_connections))
         hot, cold = (self.hot or deeper * usual[0]) * search.unit, (self.cold or usual[1]) * search.unit
         size = instance.hardware.n_neurons + search.n_lines

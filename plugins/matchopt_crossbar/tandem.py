@@ -10,7 +10,7 @@ from matchopt_crossbar.layer import UNDERSTOOD, one_connection, refusal, scaled,
 from matchopt_crossbar.relaxation import free_bound
 from matchopt_crossbar.tandem_loops import Pairs, improve, start
 
-PATIENCE = 100  # iterations without a better mapping before a kick, times the number of rows squared over 4
+PATIENCE = 3  # swaps without a better mapping before a kick, times the number of rows squared
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Tandem(Solver):
             limits.offer(limits.start, instance.value(limits.start))  # type: ignore[arg-type]  # of its kind
         pairs, done = _pairs(instance, rng), 0
         start(pairs)
-        patience = self.patience or PATIENCE * max(1, size * size // 4)
+        patience = self.patience or PATIENCE * size * size + 1
         for _ in limits.steps(math.ceil(self.iterations / chunk)):
             improve(pairs, min(chunk, self.iterations - done), patience)
             done = min(self.iterations, done + chunk)
@@ -97,7 +97,7 @@ def _pairs(layer: LayerInstance, rng: np.random.Generator) -> Pairs:
     whole = [np.zeros((size, size), np.int64), np.zeros(size, np.int64), np.zeros(2, np.int64)]
     return Pairs(
         np.ascontiguousarray(full[:terms]), np.ascontiguousarray(given[:terms]), rng.permutation(size),
-        np.zeros((size, size)), whole[0], whole[1], np.full(2, np.inf), whole[2],
+        np.zeros((size, size)), whole[0], whole[1], np.full(2, np.inf), whole[2], np.zeros((4, size)),
         np.array([rng.integers(1, 2**63)], np.uint64),
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ FRESH = 2000  # iterations between two recomputations of all deltas
 class Pairs(NamedTuple):
     """A cost, the sum over t, i, x of wanted[t, i, x] * given[t, p(i), p(x)], its permutation p, deltas of all swaps,
     until when each item must not return to each place, the best permutation, and [cost, least cost] and [iteration,
-    iteration of the last improvement]."""
+    iteration of the last improvement]; and scratch."""
 
     wanted: Any
     given: Any
@@ -22,6 +22,7 @@ class Pairs(NamedTuple):
     best: Any
     cost: Any
     clock: Any
+    scratch: Any
     random: Any
 
 
@@ -98,12 +99,12 @@ def _swap(pairs, r, s):
     pairs.banned[s, place[s]] = now + low + _draw(pairs, n // 5 + 4)
     pairs.cost[0] += pairs.delta[r, s]
     place[r], place[s] = place[s], place[r]
-    for i in range(n - 1):
-        for x in range(i + 1, n):
-            if i in (r, s) or x in (r, s):
-                pairs.delta[i, x] = _delta(pairs, i, x)
-            else:
-                pairs.delta[i, x] += _change(pairs, i, x, r, s)
+    for t in range(pairs.wanted.shape[0]):
+        _update(pairs, pairs.wanted[t], pairs.given[t], r, s)
+    for i in range(n):
+        for x in (r, s):
+            if i != x:
+                pairs.delta[min(i, x), max(i, x)] = _delta(pairs, min(i, x), max(i, x))
     if pairs.cost[0] < pairs.cost[1] - 1e-9 * abs(pairs.cost[1]):
         _keep_best(pairs)
 
@@ -130,11 +131,11 @@ def _refresh(pairs):
 @kernels.compiled
 @no_type_check
 def _kick(pairs):
-    """From the best permutation, or another time from here, some random swaps."""
-    n = pairs.place.size
-    if _draw(pairs, 2) == 0:
+    """Some random swaps from the best permutation or from here, or so many that little is left of it."""
+    n, kind = pairs.place.size, _draw(pairs, 4)
+    if kind < 2:
         pairs.place[:] = pairs.best
-    for _ in range(3 + _draw(pairs, max(1, n // 2))):
+    for _ in range(3 + _draw(pairs, max(1, n // 2)) + (2 * n if kind == 3 else 0)):
         r, s = _draw(pairs, n), _draw(pairs, n)
         pairs.place[r], pairs.place[s] = pairs.place[s], pairs.place[r]
     start(pairs)
@@ -156,14 +157,18 @@ def _delta(pairs, r, s):
     return total
 
 
-@kernels.compiled
+@kernels.reordered
 @no_type_check
-def _change(pairs, i, x, r, s):
-    """What the delta of items i and x changes by, items r and s having swapped places."""
-    p, total = pairs.place, 0.0
-    pi, px, pr, ps = p[i], p[x], p[r], p[s]
-    for t in range(pairs.wanted.shape[0]):
-        a, b = pairs.wanted[t], pairs.given[t]
-        total += (a[r, i] - a[r, x] + a[s, x] - a[s, i]) * (b[ps, pi] - b[ps, px] + b[pr, px] - b[pr, pi])
-        total += (a[i, r] - a[x, r] + a[x, s] - a[i, s]) * (b[pi, ps] - b[px, ps] + b[px, pr] - b[pi, pr])
-    return total
+def _update(pairs, a, b, r, s):
+    """Change the deltas of all swaps of two others than r and s, which have swapped places."""
+    n, place = pairs.place.size, pairs.place
+    pr, ps = place[r], place[s]
+    rows, rows_at, cols, cols_at = pairs.scratch[0], pairs.scratch[1], pairs.scratch[2], pairs.scratch[3]
+    for i in range(n):
+        at = place[i]
+        rows[i], rows_at[i] = a[r, i] - a[s, i], b[ps, at] - b[pr, at]
+        cols[i], cols_at[i] = a[i, r] - a[i, s], b[at, ps] - b[at, pr]
+    for i in range(n - 1):
+        delta, u, v, w, z = pairs.delta[i], rows[i], rows_at[i], cols[i], cols_at[i]
+        for x in range(i + 1, n):
+            delta[x] += (u - rows[x]) * (v - rows_at[x]) + (w - cols[x]) * (z - cols_at[x])
