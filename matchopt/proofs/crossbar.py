@@ -54,7 +54,7 @@ class Coupled:
 
     weight: Float[np.ndarray, " connections"]
     factor: Float[np.ndarray, " connections"]
-    items: tuple[list[Int[np.ndarray, " some"]], list[Int[np.ndarray, " some"]]]
+    items: tuple[list[np.ndarray], list[np.ndarray]]
     weights: Float[np.ndarray, "gains neurons lines"]
     variance: Float[np.ndarray, "gains neurons lines"]
     off: Float[np.ndarray, "gains neurons lines"]

@@ -355,7 +355,6 @@ def test_no_time_still_gives_a_valid_bound() -> None:
 
 
 REFUSED = {
-    "shared-bus": LayerInstance(Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2)), bus=np.zeros(2))),
     "several-cells": LayerInstance(Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2))), Rules(cells_per_weight=2)),
     "tunable": LayerInstance(Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2))), Rules(tunable=1)),
     "correlated": LayerInstance(

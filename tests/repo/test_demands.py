@@ -39,12 +39,14 @@ from matchopt.instances import (
 from matchopt.instances.demands import DEMANDS
 from matchopt.instances.sample_objective import OBJECTIVES
 from matchopt.kernels import match_rows, pair_costs
+from matchopt.kernels.crossbar import Crossbar
 from matchopt.kernels.packing import CellSorter, finite_values, row_blocks
 from matchopt.network.evaluation import evaluate
 from matchopt.network.realised import realise, unmapped
 from matchopt.plugins import load_plugins
 from matchopt.proofs import certify, certify_infeasible, relaxed_bound
 from matchopt.proofs.assignment import certify_assignment
+from matchopt.proofs.crossbar import certify_crossbar, coupled, split_bound
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.layer import certify_layer
 from matchopt.proofs.separable import separable
@@ -85,6 +87,12 @@ def _solution(instance: Instance) -> Any:
     return OPTIMA[instance.digest]
 
 
+def _one_bus(instance: Instance) -> LayerInstance:
+    """The same layer on one bus, as strange as it is."""
+    assert isinstance(instance, LayerInstance)
+    return replace(instance, hardware=replace(instance.hardware, bus=np.zeros(instance.hardware.n_neurons, int)))
+
+
 # Every function that takes an instance or a part of one and can be called by itself, and how.
 ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     check: lambda instance, folder: check(instance, _solution(instance)),
@@ -92,6 +100,9 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     certify: lambda instance, folder: certify(instance, _solution(instance)),
     certify_assignment: lambda instance, folder: certify_assignment(instance, _solution(instance), Effort()),
     certify_layer: lambda instance, folder: certify_layer(instance, _solution(instance), Effort()),
+    certify_crossbar: lambda instance, folder: certify_crossbar(instance, _solution(instance), Effort()),
+    coupled: lambda instance, folder: coupled(instance),
+    split_bound: lambda instance, folder: split_bound(_one_bus(instance), np.zeros(coupled(_one_bus(instance)).shape)),
     certify_infeasible: lambda instance, folder: certify_infeasible(instance),
     relaxed_bound: lambda instance, folder: relaxed_bound(instance),
     separable: lambda instance, folder: separable(instance),
@@ -138,6 +149,7 @@ BEHIND: dict[str, str] = {
     "formats.registry.read_solution": "layers_of",
     "formats.wiring_csv": "layers_of",
     "formats.wiring_json": "layers_of",
+    "kernels.crossbar_board": "Crossbar",
     "kernels.packing": "tested below, part by part",
     "network.chip": "makes chips for targets; rules and objectives do not change what is drawn",
     "network.export": "makes instances",
@@ -146,6 +158,8 @@ BEHIND: dict[str, str] = {
     "network.realised.one_read": "realise and evaluate",
     "proofs.cells": "separable",
     "proofs.certify.prepare": "only loads",
+    "proofs.feasible": "separable, or coupled",
+    "proofs.separable.refuse_unfit": "separable, and coupled",
     "proofs.infeasible.constructed": "promises nothing; is_feasible, which asks, judges what it returns",
     "reduce.alternating": "its caller checks what it makes",
     "reduce.beginning": "promises nothing; the checker judges what it returns",
@@ -299,6 +313,7 @@ def test_the_doors_of_the_kernels_refuse_each_its_part(made_strange: Callable[[t
         lambda: row_blocks(layer.target, None),
         lambda: CellSorter.of(layer.hardware),
         lambda: finite_values(layer.rules.gains),
+        lambda: Crossbar(layer.target, layer.hardware, np.random.default_rng(0)),
     )
     for call in calls:
         with pytest.raises(Refused, match=STRANGE):

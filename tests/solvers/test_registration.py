@@ -14,6 +14,13 @@ PACKAGES = {
     "matchopt_milp": ["milp"],
     "matchopt_corrections": ["recalibrate", "gains", "train-biases", "tune"],
     "matchopt_slots": ["slots"],
+    "matchopt_crossbar": [
+        "crossbar-alternate",
+        "crossbar-anneal",
+        "crossbar-perturb",
+        "crossbar-exact",
+        "crossbar-tandem",
+    ],
 }
 
 

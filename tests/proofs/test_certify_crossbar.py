@@ -1,0 +1,152 @@
+"""Certificates of layers whose neurons share lines: never above the optimum, from any split whatever."""
+
+import numpy as np
+import pytest
+from crossbars import MODES, crossbar, optimum
+from matchopt_crossbar import Exact
+from matchopt_crossbar.ascent import Ascent, fits
+from scipy.optimize import linear_sum_assignment
+
+from matchopt import Gains, Hardware, LayerInstance, LayerMapping, Limits, Rules, Target
+from matchopt.errors import Refused
+from matchopt.proofs import certify, split_bound
+from matchopt.proofs.crossbar import coupled, potentials
+
+CASES = [pytest.param(mode, seed, id=f"{mode} {seed}") for mode in MODES for seed in range(3)]
+
+
+def solved(layer: LayerInstance) -> LayerMapping | None:
+    """The best mapping, None where there is none."""
+    return Exact(rounds=20).solve(layer, Limits(), np.random.default_rng(0)).solution
+
+
+@pytest.mark.parametrize(("mode", "seed"), CASES)
+def test_no_certificate_passes_the_optimum(mode: str, seed: int) -> None:
+    """The bound is that of enumeration at most, above 0 where the optimum is, and optimal is true where claimed."""
+    layer = crossbar(np.random.default_rng(seed), mode)
+    best, mapping = optimum(layer), solved(layer)
+    assert (mapping is None) == np.isinf(best)
+    if mapping is not None:
+        found = certify(layer, mapping)
+        assert 0.2 * best < found.bound <= best
+        assert not found.improvable and 0.0 < found.allowance < 1e-9
+        other = LayerMapping.from_cells(layer.target, mapping.neuron_of[::-1], _cells(layer, mapping), mapping.gain)
+        if not found.optimal or mode in ("unusable", "leak"):
+            return
+        assert found.bound == pytest.approx(best)
+        if layer.value(other) > best * 1.001 and "drop" not in mode:
+            assert not certify(layer, other).optimal
+
+
+def _cells(layer: LayerInstance, mapping: LayerMapping) -> np.ndarray:
+    cell_of = np.full(layer.target.n_connections, -1)
+    for i in range(layer.n_rows):
+        where = dict((x, k) for k, x in mapping.wires(i))
+        part = layer.target.row(i)
+        cell_of[part] = [where.get(x, -1) for x in layer.target.indices[part].tolist()]
+    return cell_of
+
+
+@pytest.mark.parametrize("mode", ["plain", "drop", "importance, noise, drop", "diagonal S", "unusable", "leak"])
+def test_any_split_is_a_bound(mode: str) -> None:
+    """Random shares, all for the rows, none for them: nothing passes the optimum; nonsense is refused."""
+    rng = np.random.default_rng(8)
+    for seed in range(3):
+        layer = crossbar(np.random.default_rng(seed), mode)
+        best, costs = optimum(layer), coupled(layer).costs(np.arange(layer.target.n_connections))
+        finite = np.where(np.isinf(costs), 0.0, costs)
+        splits = [finite, np.zeros_like(finite), rng.random(finite.shape) * finite, rng.normal(size=finite.shape)]
+        bounds = [split_bound(layer, split) for split in splits]
+        assert max(bounds) <= best
+        assert min(bounds[:2]) >= 0.0 and max(bounds[:3]) > 0.0
+        for wrong in (finite[1:], np.full_like(finite, np.inf)):
+            with pytest.raises(Refused, match="a split has finite shares"):
+                split_bound(layer, wrong)
+
+
+def test_the_solvers_bound_follows_from_its_multipliers_alone() -> None:
+    """What the ascent says of its split, the proof finds in it, without having seen how it came about."""
+    for mode in ("plain", "drop", "importance, noise, drop"):
+        layer = crossbar(np.random.default_rng(4), mode, 6)
+        if not fits(layer):
+            continue
+        ascent = Ascent(layer)
+        for _ in range(5):
+            ascent.step()
+        assert split_bound(layer, ascent.split.astype(float)) == pytest.approx(ascent.bound(), rel=1e-5)
+
+
+def test_the_ascent_beats_free_wiring() -> None:
+    """On a layer of twelve rows the certificate is better than both sides wired freely, and short time gives less."""
+    layer = crossbar(np.random.default_rng(2), "plain", 12, 0.3)
+    mapping = solved(layer)
+    assert mapping is not None
+    costs = coupled(layer).costs(np.arange(layer.target.n_connections))
+    free = max(split_bound(layer, share) for share in (costs, np.zeros_like(costs)))
+    found = [certify(layer, mapping, seconds=seconds).bound for seconds in (None, 0.0)]
+    assert found[0] > 1.1 * free
+    assert 0.0 <= found[1] <= found[0]
+
+
+def test_several_buses_are_bounded_by_free_routing() -> None:
+    """Where lines are shared by some only, the bound is that of rows wired freely."""
+    rng = np.random.default_rng(0)
+    target, cells = Target.from_dense(rng.normal(size=(4, 3))), rng.normal(size=(6, 4))
+    shared = LayerInstance(target, Hardware(cells, bus=np.array([0, 1, 0, 2, 1, 2])))
+    free = LayerInstance(target, Hardware(cells))
+    mapping = LayerMapping.from_cells(target, np.arange(4), np.tile(np.arange(3), 4))
+    best = LayerMapping.from_cells(target, *_freely(free))
+    assert certify(shared, mapping).bound == pytest.approx(free.value(best))
+
+
+def _freely(layer: LayerInstance) -> tuple[np.ndarray, np.ndarray]:
+    from matchopt import Gains, match_rows, pair_costs
+
+    costs = pair_costs(layer.target, layer.hardware, gains=Gains(), drop=False)
+    rows = linear_sum_assignment(costs)[1]
+    return rows, match_rows(layer.target, layer.hardware, rows, gains=Gains(), drop=False).cell_of
+
+
+def test_potentials_are_valid_and_tight() -> None:
+    """u + v is below every block, v below 0, and their sum is the value of the assignment, forbidden pairs included."""
+    rng = np.random.default_rng(1)
+    for rows, cols in ((1, 1), (2, 5), (4, 4), (6, 9)):
+        blocks = rng.normal(size=(8, rows, cols))
+        blocks[rng.random(blocks.shape) < 0.1] = np.inf
+        u, v = potentials(blocks)
+        assert (v <= 0.0).all()
+        assert (u[:, :, None] + v[:, None, :] <= blocks + 1e-12).all()
+        for block, value in zip(blocks, u.sum(axis=1) + v.sum(axis=1), strict=True):
+            try:
+                best = block[linear_sum_assignment(block)].sum()
+            except ValueError:
+                continue
+            assert value == pytest.approx(best)
+
+
+BAD = {
+    "a line with two inputs": ([0, 1], [0, 1, 1, 0]),
+    "a neuron twice": ([1, 1], [0, 1, 0, 1]),
+    "an unrealised connection": ([0, 1], [0, -1, 0, 1]),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_an_infeasible_mapping_has_no_certificate(name: str) -> None:
+    """Whoever asks is sent to the checker."""
+    neuron_of, cell_of = BAD[name]
+    target = Target.from_dense(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    layer = LayerInstance(target, Hardware(np.ones((2, 2)), bus=np.zeros(2, int)))
+    mapping = LayerMapping.from_cells(target, np.array(neuron_of), np.array(cell_of))
+    with pytest.raises(Refused, match=r"matchopt\.check tells why"):
+        certify(layer, mapping)
+
+
+def test_gains_of_an_interval_have_no_certificate_on_shared_lines() -> None:
+    """Refused by name."""
+    target, chip = Target.from_dense(np.ones((2, 2))), Hardware(np.ones((2, 2)), bus=np.zeros(2, int))
+    mapping = LayerMapping.from_cells(target, np.arange(2), np.array([0, 1, 0, 1]))
+    with pytest.raises(Refused, match="gain-interval"):
+        certify(LayerInstance(target, chip, Rules(gains=Gains.interval(0.5, 2.0))), mapping)
+    several = LayerInstance(target, chip, Rules(gains=Gains.finite(0.5, 1.0)))
+    assert certify(several, mapping).bound == 0.0 == several.value(mapping)
