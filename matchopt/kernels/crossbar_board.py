@@ -115,12 +115,12 @@ def _board(
     own = [noise if kind >= PRICED else none, barred if kind >= PRICED else none, off if kind >= LEAKING else none]
     turned = [np.ascontiguousarray(part.T) for part in (cells, *own)]
     bus_start = np.append(starts, len(cells))
-    return Board(
+    return Board._make([
         np.array(target.indptr, np.int64), input_of.astype(index), weight.astype(single), counts.astype(single),
         col_start.astype(np.int64), target.row_of[by_input].astype(index), weight[by_input].astype(single),
         counts[by_input].astype(single), cells, *own, *turned, driven.astype(single), bus_start.astype(np.int64),
         np.repeat(np.arange(len(starts)), np.diff(bus_start)), kind,
-    )  # fmt: skip
+    ])  # fmt: skip
 
 
 def _widened(part: Any, extra: int) -> Any:

@@ -37,10 +37,8 @@ class Paths(NamedTuple):
         """Scratch for tables of at most `size` columns."""
         reduced = np.zeros(size, np.float32)
         whole = [np.zeros(size, np.int64) for _ in range(5)]
-        return cls(
-            *whole, np.zeros(size, bool), np.zeros(size, np.float32), np.zeros(size, np.float32), reduced,
-            reduced.view(np.int32),
-        )  # fmt: skip
+        single = [np.zeros(size, np.float32), np.zeros(size, np.float32), reduced, reduced.view(np.int32)]
+        return cls._make([*whole, np.zeros(size, bool), *single])
 
 
 @quick

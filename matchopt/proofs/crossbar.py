@@ -77,7 +77,7 @@ class Coupled:
                 wired = np.minimum(wired, np.minimum(weight**2, (weight - off) ** 2))
             least = np.minimum(least, wired)
         unpriced = np.where(np.isinf(least), np.inf, 0.0)
-        return unpriced + self.factor[e][:, None, None] * np.where(np.isinf(least), 0.0, least)
+        return np.asarray(unpriced + self.factor[e][:, None, None] * np.where(np.isinf(least), 0.0, least))
 
     def rounding(self) -> float:
         """What rounding can do to a bound: roundings of the largest cost of each connection, for each number added."""

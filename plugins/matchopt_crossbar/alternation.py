@@ -7,8 +7,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from matchopt import LayerInstance, Limit, Limits, PositiveInt, Result, Solver
-from matchopt_crossbar.ascent import best_bound, compile_ascent
-from matchopt_crossbar.layer import UNDERSTOOD, Search, compile_search, refusal, without_connections
+from matchopt_crossbar.layer import UNDERSTOOD, refusal, without_connections
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,17 @@ class Alternation(Solver):
 
     def prepare(self) -> None:
         """See `Solver.prepare`."""
+        from matchopt_crossbar.ascent import compile_ascent
+        from matchopt_crossbar.search import compile_search
+
         compile_search()
         compile_ascent()
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
+        from matchopt_crossbar.ascent import best_bound
+        from matchopt_crossbar.search import Search
+
         if instance.target.n_connections == 0:
             return without_connections(instance)
         search, done = Search(instance, limits, rng), 0

@@ -8,9 +8,8 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from matchopt import LayerInstance, Limits, PositiveFloat, PositiveInt, Result, Solver
-from matchopt_crossbar.ascent import best_bound, compile_ascent
 from matchopt_crossbar.cooling import Cooling
-from matchopt_crossbar.layer import UNDERSTOOD, Search, compile_search, refusal, without_connections
+from matchopt_crossbar.layer import UNDERSTOOD, refusal, without_connections
 
 MOST_SWAPS = 2 * 10**10  # evaluated by default: a minute or two of one core
 MANY = 10.0  # connections of a row; with fewer the valleys are deeper, and the first temperature is higher
@@ -56,11 +55,17 @@ class Annealing(Solver):
 
     def prepare(self) -> None:
         """See `Solver.prepare`."""
+        from matchopt_crossbar.ascent import compile_ascent
+        from matchopt_crossbar.search import compile_search
+
         compile_search()
         compile_ascent()
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
+        from matchopt_crossbar.ascent import best_bound
+        from matchopt_crossbar.search import Search
+
         if instance.target.n_connections == 0:
             return without_connections(instance)
         search = Search(instance, limits, rng)

@@ -117,7 +117,7 @@ class Ascent:
             cols[part] = rest
             cols[part] = np.where(cols[part] > rest, np.nextafter(cols[part], cols.dtype.type(-np.inf)), cols[part])
         value = self.step(0.0)
-        return max(0.0, value - ROUNDING * (self._costs.worst * self._costs.shape[0] + abs(value)))
+        return float(max(0.0, value - ROUNDING * (self._costs.worst * self._costs.shape[0] + abs(value))))
 
     def _chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
         number, *cells = self._costs.shape

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matchopt import LayerInstance, Limit, Limits, PositiveInt, Result, Solver, Status
-from matchopt_crossbar.ascent import ConnectionCosts
-from matchopt_crossbar.layer import UNDERSTOOD, Search, compile_search, one_connection, refusal, without_connections
-from matchopt_crossbar.tree_search import TreeSearch
+from matchopt_crossbar.layer import UNDERSTOOD, one_connection, refusal, without_connections
 
 MOST_ENTRIES = 2**20  # connections times cells: 8 MiB, and nodes of a millisecond
 ROUNDING = 2.0**-42  # of the largest cost times the connections
@@ -53,12 +51,19 @@ class Exact(Solver):
 
     def prepare(self) -> None:
         """See `Solver.prepare`."""
+        from matchopt_crossbar.search import compile_search
+        from matchopt_crossbar.tree_search import TreeSearch
+
         compile_search()
         one = LayerInstance(*one_connection())
         TreeSearch(one, 1.0, Limits()).run()
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
+        from matchopt_crossbar.ascent import ConnectionCosts
+        from matchopt_crossbar.search import Search
+        from matchopt_crossbar.tree_search import TreeSearch
+
         if instance.target.n_connections == 0:
             return without_connections(instance)
         inputs = len(np.unique(instance.target.indices))

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt import LayerInstance, LayerMapping, Limit, Limits, PositiveInt, Result, Solver, is_feasible
-from matchopt_crossbar.layer import UNDERSTOOD, one_connection, refusal, scaled, with_cells
-from matchopt_crossbar.relaxation import free_bound
-from matchopt_crossbar.tandem_loops import Pairs, improve, start
+from matchopt import LayerInstance, Limit, Limits, PositiveInt, Result, Solver, is_feasible
+from matchopt_crossbar.layer import UNDERSTOOD, one_connection, refusal
 
 PATIENCE = 3  # swaps without a better mapping before a kick, times the number of rows squared
 
@@ -52,59 +50,33 @@ class Tandem(Solver):
 
     def prepare(self) -> None:
         """See `Solver.prepare`."""
-        pairs = _pairs(LayerInstance(*one_connection()), np.random.default_rng(0))
+        from matchopt_crossbar.tandem_pairs import improve, made, start
+
+        pairs = made(LayerInstance(*one_connection()), np.random.default_rng(0))
         start(pairs)
         improve(pairs, 1, 1)
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
+        from matchopt_crossbar.relaxation import free_bound
+        from matchopt_crossbar.tandem_pairs import improve, made, mapped, start
+
         size, chunk = instance.n_rows, 1000
         if limits.start is not None and is_feasible(instance, limits.start):
             limits.offer(limits.start, instance.value(limits.start))  # type: ignore[arg-type]  # of its kind
-        pairs, done = _pairs(instance, rng), 0
+        pairs, done = made(instance, rng), 0
         start(pairs)
+
+        def offer() -> None:
+            mapping = mapped(instance, pairs.best)
+            limits.offer(mapping, instance.value(mapping))
+
         patience = self.patience or PATIENCE * size * size + 1
         for _ in limits.steps(math.ceil(self.iterations / chunk)):
             improve(pairs, min(chunk, self.iterations - done), patience)
             done = min(self.iterations, done + chunk)
-            self._offer(instance, limits, pairs)
-        self._offer(instance, limits, pairs)
+            offer()
+        offer()
         limit = None if done == self.iterations else limits.reached() or Limit.ITERATION
         bound = min(limits.best_value, free_bound(instance, limits))
         return Result(limits.best, limit=limit, bound=bound, stats={"swaps": done})
-
-    def _offer(self, instance: LayerInstance, limits: Limits, pairs: Pairs) -> None:
-        mapping = mapped(instance, pairs.best)
-        limits.offer(mapping, instance.value(mapping))
-
-
-def mapped(layer: LayerInstance, place: np.ndarray) -> LayerMapping:
-    """Rows and inputs on the neurons and lines of these numbers."""
-    return with_cells(layer, place.copy(), place[layer.target.indices])
-
-
-def _pairs(layer: LayerInstance, rng: np.random.Generator) -> Pairs:
-    """q (w - h)^2 + q v, taken apart into -2 q w times h, and q times h^2 + v where that is not the same for all."""
-    target, chip, size = layer.target, scaled(layer), layer.n_rows
-    factor = layer.objective.importance(target)
-    full = np.zeros((2, size, size))
-    full[0, target.row_of, target.indices] = -2.0 * factor * target.weights
-    full[1, target.row_of, target.indices] = factor
-    given = np.stack([chip.weights, chip.weights**2 + chip.variance])
-    terms = 1 if size == 0 or bool((full[1] == full[1, 0, 0]).all()) else 2
-    for part in (*full, *given):  # what all permutations have in common would only cost digits
-        _centre(part)
-    whole = [np.zeros((size, size), np.int64), np.zeros(size, np.int64), np.zeros(2, np.int64)]
-    return Pairs(
-        np.ascontiguousarray(full[:terms]), np.ascontiguousarray(given[:terms]), rng.permutation(size),
-        np.zeros((size, size)), whole[0], whole[1], np.full(2, np.inf), whole[2], np.zeros((4, size)),
-        np.array([rng.integers(1, 2**63)], np.uint64),
-    )  # fmt: skip
-
-
-def _centre(part: np.ndarray) -> None:
-    """Take the means off the diagonal and off the rest."""
-    apart = ~np.eye(len(part), dtype=bool)
-    for chosen in (apart, ~apart):
-        if chosen.any():
-            part[chosen] -= part[chosen].mean()

@@ -40,7 +40,11 @@ def compiled_layer(layer: LayerInstance) -> tuple[Layer, int, int]:
     starts = [np.concatenate([[0], np.cumsum(np.bincount(of, minlength=size))])
               for of, size in ((row_of, layer.n_rows), (input_of, len(inputs)))]  # fmt: skip
     by_input = np.argsort(input_of, kind="stable")
-    return Layer(np.ascontiguousarray(cost), *starts, by_input, row_of, input_of, ROUNDS), layer.n_rows, len(inputs)
+    return (
+        Layer._make([np.ascontiguousarray(cost), *starts, by_input, row_of, input_of, ROUNDS]),
+        layer.n_rows,
+        len(inputs),
+    )
 
 
 class TreeSearch:

@@ -221,8 +221,9 @@ def test_solvers_show_the_demands_that_they_take() -> None:
     table = run("solvers").stdout
     assert "layer demand" in table and "network demand" in table and "as assignment" in table
     (shared,) = (line.split() for line in table.splitlines() if line.startswith(" shared-bus") and "as" not in line
-                 if len(line.split()) == 7)  # fmt: skip
-    assert shared == ["shared-bus", "-", "-", "-", "yes", "-", "yes"]  # random-wiring, and layers as programs
+                 if len(line.split()) == 12)  # fmt: skip
+    # The solvers of crossbars, random-wiring, and layers as programs.
+    assert shared == ["shared-bus", *5 * ["yes"], "-", "-", "-", "yes", "-", "yes"]
     one = run("solvers", "output-exact").stdout
     assert "a weight may be the sum of several cells" in one and "random-wiring" not in one
     (listed,) = json.loads(run("solvers", "cpsat", "--json").stdout)["solvers"]

@@ -8,8 +8,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from matchopt_crossbar import Tandem
-from matchopt_crossbar.tandem import _pairs, mapped
-from matchopt_crossbar.tandem_loops import improve, start
+from matchopt_crossbar.tandem_pairs import improve, made, mapped, start
 
 from matchopt import Hardware, LayerInstance, Limits, OutputError, Target, check
 from matchopt.contract import refusal
@@ -38,7 +37,7 @@ def square(seed: int, n: int) -> LayerInstance:
 def test_deltas_are_those_of_a_recomputation(kicks: bool) -> None:
     """After hundreds of swaps each delta is the difference of two values of the layer, and so is the cost."""
     layer = square(0, 9)
-    pairs = _pairs(layer, np.random.default_rng(0))
+    pairs = made(layer, np.random.default_rng(0))
     start(pairs)
     first = layer.value(mapped(layer, pairs.place)) - pairs.cost[0]
     improve(pairs, 300, 20 if kicks else 10**6)
