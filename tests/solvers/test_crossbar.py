@@ -122,12 +122,14 @@ def test_the_same_seed_gives_the_same_mapping(solver: Solver) -> None:
 
 
 def test_leaks_are_searched_and_reckoned_with() -> None:
-    """Where cells leak, the annealed mapping is better than that of a search that does not know of leaks."""
-    layer = crossbar(np.random.default_rng(7), "leak", 10, 0.4)
-    chip = layer.hardware
-    blind = replace(layer, hardware=Hardware(chip.weights, bus=chip.bus))
-    seeing, not_seeing = (solved(Annealing(scans=2000), each).solution for each in (layer, blind))
-    assert layer.value(seeing) < layer.value(not_seeing)
+    """Where cells leak, mappings are better by a tenth than those of a search that does not know of leaks."""
+    seeing, not_seeing = 0.0, 0.0
+    for seed in (5, 6, 7):
+        layer = crossbar(np.random.default_rng(seed), "leak", 10, 0.4)
+        blind = replace(layer, hardware=Hardware(layer.hardware.weights, bus=layer.hardware.bus))
+        seeing += layer.value(solved(Perturbation(rounds=2000), layer).solution)
+        not_seeing += layer.value(solved(Perturbation(rounds=2000), blind).solution)
+    assert seeing < 0.9 * not_seeing
 
 
 REFUSED = {
