@@ -1,6 +1,5 @@
 """Annealing of crossbars by whole scans of swaps."""
 
-import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,7 +11,6 @@ from matchopt_crossbar.cooling import Cooling
 from matchopt_crossbar.layer import UNDERSTOOD, refusal, without_connections
 
 MOST_SWAPS = 2 * 10**10  # evaluated by default: a minute or two of one core
-MANY = 10.0  # connections of a row; with fewer the valleys are deeper, and the first temperature is higher
 SCANS_PER_PAIR = 16  # by default, for each pair of a neuron or line with another: a minute at 100 x 100
 
 
@@ -21,7 +19,8 @@ class Annealing(Solver):
     """Simulated annealing of rows on neurons and inputs on lines, for neurons that share lines.
 
     Every scan tries all swaps of two rows, and of two inputs, used and spare places alike, at one temperature; then the
-    two sides are assigned by turns, exactly, down to a local optimum. Cooling ends with the time limit where that is
+    two sides are assigned by turns, exactly, down to a local optimum. Small layers are cooled
+    several times. Cooling ends with the time limit where that is
     shorter than the scans. The bound is that of rows, or inputs, wired freely, and on one bus that of
     the level-1 relaxation.
 
@@ -64,7 +63,7 @@ class Annealing(Solver):
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
         from matchopt_crossbar.ascent import best_bound
-        from matchopt_crossbar.search import Search
+        from matchopt_crossbar.search import Search, first_heat
 
         if instance.target.n_connections == 0:
             return without_connections(instance)
@@ -72,11 +71,13 @@ class Annealing(Solver):
         bound = best_bound(instance, limits, self.ascent)
         spare = instance.hardware.n_neurons * search.n_lines / (instance.n_rows * search.n_inputs)
         usual = (0.3, 0.055 * spare**-0.5) if instance.rules.drop else (0.12, 0.08 * spare**-0.5)
-        deeper = max(1.0, math.sqrt(MANY * instance.n_rows / instance.target.n_connections))
-        hot, cold = (self.hot or deeper * usual[0]) * search.unit, (self.cold or usual[1]) * search.unit
+        hot, cold = (
+            (self.hot or max(usual[0], first_heat(instance, search))) * search.unit,
+            (self.cold or usual[1]) * search.unit,
+        )
         size = instance.hardware.n_neurons + search.n_lines
         default = min(SCANS_PER_PAIR * size * size, 1 + MOST_SWAPS // max(1, search.per_scan))
-        cooling = Cooling(hot, min(hot, cold), self.scans or default)
+        cooling = Cooling(hot, min(hot, cold), self.scans or default, search.coolings)
         done, limit = cooling.run(search.anneal, search.offer, limits)
         search.finish()
         return search.result(limit, bound, {"scans": done})

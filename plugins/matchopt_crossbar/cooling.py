@@ -20,11 +20,13 @@ class Cooling:
     ----------
     hot, cold : first and last temperature, > 0.
     passes : passes to make, fewer where the time is short; >= 1.
+    times : coolings that share them, one after the other; >= 1.
     """
 
     hot: float
     cold: float
     passes: int
+    times: int = 1
 
     def run(
         self, step: Callable[[int, float, float], float], after: Callable[[], None], limits: Limits
@@ -40,23 +42,41 @@ class Cooling:
         limits : the time allowed; its number of iterations limits passes.
         """
         passes = self.passes if limits.iterations is None else min(self.passes, limits.iterations)
-        kept = 0.0 if limits.seconds is None else KEPT * limits.seconds
+        done = 0
+        for number in range(self.times):
+            share = -(-(passes - done) // (self.times - number))
+            end = 0.0 if limits.seconds is None else KEPT * limits.seconds
+            if math.isfinite(limits.remaining()):
+                end += (limits.remaining() - end) * (1.0 - 1.0 / (self.times - number))
+            made = self._once(step, after, limits, share, end)
+            done += made
+            if made < share and (limits.reached() or number == self.times - 1):
+                return done, Limit.TIME
+        return done, Limit.ITERATION if passes < self.passes else Limit.TIME if done < passes else None
+
+    def _once(
+        self, step: Callable[[int, float, float], float], after: Callable[[], None], limits: Limits, passes: int,
+        end: float,
+    ) -> int:  # fmt: skip
+        """One cooling of so many passes, fewer where less than `end` seconds are left then."""
+        if passes == 0:
+            return 0
         heat, done, chunk = self.hot, 0, 1
         ratio = (self.cold / self.hot) ** (1.0 / passes)
         while done < passes:
-            left = limits.remaining() - kept
+            left = limits.remaining() - end
             if left <= 0.0:
-                return done, Limit.TIME
+                break
             began = time.perf_counter()
             heat = step(chunk, heat, ratio)
             done += chunk
-            now = limits.remaining() - kept
+            now = limits.remaining() - end
             spent = left - now if math.isfinite(now) else time.perf_counter() - began  # by the clock of the limits
             each = max(1e-9, spent / chunk)
             after()
-            room = (limits.remaining() - kept) / each
+            room = (limits.remaining() - end) / each
             if room < SCARCE * (passes - done):
                 ratio = min(1.0, (self.cold / heat) ** (1.0 / max(1.0, room)))
             most = max(1.0, min(2.0 * chunk, CHUNK / each, 0.5 * room if math.isfinite(room) else math.inf))
             chunk = max(1, min(passes - done, int(most)))
-        return done, Limit.ITERATION if passes < self.passes else None
+        return done

@@ -1,6 +1,5 @@
 """Annealed perturbed assignments of crossbars."""
 
-import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,7 +11,6 @@ from matchopt_crossbar.cooling import Cooling
 from matchopt_crossbar.layer import UNDERSTOOD, refusal, without_connections
 
 MOST_ROUNDS = 400_000  # by default: half a minute or so at 100 x 100
-MANY = 10.0  # connections of a row; with fewer the valleys are deeper, and the first temperature is higher
 ROUNDS_PER_PLACE = 2000  # by default, for each neuron and line
 
 
@@ -21,7 +19,8 @@ class Perturbation(Solver):
     """Exact assignments of rows to neurons and of inputs to lines by turns, under noise that fades.
 
     Rows go where their costs plus a temperature times fresh Gumbel numbers are least, the inputs likewise; the best
-    mapping seen is kept, and brought down to a local optimum in the end. Cooling ends with the time limit where that is
+    mapping seen is kept, and brought down to a local optimum in the end. Small layers are cooled
+    several times. Cooling ends with the time limit where that is
     shorter than the rounds. The bound is that of rows, or inputs, wired freely, and on one bus that of
     the level-1 relaxation.
 
@@ -64,7 +63,7 @@ class Perturbation(Solver):
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
         from matchopt_crossbar.ascent import best_bound
-        from matchopt_crossbar.search import Search
+        from matchopt_crossbar.search import Search, first_heat
 
         if instance.target.n_connections == 0:
             return without_connections(instance)
@@ -72,10 +71,12 @@ class Perturbation(Solver):
         bound = best_bound(instance, limits, self.ascent)
         spare = instance.hardware.n_neurons * search.n_lines / (instance.n_rows * search.n_inputs)
         usual = (0.28, 0.048 * spare**-0.2) if instance.rules.drop else (0.1, 0.045 * spare**-0.2)
-        deeper = max(1.0, math.sqrt(MANY * instance.n_rows / instance.target.n_connections))
-        hot, cold = (self.hot or deeper * usual[0]) * search.unit, (self.cold or usual[1]) * search.unit
+        hot, cold = (
+            (self.hot or max(usual[0], first_heat(instance, search))) * search.unit,
+            (self.cold or usual[1]) * search.unit,
+        )
         default = min(ROUNDS_PER_PLACE * (instance.hardware.n_neurons + search.n_lines), MOST_ROUNDS)
-        cooling = Cooling(hot, min(hot, cold), self.rounds or default)
+        cooling = Cooling(hot, min(hot, cold), self.rounds or default, search.coolings)
         done, limit = cooling.run(search.perturb, search.offer, limits)
         search.finish()
         return search.result(limit, bound, {"rounds": done})

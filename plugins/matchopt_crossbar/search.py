@@ -1,5 +1,6 @@
 """The search of a layer by moves and assignments: where it starts, and what it offers."""
 
+import math
 import time
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 from matchopt import Gains, LayerInstance, LayerMapping, Limit, Limits, Result, Status, is_feasible, kernels
 from matchopt_crossbar.layer import free_costs, gain_of, one_connection, scaled
 
+MANY, SMALL = 10.0, 50.0  # connections of a row, and neurons and lines: with fewer it is worth to begin from higher up
+MOST_COOLINGS, FEW_COOLINGS = 8, 150.0  # at most; neurons and lines from which on there is one
 BETWEEN_OFFERS = 0.2  # seconds: each is checked by the caller
 
 
@@ -30,6 +33,12 @@ class Search(kernels.Crossbar):
         elif len(set(layer.hardware.bus.tolist())) > 1:  # where few neurons share lines, free routing is near
             self.start(_freely_routed(layer), np.full(layer.target.n_connections, -1))
         self.descend(1)  # so that there is something to offer however short the time
+
+    @property
+    def coolings(self) -> int:
+        """How many coolings should share the work: small layers have the time for several, of which one is lucky."""
+        size = self._layer.hardware.n_neurons + self.n_lines
+        return max(1, min(MOST_COOLINGS, int((FEW_COOLINGS / size) ** 2)))
 
     def offer(self) -> None:
         """Offer the best mapping, if it is better than at the last offer, some time ago, and keeps the rules."""
@@ -62,6 +71,13 @@ class Search(kernels.Crossbar):
         met = limit is None and bound >= self._limits.best_value * (1.0 - 1e-9)
         status = Status.OPTIMAL if met else Status.FEASIBLE
         return Result(best, status, limit, min(bound, self._limits.best_value), stats)
+
+
+def first_heat(layer: LayerInstance, search: Search) -> float:
+    """The first temperature that small and thin layers need, in units of the search: valleys are deep, scans cheap."""
+    size = layer.hardware.n_neurons + search.n_lines
+    thin = math.sqrt(max(1.0, MANY * layer.n_rows / layer.target.n_connections))
+    return min(1.0, max((SMALL / size) ** 1.7, 0.1 * thin if thin > 1.0 else 0.0))
 
 
 def compile_search() -> None:
