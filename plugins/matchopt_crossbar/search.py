@@ -77,7 +77,7 @@ def first_heat(layer: LayerInstance, search: Search) -> float:
     """The first temperature that small and thin layers need, in units of the search: valleys are deep, scans cheap."""
     size = layer.hardware.n_neurons + search.n_lines
     thin = math.sqrt(max(1.0, MANY * layer.n_rows / layer.target.n_connections))
-    return min(1.0, max((SMALL / size) ** 1.7, 0.1 * thin if thin > 1.0 else 0.0))
+    return float(min(1.0, max((SMALL / size) ** 1.7, 0.1 * thin if thin > 1.0 else 0.0)))
 
 
 def compile_search() -> None:
