@@ -69,7 +69,7 @@ def solved(name: str, folder: Path, known: float, seconds: float) -> dict[str, A
     found = float((first * second[np.ix_(place, place)]).sum())
     began = time.process_time()
     peer = quadratic_assignment(first, second, method="2opt", options={"rng": np.random.default_rng(0)}).fun
-    peer = min(peer, quadratic_assignment(first, second, method="faq").fun)
+    peer = min(peer, quadratic_assignment(first, second, method="faq", options={"rng": np.random.default_rng(0)}).fun)
     peer_spent = time.process_time() - began
     gaps = [100 * (value - known) / known if known else 0.0 for value in (found, peer)]
     line = (name, len(first), known, found, round(gaps[0], 3), round(spent, 2), peer, round(gaps[1], 3))
