@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from matchopt.proofs.cells import Cells
 from matchopt.proofs.separable import Separable
 
-TOGETHER = 256  # pairs of a call of the compiled loop
+TOGETHER = 64  # pairs of a call of the compiled loop
 BLOCK = 2**18  # numbers per array of the dynamic program: 2 MiB
 
 
@@ -29,14 +29,16 @@ def costs_at(
     found = np.full(len(rows), np.inf)
     fan_in = problem.fan_in[rows]
     even = problem.uniform[rows]
+    parts = []
     for n in np.unique(fan_in[even]).tolist():
         members = np.flatnonzero(even & (fan_in == n))
         step = TOGETHER if problem.large else max(1, BLOCK // (window(problem, n) + 1))
+        parts += [members[start : start + step] for start in range(0, len(members), step)]
 
-        def work(part: Int[np.ndarray, " some"], n: int = n) -> None:
-            found[part] = _in_order(problem, cells, rows[part], neurons[part], n)
+    def work(part: Int[np.ndarray, " some"]) -> None:
+        found[part] = _in_order(problem, cells, rows[part], neurons[part], int(fan_in[part[0]]))
 
-        problem.each(work, [members[start : start + step] for start in range(0, len(members), step)])
+    problem.each(work, parts)
     for p in np.flatnonzero(~even).tolist():
         found[p] = matching(problem, cells, int(rows[p]), int(neurons[p])).sum()
     return found
@@ -47,11 +49,10 @@ def window(problem: Separable, n: int) -> int:
 
     Weight number t of an order-preserving matching without drops takes one of the cells t .. t + K - n. Without noise
     some optimal matching also gives every weight one of its n nearest cells (else one of those is free and not worse),
-    which lie among the n on either side of its place; uncrossing two weights keeps both inside their windows. The
-    compiled loop looks at all cells of that band.
+    which lie among the n on either side of its place; uncrossing two weights keeps both inside their windows.
     """
     band = problem.n_cells if problem.drop else max(0, problem.n_cells - n + 1)
-    return min(2 * n, band) if problem.chip.variance is None and not problem.large else band
+    return min(2 * n, band) if problem.chip.variance is None else band
 
 
 def _in_order(
@@ -68,7 +69,8 @@ def _in_order(
         from matchopt.proofs import loops
 
         found, noise = np.empty(len(rows)), np.zeros((1, 0)) if cells.noise is None else cells.noise
-        loops.in_order(problem.weight, problem.starts[rows], n, neurons, cells.value, noise, problem.drop, found)
+        chip = (cells.value, noise)
+        loops.in_order(problem.weight, problem.starts[rows], n, width, neurons, *chip, problem.drop, found)
         return _scaled(found, problem.factor[problem.starts[rows]])
     weight = problem.weight[problem.starts[rows] + np.arange(n)[:, None]]
     base = _windows(problem, cells, weight, neurons, width)

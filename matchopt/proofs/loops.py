@@ -61,23 +61,33 @@ def relax(weights, rows, factor, value, noise, breakpoints, drop, n_rows):
 
 @_compiled
 @no_type_check
-def in_order(weights, starts, n, neurons, value, noise, drop, found):
+def in_order(weights, starts, n, width, neurons, value, noise, drop, found):
     """Fill `found` with the least cost of an order-preserving matching of n weights from starts[p] on, on neurons[p].
 
-    `value` and `noise` (which may be empty) are the cells of all neurons. least[d] is the least cost of the weights so
-    far on cells before number t + d + 1 only, where weight t takes one of the cells t .. t + K - n; with drops it is
-    that of the weights so far on the first d cells.
+    `value` and `noise` (which may be empty) are the cells of all neurons, ascending by value. Without drops weight t
+    takes one of `width` cells that begin n before the first cell not below it, or as near as its band t .. t + K - n
+    allows (see `inner.window`): least[d] is the least cost of the weights so far on cells before number t + d + 1.
+    With drops every cell is looked at, and least[d] is that of the weights so far on the first d cells.
     """
     n_cells, noisy = value.shape[1], noise.size > 0
-    least, width = np.empty(n_cells + 1), n_cells - n + 1
+    least, band = np.empty(n_cells + 1), n_cells - n + 1
     for p in range(starts.size):
         cells, variance = value[neurons[p]], noise[neurons[p] if noisy else 0]
         least[:] = 0.0
+        place, low, high, run = 0, 0, 0, 0.0
         for e in range(n):
             a = weights[starts[p] + e]
             if not drop:
+                while place < n_cells and cells[place] < a:
+                    place += 1
+                before, low = low, min(max(place - n - e, 0), band - width)
+                if e > 0:  # the window in this weight's count of cells: it moved by `low - before`, one down if not
+                    if low < before:
+                        least[low:before] = np.inf
+                    least[high : low + width] = run
+                high = low + width
                 run = np.inf
-                for d in range(width):
+                for d in range(low, high):
                     difference = a - cells[e + d]
                     cost = least[d] + difference * difference
                     if noisy:
@@ -85,16 +95,16 @@ def in_order(weights, starts, n, neurons, value, noise, drop, found):
                     run = cost if cost < run else run
                     least[d] = run
                 continue
-            before = least[0]
-            run = before + a * a
+            before_cost = least[0]
+            run = before_cost + a * a
             least[0] = run
             for k in range(n_cells):
                 difference = a - cells[k]
-                cost = before + difference * difference
+                cost = before_cost + difference * difference
                 if noisy:
                     cost += variance[k]
-                before = least[k + 1]
-                cost = cost if cost < before + a * a else before + a * a
+                before_cost = least[k + 1]
+                cost = cost if cost < before_cost + a * a else before_cost + a * a
                 run = cost if cost < run else run
                 least[k + 1] = run
-        found[p] = least[n_cells] if drop else least[width - 1]
+        found[p] = least[n_cells] if drop else run
