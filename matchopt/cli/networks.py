@@ -7,11 +7,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from matchopt.cli.settings import FILE, OutputFile, debug_option
+from matchopt.cli.settings import FILE, NUMBERS, OutputFile, debug_option, together
 from matchopt.cli.trained import read_trained, trained_options
 
 if TYPE_CHECKING:
+    from matchopt.network.converter import Converter
     from matchopt.network.evaluation import Evaluation
+
+# What stands behind the chip's neurons.
+_converter_options = together(
+    click.option("--adc-bits", type=click.IntRange(2, 32),
+                 help="Read every hardware neuron's sum by a converter of so many bits, before gain and digital bias.  "
+                 "[default: exact sums]"),
+    click.option("--adc-range", type=NUMBERS,
+                 help="Largest sum that converters tell: one for all layers, or one each, in the unit of the layer's "
+                 "weights times its inputs.  [default: the largest on the validation images]"),
+)  # fmt: skip
 
 
 @click.command(epilog="Example: matchopt evaluate net.matchopt best.matchopt --wiring table.csv")
@@ -22,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--reads", type=click.IntRange(min=1), default=5, show_default=True,
               help="How often all weights are read where the chip has read noise.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the read noise.")
+@_converter_options
 @click.option("--wiring", type=OutputFile(), help="Also write the wiring table here, .csv or .json.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @debug_option
@@ -36,6 +48,8 @@ def evaluate(
     input_std: tuple[float, ...] | None,
     reads: int,
     seed: int,
+    adc_bits: int | None,
+    adc_range: tuple[float, ...] | None,
     wiring: Path | None,
     as_json: bool,
 ) -> None:
@@ -52,6 +66,7 @@ def evaluate(
     from matchopt.network.evaluation import data_of
     from matchopt.network.evaluation import evaluate as examine
 
+    converter = _converter(adc_bits, adc_range)
     given = read_instance(instance)
     mapping = read_solution(solution, instance=given)
     report = check(given, mapping)
@@ -66,7 +81,7 @@ def evaluate(
         data = data_of(named or given.data, given.n_inputs)
     elif trained is not None:
         data = data_of(named, trained.widths[0])
-    found = examine(given, mapping, data, trained, reads=reads, seed=seed)
+    found = examine(given, mapping, data, trained, reads=reads, seed=seed, converter=converter)
     for doubt in found.doubts:
         click.echo(f"Warning: {doubt}", err=True)
     if wiring is not None:
@@ -75,6 +90,16 @@ def evaluate(
         click.echo(json.dumps({"objective": report.objective, **asdict(found)}, allow_nan=False))
     else:
         _show(found, report.objective, wiring, seed)
+
+
+def _converter(bits: int | None, ranges: tuple[float, ...] | None) -> "Converter | None":
+    from matchopt.network.converter import Converter
+
+    if bits is None:
+        if ranges is not None:
+            raise click.UsageError("--adc-range goes with --adc-bits; give both")
+        return None
+    return Converter(bits, ranges)
 
 
 def _show(found: "Evaluation", objective: float | None, wiring: Path | None, seed: int) -> None:
@@ -91,6 +116,9 @@ def _show(found: "Evaluation", objective: float | None, wiring: Path | None, see
         print_table(["network", ">validation %", ">test %"], rows)
         if found.spread is not None:
             click.echo(f"mapped, spread: mean and standard deviation of {found.reads} reads with noise, seed {seed}")
+        if found.ranges is not None:
+            ranges = ", ".join(number(largest) for largest in found.ranges)
+            click.echo(f"converters: {found.bits} bits, largest sums of the layers {ranges}")
     else:
         click.echo("no accuracy: name the trained network with --network")
     rows = [

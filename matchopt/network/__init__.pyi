@@ -1,6 +1,8 @@
 # The door of the network room.
 from .accuracy import Measurement as Measurement
 from .accuracy import measure as measure
+from .converter import Converter as Converter
+from .converter import converted as converted
 from .data import ImageData as ImageData
 from .data import load_mnist as load_mnist
 from .export import draw_hardware as draw_hardware

@@ -1,8 +1,9 @@
 """What a mapping does to a network: accuracies beside the target's, and the error of every layer."""
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from matchopt.instances import (
 )
 from matchopt.instances.base import Solution
 from matchopt.instances.demands import ANY_AT_0_1, understanding
-from matchopt.network.accuracy import measure
+from matchopt.network.accuracy import Classifier, measure
+from matchopt.network.converter import ConvertedNetwork, Converter, SummingLayer, check_chain, summing_layers
 from matchopt.network.data import ImageData, load_mnist
 from matchopt.network.data.images import normalised
 from matchopt.network.data.registry import find_data
@@ -37,7 +39,7 @@ class Accuracies:
     test: float
 
     @classmethod
-    def of(cls, network: RealisedNetwork | SparseNetwork, data: ImageData) -> "Accuracies":
+    def of(cls, network: Classifier, data: ImageData) -> "Accuracies":
         """Measure a network on validation images and, once, on test images."""
         validation = measure(network, data.validation_images, data.validation_labels).accuracy
         return cls(validation, measure(network, data.test_images, data.test_labels).accuracy)
@@ -106,6 +108,8 @@ class Evaluation:
     spread : standard deviation of the accuracies over the reads; None where there is one read.
     reads : how often all weights were read, each time with noise of its own; 1 without noise.
     doubts : sentences about accuracies that are not what they should be.
+    bits, ranges : of the converters that read the sums, and the largest sum that they tell, layer by layer (0 for
+        layers that are not on the chip); None without converters.
     """
 
     mapped: Accuracies | None
@@ -115,6 +119,8 @@ class Evaluation:
     spread: Accuracies | None = None
     reads: int = 1
     doubts: tuple[str, ...] = ()
+    bits: int | None = None
+    ranges: tuple[float, ...] | None = None
 
 
 @understanding("the evaluation of a mapping", ANY_AT_0_1)
@@ -126,6 +132,7 @@ def evaluate(
     *,
     reads: int = 5,
     seed: int = 0,
+    converter: Converter | None = None,
 ) -> Evaluation:
     """Evaluate a feasible mapping, with its own biases and tuned values, and with the read noise of its chip.
 
@@ -137,46 +144,64 @@ def evaluate(
     network : the trained network; needed for the accuracy of a single layer's mapping, where it supplies the others.
     reads : how often the weights are read where there is read noise, >= 1; every read classifies all images.
     seed : of the noise.
+    converter : reads the analogue sums of the chip; its ranges, where it has none, are the largest sums of each layer
+        on the validation images, read without noise. None: sums stay exact.
 
     Raises
     ------
     InvalidInstance
-        when the instance is no network or layer, or the layer is none of the network's.
+        when the instance is no network or layer, or the layer is none of the network's, or there is a converter and
+        the network is not fully connected.
     """
     checked(reads, PositiveInt, "reads")
+    subject = _subject(instance, mapping, network, data)
+    digital = DigitalNumbers.of(subject.instance, subject.mapping)
+    if subject.before is None or data is None:
+        return Evaluation(None, None, subject.errors, digital)
+    read: Callable[[np.random.Generator | None], Classifier] = subject.read
+    bits, ranges = None, None
+    if converter is not None:
+        mean = ConvertedNetwork(subject.sums(None), converter).ranged(data.validation_images)
+        bits, ranges = converter.bits, mean.ranges
+
+        def read(noise: np.random.Generator | None) -> Classifier:
+            return replace(mean, layers=subject.sums(noise))
+
+    noisy = "read-noise" in instance.demands
+    chances = [np.random.default_rng([seed, n]) for n in range(reads)] if noisy else [None]
+    found, target = [Accuracies.of(read(chance), data) for chance in chances], Accuracies.of(subject.before, data)
+    mapped, spread = _moments(found)
+    doubts = _doubts(target, data, network)
+    return Evaluation(mapped, target, subject.errors, digital, spread, len(found), doubts, bits, ranges)
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is evaluated: errors of layers, the network without the chip, and the one that a read of the chip makes."""
+
+    instance: NetworkInstance | LayerInstance
+    mapping: NetworkMapping | LayerMapping
     errors: tuple[LayerError, ...]
-    before: RealisedNetwork | SparseNetwork | None = network
+    before: RealisedNetwork | SparseNetwork | None
+    read: Callable[[np.random.Generator | None], RealisedNetwork]
+    sums: Callable[[np.random.Generator | None], tuple[SummingLayer, ...]]
+
+
+def _subject(instance: Instance, mapping: Solution, network: SparseNetwork | None, data: ImageData | None) -> _Subject:
     if isinstance(instance, NetworkInstance) and isinstance(mapping, NetworkMapping):
         pairs = enumerate(zip(instance.layers, mapping.layers, strict=True))
         errors = tuple(layer_error(n, *pair) for n, pair in pairs)
         before = unmapped(instance) if network is None else network
-        whole, part = instance, mapping
-
-        def read(noise: np.random.Generator | None) -> RealisedNetwork:
-            return realise(whole, part, noise)
-
-    elif isinstance(instance, LayerInstance) and isinstance(mapping, LayerMapping):
+        read, sums = partial(realise, instance, mapping), partial(summing_layers, instance, mapping)
+        return _Subject(instance, mapping, errors, before, read, sums)
+    if isinstance(instance, LayerInstance) and isinstance(mapping, LayerMapping):
         number = 0 if network is None or data is None else _layer_number(instance, network)
-        errors = (layer_error(number, instance, mapping),)
-        layer, wires, others = instance, mapping, network
-
-        def read(noise: np.random.Generator | None) -> RealisedNetwork:
-            assert others is not None
-            weights = layer.realised(wires) if noise is None else one_read(layer, wires, noise)
-            return _with_layer(others, number, weights)
-
-    elif isinstance(instance, NetworkInstance | LayerInstance):
+        errors, given = (layer_error(number, instance, mapping),), (number, instance, mapping)
+        read, sums = partial(_with_layer, network, *given), partial(_sums_with, network, *given)
+        return _Subject(instance, mapping, errors, network, read, sums)
+    if isinstance(instance, NetworkInstance | LayerInstance):
         raise InvalidSolution(f"the instance is of kind {instance.kind}, the solution of kind {mapping.kind}")
-    else:
-        raise InvalidInstance(f"only networks and layers have an accuracy, found an instance of kind {instance.kind}")
-    digital = DigitalNumbers.of(instance, mapping)
-    if before is None or data is None:
-        return Evaluation(None, None, errors, digital)
-    noisy = "read-noise" in instance.demands
-    chances = [np.random.default_rng([seed, n]) for n in range(reads)] if noisy else [None]
-    found, target = [Accuracies.of(read(chance), data) for chance in chances], Accuracies.of(before, data)
-    mapped, spread = _moments(found)
-    return Evaluation(mapped, target, errors, digital, spread, len(found), _doubts(target, data, network))
+    raise InvalidInstance(f"only networks and layers have an accuracy, found an instance of kind {instance.kind}")
 
 
 def _moments(reads: Sequence[Accuracies]) -> tuple[Accuracies, Accuracies | None]:
@@ -237,10 +262,35 @@ def _nonzero(target: Target) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:
     return (target.n_rows, target.n_inputs), target.keys(target.row_of, target.indices)[held], target.weights[held]
 
 
-def _with_layer(network: SparseNetwork, number: int, weights: np.ndarray) -> RealisedNetwork:
+def _with_layer(
+    network: SparseNetwork | None,
+    number: int,
+    layer: LayerInstance,
+    mapping: LayerMapping,
+    noise: np.random.Generator | None,
+) -> RealisedNetwork:
+    assert network is not None, "an accuracy needs the other layers"
+    weights = layer.realised(mapping) if noise is None else one_read(layer, mapping, noise)
     full = [matrix.astype(np.float64) for matrix in network.weights]
     biases = [bias.astype(np.float64) for bias in network.biases]
     if weights.shape[1] > full[number].shape[1]:
         weights, biases[number] = weights[:, :-1], weights[:, -1]
     full[number] = weights
     return RealisedNetwork(tuple(full), tuple(biases), network.architecture, network.buffers)
+
+
+def _sums_with(
+    network: SparseNetwork | None,
+    number: int,
+    layer: LayerInstance,
+    mapping: LayerMapping,
+    noise: np.random.Generator | None,
+) -> tuple[SummingLayer, ...]:
+    """The same for converters, which only the mapped layer has."""
+    assert network is not None, "an accuracy needs the other layers"
+    check_chain(network.architecture)
+    hardware_bias = layer.target.n_inputs > network.layers[number].target.n_inputs
+    biases = [bias.astype(np.float64) for bias in network.biases]
+    full = [SummingLayer.exact(matrix, bias) for matrix, bias in zip(network.weights, biases, strict=True)]
+    full[number] = SummingLayer.of(layer, mapping, None if hardware_bias else biases[number], noise)
+    return tuple(full)

@@ -51,14 +51,19 @@ def realise(
     Refused
         when the instance has a demand that is not known here.
     """
+    biases = biases_of(instance, mapping)
+    pairs = zip(instance.layers, mapping.layers, strict=True)
+    full = [layer.realised(part) if noise is None else one_read(layer, part, noise) for layer, part in pairs]
+    return _network(instance, full, biases)
+
+
+def biases_of(instance: NetworkInstance, mapping: NetworkMapping) -> tuple[Float[np.ndarray, " _"], ...] | None:
+    """The digital biases of the realised network, or None; raises InvalidSolution, see `realise`."""
     if len(mapping.layers) != len(instance.layers):
         raise InvalidSolution(f"layers: the instance has {len(instance.layers)}, the mapping {len(mapping.layers)}")
     if mapping.biases is not None and instance.biases is None:
         raise InvalidSolution("biases: the mapping has digital biases, those of the instance are hardware weights")
-    pairs = zip(instance.layers, mapping.layers, strict=True)
-    biases = instance.biases if mapping.biases is None else mapping.biases
-    full = [layer.realised(part) if noise is None else one_read(layer, part, noise) for layer, part in pairs]
-    return _network(instance, full, biases)
+    return instance.biases if mapping.biases is None else mapping.biases
 
 
 def one_read(

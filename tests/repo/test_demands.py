@@ -41,6 +41,7 @@ from matchopt.instances.sample_objective import OBJECTIVES
 from matchopt.kernels import match_rows, pair_costs
 from matchopt.kernels.crossbar import Crossbar
 from matchopt.kernels.packing import CellSorter, finite_values, row_blocks
+from matchopt.network.converter import summing_layers
 from matchopt.network.evaluation import evaluate
 from matchopt.network.realised import realise, unmapped
 from matchopt.plugins import load_plugins
@@ -118,6 +119,7 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     linearise: lambda instance, folder: linearise(instance),
     realise: lambda instance, folder: realise(instance, _solution(instance)),
     unmapped: lambda instance, folder: unmapped(instance),
+    summing_layers: lambda instance, folder: summing_layers(instance, _solution(instance)),
     evaluate: lambda instance, folder: evaluate(instance, _solution(instance), None),
     write_lp: lambda instance, folder: write_lp(instance, folder / "a.lp"),
     write_mps: lambda instance, folder: write_mps(instance, folder / "a.mps"),
@@ -153,8 +155,11 @@ BEHIND: dict[str, str] = {
     "kernels.packing": "tested below, part by part",
     "network.chip": "makes chips for targets; rules and objectives do not change what is drawn",
     "network.export": "makes instances",
+    "network.converter.converted": "summing_layers",
+    "network.converter.SummingLayer": "summing_layers and evaluate",
     "network.evaluation.DigitalNumbers": "evaluate",
     "network.evaluation.layer_error": "evaluate",
+    "network.realised.biases_of": "realise and summing_layers",
     "network.realised.one_read": "realise and evaluate",
     "proofs.cells": "separable",
     "proofs.certify.prepare": "only loads",
