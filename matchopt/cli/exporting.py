@@ -146,8 +146,9 @@ def _chip(
     """One chip layer for each layer that is exported."""
     import numpy as np
 
+    from matchopt.formats import ChipFile
     from matchopt.network import draw_hardware
-    from matchopt.network.chip import ChipFile, chip_layers, chip_shared
+    from matchopt.network.chip import chip_layers, chip_shared
     from matchopt.network.export import chip_sizes, layer_targets
 
     law, fan_in_ratio, neuron_ratio, seed = draw

@@ -4,8 +4,11 @@ from matchopt.formats.catalogue import CatalogueEntry as CatalogueEntry
 from matchopt.formats.catalogue import file_sha256 as file_sha256
 from matchopt.formats.catalogue import find_entry as find_entry
 from matchopt.formats.catalogue import read_catalogue as read_catalogue
-from matchopt.formats.hardware import read_array as read_array
-from matchopt.formats.hardware import read_hardware as read_hardware
+from matchopt.formats.chip import ChipFile as ChipFile
+from matchopt.formats.chip import Reading as Reading
+from matchopt.formats.chip import read_array as read_array
+from matchopt.formats.chip import read_chip as read_chip
+from matchopt.formats.chip import read_hardware as read_hardware
 from matchopt.formats.own import SolutionFile as SolutionFile
 from matchopt.formats.registry import FORMATS as FORMATS
 from matchopt.formats.registry import Format as Format

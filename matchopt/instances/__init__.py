@@ -11,6 +11,8 @@ from matchopt.instances.assignment import AssignmentInstance as AssignmentInstan
 from matchopt.instances.base import Instance as Instance
 from matchopt.instances.base import Provenance as Provenance
 from matchopt.instances.base import Solution as Solution
+from matchopt.instances.chip import Chip as Chip
+from matchopt.instances.chip import ChipArray as ChipArray
 from matchopt.instances.hardware import Hardware as Hardware
 from matchopt.instances.imperfections import Imperfections as Imperfections
 from matchopt.instances.layer import LayerInstance as LayerInstance
@@ -22,6 +24,9 @@ from matchopt.instances.objective import LayerObjective as LayerObjective
 from matchopt.instances.objective import Objective as Objective
 from matchopt.instances.objective import OutputError as OutputError
 from matchopt.instances.objective import WeightError as WeightError
+from matchopt.instances.places import CellPlace as CellPlace
+from matchopt.instances.places import Origin as Origin
+from matchopt.instances.places import Place as Place
 from matchopt.instances.program import ProgramInstance as ProgramInstance
 from matchopt.instances.program import ProgramPoint as ProgramPoint
 from matchopt.instances.rules import Gains as Gains

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from matchopt.errors import InvalidInstance
 from matchopt.instances.arrays import MAX_INDEX, ReadOnly, filled, frozen, is_constant, set_fields
 from matchopt.instances.demands import asks, demands_of
+from matchopt.instances.places import Origin
 from matchopt.parts import exact_keys
 
 
@@ -28,6 +29,9 @@ class Hardware(ReadOnly):
         different is free routing, all equal one crossbar. Default all different.
     neuron : number of every neuron on the chip that these are part of, shape (M,), >= 0, none twice; what wiring tables
         say. Default 0 .. M - 1.
+    origin : the chip's arrays, unit and scale, which give neurons and cells their physical names; None where unknown.
+    measured : what was measured of every cell, in the origin's unit: `weights` are this times the origin's scale.
+        None where the weights are that.
 
     Raises
     ------
@@ -41,6 +45,8 @@ class Hardware(ReadOnly):
     off: Float[np.ndarray, "neurons cells"] = None  # type: ignore[assignment]  # an array once made
     bus: Int[np.ndarray, " neurons"] = None  # type: ignore[assignment]  # an array once made
     neuron: Int[np.ndarray, " neurons"] = None  # type: ignore[assignment]  # an array once made
+    origin: Origin | None = None
+    measured: Float[np.ndarray, "neurons cells"] | None = None
 
     def __post_init__(self) -> None:
         weights = frozen(self.weights, "hardware.weights", float, 2)
@@ -60,6 +66,11 @@ class Hardware(ReadOnly):
         neuron = frozen(numbers, "hardware.neuron", int, 1, shape=(len(weights),))
         if neuron.min(initial=0) < 0 or len(set(neuron.tolist())) < len(neuron):
             raise InvalidInstance("hardware.neuron must be numbers >= 0, none of them twice")
+        if self.origin is not None and neuron.max(initial=-1) >= self.origin.n_neurons:
+            raise InvalidInstance(f"hardware.neuron: the chip has {self.origin.n_neurons}, found {neuron.max()}")
+        if self.measured is not None:
+            measured = frozen(self.measured, "hardware.measured", float, 2, shape=weights.shape)
+            set_fields(self, measured=measured)
         set_fields(self, weights=weights, variance=variance, usable=usable, off=off, bus=bus, neuron=neuron)
 
     @property
@@ -82,7 +93,7 @@ class Hardware(ReadOnly):
         """See `Instance.demands`."""
         return demands_of(
             self,
-            "weights neuron",
+            "weights neuron origin measured",  # names of what is there
             variance=asks("read-noise", not is_constant(self.variance, 0.0)),
             usable=asks("unusable-cells", not is_constant(self.usable, True)),
             off=asks("leak", not is_constant(self.off, 0.0)),
@@ -95,8 +106,10 @@ class Hardware(ReadOnly):
         return np.asarray(self.usable.sum(axis=1))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays that make this hardware; fields at their default are left out."""
+        """The arrays that make this hardware; fields at their default are left out, and the origin is no array."""
         arrays = {"weights": self.weights}
+        if self.measured is not None:
+            arrays["measured"] = self.measured
         for name, default in (("variance", 0.0), ("usable", 1.0), ("off", 0.0)):
             if not is_constant(getattr(self, name), default):
                 arrays[name] = getattr(self, name)
@@ -105,7 +118,7 @@ class Hardware(ReadOnly):
         return arrays
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Any]) -> "Hardware":
-        """Rebuild from `arrays()`."""
-        exact_keys(arrays, {"weights"}, set(cls.__dataclass_fields__), "hardware", InvalidInstance)
-        return cls(**dict(arrays))
+    def from_arrays(cls, arrays: Mapping[str, Any], origin: Origin | None = None) -> "Hardware":
+        """Rebuild from `arrays()` and the origin."""
+        exact_keys(arrays, {"weights"}, set(cls.__dataclass_fields__) - {"origin"}, "hardware", InvalidInstance)
+        return cls(**dict(arrays), origin=origin)

@@ -12,6 +12,7 @@ from matchopt.instances.base import Instance, Provenance, Solution
 from matchopt.instances.demands import demands_of
 from matchopt.instances.hardware import Hardware
 from matchopt.instances.objective import LayerObjective, Pairs, WeightError
+from matchopt.instances.places import Origin
 from matchopt.instances.rules import Rules
 from matchopt.instances.sample_objective import LAYER_OBJECTIVES, asked_by, layer_objective
 from matchopt.instances.target import Target
@@ -238,21 +239,24 @@ class LayerInstance(Instance):
         facts["objective"] = self.objective.name
         if objective.facts:
             facts["objective"] = {"name": self.objective.name, **objective.facts}
+        if self.hardware.origin is not None:
+            facts["origin"] = self.hardware.origin.facts()
         arrays = Parts(arrays=self.target.arrays()).prefixed("target")
         arrays |= Parts(arrays=self.hardware.arrays()).prefixed("hardware")
         return Parts(facts, arrays | objective.prefixed("objective"))
 
     @classmethod
     def from_parts(cls, parts: Parts, provenance: Provenance | None = None) -> "LayerInstance":
-        exact_keys(parts.facts, {"n_inputs", "rules", "objective"}, set(), "layer", InvalidInstance)
+        exact_keys(parts.facts, {"n_inputs", "rules", "objective"}, {"origin"}, "layer", InvalidInstance)
         n_inputs = checked(parts.facts["n_inputs"], int, "n_inputs", InvalidInstance)
+        origin = Origin.from_facts(parts.facts["origin"]) if "origin" in parts.facts else None
         known = {"target", "hardware", "objective"}
         stray = sorted(name for name in parts.arrays if name.split(".")[0] not in known)
         if stray:
             raise InvalidInstance(f"layer: array {stray[0]!r} is unknown")
         return cls(
             Target.from_arrays(parts.under("target"), n_inputs),
-            Hardware.from_arrays(parts.under("hardware")),
+            Hardware.from_arrays(parts.under("hardware"), origin),
             Rules.from_facts(parts.facts["rules"]),
             layer_objective(parts.facts["objective"], parts.under("objective")),
             provenance or Provenance(),

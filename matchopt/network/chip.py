@@ -1,23 +1,15 @@
 """Hardware for people with a chip: measured arrays, one for each layer, one shared out, or one as a law of weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
 from matchopt.errors import InvalidInstance
+from matchopt.formats import ChipFile as ChipFile
 from matchopt.formats import read_hardware
 from matchopt.instances import Hardware, Imperfections, Target
 from matchopt.instances.generators import sample_measured
-
-
-@dataclass(frozen=True)
-class ChipFile:
-    """A file of measured weights; `name` chooses an array of an .npz file."""
-
-    path: Path
-    name: str | None = None
 
 
 def chip_layers(files: Sequence[ChipFile], targets: Sequence[Target], fit: bool) -> tuple[Hardware, ...]:

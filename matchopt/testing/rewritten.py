@@ -1,6 +1,7 @@
 """Instances rewritten so that the optimum changes in a known way, or not at all."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -101,7 +102,7 @@ def spelled_out(instance: Instance) -> Instance | None:
 def _spelled_layer(layer: LayerInstance) -> LayerInstance:
     old, cells = layer.target, layer.hardware
     target = dataclasses.replace(old, importance=np.array(old.importance))
-    arrays = {name: np.array(getattr(cells, name)) for name in ("variance", "usable", "off", "bus")}
+    arrays: dict[str, Any] = {name: np.array(getattr(cells, name)) for name in ("variance", "usable", "off", "bus")}
     hardware = dataclasses.replace(cells, **arrays)
     taken = layer.objective.parts()
     by_column = {name: np.asfortranarray(array) for name, array in taken.arrays.items()}

@@ -22,7 +22,10 @@ def free_bound(layer: LayerInstance, limits: Limits) -> float:
     sides = [_assigned(free_costs(layer))]
     if len(set(chip.bus.tolist())) == 1 and not limits.reached() and chip.n_cells:
         turned, order = transposed(target)
-        lines = Hardware(*(np.ascontiguousarray(part.T) for part in (chip.weights, chip.variance, chip.usable)))
+        weights, variance, usable = (
+            np.ascontiguousarray(part.T) for part in (chip.weights, chip.variance, chip.usable)
+        )
+        lines = Hardware(weights, variance, usable)
         if turned.n_rows <= chip.n_cells:
             sides.append(
                 _assigned(pair_costs(turned, lines, importance=factor[order], gains=Gains(), drop=layer.rules.drop))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchopt.errors import FormatError, UnknownName
-from matchopt.formats import read_array, read_hardware
+from matchopt.formats import ChipFile, Reading, read_array, read_chip, read_hardware
 
 WEIGHTS = np.array([[0.5, -1e-7, 3.0], [0.0, 2.0, 1 / 3]])
 
@@ -190,3 +190,46 @@ def test_usable_that_is_no_yes_or_no_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", weights=WEIGHTS, usable=np.full(WEIGHTS.shape, 2))
     with pytest.raises(FormatError, match="usable must hold bool values"):
         read_hardware(tmp_path / "w.npz")
+
+
+def test_a_chip_of_several_files_and_arrays(tmp_path: Path) -> None:
+    """One array a file, all arrays of an .npz file, or the one that is named; fields of several as NAME.FIELD."""
+    np.savetxt(tmp_path / "k.txt", WEIGHTS)
+    usable = np.array([[1, 0, 1], [1, 1, 1]])
+    np.savez(tmp_path / "t.npz", **{"left.weights": WEIGHTS, "left.usable": usable, "right": WEIGHTS.T})
+    chip = read_chip([ChipFile(tmp_path / "k.txt"), ChipFile(tmp_path / "t.npz")], Reading("S"))
+    assert [array.place.array for array in chip.arrays] == ["", "left", "right"]
+    assert [array.place.neurons for array in chip.arrays] == [2, 2, 3]
+    assert np.array_equal(chip.arrays[1].usable, usable == 1)
+    assert chip.unit == "S"
+    (right,) = read_chip([ChipFile.parse(f"{tmp_path / 't.npz'}:right")]).arrays
+    assert np.array_equal(right.weights, WEIGHTS.T)
+    assert right.place.file == str(tmp_path / "t.npz")
+    with pytest.raises(UnknownName, match="did you mean 'left'"):
+        read_chip([ChipFile(tmp_path / "t.npz", "lefd")])
+    with pytest.raises(FormatError, match="holds 2 arrays, choose one by its name: left, right"):
+        read_hardware(tmp_path / "t.npz")
+
+
+def test_cells_read_again_and_again_are_folded_into_neurons(tmp_path: Path) -> None:
+    """(cells, times) with seconds: rows of so many cells, times in order, the rest left out."""
+    values = np.arange(14.0).reshape(7, 2)
+    np.savez(
+        tmp_path / "r.npz", conductance=values, seconds=np.array([1e3, 0.0]), level=np.zeros(7), address=np.ones(7)
+    )
+    (array,) = read_chip([ChipFile(tmp_path / "r.npz")], Reading(cells=3)).arrays
+    assert array.times == (0.0, 1e3)
+    assert np.array_equal(array.weights, values[:6, 0].reshape(2, 3))
+    assert np.array_equal(array.at(0.0).weights, values[:6, 1].reshape(2, 3))
+    with pytest.raises(FormatError, match="say how many make a hardware neuron"):
+        read_chip([ChipFile(tmp_path / "r.npz")])
+    with pytest.raises(FormatError, match="7 cells make no hardware neuron of 8"):
+        read_chip([ChipFile(tmp_path / "r.npz")], Reading(cells=8))
+
+
+def test_thresholds_say_which_cells_are_stuck(tmp_path: Path) -> None:
+    """Beside those that the file says are; a reading below zero is legal."""
+    np.savez(tmp_path / "w.npz", weights=WEIGHTS, stuck=np.array([[1, 0, 0], [0, 0, 0]]))
+    (array,) = read_chip([ChipFile(tmp_path / "w.npz")], Reading(stuck_below=0.0, stuck_above=2.5)).arrays
+    assert array.stuck.tolist() == [[True, True, True], [False, False, False]]
+    assert np.array_equal(array.off, np.where(array.stuck, WEIGHTS, 0.0))

@@ -64,7 +64,7 @@ TIED: dict[type, tuple[Any, set[str], Changes]] = {
     ),
     Hardware: (
         HARDWARE,
-        {"weights", "neuron"},
+        {"weights", "neuron", "origin", "measured"},
         {
             "variance": _one({"variance": TWO}, "read-noise"),
             "usable": _one({"usable": TWO == 0}, "unusable-cells"),

@@ -1,0 +1,233 @@
+"""Measured chips from .npy, .npz, CSV or plain text, one array or many."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from matchopt.errors import InvalidInstance, UnknownName
+from matchopt.formats.number_table import ADVICE, NO_READING, read_table
+from matchopt.formats.numpy_files import NPY, ZIP, npz_names, read_npy, read_npz
+from matchopt.formats.sources import Source
+from matchopt.instances import Chip, ChipArray, Hardware, Place
+from matchopt.instances.chip import Pairing
+from matchopt.parts import readable
+
+OF_CELLS = ("weights", "variance", "usable", "stuck", "off", "readings")
+FIELDS = (*OF_CELLS, "bus", "seconds")  # of one array; "weights" or "readings" must be there
+REPEATED = "conductance"  # (cells, times), in siemens, as published data sets of cells read again and again have it
+BESIDE = {REPEATED, "seconds", "level", "address"}  # what such a file holds
+
+
+@dataclass(frozen=True)
+class ChipFile:
+    """A file of measured weights; `name` chooses an array of an .npz file."""
+
+    path: Path
+    name: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "ChipFile":
+        """From FILE or FILE:NAME."""
+        path, colon, name = text.rpartition(":")
+        if colon and path and not Path(text).exists():
+            return cls(Path(path), name)
+        return cls(Path(text))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What files of measured arrays do not say themselves.
+
+    Parameters
+    ----------
+    unit : of the values, such as "S"; "" if unknown, or what the file's layout implies.
+    stuck_below, stuck_above : cells that read less, or more, are stuck there; in the file's unit; None for no such end.
+    cells : every so many cells in the file's order make a hardware neuron, what is left over is left out; None where
+        the rows of the file are neurons.
+    """
+
+    unit: str = ""
+    stuck_below: float | None = None
+    stuck_above: float | None = None
+    cells: int | None = None
+
+
+AS_IT_IS = Reading()
+
+
+def read_chip(files: Sequence[ChipFile], how: Reading = AS_IT_IS, pairs: Pairing = "none") -> Chip:
+    """Read a chip, one array for each file, or all arrays of an .npz file of which none is chosen by its name.
+
+    An .npz file holds the fields of one `ChipArray` (weights or readings, and what else is known of its cells), those
+    of several as NAME.FIELD, or plain matrices of weights under any names. Every other file is one matrix of weights, a
+    row for each hardware neuron. Cells read again and again come as `conductance`, shape (cells, times), and `seconds`.
+    Readings that are NaN, infinite or what instruments write in their place are refused, except where `usable` is
+    false; so is a first row or column that counts the others.
+
+    Parameters
+    ----------
+    files : .npy, .npz, CSV or text in columns, see `matchopt.formats.number_table`; compressed with gzip or not.
+    how : what the files do not say.
+    pairs : see `Chip`.
+
+    Raises
+    ------
+    FormatError
+        naming the file and what is wrong.
+    UnknownName
+        when a file has no array of that name; lists those it has.
+    """
+    arrays: list[ChipArray] = []
+    unit = how.unit
+    for file in files:
+        source = Source(Path(file.path))
+        for name, found in _arrays(source, file.name).items():
+            if REPEATED in found:
+                unit = unit or "S"
+            with source.named():
+                arrays.append(_array(found, Place(readable(str(file.path)), readable(name)), how))
+    return Chip(tuple(arrays), unit, pairs)
+
+
+def read_hardware(path: str | PathLike[str], name: str | None = None) -> Hardware:
+    """Read the fixed weights of one layer of a chip, one hardware neuron per row; see `read_chip`.
+
+    Parameters
+    ----------
+    path : a file with one array, or with several of which `name` chooses one.
+    name : the array of an .npz file; None for the fields of one array, or for the only array.
+    """
+    return Chip((_single(path, name),)).hardware()
+
+
+def read_array(path: str | PathLike[str], name: str | None = None) -> Float[np.ndarray, "neurons cells"]:
+    """Read one matrix of finite numbers; see `read_hardware`."""
+    return _single(path, name).weights
+
+
+def _single(path: str | PathLike[str], name: str | None) -> ChipArray:
+    source = Source(Path(path))
+    arrays = _arrays(source, name)
+    if len(arrays) > 1:
+        raise source.error(f"holds {len(arrays)} arrays, choose one by its name: {', '.join(arrays)[:400]}")
+    ((own, fields),) = arrays.items()
+    with source.named():
+        return _array(fields, Place(readable(str(path)), readable(own)), AS_IT_IS)
+
+
+def _arrays(source: Source, name: str | None) -> Mapping[str, dict[str, np.ndarray]]:
+    """The fields of every array in the file, by its name there."""
+    if source.head.startswith(ZIP):
+        chosen = _chosen(npz_names(source), name, source)
+        found = read_npz(source, {key for fields in chosen.values() for key in fields.values()})
+        return {own: {field: found[key] for field, key in fields.items()} for own, fields in chosen.items()}
+    if name is not None:
+        raise source.error(f"holds one array without a name, {name!r} was asked for; only .npz files name arrays")
+    if source.head.startswith(NPY):
+        return {"": {"weights": read_npy(source)}}
+    if source.other:
+        raise source.error(f"chips are read from .npy, .npz and text{source.other}")
+    return {"": {"weights": read_table(source)}}
+
+
+def _chosen(names: list[str], name: str | None, source: Source) -> dict[str, dict[str, str]]:
+    """Which member of an archive is which field of which array."""
+    if not names:
+        raise source.error("the .npz file holds no array")
+    if name is None and REPEATED in names and BESIDE.issuperset(names):
+        return {"": {field: field for field in names if field in (REPEATED, "seconds")}}
+    if name is None and {"weights", "readings"} & set(names):
+        stray = sorted(set(names) - set(FIELDS))
+        if stray:
+            raise source.error(f"array {stray[0]!r} is none of {', '.join(FIELDS)}; choose one array by its name")
+        return {"": {field: field for field in names}}
+    found: dict[str, dict[str, str]] = {}
+    for each in names:
+        owner, dot, field = each.rpartition(".")
+        grouped = dot and field in FIELDS
+        found.setdefault(owner if grouped else each, {})[field if grouped else "weights"] = each
+    if name is None:
+        return found
+    if name in names:
+        return {name: {"weights": name}}
+    if name not in found:
+        raise UnknownName(f"array of {source.path}", name, list(found))
+    return {name: found[name]}
+
+
+def _array(found: Mapping[str, np.ndarray], place: Place, how: Reading) -> ChipArray:
+    fields = _cleaned(_folded(found, how.cells))
+    array = ChipArray(place=place, **fields)
+    if how.stuck_below is None and how.stuck_above is None:
+        return array
+    low = -np.inf if how.stuck_below is None else how.stuck_below
+    high = np.inf if how.stuck_above is None else how.stuck_above
+    stuck = array.stuck | (array.weights < low) | (array.weights > high)
+    return ChipArray(place=place, **{**fields, "weights": array.weights, "stuck": stuck})
+
+
+def _folded(found: Mapping[str, np.ndarray], cells: int | None) -> dict[str, np.ndarray]:
+    """The fields with `cells` cells in a row, readings first to last."""
+    fields = dict(found)
+    if REPEATED in fields:
+        values, seconds = fields.pop(REPEATED), fields.get("seconds", np.zeros(0))
+        if values.ndim != 2 or seconds.shape != values.shape[1:]:
+            raise InvalidInstance(f"{REPEATED} must have shape (cells, times) with as many `seconds`, found "
+                                  f"{values.shape} and {seconds.shape}")  # fmt: skip
+        if cells is None:
+            raise InvalidInstance(f"{REPEATED}: {len(values)} cells in a list; say how many make a hardware neuron "
+                                  "(--cells)")  # fmt: skip
+        fields["readings"] = values.T
+    if "seconds" in fields and "readings" in fields and len(fields["seconds"]) == len(fields["readings"]):
+        order = np.argsort(fields["seconds"], kind="stable")
+        fields |= {"readings": fields["readings"][order], "seconds": fields["seconds"][order]}
+    if cells is None:
+        return fields
+    for name in OF_CELLS:
+        if name in fields:
+            values = fields[name]
+            lists = values.reshape(len(values), -1) if name == "readings" else values.reshape(1, -1)
+            rows = lists.shape[1] // cells
+            if rows == 0:
+                raise InvalidInstance(f"{name}: {lists.shape[1]} cells make no hardware neuron of {cells} (--cells)")
+            folded = lists[:, : rows * cells].reshape(-1, rows, cells)
+            fields[name] = folded if name == "readings" else folded[0]
+    return fields
+
+
+def _cleaned(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays in the types of `ChipArray`, zero where a cell is not usable and has no reading."""
+    found = dict(arrays)
+    for name, kind, right in (("usable", bool, (0, 1)), ("stuck", bool, (0, 1)), ("bus", int, None)):
+        given = found.get(name, np.zeros(0, bool))  # as tools without these types save them
+        if given.dtype != bool and np.isin(given, np.rint(given) if right is None else right).all():
+            found[name] = given.astype(kind)
+    usable = found.get("usable", np.bool_(True))
+    for name in ("weights", "variance", "off", "readings"):
+        values = found.get(name)
+        ndim = 3 if name == "readings" else 2
+        if values is None or values.ndim != ndim or usable.shape not in ((), values.shape[-2:]) or usable.dtype != bool:
+            continue  # refused by the class, in its words
+        lost = ~(np.abs(values.astype(np.float64)) < NO_READING)
+        if (lost & usable).any():
+            at = np.argwhere(lost & usable)[0]
+            where = f"neuron {at[-2]}, cell {at[-1]}" + (f", reading {at[0]}" if ndim == 3 else "")
+            raise InvalidInstance(f"{name}: {values[tuple(at)]} at {where} is {ADVICE}")
+        if lost.any():
+            found[name] = np.where(lost, 0.0, values)
+    weights = found.get("weights", np.zeros((0, 0)))
+    for axis, counted in (("column", weights), ("row", weights.T)):
+        _check_index(counted, axis)
+    return found
+
+
+def _check_index(weights: np.ndarray, axis: str) -> None:
+    if weights.ndim == 2 and min(weights.shape) > 1 and (np.rint(weights[:, 1:]) != weights[:, 1:]).any():
+        first = weights[:, 0] - weights[0, 0]
+        if weights[0, 0] in (0, 1) and np.array_equal(first, np.arange(len(first))):
+            numbers = ", ".join(f"{number:g}" for number in weights[:3, 0])
+            raise InvalidInstance(f"weights: the first {axis} counts the others, {numbers}; remove it")

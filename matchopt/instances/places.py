@@ -1,0 +1,115 @@
+"""Where the hardware neurons of a layer are on a measured chip, and what was measured there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from matchopt.errors import InvalidInstance
+from matchopt.parts import Json, field_values
+from matchopt.settings import NonNegativeInt, PositiveFloat, check_fields, read_object
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an array of a chip was read from.
+
+    Parameters
+    ----------
+    file : name of the file, as it was given.
+    array : name of the array in it; "" where the file names none.
+    row, column : of the array's first cell in the file, >= 0.
+    neurons : number of the array's rows, which are hardware neurons, >= 0.
+
+    Raises
+    ------
+    InvalidInstance
+        when a field is out of its range.
+    """
+
+    file: str = ""
+    array: str = ""
+    row: NonNegativeInt = 0
+    column: NonNegativeInt = 0
+    neurons: NonNegativeInt = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self, "place", InvalidInstance)
+
+
+@dataclass(frozen=True)
+class CellPlace:
+    """A cell of a chip by its physical name; `cell` None stands for the whole neuron.
+
+    Parameters
+    ----------
+    file, array : see `Place`.
+    row, column : in the file's array, >= 0; column None for the whole neuron.
+    """
+
+    file: str
+    array: str
+    row: int
+    column: int | None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The chip that a layer's hardware neurons are part of; its neurons are numbered through all its arrays.
+
+    Parameters
+    ----------
+    places : the arrays of the chip in order: neurons 0, 1, .. are the rows of the first, those after them of the next.
+    unit : of the measured values, such as "S" (siemens); "" if unknown.
+    scale : factor from measured values to the weights of this layer, > 0.
+
+    Raises
+    ------
+    InvalidInstance
+        when a field is out of its range.
+    """
+
+    places: tuple[Place, ...] = ()
+    unit: str = ""
+    scale: PositiveFloat = 1.0
+
+    def __post_init__(self) -> None:
+        check_fields(self, "origin", InvalidInstance)
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons of the whole chip."""
+        return sum(place.neurons for place in self.places)
+
+    def cell(self, neuron: int, cell: int | None = None) -> CellPlace:
+        """The physical name of a cell, or of a neuron, by its number on the chip.
+
+        Raises
+        ------
+        InvalidInstance
+            when the chip has no such neuron.
+        """
+        first = 0
+        for place in self.places:
+            if first <= neuron < first + place.neurons:
+                column = None if cell is None else place.column + cell
+                return CellPlace(place.file, place.array, place.row + neuron - first, column)
+            first += place.neurons
+        raise InvalidInstance(f"origin: the chip has {first} neurons, found number {neuron}")
+
+    def facts(self) -> Json:
+        """As JSON."""
+        return {**field_values(self), "places": [field_values(place) for place in self.places]}
+
+    @classmethod
+    def from_facts(cls, facts: Any) -> "Origin":
+        """Rebuild from `facts()`."""
+        return read_object(cls, facts, "origin", InvalidInstance)
+
+
+def numbered(sizes: Sequence[int]) -> list[slice]:
+    """The neurons of each of several arrays with these numbers of rows, when all are numbered in order."""
+    ends = np.cumsum([0, *sizes]).tolist()
+    return [slice(start, end) for start, end in pairwise(ends)]
