@@ -1,0 +1,54 @@
+"""Differential pairs: two devices make one signed weight, the difference of what they read."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from matchopt.errors import InvalidInstance
+from matchopt.instances.chip import Chip, ChipArray
+from matchopt.instances.places import Place
+
+
+def paired(chip: Chip) -> Chip:
+    """The chip whose cells are the fixed pairs of `chip`: the cells at one place of G+ and of G-, subtracted.
+
+    Weights, readings and what is left of a cell that is switched off are G+ less G-. Variances add. A pair is usable
+    where both halves are, and stuck where both are; one half that is stuck shifts the pair, switched on or off. The
+    place of an array of pairs names both, the cells have row and column of G+.
+
+    Raises
+    ------
+    InvalidInstance
+        when the pairs of the chip are not fixed, or G+ and G- have other buses or times of reading.
+    """
+    if chip.pairs != "fixed":
+        raise InvalidInstance(f"chip.pairs: only fixed pairs are subtracted, found {chip.pairs!r}")
+    arrays = zip(chip.arrays[::2], chip.arrays[1::2], strict=True)
+    return Chip(tuple(_difference(plus, minus) for plus, minus in arrays), chip.unit)
+
+
+def _difference(plus: ChipArray, minus: ChipArray) -> ChipArray:
+    for field in ("bus", "seconds"):
+        if not np.array_equal(getattr(plus, field), getattr(minus, field)):
+            raise InvalidInstance(f"chip.pairs: {field} must be the same for G+ and G-, found "
+                                  f"{getattr(plus, field)} and {getattr(minus, field)}")  # fmt: skip
+    return ChipArray(
+        plus.weights - minus.weights,
+        _both(plus.place, minus.place),
+        plus.usable & minus.usable,
+        plus.stuck & minus.stuck,
+        plus.off - minus.off,
+        plus.variance + minus.variance,
+        plus.bus,
+        None if plus.readings is None or minus.readings is None else plus.readings - minus.readings,
+        plus.seconds,
+    )
+
+
+def _both(plus: Place, minus: Place) -> Place:
+    """G+ by its place, and the name of G- behind its name."""
+    return replace(plus, file=_names(plus.file, minus.file), array=_names(plus.array, minus.array))
+
+
+def _names(plus: str, minus: str) -> str:
+    return plus if plus == minus else f"{plus} - {minus}"
