@@ -26,7 +26,8 @@ from matchopt.instances.demands import understanding
 
 # What the definitions in this folder spell out; on purpose no copy of any other list.
 _LAYER = (
-    "importance read-noise unusable-cells leak shared-bus several-cells drop extra-inputs gains gain-interval tunable"
+    "importance read-noise unusable-cells leak shared-bus several-cells drop extra-inputs gains gain-interval tunable "
+    "several-neurons copies"
 )
 _OBJECTIVES = "output-error correlated-inputs task-loss functional-error score-error"
 _NETWORK = "hardware-bias adjustable-bias network-tunable convolutional recurrent"

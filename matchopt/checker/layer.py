@@ -1,7 +1,7 @@
 """The rules of a layer mapping (docs/mathematics.md), one function per group of rules."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from matchopt.checker.report import Violation
@@ -14,20 +14,25 @@ def layer_violations(instance: LayerInstance, mapping: LayerMapping) -> Iterator
         message = f"the mapping must have one row per target neuron, {instance.n_rows}, found {mapping.n_rows}"
         yield Violation("row-count", message)
         return
-    for rule in (_neurons, _gains, _tunable):
+    for rule in (_neurons, _parts, _gains, _tunable):
         yield from rule(instance, mapping)
-    for i in range(instance.n_rows):
-        yield from _cells(instance, mapping, i)
-        yield from _inputs(instance, mapping, i)
+    for a, i in enumerate(mapping.row.tolist()):
+        yield from _cells(instance, mapping, a, i)
+        yield from _inputs(instance, mapping, a, i)
     tuned = set(mapping.tunable.tolist())
+    places: dict[int, list[int]] = defaultdict(list)
+    for a, i in enumerate(mapping.row.tolist()):
+        places[i].append(a)
     for i in range(instance.n_rows):
-        yield from _connections(instance, mapping, i, tuned)
+        together = [places[i]] if instance.rules.copies == 1 else [[a] for a in places[i]]  # each copy serves all
+        for group in together:
+            yield from _connections(instance, mapping, i, group, tuned)
     yield from _lines(instance, mapping)
 
 
 def _neurons(instance: LayerInstance, mapping: LayerMapping) -> Iterator[Violation]:
     row_on: dict[int, int] = {}
-    for i, j in enumerate(mapping.neuron_of.tolist()):
+    for i, j in zip(mapping.row.tolist(), mapping.neuron_of.tolist(), strict=True):
         if not 0 <= j < instance.hardware.n_neurons:
             message = f"hardware neuron {j} is not in 0 .. {instance.hardware.n_neurons - 1}"
             yield Violation.of_row("neuron-range", i, message)
@@ -37,9 +42,21 @@ def _neurons(instance: LayerInstance, mapping: LayerMapping) -> Iterator[Violati
         row_on.setdefault(j, i)
 
 
+def _parts(instance: LayerInstance, mapping: LayerMapping) -> Iterator[Violation]:
+    rules, rows = instance.rules, mapping.row.tolist()
+    counts = Counter(rows)
+    most = max(rules.neurons_per_row, rules.copies)
+    for i in range(instance.n_rows):
+        if counts[i] == 0:
+            yield Violation.of_row("row-without-neuron", i, "the row has no hardware neuron; each row needs one")
+        elif counts[i] > most:
+            message = f"the row has {counts[i]} hardware neurons; at most {most} per row are allowed"
+            yield Violation.of_row("too-many-neurons", i, message)
+
+
 def _gains(instance: LayerInstance, mapping: LayerMapping) -> Iterator[Violation]:
     gains = instance.rules.gains
-    for i, gain in enumerate(mapping.gain.tolist()):
+    for i, gain in zip(mapping.row.tolist(), mapping.gain.tolist(), strict=True):
         if not math.isfinite(gain):
             yield Violation.of_row("gain-not-finite", i, f"the gain must be a finite number, found {gain}")
         elif gains.values is not None and gain not in gains.values:
@@ -83,11 +100,11 @@ def _tuned(mapping: LayerMapping) -> Iterator[Violation]:
             yield Violation("tuned-not-finite", message)
 
 
-def _cells(instance: LayerInstance, mapping: LayerMapping, i: int) -> Iterator[Violation]:
-    hardware, j = instance.hardware, int(mapping.neuron_of[i])
+def _cells(instance: LayerInstance, mapping: LayerMapping, a: int, i: int) -> Iterator[Violation]:
+    hardware, j = instance.hardware, int(mapping.neuron_of[a])
     known_neuron = 0 <= j < hardware.n_neurons
     input_on: dict[int, int] = {}
-    for k, x in mapping.wires(i):
+    for k, x in mapping.wires(a):
         if not 0 <= k < hardware.n_cells:
             yield Violation.of_row("cell-range", i, f"cell {k} is not in 0 .. {hardware.n_cells - 1}")
             continue
@@ -101,10 +118,10 @@ def _cells(instance: LayerInstance, mapping: LayerMapping, i: int) -> Iterator[V
         input_on.setdefault(k, x)
 
 
-def _inputs(instance: LayerInstance, mapping: LayerMapping, i: int) -> Iterator[Violation]:
+def _inputs(instance: LayerInstance, mapping: LayerMapping, a: int, i: int) -> Iterator[Violation]:
     n_inputs = instance.target.n_inputs
     support = set(instance.target.indices[instance.target.row(i)].tolist())
-    for k, x in mapping.wires(i):
+    for k, x in mapping.wires(a):
         if not 0 <= x < n_inputs:
             yield Violation.of_row("input-range", i, f"input {x} of cell {k} is not in 0 .. {n_inputs - 1}")
         elif x not in support and not instance.rules.extra_inputs:
@@ -112,10 +129,14 @@ def _inputs(instance: LayerInstance, mapping: LayerMapping, i: int) -> Iterator[
             yield Violation.of_row("input-outside-support", i, message)
 
 
-def _connections(instance: LayerInstance, mapping: LayerMapping, i: int, tuned: set[int]) -> Iterator[Violation]:
-    cells_on: dict[int, set[int]] = defaultdict(set)
-    for k, x in mapping.wires(i):
-        cells_on[x].add(k)
+def _connections(
+    instance: LayerInstance, mapping: LayerMapping, i: int, places: list[int], tuned: set[int]
+) -> Iterator[Violation]:
+    """Whether the hardware neurons at `places` together serve all that row `i` needs."""
+    cells_on: dict[int, set[tuple[int, int]]] = defaultdict(set)
+    for a in places:
+        for k, x in mapping.wires(a):
+            cells_on[x].add((a, k))
     most, part = instance.rules.cells_per_weight, instance.target.row(i)
     for x, cells in cells_on.items():
         if len(cells) > most:
@@ -131,24 +152,26 @@ def _connections(instance: LayerInstance, mapping: LayerMapping, i: int, tuned: 
 
 
 def _lines(instance: LayerInstance, mapping: LayerMapping) -> Iterator[Violation]:
-    """What neurons on one bus must agree on; within one row the other rules say the same."""
-    line_input: dict[tuple[int, int], tuple[int, int]] = {}  # (bus, line): (input, first row that drives it)
+    """What neurons on one bus must agree on; within one neuron the other rules say the same."""
+    line_input: dict[tuple[int, int], tuple[int, int]] = {}  # (bus, line): (input, first neuron that drives it)
     lines_of: dict[tuple[int, int], set[int]] = defaultdict(set)  # (bus, input): lines
-    rows_of: dict[tuple[int, int], set[int]] = defaultdict(set)  # (bus, input): rows
-    for i, j in enumerate(mapping.neuron_of.tolist()):
+    users_of: dict[tuple[int, int], set[int]] = defaultdict(set)  # (bus, input): places of neurons
+    for a, (i, j) in enumerate(zip(mapping.row.tolist(), mapping.neuron_of.tolist(), strict=True)):
         if not 0 <= j < instance.hardware.n_neurons:
             continue
         bus = int(instance.hardware.bus[j])
-        for k, x in mapping.wires(i):
-            other, first = line_input.setdefault((bus, k), (x, i))
-            if other != x and first != i:
-                message = f"line {k} of bus {bus} carries input {other} for row {first}, not input {x} as well"
+        for k, x in mapping.wires(a):
+            other, first = line_input.setdefault((bus, k), (x, a))
+            if other != x and first != a:
+                here = f"input {other} for row {mapping.row[first]}"
+                message = f"line {k} of bus {bus} carries {here}, not input {x} as well"
                 yield Violation.of_row("line-two-inputs", i, message)
             lines_of[bus, x].add(k)
-            rows_of[bus, x].add(i)
+            users_of[bus, x].add(a)
     most = instance.rules.cells_per_weight
     for (bus, x), lines in lines_of.items():
-        if len(lines) > most and len(rows_of[bus, x]) > 1:
-            row, others = max(rows_of[bus, x]), ", ".join(str(i) for i in sorted(rows_of[bus, x])[:-1])
+        if len(lines) > most and len(users_of[bus, x]) > 1:
+            users = [int(mapping.row[a]) for a in sorted(users_of[bus, x])]
+            row, others = users[-1], ", ".join(str(i) for i in users[:-1])
             drives = f"input {x} drives {len(lines)} lines of bus {bus} together with row {others}"
             yield Violation.of_row("input-many-lines", row, f"{drives}; at most {most} allowed")

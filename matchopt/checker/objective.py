@@ -17,7 +17,8 @@ class RealisedRow:
     Parameters
     ----------
     weight : realised weight by input; inputs that are left out are 0.
-    noise : gain squared times the read-noise variance behind each input; inputs that are left out are 0.
+    noise : read-noise variance behind each input, of each cell times the square of its factor; inputs that are left out
+        are 0.
     """
 
     weight: dict[int, float]
@@ -27,33 +28,34 @@ class RealisedRow:
 def realised_rows(instance: LayerInstance, mapping: LayerMapping) -> list[RealisedRow]:
     """The realised weights of a feasible mapping, row by row."""
     hardware, target = instance.hardware, instance.target
-    neurons = mapping.neuron_of.tolist()
     buses = hardware.bus[mapping.neuron_of].tolist()
     driven: dict[int, dict[int, int]] = defaultdict(dict)  # bus: line: the input it carries
-    for i, bus in enumerate(buses):
-        for k, x in mapping.wires(i):
+    for a, bus in enumerate(buses):
+        for k, x in mapping.wires(a):
             driven[bus][k] = x
+    places: dict[int, list[int]] = defaultdict(list)
+    for a, i in enumerate(mapping.row.tolist()):
+        places[i].append(a)
     rows: list[RealisedRow] = []
-    for i, (j, bus, gain) in enumerate(zip(neurons, buses, mapping.gain.tolist(), strict=True)):
+    for i in range(instance.n_rows):
         cells: dict[int, list[float]] = defaultdict(list)
         noise: dict[int, list[float]] = defaultdict(list)
-        used = mapping.wires(i)
-        for k, x in used:
-            cells[x].append(float(hardware.weights[j, k]))
-            noise[x].append(float(hardware.variance[j, k]))
-        own = {k for k, _ in used}
-        if len(driven[bus]) > len(own):  # some lines are driven for other rows: their switched-off cells leak
-            off = hardware.off[j].tolist()
-            for k, x in driven[bus].items():
-                if k not in own:
-                    cells[x].append(off[k])
-        weight = {x: gain * total(values) for x, values in cells.items()}
-        rows.append(RealisedRow(weight, {x: gain * gain * total(values) for x, values in noise.items()}))
-    for e in mapping.tunable.tolist():
-        rows[int(target.row_of[e])].weight[int(target.indices[e])] = float(target.weights[e])
-    if mapping.tuned is not None:
-        for e, value in zip(mapping.tunable.tolist(), mapping.tuned.tolist(), strict=True):
-            rows[int(target.row_of[e])].weight[int(target.indices[e])] = value
+        shares = len(places[i]) if instance.rules.copies > 1 else 1  # copies are averaged, parts of a row add
+        for a in places[i]:
+            j, factor, used = int(mapping.neuron_of[a]), float(mapping.gain[a]) / shares, mapping.wires(a)
+            for k, x in used:
+                cells[x].append(factor * float(hardware.weights[j, k]))
+                noise[x].append(factor * factor * float(hardware.variance[j, k]))
+            own = {k for k, _ in used}
+            if len(driven[buses[a]]) > len(own):  # other lines are driven too: their switched-off cells leak
+                for k, x in driven[buses[a]].items():
+                    if k not in own:
+                        cells[x].append(factor * float(hardware.off[j, k]))
+        weight = {x: total(values) for x, values in cells.items()}
+        rows.append(RealisedRow(weight, {x: total(values) for x, values in noise.items()}))
+    tuned = target.weights[mapping.tunable] if mapping.tuned is None else mapping.tuned
+    for e, value in zip(mapping.tunable.tolist(), tuned.tolist(), strict=True):
+        rows[int(target.row_of[e])].weight[int(target.indices[e])] = value
     return rows
 
 

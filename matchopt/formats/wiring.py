@@ -1,6 +1,7 @@
 """Wiring tables: a mapping as a flat list for the tool chain of a chip, and back.
 
-One entry per wire (cell and input), per tunable connection (input only), and one with neither for a row without wires.
+One entry per wire (cell and input), per tunable connection (input only, on the row's first hardware neuron), and one
+with neither for a hardware neuron without any. A row may have several hardware neurons where the instance allows it.
 Neurons, cells, rows, inputs and layers count from 0.
 """
 
@@ -25,12 +26,12 @@ class Wire:
     Parameters
     ----------
     layer, row : the target neuron.
-    neuron : the hardware neuron that serves it, by its number on the chip.
+    neuron : a hardware neuron that serves it, by its number on the chip.
     gain : factor at the neuron's output side.
-    cell : the cell that listens to the input; None for a tunable connection and for a row without wires.
-    input : the input; None for a row without wires.
+    cell : the cell that listens to the input; None for a tunable connection and for a neuron without wires.
+    input : the input; None for a neuron without wires.
     tunable : whether a fully tunable weight serves the connection.
-    weight : hardware weight of the cell, or value to program into the tunable weight; None for a row without wires.
+    weight : hardware weight of the cell, or value to program into the tunable weight; None where there is no wire.
     bias : digital bias of the row where the mapping has biases of its own; None where it has none.
     place : line or entry of the file, for messages.
     """
@@ -47,7 +48,7 @@ class Wire:
     place: int | None = None
 
 
-@understanding("a wiring table", ANY_AT_0_1)
+@understanding("a wiring table", ANY_AT_0_1 | {"several-neurons", "copies"})
 def layers_of(instance: Instance) -> tuple[LayerInstance, ...]:
     """The layers that a wiring table of this instance lists."""
     if isinstance(instance, NetworkInstance):
@@ -91,13 +92,14 @@ def _layer_wires(mapping: LayerMapping, layer: LayerInstance, number: int) -> It
     tuned: dict[int, list[tuple[int, float]]] = defaultdict(list)
     for e, value in zip(mapping.tunable.tolist(), values.tolist(), strict=True):
         tuned[int(layer.target.row_of[e])].append((e, value))
-    for i, (j, gain) in enumerate(zip(mapping.neuron_of.tolist(), mapping.gain.tolist(), strict=True)):
-        wires, on_chip = mapping.wires(i), int(layer.hardware.neuron[j])
+    used = zip(mapping.row.tolist(), mapping.neuron_of.tolist(), mapping.gain.tolist(), strict=True)
+    for a, (i, j, gain) in enumerate(used):
+        wires, on_chip, programmed = mapping.wires(a), int(layer.hardware.neuron[j]), tuned.pop(i, [])
         for cell, listened in wires:
             yield Wire(number, i, on_chip, gain, cell, listened, False, float(layer.hardware.weights[j, cell]))
-        for e, value in tuned[i]:
+        for e, value in programmed:
             yield Wire(number, i, on_chip, gain, None, int(layer.target.indices[e]), True, value)
-        if not wires and not tuned[i]:
+        if not wires and not programmed:
             yield Wire(number, i, on_chip, gain)
 
 
@@ -205,29 +207,37 @@ def _layer_mapping(
     by_row: dict[tuple[int, int], list[Wire]],
     fail: Callable[[str, int | None], FormatError],
 ) -> LayerMapping:
-    neuron_of, gains, starts, cells, inputs, tuned = [], [], [0], [], [], []
+    neuron_of, gains, starts, cells, inputs, tuned, row = [], [], [0], [], [], [], []
+    most = layer.rules.neurons
     for i in range(layer.n_rows):
         lines = by_row.get((number, i))
         if not lines:
             raise fail(f"layer {number}, row {i} is missing", None)
+        by_neuron: dict[int, list[Wire]] = defaultdict(list)
         for wire in lines:
-            if (wire.neuron, wire.gain, wire.bias) != (lines[0].neuron, lines[0].gain, lines[0].bias):
-                raise fail(f"row {i} of layer {number} has a second neuron, gain or bias", wire.place)
-            if wire.input is None and len(lines) > 1:
-                raise fail(f"row {i} of layer {number} has wires and a line without any", wire.place)
-        if len({(wire.cell, wire.input) for wire in lines}) < len(lines):
-            raise fail(f"row {i} of layer {number} has the same line twice", lines[-1].place)
-        neuron_of.append(lines[0].neuron)
-        gains.append(lines[0].gain)
-        wired = [(wire.cell, wire.input) for wire in lines if wire.cell is not None]
-        cells += [cell for cell, _ in wired]
-        inputs += [listened for _, listened in wired]
-        starts.append(len(cells))
+            by_neuron[wire.neuron].append(wire)
+            second = wire.bias != lines[0].bias or wire.gain != by_neuron[wire.neuron][0].gain
+            if second or len(by_neuron) > most:
+                many = "a second neuron," if most == 1 else f"more than {most} neurons, or a second"
+                raise fail(f"row {i} of layer {number} has {many} gain or bias", wire.place)
         tuned += sorted(_tuned(layer, i, lines))
+        for neuron, own in by_neuron.items():
+            if len(own) > 1 and any(wire.input is None for wire in own):
+                raise fail(f"row {i} of layer {number} has wires and a line without any", own[-1].place)
+            if len({(wire.cell, wire.input) for wire in own}) < len(own):
+                raise fail(f"row {i} of layer {number} has the same line twice", own[-1].place)
+            row.append(i)
+            neuron_of.append(neuron)
+            gains.append(own[0].gain)
+            wired = [(wire.cell, wire.input) for wire in own if wire.cell is not None]
+            cells += [cell for cell, _ in wired]
+            inputs += [listened for _, listened in wired]
+            starts.append(len(cells))
     numbers, values = [e for e, _ in tuned], np.array([value for _, value in tuned], dtype=np.float64)
-    whole = [np.array(listed, dtype=np.int64) for listed in (neuron_of, starts, cells, inputs, numbers)]
-    own = None if np.array_equal(values, layer.target.weights[whole[4]]) else values
-    return LayerMapping(whole[0], whole[1], whole[2], whole[3], np.array(gains, dtype=np.float64), whole[4], own)
+    whole = [np.array(listed, dtype=np.int64) for listed in (neuron_of, starts, cells, inputs, numbers, row)]
+    changed = None if np.array_equal(values, layer.target.weights[whole[4]]) else values
+    gain = np.array(gains, dtype=np.float64)
+    return LayerMapping(whole[0], whole[1], whole[2], whole[3], gain, whole[4], changed, whole[5])
 
 
 def _tuned(layer: LayerInstance, row: int, lines: list[Wire]) -> Iterator[tuple[int, float]]:

@@ -1,4 +1,7 @@
-"""Wiring tables as JSON: an object with the instance's digest and a list of rows, each with its wires."""
+"""Wiring tables as JSON: an object with the instance's digest and a list of rows, each with its wires.
+
+A row with several hardware neurons has an entry for each.
+"""
 
 import json
 from dataclasses import dataclass
@@ -88,7 +91,7 @@ def read_wiring_json(source: Source, instance: Instance) -> SolutionFile:
 
 
 def write_wiring_json(solution: Solution, instance: Instance, path: Path) -> None:
-    """Write a mapping of `instance`, one row on a line.
+    """Write a mapping of `instance`, one hardware neuron on a line.
 
     Raises
     ------
@@ -96,9 +99,10 @@ def write_wiring_json(solution: Solution, instance: Instance, path: Path) -> Non
         when the mapping does not fit the instance.
     """
     rows = []
-    for (layer, row), group in groupby(wires_of(solution, instance), key=lambda wire: (wire.layer, wire.row)):
+    parts = groupby(wires_of(solution, instance), key=lambda wire: (wire.layer, wire.row, wire.neuron))
+    for (layer, row, neuron), group in parts:
         lines = list(group)
-        entry: dict[str, Any] = {"layer": layer, "row": row, "neuron": lines[0].neuron, "gain": lines[0].gain}
+        entry: dict[str, Any] = {"layer": layer, "row": row, "neuron": neuron, "gain": lines[0].gain}
         if lines[0].bias is not None:
             entry["bias"] = lines[0].bias
         entry["wires"] = [

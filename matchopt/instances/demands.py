@@ -39,6 +39,8 @@ BY_KIND: Mapping[str, Mapping[str, str]] = {
         "gains": "hardware neurons have gains from a finite set, other than 1 alone",
         "gain-interval": "hardware neurons may have any gain of an interval",
         "tunable": "fully tunable weights may serve some connections",
+        "several-neurons": "a row may be split over several hardware neurons, whose outputs add",
+        "copies": "several hardware neurons may each realise one row, and their mean serves it",
         "output-error": "the squared error of each row's sums on the layer's inputs is minimised",
         "correlated-inputs": "inputs are correlated, so that the errors of a row's weights can make up for each other",
     },

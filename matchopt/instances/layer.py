@@ -22,17 +22,19 @@ from matchopt.settings import checked
 
 @dataclass(frozen=True, eq=False)
 class LayerMapping(Solution):
-    """Which hardware neuron serves each target neuron, and which of its cells listens to which input.
+    """Which hardware neurons serve each target neuron, and which of their cells listen to which input.
 
     Parameters
     ----------
-    neuron_of : hardware neuron of each row, shape (m,).
-    wire_indptr : start of each row's wires in `cell` and `input`, shape (m + 1,).
-    cell : cell of each wire, on the row's hardware neuron.
+    neuron_of : hardware neurons in use, shape (used,); one for each row where `row` does not say otherwise.
+    wire_indptr : start of each hardware neuron's wires in `cell` and `input`, shape (used + 1,).
+    cell : cell of each wire, on its hardware neuron.
     input : input that the cell of each wire listens to.
-    gain : factor at each row's output side; default 1.
+    gain : factor at each hardware neuron's output side; default 1.
     tunable : connections (numbers into the target's arrays, ascending) that fully tunable weights serve; default none.
     tuned : value of each tunable connection, in the order of `tunable`; None for the target weights.
+    row : row that each hardware neuron in use serves, ascending, shape (used,); default 0 .. m - 1, one each. Several
+        of one row add, or are averaged, as the rules of the instance say.
 
     Raises
     ------
@@ -42,47 +44,60 @@ class LayerMapping(Solution):
 
     kind = "layer"
 
-    neuron_of: Int[np.ndarray, " rows"]
-    wire_indptr: Int[np.ndarray, " rows_and_one"]
+    neuron_of: Int[np.ndarray, " used"]
+    wire_indptr: Int[np.ndarray, " used_and_one"]
     cell: Int[np.ndarray, " wires"]
     input: Int[np.ndarray, " wires"]
-    gain: Float[np.ndarray, " rows"] = None  # type: ignore[assignment]  # an array once made
+    gain: Float[np.ndarray, " used"] = None  # type: ignore[assignment]  # an array once made
     tunable: Int[np.ndarray, " tuned"] = None  # type: ignore[assignment]  # an array once made
     tuned: Float[np.ndarray, " tuned"] | None = None
+    row: Int[np.ndarray, " used"] = None  # type: ignore[assignment]  # an array once made
 
     def __post_init__(self) -> None:
         neuron_of = frozen(self.neuron_of, "neuron_of", int, 1, error=InvalidSolution)
-        rows = len(neuron_of)
-        starts = frozen(self.wire_indptr, "wire_indptr", int, 1, shape=(rows + 1,), error=InvalidSolution)
+        used = len(neuron_of)
+        starts = frozen(self.wire_indptr, "wire_indptr", int, 1, shape=(used + 1,), error=InvalidSolution)
         cell = frozen(self.cell, "cell", int, 1, error=InvalidSolution)
         inputs = frozen(self.input, "input", int, 1, shape=cell.shape, error=InvalidSolution)
         if starts[0] != 0 or starts[-1] != len(cell) or bool((np.diff(starts) < 0).any()):
             raise InvalidSolution(f"wire_indptr must rise from 0 to the number of wires, {len(cell)}")
-        gain = np.ones(rows) if self.gain is None else self.gain
-        gain = frozen(gain, "gain", float, 1, shape=(rows,), error=InvalidSolution)
+        gain = np.ones(used) if self.gain is None else self.gain
+        gain = frozen(gain, "gain", float, 1, shape=(used,), error=InvalidSolution)
+        row = frozen(np.arange(used) if self.row is None else self.row, "row", int, 1, shape=(used,),
+                     error=InvalidSolution)  # fmt: skip
+        if (np.diff(row, prepend=0) < 0).any():
+            raise InvalidSolution(f"row must not fall, and be >= 0, found {row.tolist()[:40]}")
         chosen = np.zeros(0, np.int64) if self.tunable is None else self.tunable
         tunable = frozen(chosen, "tunable", int, 1, error=InvalidSolution)
         if self.tuned is not None:
             tuned = frozen(self.tuned, "tuned", float, 1, shape=tunable.shape, error=InvalidSolution)
             set_fields(self, tuned=tuned)
         set_fields(self, neuron_of=neuron_of, wire_indptr=starts, cell=cell, input=inputs, gain=gain, tunable=tunable)
+        set_fields(self, row=row)
 
     @classmethod
     def from_cells(
         cls,
         target: Target,
-        neuron_of: Int[np.ndarray, " rows"],
+        neuron_of: Int[np.ndarray, " used"],
         cell_of: Int[np.ndarray, " connections"],
-        gain: Float[np.ndarray, " rows"] | None = None,
+        gain: Float[np.ndarray, " used"] | None = None,
         tunable: Int[np.ndarray, " tuned"] | None = None,
         tuned: Float[np.ndarray, " tuned"] | None = None,
+        row: Int[np.ndarray, " used"] | None = None,
+        place_of: Int[np.ndarray, " connections"] | None = None,
     ) -> "LayerMapping":
-        """Build a mapping with one cell per connection; a cell of -1 means no wire (dropped or tunable)."""
-        neuron_of = frozen(neuron_of, "neuron_of", int, 1, shape=(target.n_rows,), error=InvalidSolution)
+        """Build a mapping with one cell per connection; a cell of -1 means no wire (dropped or tunable).
+
+        With `row`, `place_of` is the place in `neuron_of` of the hardware neuron that serves each connection.
+        """
+        used = target.n_rows if row is None else len(row)
+        neuron_of = frozen(neuron_of, "neuron_of", int, 1, shape=(used,), error=InvalidSolution)
         cell_of = frozen(cell_of, "cell_of", int, 1, shape=(target.n_connections,), error=InvalidSolution)
-        wired = cell_of >= 0
-        counts = np.bincount(target.row_of[wired], minlength=target.n_rows)
-        starts = np.concatenate([[0], np.cumsum(counts)])
+        places = target.row_of if place_of is None else np.asarray(place_of)
+        wired = np.flatnonzero(cell_of >= 0)
+        wired = wired[np.argsort(places[wired], kind="stable")]
+        starts = np.concatenate([[0], np.cumsum(np.bincount(places[wired], minlength=used))])
         return cls(
             neuron_of,
             starts,
@@ -91,22 +106,38 @@ class LayerMapping(Solution):
             gain,  # type: ignore[arg-type]  # None means default
             tunable,  # type: ignore[arg-type]
             tuned,
+            row,  # type: ignore[arg-type]
         )
 
     @property
     def n_rows(self) -> int:
-        """Number of target neurons."""
-        return len(self.neuron_of)
+        """Number of target neurons, up to the last that has a hardware neuron."""
+        return int(self.row[-1]) + 1 if len(self.row) else 0
 
-    def wires(self, i: int) -> list[tuple[int, int]]:
-        """The (cell, input) pairs of row `i`."""
-        part = slice(int(self.wire_indptr[i]), int(self.wire_indptr[i + 1]))
+    @cached_property
+    def one_each(self) -> bool:
+        """Whether the rows have one hardware neuron each."""
+        return np.array_equal(self.row, np.arange(len(self.row)))
+
+    def wires(self, a: int) -> list[tuple[int, int]]:
+        """The (cell, input) pairs of the hardware neuron at place `a`; of row `a` where rows have one each."""
+        part = slice(int(self.wire_indptr[a]), int(self.wire_indptr[a + 1]))
         return list(zip(self.cell[part].tolist(), self.input[part].tolist(), strict=True))
+
+    @cached_property
+    def place_of(self) -> Int[np.ndarray, " wires"]:
+        """Place in `neuron_of` of each wire's hardware neuron."""
+        return np.repeat(np.arange(len(self.neuron_of)), np.diff(self.wire_indptr))
 
     @cached_property
     def row_of(self) -> Int[np.ndarray, " wires"]:
         """Row of each wire."""
-        return np.repeat(np.arange(self.n_rows), np.diff(self.wire_indptr))
+        return np.asarray(self.row[self.place_of])
+
+    def parts(self) -> Parts:
+        """See `Solution.parts`; `row` is left out where rows have one hardware neuron each."""
+        found = super().parts()
+        return Parts(found.facts, {k: v for k, v in found.arrays.items() if k != "row" or not self.one_each})
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,19 +195,19 @@ class LayerInstance(Instance):
     def realised(self, mapping: LayerMapping) -> Float[np.ndarray, "rows inputs"]:
         """The weights that the chip realises under a feasible `mapping`, shape (m, n_inputs).
 
-        realised[i, x] = gain_i * (sum of h over the wires of i on x + sum of `off` over lines that the bus drives with
-        x and i does not use); a tunable connection has its tuned value, without one exactly its target weight.
+        realised[i, x] = sum over the hardware neurons a of row i of factor_a * (sum of h over the wires of a on x + sum
+        of `off` over lines that the bus drives with x and a does not use), factor_a the gain, divided by how many the
+        row has where they are copies; a tunable connection has its tuned value, without one exactly its target weight.
         """
         full = np.zeros((self.n_rows, self.target.n_inputs))
         rows, inputs, weights = self._switched(mapping)
         np.add.at(full, (rows, inputs), weights)
-        full *= mapping.gain[:, None]
         e = mapping.tunable
         full[self.target.row_of[e], self.target.indices[e]] = self._tuned(mapping)
         return full
 
     def noise(self, mapping: LayerMapping) -> Float[np.ndarray, "rows inputs"]:
-        """Read-noise variance of the realised weights: gain_i^2 times the variances of the cells behind each input."""
+        """Read-noise variance of the realised weights: factor^2 times the variances of the cells behind each input."""
         noise = np.zeros((self.n_rows, self.target.n_inputs))
         np.add.at(noise, (mapping.row_of, mapping.input), self._wire_noise(mapping))
         return noise
@@ -190,38 +221,45 @@ class LayerInstance(Instance):
         own, keys = target.keys(target.row_of, target.indices), target.keys(rows, inputs)
         at = np.searchsorted(own, keys)
         inside = np.append(own, -1)[at] == keys
-        realised = np.bincount(at[inside], weights[inside], len(own)) * mapping.gain[target.row_of]
+        realised = np.bincount(at[inside], weights[inside], len(own)).astype(np.float64)  # of none they are whole
         realised[mapping.tunable] = self._tuned(mapping)
         others, place = np.unique(keys[~inside], return_inverse=True)
         i, x = np.divmod(others, max(1, target.n_inputs))
-        stray = np.bincount(place, weights[~inside], len(others)) * mapping.gain[i]
+        stray = np.bincount(place, weights[~inside], len(others))
         errors = np.concatenate([target.weights - realised, -stray])
         return np.concatenate([target.row_of, i]), np.concatenate([target.indices, x]), errors
 
     def _switched(self, mapping: LayerMapping) -> tuple[Pairs, Pairs, Float[np.ndarray, " pairs"]]:
-        """Row, input and weight of every cell in use, and of every leak, before gains."""
-        rows, chip = mapping.row_of, self.hardware
-        weights = chip.weights[mapping.neuron_of[rows], mapping.cell]
+        """Row, input and weight of every cell in use, and of every leak, after gains."""
+        places, chip, factor = mapping.place_of, self.hardware, self.factors(mapping)
+        weights = factor[places] * chip.weights[mapping.neuron_of[places], mapping.cell]
         if not np.any(chip.off):
-            return rows, mapping.input, weights
-        lines = np.unique(np.stack([chip.bus[mapping.neuron_of[rows]], mapping.cell, mapping.input]), axis=1)
-        used = set(zip(rows.tolist(), mapping.cell.tolist(), strict=True))
+            return mapping.row_of, mapping.input, weights
+        lines = np.unique(np.stack([chip.bus[mapping.neuron_of[places]], mapping.cell, mapping.input]), axis=1)
+        used = set(zip(places.tolist(), mapping.cell.tolist(), strict=True))
         leaks = [
-            (i, x, chip.off[j, k])
-            for i, j in enumerate(mapping.neuron_of.tolist())
+            (i, x, f * chip.off[j, k])
+            for a, (j, i, f) in enumerate(zip(mapping.neuron_of.tolist(), mapping.row.tolist(), factor, strict=True))
             for k, x in lines[1:, lines[0] == chip.bus[j]].T.tolist()
-            if (i, k) not in used
+            if (a, k) not in used
         ]
         found = np.array(leaks, float).reshape(-1, 3).T
         more, driven = found[:2].astype(np.int64)
-        return np.append(rows, more), np.append(mapping.input, driven), np.append(weights, found[2])
+        return np.append(mapping.row_of, more), np.append(mapping.input, driven), np.append(weights, found[2])
+
+    def factors(self, mapping: LayerMapping) -> Float[np.ndarray, " used"]:
+        """What each hardware neuron's output is multiplied by: its gain, over the number of the row's copies."""
+        if self.rules.copies == 1:
+            return mapping.gain
+        return np.asarray(mapping.gain / np.bincount(mapping.row)[mapping.row])
 
     def _tuned(self, mapping: LayerMapping) -> Float[np.ndarray, " tuned"]:
         return self.target.weights[mapping.tunable] if mapping.tuned is None else mapping.tuned
 
     def _wire_noise(self, mapping: LayerMapping) -> Float[np.ndarray, " wires"]:
-        rows = mapping.row_of
-        return np.asarray(mapping.gain[rows] ** 2 * self.hardware.variance[mapping.neuron_of[rows], mapping.cell])
+        places = mapping.place_of
+        variance = self.hardware.variance[mapping.neuron_of[places], mapping.cell]
+        return np.asarray(self.factors(mapping)[places] ** 2 * variance)
 
     def value(self, mapping: LayerMapping) -> float:
         """The objective of a feasible `mapping` (the fast form; `matchopt.check` has the plain one)."""

@@ -91,6 +91,14 @@ class Rules:
     extra_inputs : whether a cell may listen to an input outside the target's support.
     gains : the gains a hardware neuron may have.
     tunable : most connections of the layer that fully tunable weights may serve, >= 0.
+    neurons_per_row : most hardware neurons that one row is split over, >= 1; their outputs add, and the cells of one
+        weight are counted over all of them, so a row may have more connections than a hardware neuron has cells.
+    copies : most hardware neurons that each realise one row, >= 1; their mean serves it.
+
+    Raises
+    ------
+    InvalidInstance
+        naming the rule that is out of range, or when rows are to be split and copied at once.
     """
 
     cells_per_weight: PositiveInt = 1
@@ -98,15 +106,29 @@ class Rules:
     extra_inputs: bool = False
     gains: Gains = field(default_factory=Gains)
     tunable: NonNegativeInt = 0
+    neurons_per_row: PositiveInt = 1
+    copies: PositiveInt = 1
 
     def __post_init__(self) -> None:
         check_fields(self, "rules", InvalidInstance)
+        if self.neurons_per_row > 1 and self.copies > 1:
+            raise InvalidInstance(
+                f"rules: neurons_per_row {self.neurons_per_row} splits rows and copies {self.copies} repeats them; "
+                "only one of them may be above 1"
+            )
+
+    @property
+    def neurons(self) -> int:
+        """Most hardware neurons of one row, parts or copies."""
+        return max(self.neurons_per_row, self.copies)
 
     @property
     def demands(self) -> frozenset[str]:
         """See `Instance.demands`."""
         return demands_of(
             self,
+            neurons_per_row=asks("several-neurons", self.neurons_per_row > 1),
+            copies=asks("copies", self.copies > 1),
             cells_per_weight=asks("several-cells", self.cells_per_weight > 1),
             drop=asks("drop", self.drop),
             extra_inputs=asks("extra-inputs", self.extra_inputs),

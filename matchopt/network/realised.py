@@ -13,6 +13,8 @@ from matchopt.instances.layer import LayerInstance, LayerMapping
 from matchopt.instances.network import NetworkInstance, NetworkMapping
 from matchopt.network.running import Runnable
 
+UNDERSTOOD = AT_0_1["network"] | {"several-neurons", "copies"}
+
 
 @dataclass(frozen=True, eq=False)
 class RealisedNetwork(Runnable):
@@ -32,7 +34,7 @@ class RealisedNetwork(Runnable):
     buffers: Mapping[str, Float[np.ndarray, " _"]] = field(default_factory=dict)
 
 
-@understanding("the realised network", AT_0_1["network"])
+@understanding("the realised network", UNDERSTOOD)
 def realise(
     instance: NetworkInstance, mapping: NetworkMapping, noise: np.random.Generator | None = None
 ) -> RealisedNetwork:
@@ -71,17 +73,18 @@ def one_read(
 ) -> Float[np.ndarray, "rows inputs"]:
     """The realised weights as one read finds them."""
     full = layer.realised(mapping)
-    row, neuron = mapping.row_of, mapping.neuron_of[mapping.row_of]
-    deviation = mapping.gain[row] * np.sqrt(layer.hardware.variance[neuron, mapping.cell])
+    places = mapping.place_of
+    variance = layer.hardware.variance[mapping.neuron_of[places], mapping.cell]
+    deviation = layer.factors(mapping)[places] * np.sqrt(variance)
     added = np.zeros_like(full)
-    np.add.at(added, (row, mapping.input), deviation * noise.standard_normal(len(row)))
+    np.add.at(added, (mapping.row_of, mapping.input), deviation * noise.standard_normal(len(places)))
     e = mapping.tunable  # exact weights take the place of cells
     added[layer.target.row_of[e], layer.target.indices[e]] = 0.0
     full += added
     return full
 
 
-@understanding("the realised network", AT_0_1["network"])
+@understanding("the realised network", UNDERSTOOD)
 def unmapped(instance: NetworkInstance) -> RealisedNetwork:
     """The network with its target weights, as if the hardware were perfect."""
     return _network(instance, [layer.target.dense() for layer in instance.layers], instance.biases)

@@ -19,7 +19,7 @@ from matchopt.instances.demands import ANY_AT_0_1, understanding
 
 
 # No rule of these lets a row do with fewer cells, which is all that is counted.
-@understanding("the proof of infeasibility", ANY_AT_0_1)
+@understanding("the proof of infeasibility", ANY_AT_0_1 | {"several-neurons", "copies"})
 def certify_infeasible(instance: Instance) -> bool | None:
     """Whether `instance` is proved infeasible, without help from any solver.
 
@@ -47,9 +47,9 @@ def certify_infeasible(instance: Instance) -> bool | None:
         case AssignmentInstance():
             return _decide(instance)
         case LayerInstance():
-            return _decide(_fitting(instance)) or None
+            return _too_few(instance)
         case NetworkInstance():
-            return any(_decide(_fitting(layer)) for layer in instance.layers) or None
+            return any(_too_few(layer) for layer in instance.layers) or None
     return None
 
 
@@ -135,6 +135,16 @@ def _reached(columns_of: list[np.ndarray], col_of: Int[np.ndarray, " rows"], sta
                 rows.append(other)
         turn += 1
     return rows
+
+
+def _too_few(layer: LayerInstance) -> bool | None:
+    """Whether some rows need more hardware neurons than there are; None where that is not shown."""
+    most = layer.rules.neurons_per_row
+    if most == 1 or layer.rules.drop:
+        return _decide(_fitting(layer)) or None
+    held = np.cumsum(np.sort(layer.hardware.n_usable)[::-1])  # by the widest neurons
+    needed = 1 + np.searchsorted(held, layer.target.fan_in - layer.rules.tunable)
+    return bool((needed > min(most, len(held))).any() or needed.sum() > len(held)) or None
 
 
 def _fitting(layer: LayerInstance) -> AssignmentInstance:

@@ -8,7 +8,7 @@ from matchopt.instances.demands import AT_0_1, not_understood
 from matchopt.reduce.reduction import Reduction
 
 # All that a layer may ask for is left to who takes the layers; biases change no layer's objective.
-UNDERSTOOD = AT_0_1["network"] - {"task-loss", "functional-error", "score-error"}
+UNDERSTOOD = AT_0_1["network"] - {"task-loss", "functional-error", "score-error"} | {"several-neurons", "copies"}
 
 
 def not_splittable(network: NetworkInstance) -> str | None:

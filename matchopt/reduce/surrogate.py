@@ -7,13 +7,15 @@ from matchopt.instances import Gains, Instance, LayerInstance, NetworkInstance, 
 from matchopt.instances.demands import AT_0_1, refuse_unknown
 
 AnyInstance = TypeVar("AnyInstance", bound=Instance)
+UNDERSTOOD = AT_0_1["network"] | {"several-neurons", "copies"}
 
 
 def surrogate(instance: AnyInstance, *, keep_gains: bool = False) -> AnyInstance:
     """The same hardware and targets under stricter rules, minimising the weight error summed over the layers.
 
-    One cell per weight, no extra inputs, no tunable connections, one gain for all (the allowed one nearest to 1), the
-    biases as they are; whether connections may be dropped stays. Every feasible solution is one of `instance` too.
+    One hardware neuron per row, one cell per weight, no extra inputs, no tunable connections, one gain for all (the
+    allowed one nearest to 1), the biases as they are; whether connections may be dropped stays. Every feasible solution
+    is one of `instance` too.
     Bounds and claims of optimality or infeasibility do not carry over: the objective is another one, and the rules
     leave less room.
 
@@ -29,7 +31,7 @@ def surrogate(instance: AnyInstance, *, keep_gains: bool = False) -> AnyInstance
     """
     found: Instance = instance
     if isinstance(instance, LayerInstance | NetworkInstance):
-        refuse_unknown(instance, AT_0_1["network"], "the surrogate")  # what it would drop may not make rules stricter
+        refuse_unknown(instance, UNDERSTOOD, "the surrogate")  # what it would drop may not make rules stricter
     if isinstance(instance, LayerInstance):
         found = _plain_layer(instance, keep_gains)
     if isinstance(instance, NetworkInstance):

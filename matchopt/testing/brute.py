@@ -22,7 +22,7 @@ from matchopt.testing.optimum import INFEASIBLE, Optimum
 Cost = float | int  # integer costs stay Python integers
 
 
-@understanding("the enumeration", ANY_AT_0_1)
+@understanding("the enumeration", ANY_AT_0_1 | {"several-neurons", "copies"})
 def brute_force(instance: Instance) -> Optimum:
     """Return the optimum of a tiny instance of any kind, by trying everything that is finite.
 

@@ -19,12 +19,12 @@ Lines = dict[tuple[int, int], int]  # (bus, cell) -> the input that drives this 
 
 @dataclass(frozen=True)
 class RowChoice:
-    """One row, decided: its hardware neuron, its wires, its tunable connections, and the gain once it is known."""
+    """One row, decided: hardware neurons, the wires of each, tunable connections, and the gains once they are known."""
 
-    neuron: int
-    wires: Wires
+    neurons: tuple[int, ...]
+    wires: tuple[Wires, ...]
     tuned: tuple[int, ...]
-    gain: float = 1.0
+    gains: tuple[float, ...] = ()
 
 
 Best = tuple[float, tuple[RowChoice, ...]]
@@ -38,96 +38,128 @@ def best_layers(instance: LayerInstance, most_tuned: int) -> list[Best | None]:
 
 def mapping_of(instance: LayerInstance, rows: tuple[RowChoice, ...]) -> LayerMapping:
     """The mapping that `rows` describe."""
-    wires = [wire for row in rows for wire in row.wires]
+    parts = [part for row in rows for part in row.wires]
+    wires = [wire for part in parts for wire in part]
     return LayerMapping(
-        neuron_of=np.array([row.neuron for row in rows], np.int64),
-        wire_indptr=np.cumsum([0] + [len(row.wires) for row in rows]),
+        neuron_of=np.array([j for row in rows for j in row.neurons], np.int64),
+        wire_indptr=np.cumsum([0] + [len(part) for part in parts]),
         cell=np.array([k for k, _ in wires], np.int64),
         input=np.array([x for _, x in wires], np.int64),
-        gain=np.array([row.gain for row in rows], np.float64),
+        gain=np.array([gain for row in rows for gain in row.gains or [1.0] * len(row.neurons)], np.float64),
         tunable=np.array(sorted(e for row in rows for e in row.tuned), np.int64),
+        row=np.array([i for i, row in enumerate(rows) for _ in row.neurons], np.int64),
     )
 
 
 def all_layers(instance: LayerInstance) -> Iterator[LayerMapping]:
     """Every feasible mapping of an instance with free routing and a fixed gain."""
     choices = _table(instance, instance.rules.tunable)
-    for neurons in itertools.permutations(range(instance.hardware.n_neurons), instance.n_rows):
-        for rows in itertools.product(*(choices[i, j] for i, j in enumerate(neurons))):
+
+    def extend(rows: tuple[RowChoice, ...]) -> Iterator[LayerMapping]:
+        if len(rows) == instance.n_rows:
             if sum(len(row.tuned) for row in rows) <= instance.rules.tunable:
                 yield mapping_of(instance, rows)
+            return
+        for neurons in _sets(instance, rows):
+            for row in choices[len(rows), neurons]:
+                yield from extend((*rows, row))
+
+    return extend(())
 
 
-def _table(instance: LayerInstance, most_tuned: int) -> dict[tuple[int, int], list[RowChoice]]:
-    pairs = itertools.product(range(instance.n_rows), range(instance.hardware.n_neurons))
-    return {(i, j): list(_choices(instance, i, j, most_tuned)) for i, j in pairs}
+def _sets(instance: LayerInstance, rows: tuple[RowChoice, ...] = ()) -> Iterator[tuple[int, ...]]:
+    """Every set of hardware neurons that a further row may have."""
+    left = sorted(set(range(instance.hardware.n_neurons)) - {j for row in rows for j in row.neurons})
+    for count in range(1, max(instance.rules.neurons_per_row, instance.rules.copies) + 1):
+        yield from itertools.combinations(left, count)
 
 
-def _choices(instance: LayerInstance, i: int, j: int, most_tuned: int) -> Iterator[RowChoice]:
-    """Every way to serve row `i` with neuron `j`, its gain left open."""
+def _table(instance: LayerInstance, most_tuned: int) -> dict[tuple[int, tuple[int, ...]], list[RowChoice]]:
+    pairs = itertools.product(range(instance.n_rows), _sets(instance))
+    return {(i, neurons): list(_choices(instance, i, neurons, most_tuned)) for i, neurons in pairs}
+
+
+def _choices(instance: LayerInstance, i: int, neurons: tuple[int, ...], most_tuned: int) -> Iterator[RowChoice]:
+    """Every way to serve row `i` with these neurons, their gains left open."""
     target, rules = instance.target, instance.rules
     span = target.row(i)
     support = target.indices[span].tolist()
-    cells = np.flatnonzero(instance.hardware.usable[j]).tolist()
     everywhere = range(target.n_inputs)
     for count in range(min(most_tuned, len(support)) + 1):
         for tuned in itertools.combinations(range(span.start, span.stop), count):
             exact = {int(target.indices[e]) for e in tuned}
             served = [x for x in support if x not in exact]
             heard = [x for x in (everywhere if rules.extra_inputs else support) if x not in exact]
-            for inputs in itertools.product([None, *heard], repeat=len(cells)):
-                counts = Counter(x for x in inputs if x is not None)
-                if max(counts.values(), default=0) > rules.cells_per_weight:
-                    continue
-                if rules.drop or all(counts[x] for x in served):
-                    wires = tuple((k, x) for k, x in zip(cells, inputs, strict=True) if x is not None)
-                    yield RowChoice(j, wires, tuned)
+            for wires in itertools.product(*(list(_wirings(instance, j, heard)) for j in neurons)):
+                whole = [[part] for part in wires] if rules.copies > 1 else [list(wires)]
+                counts = [Counter(x for part in parts for _, x in part) for parts in whole]
+                if all(max(each.values(), default=0) <= rules.cells_per_weight for each in counts) and (
+                    rules.drop or all(each[x] for each in counts for x in served)
+                ):
+                    yield RowChoice(neurons, wires, tuned)
+
+
+def _wirings(instance: LayerInstance, j: int, heard: list[int]) -> Iterator[Wires]:
+    """Every way to wire the cells of a neuron to these inputs."""
+    cells = np.flatnonzero(instance.hardware.usable[j]).tolist()
+    for inputs in itertools.product([None, *heard], repeat=len(cells)):
+        counts = Counter(x for x in inputs if x is not None)
+        if max(counts.values(), default=0) <= instance.rules.cells_per_weight:
+            yield tuple((k, x) for k, x in zip(cells, inputs, strict=True) if x is not None)
 
 
 def _priced(instance: LayerInstance, i: int, row: RowChoice, lines: Lines) -> tuple[float, RowChoice]:
-    """The cost of row `i` at its best gain, and the row with that gain."""
-    hardware, target, j = instance.hardware, instance.target, row.neuron
-    raw, noise = np.zeros(target.n_inputs), np.zeros(target.n_inputs)
-    for k, x in row.wires:
-        raw[x] += hardware.weights[j, k]
-        noise[x] += hardware.variance[j, k]
-    used = {k for k, _ in row.wires}
-    for (bus, k), x in lines.items():
-        if bus == hardware.bus[j] and k not in used:
-            raw[x] += hardware.off[j, k]
+    """The cost of row `i` at its best gains, and the row with them."""
+    hardware, target, rules = instance.hardware, instance.target, instance.rules
+    raw, noise = (np.zeros((len(row.neurons), target.n_inputs)) for _ in range(2))
+    for a, (j, wires) in enumerate(zip(row.neurons, row.wires, strict=True)):
+        for k, x in wires:
+            raw[a, x] += hardware.weights[j, k]
+            noise[a, x] += hardware.variance[j, k]
+        used = {k for k, _ in wires}
+        for (bus, k), x in lines.items():
+            if bus == hardware.bus[j] and k not in used:
+                raw[a, x] += hardware.off[j, k]
+    if rules.copies > 1:  # their mean serves the row
+        raw, noise = raw / len(raw), noise / len(raw) ** 2
     wanted, span = np.zeros(target.n_inputs), target.row(i)
     wanted[target.indices[span]] = target.weights[span]
     exact = target.indices[list(row.tuned)]
-    wanted[exact], raw[exact] = 0.0, 0.0  # a tunable connection is realised exactly, so it adds no error
+    wanted[exact], raw[:, exact] = 0.0, 0.0  # a tunable connection is realised exactly, so it adds no error
     form = instance.objective.row_quadratic(target, i)
     matrix = np.diag(form) if form.ndim == 1 else form
 
-    def cost(gain: float) -> float:
-        error = wanted - gain * raw
-        return float(error @ matrix @ error + gain**2 * (matrix.diagonal() @ noise))
+    def cost(gains: tuple[float, ...]) -> float:
+        error = wanted - np.array(gains) @ raw
+        return float(error @ matrix @ error + np.square(gains) @ noise @ matrix.diagonal())
 
-    square = float(raw @ matrix @ raw + matrix.diagonal() @ noise)
-    gain = min(_gains(instance, square, float(wanted @ matrix @ raw)), key=cost)
-    return cost(gain), replace(row, gain=gain)
+    square = raw @ matrix @ raw.T + np.diag(noise @ matrix.diagonal())
+    gains = min(_gains(instance, square, raw @ matrix @ wanted), key=cost)
+    return cost(gains), replace(row, gains=gains)
 
 
-def _gains(instance: LayerInstance, square: float, cross: float) -> list[float]:
-    """The gains among which the best is: all of a finite set; of an interval its ends and the least-squares gain."""
-    gains = instance.rules.gains
+def _gains(instance: LayerInstance, square: np.ndarray, cross: np.ndarray) -> Iterator[tuple[float, ...]]:
+    """The gains among which the best are: all of a finite set; of an interval its ends, and least squares between."""
+    gains, size = instance.rules.gains, len(cross)
     if gains.values is not None:
-        return list(gains.values)
+        yield from itertools.product(gains.values, repeat=size)
+        return
     assert gains.low is not None and gains.high is not None
-    inner = [min(max(cross / square, gains.low), gains.high)] if square > 0 else []
-    return [*inner, gains.low, gains.high]
+    for ends in itertools.product((gains.low, gains.high, None), repeat=size):
+        free = [a for a, end in enumerate(ends) if end is None]
+        found = np.array([end or 0.0 for end in ends])
+        pull = cross[free] - square[free] @ found
+        found[free] = np.linalg.lstsq(square[np.ix_(free, free)], pull, rcond=None)[0]
+        yield tuple(np.clip(found, gains.low, gains.high).tolist())
 
 
 def _free(instance: LayerInstance, most_tuned: int) -> list[Best | None]:
     """Free routing: rows only compete for neurons and for the tunable budget."""
-    best: dict[tuple[int, int, int], tuple[float, RowChoice]] = {}
-    for (i, j), choices in _table(instance, most_tuned).items():
+    best: dict[tuple[int, tuple[int, ...], int], tuple[float, RowChoice]] = {}
+    for (i, neurons), choices in _table(instance, most_tuned).items():
         for choice in choices:
             priced = _priced(instance, i, choice, {})
-            key = (i, j, len(choice.tuned))
+            key = (i, neurons, len(choice.tuned))
             if key not in best or priced[0] < best[key][0]:
                 best[key] = priced
     answer: list[Best | None] = [None] * (most_tuned + 1)
@@ -136,10 +168,10 @@ def _free(instance: LayerInstance, most_tuned: int) -> list[Best | None]:
         if i == instance.n_rows:
             answer[tuned] = _better(answer[tuned], cost, rows)
             return
-        for j in set(range(instance.hardware.n_neurons)) - {row.neuron for row in rows}:
+        for neurons in _sets(instance, rows):
             for more in range(most_tuned - tuned + 1):
-                if (i, j, more) in best:
-                    price, row = best[i, j, more]
+                if (i, neurons, more) in best:
+                    price, row = best[i, neurons, more]
                     extend(i + 1, (*rows, row), cost + price, tuned + more)
 
     extend(0, (), 0.0, 0)
@@ -157,9 +189,12 @@ def _shared(instance: LayerInstance, most_tuned: int) -> list[Best | None]:
             cost = sum(price for price, _ in priced)
             answer[tuned] = _better(answer[tuned], cost, tuple(row for _, row in priced))
             return
-        for j in set(range(instance.hardware.n_neurons)) - {row.neuron for row in rows}:
-            for row in table[i, j]:
-                driven = _driven(lines, int(instance.hardware.bus[j]), row.wires, instance.rules.cells_per_weight)
+        for neurons in _sets(instance, rows):
+            for row in table[i, neurons]:
+                driven: Lines | None = lines
+                for j, wires in zip(neurons, row.wires, strict=True):
+                    bus, most = int(instance.hardware.bus[j]), instance.rules.cells_per_weight
+                    driven = None if driven is None else _driven(driven, bus, wires, most)
                 if driven is not None and tuned + len(row.tuned) <= most_tuned:
                     extend(i + 1, (*rows, row), driven, tuned + len(row.tuned))
 

@@ -16,7 +16,7 @@ def tiny_layers() -> Mapping[str, LayerInstance]:
     """All tiny layers by name."""
     return {
         f"layer-{name}": instance
-        for name, instance in {**_free(), **_ruled(), **_judged(), **_shared(), **_infeasible()}.items()
+        for name, instance in {**_free(), **_ruled(), **_judged(), **_shared(), **_parts(), **_infeasible()}.items()
     }
 
 
@@ -126,6 +126,34 @@ def _shared() -> dict[str, LayerInstance]:
     }
 
 
+def _parts() -> dict[str, LayerInstance]:
+    """Several hardware neurons per row: parts whose outputs add, and copies."""
+    rng, wide = np.random.default_rng(33), [[0, 1, 2], [0, 2]]
+    split: dict[str, Any] = {"neurons_per_row": 2}
+    noisy: dict[str, Any] = {"variance": rng.random((4, 2)) * 0.1, "usable": [[True, False]] + [[True, True]] * 3}
+    leaky: dict[str, Any] = {"bus": [0, 0, 0], "off": rng.normal(size=(3, 2)) * 0.3}
+    return {
+        "split": _layer(90, wide, 4, 2, **split),
+        "split-one-neuron-each": _layer(91, TWO, 2, 2, **split),
+        "split-noise": _layer(92, wide, 4, 2, **split, **noisy, importance=[9.0, 0.1, 0.2, 1.0, 6.0]),
+        "split-drop-gains": _layer(93, [[0, 1, 2]], 2, 1, **split, drop=True, gains=Gains.finite(-1.0, 1.0, 0.5)),
+        "split-two-cells": _layer(94, [[0], [0, 1]], 3, 2, **split, cells_per_weight=2),
+        "split-gain-interval": _layer(95, [[0, 1, 2]], 2, 2, **split, gains=Gains.interval(0.5, 2.0)),
+        "split-tunable": _layer(96, wide, 3, 1, **split, tunable=2),
+        "split-output-error": _layer(97, wide, 4, 2, **split, objective=CORRELATED),
+        "split-bus-pairs": _layer(98, TWO, 4, 2, **split, bus=[0, 0, 1, 1]),
+        "split-crossbar-leak": _layer(99, [[0, 1], [1]], 3, 2, **split, **leaky),
+        "copies": _layer(100, TWO, 4, 2, copies=2),
+        "copies-three": _layer(101, [[0]], 3, 2, copies=3),
+        "copies-noise-drop": _layer(102, TWO, 4, 2, copies=2, drop=True, **noisy),
+        "copies-gains": _layer(103, [[0, 2]], 3, 2, copies=2, gains=Gains.finite(1.0, -0.5), importance=[5.0, 0.5]),
+        "copies-gain-interval": _layer(104, [[0, 2]], 2, 2, copies=2, gains=Gains.interval(0.5, 2.0)),
+        "copies-tunable": _layer(105, TWO, 3, 2, copies=2, tunable=1),
+        "copies-output-error": _layer(106, [[0, 1]], 3, 2, copies=2, objective=CORRELATED),
+        "copies-crossbar-leak": _layer(107, [[0], [1]], 3, 2, copies=2, **leaky),
+    }
+
+
 def _infeasible() -> dict[str, LayerInstance]:
     yes, no = True, False
     return {
@@ -133,5 +161,9 @@ def _infeasible() -> dict[str, LayerInstance]:
         "too-few-usable": _layer(81, [[0, 1], [1]], 2, 3, usable=[[yes, no, no], [no, no, yes]]),
         "hall": _layer(82, [[0, 1], [1, 2], [0]], 3, 2, usable=[[yes, yes], [yes, no], [no, yes]]),
         "crossbar-too-many-inputs": _layer(83, [[0, 1], [1, 2]], 2, 2, bus=[0, 0]),
+        "split-too-wide": _layer(85, [[0, 1, 2], [0]], 3, 1, neurons_per_row=2),
+        "split-too-few": _layer(
+            86, [[0, 1, 2], [0, 1]], 3, 2, neurons_per_row=2, usable=[[yes, yes], [yes, no], [yes, no]]
+        ),
         "tunable-too-few": _layer(84, [[0, 1, 2], [0, 1, 2]], 2, 2, tunable=1),
     }

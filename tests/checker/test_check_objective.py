@@ -53,7 +53,8 @@ def random_layer(rng: np.random.Generator, n_inputs: int, n_rows: int) -> LayerI
     cells = rng.normal(size=(3, n_neurons, n_cells))
     hardware = Hardware(cells[0], variance=cells[1] ** 2, usable=usable, off=cells[2], bus=bus)
     gains = [Gains(), Gains.finite(0.5, -2.0), Gains.interval(-1.0, 3.0)][int(rng.integers(3))]
-    rules = Rules(cells_per_weight, drop, bool(rng.integers(2)), gains, int(rng.integers(0, 3)))
+    several = [(1, 1), (2, 1), (1, 2)][int(rng.integers(3))]
+    rules = Rules(cells_per_weight, drop, bool(rng.integers(2)), gains, int(rng.integers(0, 3)), *several)
     weights = rng.normal(size=(n_rows, n_inputs))
     support = rng.random(weights.shape) < 0.6
     target = Target.from_dense(weights, support, rng.random(weights.shape))
@@ -65,12 +66,15 @@ def random_layer(rng: np.random.Generator, n_inputs: int, n_rows: int) -> LayerI
 def random_mapping(rng: np.random.Generator, layer: LayerInstance) -> LayerMapping:
     """A feasible mapping: lines are dealt to inputs bus by bus, then every row takes what it needs from its bus."""
     target, hardware, rules = layer.target, layer.hardware, layer.rules
-    neuron_of = rng.permutation(hardware.n_neurons)[: layer.n_rows]
+    used = int(rng.integers(layer.n_rows, min(hardware.n_neurons, rules.neurons * layer.n_rows) + 1))
+    neuron_of = rng.permutation(hardware.n_neurons)[:used]
+    row = np.sort(np.tile(np.arange(layer.n_rows), rules.neurons)[:used])
+    part_of = rng.integers(0, rules.neurons_per_row, (layer.n_rows, target.n_inputs)) % np.bincount(row)[:, None]
     shuffled = {int(bus): rng.permutation(hardware.n_cells) for bus in hardware.bus}
     count = min(rules.tunable, target.n_connections)
     tunable = np.sort(rng.permutation(target.n_connections)[:count])
     wires: list[list[tuple[int, int]]] = []
-    for i, j in enumerate(neuron_of.tolist()):
+    for a, (i, j) in enumerate(zip(row.tolist(), neuron_of.tolist(), strict=True)):
         wires.append([])
         support = dict(zip(target.indices[target.row(i)].tolist(), range(*_bounds(target, i)), strict=True))
         for x in range(target.n_inputs):
@@ -80,13 +84,15 @@ def random_mapping(rng: np.random.Generator, layer: LayerInstance) -> LayerMappi
             wanted = int(rng.integers(least, len(lines) + 1)) if len(lines) else 0
             if support.get(x) in tunable.tolist() or (x not in support and not rules.extra_inputs):
                 wanted = 0
+            if rules.neurons_per_row > 1 and row[:a].tolist().count(i) != part_of[i, x]:
+                wanted = 0  # another part of the row serves it
             wires[-1] += [(int(k), x) for k in lines[:wanted]]
     gains = rules.gains
     options = gains.values if gains.values is not None else tuple(rng.uniform(-1.0, 3.0, 5).tolist())
-    flat = np.array([wire for row in wires for wire in row], dtype=np.int64).reshape(-1, 2)
-    starts = np.concatenate([[0], np.cumsum([len(row) for row in wires])])
+    flat = np.array([wire for part in wires for wire in part], dtype=np.int64).reshape(-1, 2)
+    starts = np.concatenate([[0], np.cumsum([len(part) for part in wires])])
     tuned = rng.normal(size=count) if rng.integers(2) else None
-    return LayerMapping(neuron_of, starts, flat[:, 0], flat[:, 1], rng.choice(options, layer.n_rows), tunable, tuned)
+    return LayerMapping(neuron_of, starts, flat[:, 0], flat[:, 1], rng.choice(options, used), tunable, tuned, row)
 
 
 def _bounds(target: Target, i: int) -> tuple[int, int]:

@@ -55,6 +55,17 @@ object.__setattr__(ONE_TUNED, "tuned", np.array([0.5]))
 SHORT = LayerMapping(np.array([0]), np.array([0, 2]), np.array([0, 1]), np.array([0, 1]))
 LONG = LayerMapping(np.arange(3), np.array([0, 2, 4, 4]), np.array([0, 1, 0, 1]), np.array([0, 1, 1, 2]))
 
+
+def several(*parts: tuple[int, int, list[tuple[int, int]]]) -> LayerMapping:
+    """A mapping from (row, hardware neuron, wires) of every hardware neuron in use."""
+    wires = np.array([wire for _, _, part in parts for wire in part], np.int64).reshape(-1, 2)
+    starts = np.cumsum([0] + [len(part) for _, _, part in parts])
+    row, neuron_of = (np.array(listed) for listed in zip(*((i, j) for i, j, _ in parts), strict=True))
+    return LayerMapping(neuron_of, starts, wires[:, 0], wires[:, 1], row=row)
+
+
+SPLIT = several((0, 0, [(0, 0)]), (0, 2, [(1, 1)]), (1, 1, ROW1))
+COPIED = several((0, 0, ROW0), (0, 2, ROW0), (1, 1, ROW1))
 SHARED = [0, 0, 1]
 LAYERS = {
     "neuron too large": (layer(), GOOD, replace(GOOD, neuron_of=np.array([0, 3])), "neuron-range", "row 1"),
@@ -83,6 +94,57 @@ LAYERS = {
         mapping(ROW0, [*ROW1, (2, 3), (3, 3)]),
         "too-many-cells",
         "row 1",
+    ),
+    "split though one": (layer(), GOOD, SPLIT, "too-many-neurons", "has 2 hardware neurons; at most 1"),
+    "split over three": (
+        layer(neurons_per_row=2, drop=True),
+        SPLIT,
+        several((0, 0, []), (0, 1, []), (0, 2, []), (1, 1, [])),
+        "too-many-neurons",
+        "at most 2",
+    ),
+    "row without neuron": (
+        layer(neurons_per_row=2),
+        SPLIT,
+        replace(SPLIT, row=np.array([1, 1, 1])),
+        "row-without-neuron",
+        "no hardware neuron",
+    ),
+    "neuron serves two rows": (
+        layer(neurons_per_row=2),
+        SPLIT,
+        several((0, 0, [(0, 0)]), (0, 1, [(1, 1)]), (1, 1, ROW1)),
+        "neuron-used-twice",
+        "by row 0 already",
+    ),
+    "input on two parts": (
+        layer(neurons_per_row=2),
+        SPLIT,
+        several((0, 0, [(0, 0)]), (0, 2, [(0, 0), (1, 1)]), (1, 1, ROW1)),
+        "too-many-cells",
+        "input 0 is served by 2 cells",
+    ),
+    "part left out": (
+        layer(neurons_per_row=2),
+        SPLIT,
+        several((0, 0, [(0, 0)]), (0, 2, []), (1, 1, ROW1)),
+        "connection-unrealised",
+        "input 1",
+    ),
+    "copy incomplete": (layer(copies=2), COPIED, SPLIT, "connection-unrealised", "input 1"),
+    "parts on two lines": (
+        layer([0, 1, 0], copies=2),
+        COPIED,
+        several((0, 0, ROW0), (0, 2, [(2, 0), (1, 1)]), (1, 1, ROW1)),
+        "input-many-lines",
+        "input 0 drives 2 lines of bus 0 together with row 0",
+    ),
+    "parts with two inputs": (
+        layer([0, 1, 0], copies=2),
+        COPIED,
+        several((0, 0, ROW0), (0, 2, [(1, 0), (2, 1)]), (1, 1, ROW1)),
+        "line-two-inputs",
+        "line 1 of bus 0 carries input 1 for row 0, not input 0 as well",
     ),
     "gain where fixed": (layer(), GOOD, replace(GOOD, gain=np.array([1.0, 2.0])), "gain-not-allowed", "row 1"),
     "gain not in the set": (

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from matchopt.errors import FormatError, InvalidSolution, Refused
 from matchopt.formats import SolutionFile, read, write
 from matchopt.instances import Gains, LayerMapping, NetworkInstance, NetworkMapping
+from matchopt.testing.brute import brute_force
+from matchopt.testing.tiny_layers import tiny_layers
 
 
 @given(st.sampled_from([layer, network]), seeds, st.sampled_from(["x.json", "x.csv", "x.csv.gz"]))
@@ -30,6 +32,26 @@ def test_a_mapping_comes_back_equal(
     assert isinstance(found, SolutionFile)
     assert found.solution.digest == given.digest
     assert found.instance == instance.digest
+
+
+SEVERAL = {name: found for name, found in tiny_layers().items() if found.rules.neurons > 1}
+
+
+@pytest.mark.parametrize("name", sorted(SEVERAL))
+def test_rows_of_several_neurons_come_back_equal(tmp_path: Path, name: str) -> None:
+    """Parts and copies keep their wires and gains in tables and in the own format; one neuron too many is named."""
+    instance = SEVERAL[name]
+    best = brute_force(instance).solution
+    if best is None:
+        return
+    for file in ("x.json", "x.csv", "x.matchopt"):
+        write(best, tmp_path / file, instance=instance)
+        found = read(tmp_path / file, instance=instance)
+        assert isinstance(found, SolutionFile) and found.solution.digest == best.digest
+    if not best.one_each and instance.rules.tunable == 0:
+        stricter = replace(instance, rules=replace(instance.rules, neurons_per_row=1, copies=1))
+        with pytest.raises(FormatError, match="a second neuron, gain or bias"):
+            read(tmp_path / "x.csv", instance=stricter)
 
 
 def test_the_order_of_lines_carries_no_meaning_beyond_that_of_wires(tmp_path: Path) -> None:

@@ -91,6 +91,8 @@ TIED: dict[type, tuple[Any, set[str], Changes]] = {
             "gains": _one({"gains": Gains.finite(2.0)}, "gains")
             + _one({"gains": Gains.interval(0.0, 1.0)}, "gain-interval"),
             "tunable": _one({"tunable": 1}, "tunable"),
+            "neurons_per_row": _one({"neurons_per_row": 2}, "several-neurons"),
+            "copies": _one({"copies": 2}, "copies"),
         },
     ),
     WeightError: (WeightError(), set(), {}),
