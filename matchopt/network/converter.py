@@ -10,10 +10,11 @@ from jaxtyping import Float
 from matchopt.errors import InvalidInstance, InvalidOption
 from matchopt.instances import signals
 from matchopt.instances.architecture import Architecture, FullyConnected
-from matchopt.instances.demands import AT_0_1, understanding
+from matchopt.instances.demands import understanding
 from matchopt.instances.layer import LayerInstance, LayerMapping
 from matchopt.instances.network import NetworkInstance, NetworkMapping
-from matchopt.network.realised import biases_of, one_read
+from matchopt.instances.target import Target
+from matchopt.network.realised import UNDERSTOOD, biases_of, one_read
 from matchopt.settings import PositiveFloat, check_fields
 
 Matrix = Float[np.ndarray, "_ _"]
@@ -59,19 +60,20 @@ class Converter:
 
 @dataclass(frozen=True, eq=False)
 class SummingLayer:
-    """A layer whose analogue sums stand apart from what is digital: gain * read(sums x) + digital x + biases.
+    """A layer whose analogue sums stand apart from what is digital: factors read(sums x) + digital x + biases.
 
     Parameters
     ----------
-    sums : weights of the analogue sums, rows x inputs; the last input is the constant 1 where `biases` is None.
-    gain : digital factor of every row.
+    sums : weights of the analogue sums, hardware neurons in use x inputs; the last input is the constant 1 where
+        `biases` is None.
+    factors : what each sum counts in each row, rows x hardware neurons in use.
     digital : weights beside the converter, those that tunable ones serve, rows x inputs.
     biases : digital; None where they are hardware weights.
     converted : whether the sums pass a converter; false for layers that are not on the chip.
     """
 
     sums: Matrix
-    gain: Float[np.ndarray, " rows"]
+    factors: Matrix
     digital: Matrix
     biases: Float[np.ndarray, " rows"] | None
     converted: bool = True
@@ -85,18 +87,24 @@ class SummingLayer:
         noise: np.random.Generator | None = None,
     ) -> "SummingLayer":
         """The layer that a mapping makes; `noise` as in `matchopt.network.realise`."""
-        plain = replace(mapping, gain=np.ones(layer.n_rows), tunable=np.zeros(0, np.int64), tuned=None)
-        sums = layer.realised(plain) if noise is None else one_read(layer, plain, noise)
-        e, digital = mapping.tunable, np.zeros_like(sums)
-        place = (layer.target.row_of[e], layer.target.indices[e])
-        sums[place], digital[place] = 0.0, layer.target.weights[e] if mapping.tuned is None else mapping.tuned
-        return cls(sums, mapping.gain, digital, biases)
+        target, used = layer.target, len(mapping.neuron_of)
+        nothing = Target(np.zeros(used + 1, np.int64), np.zeros(0, np.int64), np.zeros(0), target.n_inputs)
+        alone = LayerInstance(nothing, layer.hardware)  # a row for every hardware neuron
+        wires = LayerMapping(mapping.neuron_of, mapping.wire_indptr, mapping.cell, mapping.input)
+        sums = alone.realised(wires) if noise is None else one_read(alone, wires, noise)
+        factors, digital = np.zeros((layer.n_rows, used)), np.zeros((layer.n_rows, target.n_inputs))
+        factors[mapping.row, np.arange(used)] = layer.factors(mapping)
+        e = mapping.tunable
+        digital[target.row_of[e], target.indices[e]] = target.weights[e] if mapping.tuned is None else mapping.tuned
+        for row, x in zip(target.row_of[e], target.indices[e], strict=True):
+            sums[mapping.row == row, x] = 0.0  # tunable weights take the place of cells
+        return cls(sums, factors, digital, biases)
 
     @classmethod
     def exact(cls, weights: Matrix, biases: Float[np.ndarray, " rows"]) -> "SummingLayer":
         """A layer that is not on the chip."""
         full = weights.astype(np.float64)
-        return cls(full, np.ones(len(full)), np.zeros_like(full), biases, False)
+        return cls(full, np.eye(len(full)), np.zeros_like(full), biases, False)
 
     def run(self, received: Matrix, converter: Converter, last: float | None) -> tuple[Matrix, float]:
         """Pre-activations, and the largest sum before the converter; with `last` of None sums stay exact."""
@@ -106,7 +114,7 @@ class SummingLayer:
         largest = float(np.abs(sums).max(initial=0.0)) if self.converted else 0.0
         if self.converted and last is not None:
             sums = converter.read(sums, last)
-        signal = sums * self.gain + _product(received, self.digital)
+        signal = _product(sums, self.factors) + _product(received, self.digital)
         return signal if self.biases is None else signal + self.biases, largest
 
 
@@ -182,7 +190,7 @@ def converted(
     return mean if noise is None else replace(mean, layers=summing_layers(instance, mapping, noise))
 
 
-@understanding("output converters", AT_0_1["network"])
+@understanding("output converters", UNDERSTOOD)
 def summing_layers(
     instance: NetworkInstance, mapping: NetworkMapping, noise: np.random.Generator | None = None
 ) -> tuple[SummingLayer, ...]:

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from matchopt import DataReference, Gains, Hardware, LayerMapping, NetworkInstance, NetworkMapping, Rules
+from matchopt import (
+    DataReference,
+    Gains,
+    Hardware,
+    LayerInstance,
+    LayerMapping,
+    NetworkInstance,
+    NetworkMapping,
+    Rules,
+    Target,
+)
 from matchopt.errors import InvalidInstance, InvalidOption
 from matchopt.instances.architecture import Convolution, Convolutional
 from matchopt.network import ImageData, SparseNetwork, export_network, measure, realise
@@ -76,6 +86,27 @@ def test_sums_are_converted_before_gain_and_bias(biases: str, bits: int) -> None
     assert network.ranges is not None
     for image, found in zip(data.test_images[:40], network.logits(data.test_images[:40]), strict=True):
         np.testing.assert_allclose(found, by_hand(instance, mapping, bits, network.ranges, image), atol=1e-9)
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_every_hardware_neuron_has_a_converter(averaged: bool) -> None:
+    """Of a row with two neurons each sum is read by itself, then both add, or their mean is taken."""
+    target = Target.from_dense(np.array([[1.0, -2.0], [0.5, 0.0]]))
+    rules = Rules(copies=2, drop=True) if averaged else Rules(neurons_per_row=2, drop=True)
+    cells = np.array([[0.9, 0.2], [-1.1, 0.3], [0.6, 0.1]])
+    gain, starts = np.array([1.0, 2.0, 1.0]), np.array([0, 1, 2, 3])
+    mapping = LayerMapping(np.array([2, 1, 0]), starts, np.array([1, 0, 0]), np.array([0, 1, 0]), gain,
+                           row=np.array([0, 0, 1]))  # fmt: skip
+    instance = NetworkInstance((LayerInstance(target, Hardware(cells), rules),), (np.array([0.25, 0.5]),))
+    converter, whole = Converter(3, (1.2,)), NetworkMapping((mapping,))
+    inputs = np.array([[0.7, 0.4], [1.0, 0.9]])
+    found = converted(instance, whole, converter, inputs).logits(inputs)
+    for (a, b), answer in zip(inputs, found, strict=True):
+        read = [round(max(-1.2, min(1.2, s)) / 0.4) * 0.4 for s in (0.1 * a, -1.1 * b, 0.9 * a)]
+        both = (read[0] + 2 * read[1]) / (2 if averaged else 1)
+        np.testing.assert_allclose(answer, [both + 0.25, read[2] + 0.5])
+    plain = ConvertedNetwork(summing_layers(instance, whole), converter)
+    np.testing.assert_allclose(plain.logits(inputs), realise(instance, whole).logits(inputs))
 
 
 @pytest.mark.parametrize("biases", ["free", "hardware"])
