@@ -44,7 +44,29 @@ def network_violations(instance: NetworkInstance, mapping: NetworkMapping) -> It
     if instance.tunable is not None and spent > instance.tunable:
         allowed = f"at most {instance.tunable} tunable connections are allowed in all layers, found {spent}"
         yield Violation("network-tunable-budget", f"the network: {allowed}")
+    if instance.one_chip:
+        yield from _shared_twice(instance, mapping)
     yield from _biases(instance, mapping)
+
+
+def _shared_twice(instance: NetworkInstance, mapping: NetworkMapping) -> Iterator[Violation]:
+    """Neurons and lines of the one chip that serve two layers; within a layer the layer's own rules say the same."""
+    neuron_of: dict[int, tuple[int, int]] = {}  # number on the chip: layer and row
+    line_of: dict[tuple[int, int], tuple[int, int]] = {}  # (bus, line): layer and row
+    for n, (layer, part) in enumerate(zip(instance.layers, mapping.layers, strict=True)):
+        for a, (i, j) in enumerate(zip(part.row.tolist(), part.neuron_of.tolist(), strict=True)):
+            if not 0 <= j < layer.hardware.n_neurons:
+                continue
+            number, bus = int(layer.hardware.neuron[j]), int(layer.hardware.bus[j])
+            other, row = neuron_of.setdefault(number, (n, i))
+            if other != n:
+                taken = f"neuron {number} of the chip is taken by layer {other}, row {row} already"
+                yield Violation("neuron-two-layers", f"layer {n}, row {i}: {taken}", row=i, layer=n)
+            for k, _ in part.wires(a):
+                other, row = line_of.setdefault((bus, k), (n, i))
+                if other != n:
+                    taken = f"line {k} of bus {bus} carries an input of layer {other} (row {row}) already"
+                    yield Violation("line-two-layers", f"layer {n}, row {i}: {taken}", row=i, layer=n)
 
 
 def _biases(instance: NetworkInstance, mapping: NetworkMapping) -> Iterator[Violation]:

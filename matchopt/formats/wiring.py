@@ -48,7 +48,7 @@ class Wire:
     place: int | None = None
 
 
-@understanding("a wiring table", ANY_AT_0_1 | {"several-neurons", "copies"})
+@understanding("a wiring table", ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"})
 def layers_of(instance: Instance) -> tuple[LayerInstance, ...]:
     """The layers that a wiring table of this instance lists."""
     if isinstance(instance, NetworkInstance):

@@ -127,13 +127,16 @@ class NetworkInstance(Instance):
     architecture : how a sample runs through the layers. None, or any fully connected one, becomes the fully connected
         one that the layers make, with ReLU between them. With another one a row is a filter or a gate, listens to a
         patch or to [x_t, h_(t-1)], and `objective` must be None.
+    one_chip : whether all layers draw on one chip: equal numbers in `hardware.neuron` and `hardware.bus` of two layers
+        are then one neuron and one bus, and no neuron, and no line of a bus, may serve two layers.
     buffers : running statistics of batch normalisation, as `architecture.buffers` lists them; digital and exact.
     provenance : where the instance comes from; no part of its content.
 
     Raises
     ------
     InvalidInstance
-        when the layers do not follow each other, or biases, labels or samples do not fit.
+        when the layers do not follow each other, or biases, labels or samples do not fit, or one chip has too few
+        neurons, or two buses for one of them.
     """
 
     kind = "network"
@@ -148,6 +151,7 @@ class NetworkInstance(Instance):
     provenance: Provenance = Provenance()
     architecture: Architecture = None  # type: ignore[assignment]  # an architecture once made
     buffers: Buffers = field(default_factory=dict)
+    one_chip: bool = False
 
     def __post_init__(self) -> None:
         layers = tuple(self.layers)
@@ -167,6 +171,19 @@ class NetworkInstance(Instance):
             object.__setattr__(self, "samples", samples)
         if self.objective is not None:
             self._check_objective(self.objective)
+        if checked(self.one_chip, bool, "one_chip", InvalidInstance):
+            self._check_chip()
+
+    def _check_chip(self) -> None:
+        bus_of: dict[int, int] = {}
+        for n, layer in enumerate(self.layers):
+            for neuron, bus in zip(layer.hardware.neuron.tolist(), layer.hardware.bus.tolist(), strict=True):
+                if bus_of.setdefault(neuron, bus) != bus:
+                    raise InvalidInstance(f"layers.{n}: hardware.bus: neuron {neuron} of the chip is on bus "
+                                          f"{bus_of[neuron]} and on bus {bus}")  # fmt: skip
+        rows = sum(layer.n_rows for layer in self.layers)
+        if len(bus_of) < rows:
+            raise InvalidInstance(f"one_chip: the layers have {rows} neurons in all, the chip only {len(bus_of)}")
 
     def _check_layers(self) -> None:
         layers, constant = self.layers, int(self.biases is None)
@@ -207,6 +224,7 @@ class NetworkInstance(Instance):
             objective=PLAIN if self.objective is None else asked_by(self.objective),
             adjustable=asks("adjustable-bias", self.adjustable),
             architecture=self.architecture.demands,
+            one_chip=asks("one-chip", self.one_chip),
         )
 
     @cached_property
@@ -267,6 +285,8 @@ class NetworkInstance(Instance):
         facts |= objective.facts
         if self.adjustable:
             facts["adjustable"] = True
+        if self.one_chip:
+            facts["one_chip"] = True
         if not isinstance(self.architecture, FullyConnected):  # which the layers say themselves
             facts["architecture"] = self.architecture.facts()
         arrays: dict[str, np.ndarray] = {}
@@ -307,6 +327,7 @@ class NetworkInstance(Instance):
             provenance=provenance or Provenance(),
             architecture=said,  # type: ignore[arg-type]
             buffers=parts.under("buffers"),
+            one_chip=facts.get("one_chip", False),
         )
         if said not in (None, found.architecture):
             raise InvalidInstance(f"architecture: the layers make {found.architecture}, found {said}")

@@ -123,7 +123,7 @@ class Evaluation:
     ranges: tuple[float, ...] | None = None
 
 
-@understanding("the evaluation of a mapping", ANY_AT_0_1 | {"several-neurons", "copies"})
+@understanding("the evaluation of a mapping", ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"})
 def evaluate(
     instance: Instance,
     mapping: Solution,

@@ -22,11 +22,16 @@ from matchopt.proofs.certificate import PROVED_WITHIN, TINY, Certificate
 from matchopt.proofs.crossbar import certify_crossbar
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.layer import certify_layer
+from matchopt.proofs.one_chip import certify_one_chip
 from matchopt.proofs.separable import LARGE
 
 # What layers may ask for is left to their own proofs; biases change no sum of layers' errors, nor does a network's
 # budget of tunable weights where its layers have none.
-_NETWORK = AT_0_1["network"] - {"task-loss", "functional-error", "score-error"} | {"several-neurons", "copies"}
+_NETWORK = AT_0_1["network"] - {"task-loss", "functional-error", "score-error"} | {
+    "several-neurons",
+    "copies",
+    "one-chip",
+}
 
 
 def prepare(instance: Instance) -> None:
@@ -88,6 +93,11 @@ def _certify_network(instance: NetworkInstance, mapping: NetworkMapping, effort:
     """The layers' bounds add up; layer n may spend what is left, shared with those still to come."""
     if len(mapping.layers) != len(instance.layers):
         raise Refused("the mapping is not feasible, so there is nothing to prove; matchopt.check tells why")
+    if instance.one_chip:
+        try:
+            return certify_one_chip(instance, mapping, effort)
+        except Refused:
+            pass  # a bound that counts no sharing is one
     found = []
     for n, (layer, part) in enumerate(zip(instance.layers, mapping.layers, strict=True)):
         share = effort.share(len(instance.layers) - n)

@@ -18,8 +18,8 @@ from matchopt.instances import (
 from matchopt.instances.demands import ANY_AT_0_1, understanding
 
 
-# No rule of these lets a row do with fewer cells, which is all that is counted.
-@understanding("the proof of infeasibility", ANY_AT_0_1 | {"several-neurons", "copies"})
+# No rule of these lets a row do with fewer cells, which is all that is counted; sharing a chip only takes cells away.
+@understanding("the proof of infeasibility", ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"})
 def certify_infeasible(instance: Instance) -> bool | None:
     """Whether `instance` is proved infeasible, without help from any solver.
 
@@ -48,6 +48,8 @@ def certify_infeasible(instance: Instance) -> bool | None:
             return _decide(instance)
         case LayerInstance():
             return _too_few(instance)
+        case NetworkInstance() if instance.one_chip and not any(_split(layer) for layer in instance.layers):
+            return _decide(_fitting_chip(instance)) or None
         case NetworkInstance():
             return any(_too_few(layer) for layer in instance.layers) or None
     return None
@@ -68,9 +70,9 @@ def constructed(instance: Instance) -> Solution | None:
     """
     match instance:
         case LayerInstance():
-            return _wired(instance)
+            return _wired(instance, _matched(_fitting(instance))[1])
         case NetworkInstance():
-            layers = [_wired(layer) for layer in instance.layers]
+            layers = [_wired(layer, own) for layer, own in zip(instance.layers, _neurons_of(instance), strict=True)]
             return NetworkMapping(tuple(layers)) if None not in layers else None  # type: ignore[arg-type]
         case ProgramInstance():
             near = np.clip(0.0, instance.low, instance.high)
@@ -78,8 +80,21 @@ def constructed(instance: Instance) -> Solution | None:
     return None
 
 
-def _wired(layer: LayerInstance) -> LayerMapping | None:
-    _, neuron_of = _matched(_fitting(layer))
+def _neurons_of(network: NetworkInstance) -> list[Int[np.ndarray, " rows"]]:
+    """The neuron that each row of each layer is matched to, -1 for none."""
+    if not network.one_chip:
+        return [_matched(_fitting(layer))[1] for layer in network.layers]
+    found, start = [], 0
+    _, chosen = _matched(_fitting_chip(network))
+    for layer in network.layers:
+        at = {number: j for j, number in enumerate(layer.hardware.neuron.tolist())}
+        numbers = np.append(_numbers(network), -1)[chosen[start : start + layer.n_rows]]  # -1 stays -1
+        found.append(np.array([at.get(number, -1) for number in numbers.tolist()], dtype=np.int64))
+        start += layer.n_rows
+    return found
+
+
+def _wired(layer: LayerInstance, neuron_of: Int[np.ndarray, " rows"]) -> LayerMapping | None:
     if neuron_of.min(initial=0) < 0:
         return None
     target, rules, usable = layer.target, layer.rules, layer.hardware.usable[neuron_of]
@@ -140,14 +155,35 @@ def _reached(columns_of: list[np.ndarray], col_of: Int[np.ndarray, " rows"], sta
 def _too_few(layer: LayerInstance) -> bool | None:
     """Whether some rows need more hardware neurons than there are; None where that is not shown."""
     most = layer.rules.neurons_per_row
-    if most == 1 or layer.rules.drop:
+    if not _split(layer):
         return _decide(_fitting(layer)) or None
     held = np.cumsum(np.sort(layer.hardware.n_usable)[::-1])  # by the widest neurons
     needed = 1 + np.searchsorted(held, layer.target.fan_in - layer.rules.tunable)
     return bool((needed > min(most, len(held))).any() or needed.sum() > len(held)) or None
 
 
+def _split(layer: LayerInstance) -> bool:
+    """Whether a row may need more than one hardware neuron."""
+    return layer.rules.neurons_per_row > 1 and not layer.rules.drop
+
+
 def _fitting(layer: LayerInstance) -> AssignmentInstance:
     """Which rows have cells enough where: without drops, each connection takes a cell or a tunable weight."""
     least = np.zeros(layer.n_rows, int) if layer.rules.drop else layer.target.fan_in - layer.rules.tunable
     return AssignmentInstance(np.where(least[:, None] <= layer.hardware.n_usable[None, :], 0.0, np.inf))
+
+
+def _numbers(network: NetworkInstance) -> Int[np.ndarray, " neurons"]:
+    """Of all neurons that the one chip offers its layers."""
+    return np.unique(np.concatenate([layer.hardware.neuron for layer in network.layers]))
+
+
+def _fitting_chip(network: NetworkInstance) -> AssignmentInstance:
+    """The same for all rows of all layers; columns are the neurons of the one chip."""
+    numbers = _numbers(network)
+    blocks = []
+    for layer in network.layers:
+        block = np.full((layer.n_rows, len(numbers)), np.inf)
+        block[:, np.searchsorted(numbers, layer.hardware.neuron)] = _fitting(layer).dense
+        blocks.append(block)
+    return AssignmentInstance(np.concatenate(blocks))

@@ -14,6 +14,7 @@ from matchopt.instances import (
     Solution,
 )
 from matchopt.reduce.alternating import alternating
+from matchopt.reduce.one_chip import assign_chip, join, not_assignable, not_joinable
 from matchopt.reduce.separable import wire
 from matchopt.reduce.surrogate import surrogate
 
@@ -37,10 +38,21 @@ def beginning(instance: Instance) -> Solution | None:
             return None if col_of is None else Assignment(col_of)
         case LayerInstance():
             return _mapping(instance)
+        case NetworkInstance() if instance.one_chip:
+            return _on_one_chip(surrogate(instance))
         case NetworkInstance():
             found = [_mapping(layer) for layer in instance.layers]
             return NetworkMapping(tuple(part for part in found if part is not None)) if None not in found else None
     return None
+
+
+def _on_one_chip(plain: NetworkInstance) -> Solution | None:
+    """All rows of all layers in turn, as one assignment or one layer."""
+    if not_assignable(plain) is not None and not_joinable(plain) is not None:
+        return None
+    way = assign_chip(plain) if not_assignable(plain) is None else join(plain)
+    found = beginning(way.parts[0])
+    return None if found is None else way.lift([found])
 
 
 def _in_turn(cost: Float[np.ndarray, "rows cols"]) -> Int[np.ndarray, " rows"] | None:

@@ -8,15 +8,18 @@ from matchopt.reduce.layer_program import UNDERSTOOD as IN_BINARIES
 from matchopt.reduce.layer_program import layers_to_program
 from matchopt.reduce.linearise import UNDERSTOOD as LINEAR
 from matchopt.reduce.linearise import linearise
+from matchopt.reduce.one_chip import UNDERSTOOD as ONE_CHIP
+from matchopt.reduce.one_chip import assign_chip, join, not_assignable, not_joinable
 from matchopt.reduce.reduction import Reduction, unchanged
 from matchopt.reduce.separable import UNDERSTOOD as SEPARABLE
 from matchopt.reduce.separable import layer_to_assignment, not_separable
 from matchopt.reduce.split import UNDERSTOOD as SPLIT
 from matchopt.reduce.split import not_splittable, split
 
-# What an instance may ask for on its way to a simpler kind. A network that does not split is one program.
+# What an instance may ask for on its way to a simpler kind. A network that does not split is one program; one on one
+# chip is one layer, where its layers differ in no more than their scale.
 WAYS_DOWN: Mapping[tuple[str, str], frozenset[str]] = {
-    ("network", "layer"): SPLIT,
+    ("network", "layer"): SPLIT | ONE_CHIP,
     ("network", "program"): IN_BINARIES,
     ("layer", "assignment"): SEPARABLE,
     ("layer", "program"): SEPARABLE | IN_BINARIES,
@@ -54,7 +57,13 @@ def reduction(instance: Instance, to: type[Instance]) -> Reduction:
 
 
 def _from_network(network: NetworkInstance, to: type[Instance]) -> Reduction:
-    reason = not_splittable(network)
+    if network.one_chip and to is not LayerInstance and not_assignable(network) is None:
+        step = assign_chip(network)
+        return step.then([reduction(step.parts[0], to)])
+    reason = not_joinable(network) if network.one_chip else not_splittable(network)
+    if reason is None and network.one_chip:
+        first = join(network)
+        return first.then([reduction(first.parts[0], to)])
     if reason is None:
         first = split(network)
         return first.then([reduction(layer, to) for layer in first.parts])

@@ -31,9 +31,10 @@ class LayerBlock:
     ----------
     builder : the program under construction.
     layer : a layer with a finite set of gains.
+    coupled : buses whose lines other layers may drive as well.
     """
 
-    def __init__(self, builder: ProgramBuilder, layer: LayerInstance) -> None:
+    def __init__(self, builder: ProgramBuilder, layer: LayerInstance, coupled: frozenset[int] = frozenset()) -> None:
         self.layer = layer
         self.sits: dict[tuple[int, Place], int] = {}
         self.on: dict[tuple[int, Place, int, int], int] = {}
@@ -43,7 +44,7 @@ class LayerBlock:
         self.products: list[tuple[int, int, int]] = []
         self._atoms: dict[int, list[Atom]] = defaultdict(list)
         bus, sizes = np.unique(layer.hardware.bus, return_counts=True)
-        self._shared = {int(b) for b, size in zip(bus, sizes, strict=True) if size > 1}
+        self._shared = {int(b) for b, size in zip(bus, sizes, strict=True) if size > 1 or int(b) in coupled}
         self._inputs = [self._inputs_of(i) for i in range(layer.n_rows)]
         self._add_places(builder)
         self._add_lines(builder)

@@ -9,10 +9,13 @@ Binary variables, for a row i, a hardware neuron j, a gain g, a cell k, an input
 - off[i,j,g,k,x] shared buses with leak only: the line of cell k is driven with x, and row i leaves the cell off;
 - t[i,x]         connection (i, x) is served by a fully tunable weight.
 
+Layers on one chip: each of its neurons takes one row of all layers at most, each of its lines one input.
+
 `on`, `off` and `t` are atoms: each adds a value to realised[i,x], so the squared error is a quadratic form in atoms;
 products of atoms that can be 1 together become variables of their own (McCormick rows, exact for binaries).
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,10 +33,11 @@ from matchopt.instances import (
 from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.reduce.builder import MAX_ENTRIES, ProgramBuilder, too_large
 from matchopt.reduce.layer_block import LayerBlock
+from matchopt.reduce.one_chip import coupled_buses
 from matchopt.reduce.reduction import Reduction
 
 # Gains in an interval make the error cubic, other objectives than those of layers are no polynomials of binaries.
-UNDERSTOOD = AT_0_1["network"] - {"gain-interval", "task-loss", "functional-error", "score-error"}
+UNDERSTOOD = AT_0_1["network"] - {"gain-interval", "task-loss", "functional-error", "score-error"} | {"one-chip"}
 
 
 @understanding("the program of binaries", UNDERSTOOD)
@@ -68,7 +72,10 @@ def layers_to_program(instance: LayerInstance | NetworkInstance) -> Reduction:
     if program_size(instance) > MAX_ENTRIES:
         raise too_large()
     builder = ProgramBuilder()
-    blocks = [LayerBlock(builder, layer) for layer in layers]
+    coupled = coupled_buses(instance) if isinstance(instance, NetworkInstance) and instance.one_chip else frozenset()
+    blocks = [LayerBlock(builder, layer, coupled) for layer in layers]
+    if isinstance(instance, NetworkInstance) and instance.one_chip:
+        _share_chip(builder, blocks)
     if isinstance(instance, NetworkInstance) and instance.tunable is not None:
         tuned = {variable: 1.0 for block in blocks for variable in block.tuned.values()}
         if tuned:
@@ -94,3 +101,16 @@ def layers_to_program(instance: LayerInstance | NetworkInstance) -> Reduction:
         return (ProgramPoint(x),)
 
     return Reduction("program", (program,), lift, lower)
+
+
+def _share_chip(builder: ProgramBuilder, blocks: Sequence[LayerBlock]) -> None:
+    """Every neuron of the chip takes one row of all layers at most, every line one input of all layers."""
+    rows_on: dict[int, dict[int, float]] = defaultdict(dict)
+    inputs_on: dict[tuple[int, int], dict[int, float]] = defaultdict(dict)
+    for block in blocks:
+        for (_, (j, _)), variable in block.sits.items():
+            rows_on[int(block.layer.hardware.neuron[j])][variable] = 1.0
+        for (bus, k, _), variable in block.line.items():
+            inputs_on[bus, k][variable] = 1.0
+    for terms in (*rows_on.values(), *inputs_on.values()):
+        builder.row(terms, high=1.0)

@@ -7,7 +7,7 @@ from matchopt.instances import Gains, Instance, LayerInstance, NetworkInstance, 
 from matchopt.instances.demands import AT_0_1, refuse_unknown
 
 AnyInstance = TypeVar("AnyInstance", bound=Instance)
-UNDERSTOOD = AT_0_1["network"] | {"several-neurons", "copies"}
+UNDERSTOOD = AT_0_1["network"] | {"several-neurons", "copies", "one-chip"}
 
 
 def surrogate(instance: AnyInstance, *, keep_gains: bool = False) -> AnyInstance:

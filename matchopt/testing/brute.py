@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -10,19 +11,20 @@ from matchopt.instances import (
     AssignmentInstance,
     Instance,
     LayerInstance,
+    LayerMapping,
     NetworkInstance,
     NetworkMapping,
     ProgramInstance,
 )
 from matchopt.instances.demands import ANY_AT_0_1, understanding
-from matchopt.testing.brute_layer import Best, all_layers, best_layers, mapping_of
+from matchopt.testing.brute_layer import Best, all_layers, best_layers, by_footprint, mapping_of
 from matchopt.testing.brute_program import best_program
 from matchopt.testing.optimum import INFEASIBLE, Optimum
 
 Cost = float | int  # integer costs stay Python integers
 
 
-@understanding("the enumeration", ANY_AT_0_1 | {"several-neurons", "copies"})
+@understanding("the enumeration", ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"})
 def brute_force(instance: Instance) -> Optimum:
     """Return the optimum of a tiny instance of any kind, by trying everything that is finite.
 
@@ -44,7 +46,9 @@ def brute_force(instance: Instance) -> Optimum:
         case LayerInstance():
             return _layer(instance)
         case NetworkInstance():
-            return _network(instance) if instance.objective is None else _coupled(instance)
+            if instance.objective is not None:
+                return _coupled(instance)
+            return _on_one_chip(instance) if instance.one_chip else _network(instance)
         case ProgramInstance():
             return best_program(instance)
     raise ValueError(f"no enumeration for {type(instance).__name__}")
@@ -104,6 +108,33 @@ def _network(instance: NetworkInstance) -> Optimum:
     return Optimum(least, NetworkMapping(tuple(mappings)), proven)
 
 
+def _on_one_chip(instance: NetworkInstance) -> Optimum:
+    """Layers compete for neurons and lines: every combination of what each of them occupies."""
+    if any(layer.rules.tunable for layer in instance.layers):
+        raise ValueError(f"{instance.name}: on one chip, layers without tunable connections are enumerated")
+    tables = [by_footprint(layer) for layer in instance.layers]
+    least, chosen = math.inf, None
+    for parts in itertools.product(*(table.items() for table in tables)):
+        cost = sum(best[0] for _, best in parts)
+        if cost < least and all(_apart([key[side] for key, _ in parts]) for side in (0, 1)):
+            least, chosen = cost, parts
+    if chosen is None:
+        return INFEASIBLE
+    mappings = (mapping_of(layer, best[1]) for layer, (_, best) in zip(instance.layers, chosen, strict=True))
+    return Optimum(least, NetworkMapping(tuple(mappings)))
+
+
+def _apart(sets: Sequence[Collection[object]]) -> bool:
+    """Whether no two of the sets share anything."""
+    return len(set().union(*sets)) == sum(len(each) for each in sets)
+
+
+def _overlap(instance: NetworkInstance, layers: Sequence[LayerMapping]) -> bool:
+    """Whether two layers use one neuron of the chip; with free routing they then share lines, and only then."""
+    pairs = zip(instance.layers, layers, strict=True)
+    return not _apart([set(layer.hardware.neuron[part.neuron_of].tolist()) for layer, part in pairs])
+
+
 def _coupled(instance: NetworkInstance) -> Optimum:
     """An objective of the network couples everything: every combination of the layers' mappings is evaluated."""
     simple = all(layer.hardware.free_routing and layer.rules.gains.fixed for layer in instance.layers)
@@ -116,7 +147,7 @@ def _coupled(instance: NetworkInstance) -> Optimum:
     least, best = math.inf, None
     for layers in everything:
         mapping = NetworkMapping(layers)
-        if sum(len(part.tunable) for part in layers) > budget:
+        if sum(len(part.tunable) for part in layers) > budget or (instance.one_chip and _overlap(instance, layers)):
             continue
         value = instance.value(mapping)
         if value < least:

@@ -8,6 +8,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from matchopt.instances import LayerInstance, LayerMapping
 
 Wires = tuple[tuple[int, int], ...]  # (cell, input) pairs of one row
 Lines = dict[tuple[int, int], int]  # (bus, cell) -> the input that drives this line
+Footprint = tuple[frozenset[int], frozenset[tuple[int, int]]]  # neurons, and (bus, cell) of driven lines
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,16 @@ def best_layers(instance: LayerInstance, most_tuned: int) -> list[Best | None]:
     """The cheapest mapping with exactly t tunable connections, for t = 0 .. most_tuned; None where there is none."""
     search = _free if instance.hardware.free_routing else _shared
     return search(instance, most_tuned)
+
+
+def by_footprint(instance: LayerInstance) -> dict[Footprint, Best]:
+    """The cheapest mapping for each set of neurons and of lines, by their numbers on the chip; none is tunable."""
+    found: dict[Footprint, Best] = {}
+    for rows, lines, _ in _states(instance, 0):
+        neurons = frozenset(int(instance.hardware.neuron[j]) for row in rows for j in row.neurons)
+        key = (neurons, frozenset(lines))
+        found[key] = _better(found.get(key), *_together(instance, rows, lines))
+    return found
 
 
 def mapping_of(instance: LayerInstance, rows: tuple[RowChoice, ...]) -> LayerMapping:
@@ -180,26 +192,36 @@ def _free(instance: LayerInstance, most_tuned: int) -> list[Best | None]:
 
 def _shared(instance: LayerInstance, most_tuned: int) -> list[Best | None]:
     """Shared buses: what a row costs depends on the lines that its neighbours on the bus drive."""
-    table = _table(instance, most_tuned)
     answer: list[Best | None] = [None] * (most_tuned + 1)
+    for rows, lines, tuned in _states(instance, most_tuned):
+        answer[tuned] = _better(answer[tuned], *_together(instance, rows, lines))
+    return answer
 
-    def extend(i: int, rows: tuple[RowChoice, ...], lines: Lines, tuned: int) -> None:
-        if i == instance.n_rows:
-            priced = [_priced(instance, n, row, lines) for n, row in enumerate(rows)]
-            cost = sum(price for price, _ in priced)
-            answer[tuned] = _better(answer[tuned], cost, tuple(row for _, row in priced))
+
+def _together(instance: LayerInstance, rows: tuple[RowChoice, ...], lines: Lines) -> Best:
+    """What the rows cost with all lines that they drive."""
+    priced = [_priced(instance, n, row, lines) for n, row in enumerate(rows)]
+    return sum(price for price, _ in priced), tuple(row for _, row in priced)
+
+
+def _states(instance: LayerInstance, most_tuned: int) -> Iterator[tuple[tuple[RowChoice, ...], Lines, int]]:
+    """All rows decided in every way, the lines that they drive, and how many connections are tunable."""
+    table = _table(instance, most_tuned)
+
+    def extend(rows: tuple[RowChoice, ...], lines: Lines, tuned: int) -> Iterator[Any]:
+        if len(rows) == instance.n_rows:
+            yield rows, lines, tuned
             return
         for neurons in _sets(instance, rows):
-            for row in table[i, neurons]:
+            for row in table[len(rows), neurons]:
                 driven: Lines | None = lines
                 for j, wires in zip(neurons, row.wires, strict=True):
                     bus, most = int(instance.hardware.bus[j]), instance.rules.cells_per_weight
                     driven = None if driven is None else _driven(driven, bus, wires, most)
                 if driven is not None and tuned + len(row.tuned) <= most_tuned:
-                    extend(i + 1, (*rows, row), driven, tuned + len(row.tuned))
+                    yield from extend((*rows, row), driven, tuned + len(row.tuned))
 
-    extend(0, (), {}, 0)
-    return answer
+    return extend((), {}, 0)
 
 
 def _driven(lines: Lines, bus: int, wires: Wires, most: int) -> Lines | None:

@@ -1,6 +1,7 @@
 """Tiny networks of two layers: fully connected, convolutional, recurrent."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def tiny_networks() -> Mapping[str, NetworkInstance]:
         "adjustable": NetworkInstance(_layers(99), free, adjustable=True),
         "infeasible-layer": NetworkInstance((plain[0], _layers(95, cells=1)[1]), free),
     }
-    networks |= _under_score_errors(bytes_)
+    networks |= _under_score_errors(bytes_) | _on_one_chip(free)
     networks |= {"convolutional": _convolutional(), "recurrent": _recurrent()}
     return {f"network-{name}": network for name, network in networks.items()}
 
@@ -67,6 +68,52 @@ def _under_score_errors(bytes_: np.ndarray) -> dict[str, NetworkInstance]:
         "score-error-drop": NetworkInstance(noisy, free, objective=ScoreError(bytes_, 1 / 255)),
         "score-error-hardware-biases": NetworkInstance(_layers(97, neurons=2, constant=1), objective=inputs),
     }
+
+
+def _on_one_chip(free: tuple[np.ndarray, ...]) -> dict[str, NetworkInstance]:
+    """Two layers that share neurons and lines: of one scale or two, on free and shared lines, tight and too small."""
+    rng = np.random.default_rng(104)
+    return {
+        "one-chip": _sharing(rng, free, neurons=4),
+        "one-chip-scaled": _sharing(rng, free, neurons=5, scale=2.5, drop=True),
+        "one-chip-bus": _sharing(rng, free, neurons=4, cells=4, bus=np.zeros(4, int)),
+        "one-chip-buses-drop": _sharing(rng, free, neurons=4, cells=3, bus=np.array([0, 0, 7, 7]), drop=True),
+        "one-chip-gains": _sharing(rng, free, neurons=4, gains=Gains.interval(0.5, 2.0)),
+        "one-chip-own-cells": _sharing(rng, free, neurons=5, own_cells=True),
+        "one-chip-infeasible": _sharing(rng, free, neurons=4, usable=np.array([True, True, True, False])),
+        "one-chip-objective": replace(
+            _sharing(rng, free, neurons=4), objective=FunctionalError(rng.normal(size=(3, 2)))
+        ),
+    }
+
+
+def _sharing(
+    rng: np.random.Generator,
+    free: tuple[np.ndarray, ...],
+    *,
+    neurons: int,
+    cells: int = 2,
+    scale: float = 1.0,
+    bus: np.ndarray | None = None,
+    own_cells: bool = False,
+    usable: np.ndarray | None = None,
+    **rules: Any,
+) -> NetworkInstance:
+    """Two layers of two rows each on the same neurons, listed in another order; the second's in another scale.
+
+    With `own_cells` each layer is offered other neurons, some of them both. `usable` says which neurons have cells.
+    """
+    weights, turned = rng.normal(size=(neurons, cells)), np.arange(neurons)[::-1]
+    first, second = _layers(105, **rules)
+    offered = (np.arange(neurons), turned) if not own_cells else (np.arange(3), np.arange(neurons - 3, neurons))
+    buses, alive = np.arange(neurons) if bus is None else bus, np.ones((neurons, cells), bool)
+    if usable is not None:
+        alive &= usable[:, None]
+    layers = []
+    for layer, numbers, factor in zip((first, second), offered, (1.0, scale), strict=True):
+        chip = Hardware(weights[numbers] * factor, usable=alive[numbers], bus=buses[numbers], neuron=numbers)
+        layers.append(replace(layer, hardware=chip))
+    return NetworkInstance(tuple(layers), free, one_chip=True)
 
 
 def _convolutional() -> NetworkInstance:

@@ -268,6 +268,25 @@ NETWORKS = {
     ),
 }
 
+CHIP = NetworkInstance(
+    (LayerInstance(TARGET, Hardware(np.ones((4, 4)), bus=np.zeros(4, int)), Rules(drop=True)),
+     LayerInstance(Target.from_dense(np.ones((1, 2))), Hardware(np.ones((2, 4)), bus=np.zeros(2, int),
+                                                               neuron=np.array([3, 1])), Rules(drop=True))),
+    (np.zeros(2), np.zeros(1)),
+    one_chip=True,
+)  # fmt: skip
+ON_CHIP = (mapping([(0, 0)], [(1, 2)]), LayerMapping(np.array([0]), np.array([0, 1]), np.array([2]), np.array([1])))
+NETWORKS |= {
+    "neuron of two layers": (
+        CHIP, NetworkMapping(ON_CHIP), NetworkMapping((ON_CHIP[0], replace(ON_CHIP[1], neuron_of=np.array([1])))),
+        "neuron-two-layers", "layer 1, row 0: neuron 1 of the chip is taken by layer 0, row 1",
+    ),
+    "line of two layers": (
+        CHIP, NetworkMapping(ON_CHIP), NetworkMapping((ON_CHIP[0], replace(ON_CHIP[1], cell=np.array([0])))),
+        "line-two-layers", "layer 1, row 0: line 0 of bus 0 carries an input of layer 0 (row 0)",
+    ),
+}  # fmt: skip
+
 DENSE = AssignmentInstance(np.array([[1.0, 2.0, 3.0], [4.0, np.inf, 6.0]]))
 SPARSE = AssignmentInstance(np.array([1, 0, 5]), np.array([0, 2, 3]), np.array([0, 1, 2]), 3)
 FITS = Assignment(np.array([1, 2]))

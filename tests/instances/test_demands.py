@@ -111,6 +111,7 @@ TIED: dict[type, tuple[Any, set[str], Changes]] = {
         NETWORK,
         {"data", "samples", "provenance", "buffers"},
         {
+            "one_chip": _one({"one_chip": True}, "one-chip"),
             "layers": _one({"layers": (replace(LAYER, rules=Rules(drop=True)),)}, "drop"),
             "biases": _one({"biases": None}, "hardware-bias"),
             "tunable": _one({"tunable": 0}, "network-tunable"),

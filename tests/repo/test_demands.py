@@ -54,6 +54,7 @@ from matchopt.proofs.separable import separable
 from matchopt.reduce import not_separable, reduction, surrogate, tightened
 from matchopt.reduce.layer_program import layers_to_program, program_size
 from matchopt.reduce.linearise import linearise
+from matchopt.reduce.one_chip import assign_chip, join, not_assignable, not_joinable
 from matchopt.reduce.separable import layer_to_assignment
 from matchopt.reduce.split import not_splittable, split
 from matchopt.solver import Limits, Result, Solver
@@ -94,6 +95,14 @@ def _one_bus(instance: Instance) -> LayerInstance:
     return replace(instance, hardware=replace(instance.hardware, bus=np.zeros(instance.hardware.n_neurons, int)))
 
 
+def _one_chip(instance: Instance) -> NetworkInstance:
+    """The same network on one chip that is large enough."""
+    assert isinstance(instance, NetworkInstance)
+    chip = Hardware(np.ones((sum(layer.n_rows for layer in instance.layers), 4)))
+    layers = tuple(replace(layer, hardware=chip) for layer in instance.layers)
+    return replace(instance, layers=layers, one_chip=True)
+
+
 # Every function that takes an instance or a part of one and can be called by itself, and how.
 ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     check: lambda instance, folder: check(instance, _solution(instance)),
@@ -112,6 +121,10 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     tightened: lambda instance, folder: tightened(instance),
     split: lambda instance, folder: split(instance),
     not_splittable: lambda instance, folder: _gives(not_splittable(instance)),
+    not_joinable: lambda instance, folder: _gives(not_joinable(_one_chip(instance))),
+    join: lambda instance, folder: join(_one_chip(instance)),
+    not_assignable: lambda instance, folder: _gives(not_assignable(_one_chip(instance))),
+    assign_chip: lambda instance, folder: assign_chip(_one_chip(instance)),
     not_separable: lambda instance, folder: _gives(not_separable(instance)),
     layer_to_assignment: lambda instance, folder: layer_to_assignment(instance),
     layers_to_program: lambda instance, folder: layers_to_program(instance),
@@ -165,8 +178,10 @@ BEHIND: dict[str, str] = {
     "proofs.certify.prepare": "only loads",
     "proofs.feasible": "separable, or coupled",
     "proofs.separable.refuse_unfit": "separable, and coupled",
+    "proofs.one_chip": "certify",
     "proofs.infeasible.constructed": "promises nothing; is_feasible, which asks, judges what it returns",
     "reduce.alternating": "its caller checks what it makes",
+    "reduce.one_chip.coupled_buses": "whoever reduces the network",
     "reduce.beginning": "promises nothing; the checker judges what it returns",
     "reduce.reduction": "changes nothing",
     "reduce.separable.wire": "layer_to_assignment",

@@ -1,0 +1,181 @@
+"""Networks whose layers draw on one chip: engines, enumeration, checker and proofs agree."""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from matchopt.checker import check
+from matchopt.errors import InvalidInstance, Refused
+from matchopt.instances import (
+    AssignmentInstance,
+    Gains,
+    Hardware,
+    LayerInstance,
+    NetworkInstance,
+    OutputError,
+    ProgramInstance,
+    Rules,
+    Target,
+)
+from matchopt.plugins import load_plugins
+from matchopt.proofs import certify, certify_infeasible
+from matchopt.reduce import beginning, reduction
+from matchopt.reduce.layer_program import layers_to_program
+from matchopt.run.descent import solve_parts
+from matchopt.solver import Limits, Status
+from matchopt.testing.brute import brute_force
+from matchopt.testing.tiny import tolerance_of
+
+REGISTRY = load_plugins()
+FAST, ALL = 30, 200
+OTHERS = np.array([3, 4, 5, 2])  # neurons of a chip
+
+
+def drawn(seed: int) -> NetworkInstance:
+    """A random network of two or three layers on one chip, small enough for enumeration."""
+    rng = np.random.default_rng([12, seed])
+    sizes = rng.integers(1, 3, size=rng.integers(3, 5)).tolist()
+    rows = sum(sizes[1:])
+    neurons, shared = rows + int(rng.integers(0, 2)), bool(rng.integers(2))
+    cells = int(rng.integers(1, 3)) + int(shared) * (len(sizes) - 2)
+    bus = rng.integers(0, 2, neurons) if shared else None
+    drop = bool(rng.integers(2))
+    gains = (Gains(), Gains.finite(0.5, 1.0), Gains.interval(0.5, 2.0))[int(rng.integers(2 if shared else 3))]
+    chip = Hardware(rng.normal(size=(neurons, cells)), rng.random((neurons, cells)) * rng.integers(2) * 0.1,
+                    rng.random((neurons, cells)) < 0.9, bus=bus)  # fmt: skip
+    layers = []
+    for inputs, outputs in pairwise(sizes):
+        support, scale = rng.random((outputs, inputs)) < 0.8, float(rng.choice([1.0, 0.3]))
+        target = Target.from_dense(rng.normal(size=(outputs, inputs)), support)
+        hardware = replace(chip, weights=chip.weights * scale, variance=chip.variance * scale**2)
+        layers.append(LayerInstance(target, hardware, Rules(drop=drop, gains=gains)))
+    return NetworkInstance(tuple(layers), tuple(np.zeros(n) for n in sizes[1:]), one_chip=True)
+
+
+def agreed(network: NetworkInstance, solvers: tuple[str, ...]) -> None:
+    """Every solver that takes the network finds the optimum of enumeration, or proves that there is none."""
+    optimum = brute_force(network)
+    for name in solvers:
+        solver = REGISTRY.make(name, {})
+        try:
+            result, _ = solve_parts(network, solver, np.random.default_rng(0), Limits())
+        except Refused as cause:
+            assert "shared-bus" in str(cause) or "gain-interval" in str(cause), (name, str(cause))
+            continue
+        if optimum.value is None:
+            assert result.status is Status.INFEASIBLE and result.solution is None
+            continue
+        assert result.status is Status.OPTIMAL and result.solution is not None, name
+        report = check(network, result.solution)
+        assert report.feasible, report.violations
+        assert report.objective == pytest.approx(optimum.value, abs=tolerance_of(network))
+    if optimum.solution is not None:
+        proof = certify(network, optimum.solution)
+        assert proof.bound <= optimum.value + tolerance_of(network)
+        if network.layers[0].hardware.free_routing:
+            assert proof.optimal
+    else:
+        assert certify_infeasible(network) in (True, None)
+
+
+@pytest.mark.parametrize("seed", range(FAST))
+def test_engines_and_enumeration_agree(seed: int) -> None:
+    """Free and shared lines, drops, gains, noise, dead cells, scales: one optimum, whoever finds it."""
+    agreed(drawn(seed), ("hungarian", "cpsat", "milp"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(FAST, ALL))
+def test_engines_and_enumeration_agree_on_more(seed: int) -> None:
+    """The same, up to 200."""
+    agreed(drawn(seed), ("hungarian", "cpsat", "milp"))
+
+
+def test_the_draw_has_every_kind() -> None:
+    """What the two tests above are about is there: shared and free lines, drops, gains, infeasible ones."""
+    networks = [drawn(seed) for seed in range(FAST)]
+    assert {"shared-bus", "drop", "gains", "gain-interval", "read-noise", "unusable-cells"} <= set().union(
+        *(network.demands for network in networks)
+    )
+    assert any(network.layers[0].hardware.free_routing for network in networks)
+    assert 0 < sum(brute_force(network).value is None for network in networks) < FAST / 2
+
+
+def _pair(first: dict[str, Any], second: dict[str, Any], **more: Any) -> NetworkInstance:
+    """Two layers of one row and two inputs, the second fed by the first, on four neurons."""
+    rng = np.random.default_rng(3)
+    weights = rng.normal(size=(4, 2))
+    targets = (rng.normal(size=(2, 2)), rng.normal(size=(1, 2)))
+    layers = tuple(
+        LayerInstance(Target.from_dense(target), **{"hardware": Hardware(weights), **fields})
+        for target, fields in zip(targets, (first, second), strict=True)
+    )
+    return NetworkInstance(layers, (np.zeros(2), np.zeros(1)), one_chip=True, **more)
+
+
+def test_layers_that_differ_in_more_than_scale_are_one_assignment_or_program() -> None:
+    """Other rules or other neurons: no single layer, but the assignment, and the program, are exact."""
+    for fields in ({"rules": Rules(drop=True)}, {"hardware": Hardware(np.eye(4, 2) + 0.5, neuron=OTHERS, bus=OTHERS)}):
+        network = _pair({}, fields)
+        best = brute_force(network)
+        assert best.value is not None and best.solution is not None
+        with pytest.raises(Refused, match=r"different rules|not offered the same cells"):
+            reduction(network, LayerInstance)
+        for way in (reduction(network, AssignmentInstance), layers_to_program(network)):
+            (point,) = way.lower(best.solution)
+            assert way.parts[0].value(point) == pytest.approx(best.value)
+            assert check(way.parts[0], point).feasible
+            assert check(network, way.lift([point])).objective == pytest.approx(best.value)
+        solver = REGISTRY.make("milp", {})
+        (program,) = layers_to_program(network).parts
+        assert isinstance(program, ProgramInstance)
+        found = solver.solve(program, Limits(), np.random.default_rng(0))
+        assert program.value(found.solution) == pytest.approx(best.value)  # type: ignore[arg-type]
+
+
+def test_engines_begin_with_a_mapping_of_the_chip() -> None:
+    """Made without a solver, no neuron of it twice, on free and on shared lines."""
+    free = _pair({}, {})
+    shared = next(network for network in map(drawn, range(FAST)) if not network.layers[0].hardware.free_routing)
+    for network in (free, replace(shared, layers=tuple(replace(x, rules=Rules(drop=True)) for x in shared.layers))):
+        found = beginning(network)
+        assert found is not None
+        assert check(network, found).feasible
+
+
+def test_correlated_inputs_are_joined() -> None:
+    """Second moments of all layers on one diagonal; the optimum is that of enumeration."""
+    rng = np.random.default_rng(5)
+    moments = [(m := rng.normal(size=(2, 2))) @ m.T for _ in range(2)]
+    network = _pair({"objective": OutputError(moments[0])}, {"objective": OutputError(moments[1])})
+    best = brute_force(network)
+    (layer,) = (way := reduction(network, LayerInstance)).parts
+    assert best.value is not None and best.solution is not None
+    assert layer.value(way.lower(best.solution)[0]) == pytest.approx(best.value)  # type: ignore[arg-type]
+    assert brute_force(layer).value == pytest.approx(best.value)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (lambda: _pair({}, {"hardware": Hardware(np.ones((4, 2)), bus=np.zeros(4, int))}), "neuron 1 of the chip"),
+        (lambda: _pair({"hardware": Hardware(np.ones((2, 2)))}, {"hardware": Hardware(np.ones((2, 2)))}),
+         "the layers have 3 neurons in all, the chip only 2"),
+    ],
+)  # fmt: skip
+def test_what_is_no_chip_is_refused(network: Any, message: str) -> None:
+    """Buses that contradict each other, and fewer neurons than rows."""
+    with pytest.raises(InvalidInstance, match=message):
+        network()
+
+
+def test_leaks_on_lines_of_two_layers_are_no_single_layer() -> None:
+    """Only lines of the layer that is read are driven, which one layer for all could not say; the program can."""
+    leaky = Hardware(np.random.default_rng(1).normal(size=(4, 3)), off=np.full((4, 3), 0.1), bus=np.zeros(4, int))
+    network = _pair({"hardware": leaky, "rules": Rules(drop=True)}, {"hardware": leaky, "rules": Rules(drop=True)})
+    with pytest.raises(Refused, match="leak on lines that layers share"):
+        reduction(network, LayerInstance)
+    agreed(network, ("milp",))
