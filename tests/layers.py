@@ -42,6 +42,17 @@ def random_layer(
     return LayerInstance(target, hardware, rules, objective)
 
 
+def random_menus(rng: np.random.Generator, shape: tuple[int, ...], kinds: str) -> dict[str, np.ndarray]:
+    """Fields of `Hardware` for cells that can be written: of each kind named ("range", "levels", "fixed") some."""
+    kind = rng.choice(kinds.split(), shape)
+    low = np.where(kind == "range", rng.normal(size=shape), np.nan)
+    levels = np.where(
+        (kind == "levels")[..., None] & (rng.random((*shape, 3)) < 0.8), rng.normal(size=(*shape, 3)), np.nan
+    )
+    noise = {"write_variance": rng.random(shape) / 10, "level_variance": rng.random((*shape, 3)) / 10}
+    return {"low": low, "high": low + rng.exponential(size=shape), "levels": levels, **noise}
+
+
 def random_mapping(layer: LayerInstance, rng: np.random.Generator, tries: int = 200) -> LayerMapping | None:
     """A random feasible mapping, None when `tries` random draws found none."""
     for _ in range(tries):

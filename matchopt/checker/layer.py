@@ -19,6 +19,7 @@ def layer_violations(instance: LayerInstance, mapping: LayerMapping) -> Iterator
     for a, i in enumerate(mapping.row.tolist()):
         yield from _cells(instance, mapping, a, i)
         yield from _inputs(instance, mapping, a, i)
+    yield from _written(instance, mapping)
     tuned = set(mapping.tunable.tolist())
     places: dict[int, list[int]] = defaultdict(list)
     for a, i in enumerate(mapping.row.tolist()):
@@ -116,6 +117,33 @@ def _cells(instance: LayerInstance, mapping: LayerMapping, a: int, i: int) -> It
             message = f"cell {k} listens to input {input_on[k]} and to input {x}; a cell carries one input"
             yield Violation.of_row("cell-two-inputs", i, message)
         input_on.setdefault(k, x)
+
+
+def _written(instance: LayerInstance, mapping: LayerMapping) -> Iterator[Violation]:
+    if mapping.written is None:
+        return
+    chip, count = instance.hardware, 0
+    for n, value in enumerate(mapping.written.tolist()):
+        a, i, k = int(mapping.place_of[n]), int(mapping.row_of[n]), int(mapping.cell[n])
+        j = int(mapping.neuron_of[a])
+        if math.isnan(value):
+            continue
+        count += 1
+        if not (0 <= j < chip.n_neurons and 0 <= k < chip.n_cells):
+            continue
+        low, high = float(chip.low[j, k]), float(chip.high[j, k])
+        levels = [level for level in chip.levels[j, k].tolist() if not math.isnan(level)]
+        cell = f"cell {k} of hardware neuron {j}"
+        if not levels and math.isnan(low):
+            yield Violation.of_row("cell-not-programmable", i, f"{cell} cannot be written; {value!r} is to be")
+        elif levels and value not in levels:
+            listed = ", ".join(f"{level:g}" for level in levels)
+            yield Violation.of_row("written-level", i, f"{cell} can be written to {listed}, found {value!r}")
+        elif not levels and not low <= value <= high:
+            yield Violation.of_row("written-range", i, f"{cell} can be written to {low:g} .. {high:g}, found {value!r}")
+    budget = instance.rules.writes
+    if budget is not None and count > budget:
+        yield Violation("write-budget", f"the layer: at most {budget} cells may be written, found {count}")
 
 
 def _inputs(instance: LayerInstance, mapping: LayerMapping, a: int, i: int) -> Iterator[Violation]:

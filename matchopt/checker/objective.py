@@ -1,5 +1,6 @@
 """Objectives of mappings, written down as docs/mathematics.md defines them."""
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -43,9 +44,11 @@ def realised_rows(instance: LayerInstance, mapping: LayerMapping) -> list[Realis
         shares = len(places[i]) if instance.rules.copies > 1 else 1  # copies are averaged, parts of a row add
         for a in places[i]:
             j, factor, used = int(mapping.neuron_of[a]), float(mapping.gain[a]) / shares, mapping.wires(a)
-            for k, x in used:
-                cells[x].append(factor * float(hardware.weights[j, k]))
-                noise[x].append(factor * factor * float(hardware.variance[j, k]))
+            for n, (k, x) in enumerate(used, start=int(mapping.wire_indptr[a])):
+                written = math.nan if mapping.written is None else float(mapping.written[n])
+                reads, variance = _reading(instance, j, k, written)
+                cells[x].append(factor * reads)
+                noise[x].append(factor * factor * variance)
             own = {k for k, _ in used}
             if len(driven[buses[a]]) > len(own):  # other lines are driven too: their switched-off cells leak
                 for k, x in driven[buses[a]].items():
@@ -57,6 +60,17 @@ def realised_rows(instance: LayerInstance, mapping: LayerMapping) -> list[Realis
     for e, value in zip(mapping.tunable.tolist(), tuned.tolist(), strict=True):
         rows[int(target.row_of[e])].weight[int(target.indices[e])] = value
     return rows
+
+
+def _reading(instance: LayerInstance, j: int, k: int, written: float) -> tuple[float, float]:
+    """What a cell reads with this value written into it, NaN for none, and the variance of that."""
+    hardware = instance.hardware
+    if math.isnan(written):
+        return float(hardware.weights[j, k]), float(hardware.variance[j, k])
+    for level, variance in zip(hardware.levels[j, k].tolist(), hardware.level_variance[j, k].tolist(), strict=True):
+        if level == written:
+            return level, variance
+    return float(written), float(hardware.write_variance[j, k])
 
 
 def layer_objective(instance: LayerInstance, mapping: LayerMapping) -> float:

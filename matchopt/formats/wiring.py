@@ -5,6 +5,7 @@ with neither for a hardware neuron without any. A row may have several hardware 
 Neurons, cells, rows, inputs and layers count from 0.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ class Wire:
     tunable : whether a fully tunable weight serves the connection.
     weight : hardware weight of the cell, or value to program into the tunable weight; None where there is no wire.
     bias : digital bias of the row where the mapping has biases of its own; None where it has none.
+    written : value to write into the cell; None where it is left as it is.
     place : line or entry of the file, for messages.
     """
 
@@ -45,10 +47,13 @@ class Wire:
     tunable: bool = False
     weight: float | None = None
     bias: float | None = None
+    written: float | None = None
     place: int | None = None
 
 
-@understanding("a wiring table", ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"})
+@understanding(
+    "a wiring table", ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"} | {"programmable-cells", "write-budget"}
+)
 def layers_of(instance: Instance) -> tuple[LayerInstance, ...]:
     """The layers that a wiring table of this instance lists."""
     if isinstance(instance, NetworkInstance):
@@ -95,8 +100,10 @@ def _layer_wires(mapping: LayerMapping, layer: LayerInstance, number: int) -> It
     used = zip(mapping.row.tolist(), mapping.neuron_of.tolist(), mapping.gain.tolist(), strict=True)
     for a, (i, j, gain) in enumerate(used):
         wires, on_chip, programmed = mapping.wires(a), int(layer.hardware.neuron[j]), tuned.pop(i, [])
-        for cell, listened in wires:
-            yield Wire(number, i, on_chip, gain, cell, listened, False, float(layer.hardware.weights[j, cell]))
+        for n, (cell, listened) in enumerate(wires, start=int(mapping.wire_indptr[a])):
+            value = math.nan if mapping.written is None else float(mapping.written[n])
+            wire = Wire(number, i, on_chip, gain, cell, listened, False, float(layer.hardware.weights[j, cell]))
+            yield wire if math.isnan(value) else replace(wire, written=value)
         for e, value in programmed:
             yield Wire(number, i, on_chip, gain, None, int(layer.target.indices[e]), True, value)
         if not wires and not programmed:
@@ -175,7 +182,9 @@ def _fitted(wire: Wire, layer: LayerInstance, fail: Callable[[str, int | None], 
             raise fail(f"{name} must be in 0 .. {end - 1}, found {value}", wire.place)
     if wire.tunable != (wire.input is not None and wire.cell is None) or (wire.cell is not None and wire.input is None):
         raise fail("a line has a cell and an input, or an input and tunable 1, or neither", wire.place)
-    weight: float | None = None
+    weight, written = None, wire.written
+    if written is not None and wire.cell is None:
+        raise fail(f"{written} is to be written, and the line has no cell", wire.place)
     if wire.cell is not None:
         true = float(layer.hardware.weights[wire.neuron, wire.cell])
         weight = _exact(wire.weight, true)
@@ -183,6 +192,8 @@ def _fitted(wire: Wire, layer: LayerInstance, fail: Callable[[str, int | None], 
             shorter = any(float(f"{true:.{digits}g}") == weight for digits in range(1, 9) if weight is not None)
             what = "numbers have been rounded, save all digits" if shorter else "the table belongs to another instance"
             raise fail(f"weight {weight} should be {true}; {what}", wire.place)
+        known = (layer.hardware.low, layer.hardware.high, *np.moveaxis(layer.hardware.levels, 2, 0))
+        written = _exact(written, *(float(part[wire.neuron, wire.cell]) for part in known))
     elif wire.input is not None:
         e = _connection(layer, wire.row, wire.input)
         if e is None:
@@ -193,7 +204,9 @@ def _fitted(wire: Wire, layer: LayerInstance, fail: Callable[[str, int | None], 
     elif wire.weight is not None:
         raise fail(f"weight {wire.weight} should be None; the table belongs to another instance", wire.place)
     gains = layer.rules.gains
-    return replace(wire, weight=weight, gain=_exact(wire.gain, *(gains.values or (gains.low, gains.high))))
+    return replace(
+        wire, weight=weight, written=written, gain=_exact(wire.gain, *(gains.values or (gains.low, gains.high)))
+    )
 
 
 def _exact(value: Any, *known: Any) -> Any:
@@ -207,7 +220,7 @@ def _layer_mapping(
     by_row: dict[tuple[int, int], list[Wire]],
     fail: Callable[[str, int | None], FormatError],
 ) -> LayerMapping:
-    neuron_of, gains, starts, cells, inputs, tuned, row = [], [], [0], [], [], [], []
+    neuron_of, gains, starts, wired, tuned, row = [], [], [0], [], [], []
     most = layer.rules.neurons
     for i in range(layer.n_rows):
         lines = by_row.get((number, i))
@@ -229,15 +242,15 @@ def _layer_mapping(
             row.append(i)
             neuron_of.append(neuron)
             gains.append(own[0].gain)
-            wired = [(wire.cell, wire.input) for wire in own if wire.cell is not None]
-            cells += [cell for cell, _ in wired]
-            inputs += [listened for _, listened in wired]
-            starts.append(len(cells))
+            wired += [wire for wire in own if wire.cell is not None]
+            starts.append(len(wired))
     numbers, values = [e for e, _ in tuned], np.array([value for _, value in tuned], dtype=np.float64)
-    whole = [np.array(listed, dtype=np.int64) for listed in (neuron_of, starts, cells, inputs, numbers, row)]
+    lists = (neuron_of, starts, [wire.cell for wire in wired], [wire.input for wire in wired], numbers, row)
+    whole = [np.array(listed, dtype=np.int64) for listed in lists]
     changed = None if np.array_equal(values, layer.target.weights[whole[4]]) else values
+    written = np.array([math.nan if wire.written is None else wire.written for wire in wired], dtype=np.float64)
     gain = np.array(gains, dtype=np.float64)
-    return LayerMapping(whole[0], whole[1], whole[2], whole[3], gain, whole[4], changed, whole[5])
+    return LayerMapping(whole[0], whole[1], whole[2], whole[3], gain, whole[4], changed, whole[5], written)
 
 
 def _tuned(layer: LayerInstance, row: int, lines: list[Wire]) -> Iterator[tuple[int, float]]:

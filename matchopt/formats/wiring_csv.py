@@ -1,6 +1,7 @@
 """Wiring tables as CSV: `layer,row,neuron,gain,cell,input,tunable,weight`, one wire on a line.
 
-A last column `bias` is there where the mapping has digital biases of its own.
+Further columns are there where the mapping has them: `bias`, digital biases of its own; `written`, values to write into
+cells.
 """
 
 import re
@@ -11,10 +12,10 @@ from matchopt.formats.numbers import number_of
 from matchopt.formats.own import SolutionFile
 from matchopt.formats.sources import Source
 from matchopt.formats.wiring import Wire, mapping_from, wires_of
-from matchopt.instances import Instance, NetworkMapping, Solution
+from matchopt.instances import Instance, LayerMapping, NetworkMapping, Solution
 
 COLUMNS = ("layer", "row", "neuron", "gain", "cell", "input", "tunable", "weight")
-WITH_BIAS = (*COLUMNS, "bias")
+MORE = ("bias", "written")
 _WHOLE = re.compile(r"([0-9]{1,18})(?:[.,]0+)?")  # tools whose columns hold gaps write 3.0
 
 
@@ -33,8 +34,11 @@ def read_wiring_csv(source: Source, instance: Instance) -> SolutionFile:
     """
     head, *lines = source.lines_of_csv
     columns = tuple(head)
-    if columns not in (COLUMNS, WITH_BIAS):
-        raise source.error(f"the first line must be {','.join(COLUMNS)}, with or without ,bias after it", 1)
+    more = columns[len(COLUMNS) :]
+    if columns[: len(COLUMNS)] != COLUMNS or more != tuple(name for name in MORE if name in more):
+        raise source.error(
+            f"the first line must be {','.join(COLUMNS)}, with or without ,bias and ,written after it", 1
+        )
     wires = [_wire(line, columns, source, number) for number, line in enumerate(lines, start=2) if any(line)]
     return SolutionFile(mapping_from(wires, instance, source.error), instance.digest)
 
@@ -47,7 +51,10 @@ def write_wiring_csv(solution: Solution, instance: Instance, path: Path) -> None
     InvalidSolution
         when the mapping does not fit the instance.
     """
-    columns = WITH_BIAS if isinstance(solution, NetworkMapping) and solution.biases is not None else COLUMNS
+    mappings = solution.layers if isinstance(solution, NetworkMapping) else (solution,)
+    there = {"bias": isinstance(solution, NetworkMapping) and solution.biases is not None}
+    there["written"] = any(isinstance(part, LayerMapping) and part.written is not None for part in mappings)
+    columns = (*COLUMNS, *(name for name in MORE if there[name]))
     lines = [",".join(columns)]
     for wire in wires_of(solution, instance):
         cells = [int(wire.tunable) if name == "tunable" else getattr(wire, name) for name in columns]
@@ -72,6 +79,7 @@ def _wire(line: list[str], columns: tuple[str, ...], source: Source, number: int
         tunable=texts["tunable"] == "1",
         weight=_real(texts, "weight", source, number) if texts["weight"] else None,
         bias=_real(texts, "bias", source, number) if "bias" in texts else None,
+        written=_real(texts, "written", source, number) if texts.get("written") else None,
         place=number,
     )
 

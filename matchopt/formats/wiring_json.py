@@ -32,6 +32,7 @@ class _Tuned:
 @dataclass(frozen=True)
 class _Wired(_Tuned):
     cell: NonNegativeInt
+    written: FiniteFloat | None = None  # where a value is to be written into the cell
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class _Row:
     def listed(self, number: int) -> list[Wire]:
         """The wires of the row, which is entry `number`; one without a cell or input where it has none."""
         start = (self.layer, self.row, self.neuron, self.gain)
-        wires = [Wire(*start, w.cell, w.input, False, w.weight, self.bias, number) for w in self.wires]
-        wires += [Wire(*start, None, w.input, True, w.weight, self.bias, number) for w in self.tunable]
+        wires = [Wire(*start, w.cell, w.input, False, w.weight, self.bias, w.written, number) for w in self.wires]
+        wires += [Wire(*start, None, w.input, True, w.weight, self.bias, None, number) for w in self.tunable]
         return wires or [Wire(*start, bias=self.bias, place=number)]
 
 
@@ -106,7 +107,10 @@ def write_wiring_json(solution: Solution, instance: Instance, path: Path) -> Non
         if lines[0].bias is not None:
             entry["bias"] = lines[0].bias
         entry["wires"] = [
-            {"cell": wire.cell, "input": wire.input, "weight": wire.weight} for wire in lines if wire.cell is not None
+            {"cell": wire.cell, "input": wire.input, "weight": wire.weight}
+            | ({} if wire.written is None else {"written": wire.written})
+            for wire in lines
+            if wire.cell is not None
         ]
         entry["tunable"] = [{"input": wire.input, "weight": wire.weight} for wire in lines if wire.tunable]
         rows.append(json.dumps(entry, allow_nan=False))

@@ -34,6 +34,8 @@ BY_KIND: Mapping[str, Mapping[str, str]] = {
         "unusable-cells": "some cells cannot be switched on",
         "leak": "a cell adds something while it is switched off and its line is driven",
         "shared-bus": "hardware neurons share the wiring from inputs to cell lines",
+        "programmable-cells": "values can be written into some cells",
+        "write-budget": "so many cells of the layer may be written",
         "several-cells": "a weight may be the sum of several cells",
         "drop": "a connection may stay unrealised",
         "extra-inputs": "a cell may listen to an input outside the target's",

@@ -1,7 +1,7 @@
-"""The fixed weights of one layer of a chip."""
+"""The cells of one layer of a chip."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,13 +11,15 @@ from jaxtyping import Bool, Float, Int
 from matchopt.errors import InvalidInstance
 from matchopt.instances.arrays import MAX_INDEX, ReadOnly, filled, frozen, is_constant, set_fields
 from matchopt.instances.demands import asks, demands_of
+from matchopt.instances.menus import FIELDS as MENUS
+from matchopt.instances.menus import checked_menus, some_programmable, stored_menus
 from matchopt.instances.places import Origin
 from matchopt.parts import exact_keys
 
 
 @dataclass(frozen=True, eq=False)
 class Hardware(ReadOnly):
-    """M hardware neurons with K cells each, their weights random and fixed.
+    """M hardware neurons with K cells each, their weights random and fixed, but for cells that can be written.
 
     Parameters
     ----------
@@ -32,6 +34,12 @@ class Hardware(ReadOnly):
     origin : the chip's arrays, unit and scale, which give neurons and cells their physical names; None where unknown.
     measured : what was measured of every cell, in the origin's unit: `weights` are this times the origin's scale.
         None where the weights are that.
+    low, high : ends of the range of values that can be written into each cell, NaN for cells without; default none.
+    write_variance : variance of a cell once a value of its range is written, programming and read noise together, >= 0;
+        default 0.
+    levels : the values that can be written into each cell that has no range, shape (M, K, S), all different, NaN behind
+        the last; default none. A cell with neither reads `weights` for ever, and any other does so until it is written.
+    level_variance : variance of a cell at each level, >= 0; default 0.
 
     Raises
     ------
@@ -47,6 +55,11 @@ class Hardware(ReadOnly):
     neuron: Int[np.ndarray, " neurons"] = None  # type: ignore[assignment]  # an array once made
     origin: Origin | None = None
     measured: Float[np.ndarray, "neurons cells"] | None = None
+    low: Float[np.ndarray, "neurons cells"] = None  # type: ignore[assignment]  # an array once made
+    high: Float[np.ndarray, "neurons cells"] = None  # type: ignore[assignment]  # an array once made
+    write_variance: Float[np.ndarray, "neurons cells"] = None  # type: ignore[assignment]  # an array once made
+    levels: Float[np.ndarray, "neurons cells levels"] = None  # type: ignore[assignment]  # an array once made
+    level_variance: Float[np.ndarray, "neurons cells levels"] = None  # type: ignore[assignment]  # an array once made
 
     def __post_init__(self) -> None:
         weights = frozen(self.weights, "hardware.weights", float, 2)
@@ -71,7 +84,9 @@ class Hardware(ReadOnly):
         if self.measured is not None:
             measured = frozen(self.measured, "hardware.measured", float, 2, shape=weights.shape)
             set_fields(self, measured=measured)
+        given = (self.low, self.high, self.write_variance, self.levels, self.level_variance)
         set_fields(self, weights=weights, variance=variance, usable=usable, off=off, bus=bus, neuron=neuron)
+        set_fields(self, **checked_menus(weights.shape, *given))
 
     @property
     def n_neurons(self) -> int:
@@ -91,6 +106,7 @@ class Hardware(ReadOnly):
     @cached_property
     def demands(self) -> frozenset[str]:
         """See `Instance.demands`."""
+        written = asks("programmable-cells", self.programmable)
         return demands_of(
             self,
             "weights neuron origin measured",  # names of what is there
@@ -98,7 +114,29 @@ class Hardware(ReadOnly):
             usable=asks("unusable-cells", not is_constant(self.usable, True)),
             off=asks("leak", not is_constant(self.off, 0.0)),
             bus=asks("shared-bus", not self.free_routing),
+            **dict.fromkeys(MENUS, written),
         )
+
+    @cached_property
+    def programmable(self) -> bool:
+        """Whether any cell can be written."""
+        return some_programmable(self.low, self.levels)
+
+    def fixed(self) -> "Hardware":
+        """The same with cells that cannot be written."""
+        none: Any = None  # for the default
+        return replace(self, **dict.fromkeys(MENUS, none)) if self.programmable else self
+
+    def scaled(self, factor: float) -> "Hardware":
+        """The same with every weight, leak and value to be written times `factor`, variances times its square."""
+        ends = (self.low, self.high) if factor >= 0.0 else (self.high, self.low)
+        squared = {name: getattr(self, name) * factor**2 for name in ("variance", "write_variance", "level_variance")}
+        linear = {name: getattr(self, name) * factor for name in ("weights", "off", "levels")}
+        found = replace(self, **linear, **squared, low=ends[0] * factor, high=ends[1] * factor)
+        if self.origin is None or factor <= 0.0:  # a mirrored weight is no measured value times a scale
+            return replace(found, origin=None, measured=None)
+        measured = self.weights if self.measured is None else self.measured
+        return replace(found, measured=measured, origin=replace(self.origin, scale=self.origin.scale * factor))
 
     @cached_property
     def n_usable(self) -> Int[np.ndarray, " neurons"]:
@@ -115,7 +153,7 @@ class Hardware(ReadOnly):
                 arrays[name] = getattr(self, name)
         arrays |= {name: array for name, array in (("bus", self.bus), ("neuron", self.neuron))
                    if not np.array_equal(array, np.arange(self.n_neurons))}  # fmt: skip
-        return arrays
+        return arrays | stored_menus({name: getattr(self, name) for name in MENUS})
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any], origin: Origin | None = None) -> "Hardware":

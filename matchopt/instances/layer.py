@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances.arrays import frozen, set_fields
 from matchopt.instances.base import Instance, Provenance, Solution
+from matchopt.instances.cell_states import states_of
 from matchopt.instances.demands import demands_of
 from matchopt.instances.hardware import Hardware
 from matchopt.instances.objective import LayerObjective, Pairs, WeightError
@@ -35,6 +36,7 @@ class LayerMapping(Solution):
     tuned : value of each tunable connection, in the order of `tunable`; None for the target weights.
     row : row that each hardware neuron in use serves, ascending, shape (used,); default 0 .. m - 1, one each. Several
         of one row add, or are averaged, as the rules of the instance say.
+    written : value to write into the cell of each wire, NaN where it is left as it is; None where none is written.
 
     Raises
     ------
@@ -52,6 +54,7 @@ class LayerMapping(Solution):
     tunable: Int[np.ndarray, " tuned"] = None  # type: ignore[assignment]  # an array once made
     tuned: Float[np.ndarray, " tuned"] | None = None
     row: Int[np.ndarray, " used"] = None  # type: ignore[assignment]  # an array once made
+    written: Float[np.ndarray, " wires"] | None = None
 
     def __post_init__(self) -> None:
         neuron_of = frozen(self.neuron_of, "neuron_of", int, 1, error=InvalidSolution)
@@ -72,6 +75,9 @@ class LayerMapping(Solution):
         if self.tuned is not None:
             tuned = frozen(self.tuned, "tuned", float, 1, shape=tunable.shape, error=InvalidSolution)
             set_fields(self, tuned=tuned)
+        if self.written is not None:
+            values = frozen(self.written, "written", float, 1, shape=cell.shape, finite=False, error=InvalidSolution)
+            set_fields(self, written=None if np.isnan(values).all() else values)
         set_fields(self, neuron_of=neuron_of, wire_indptr=starts, cell=cell, input=inputs, gain=gain, tunable=tunable)
         set_fields(self, row=row)
 
@@ -86,6 +92,7 @@ class LayerMapping(Solution):
         tuned: Float[np.ndarray, " tuned"] | None = None,
         row: Int[np.ndarray, " used"] | None = None,
         place_of: Int[np.ndarray, " connections"] | None = None,
+        written: Float[np.ndarray, " connections"] | None = None,
     ) -> "LayerMapping":
         """Build a mapping with one cell per connection; a cell of -1 means no wire (dropped or tunable).
 
@@ -107,6 +114,7 @@ class LayerMapping(Solution):
             tunable,  # type: ignore[arg-type]
             tuned,
             row,  # type: ignore[arg-type]
+            None if written is None else np.asarray(written)[wired],
         )
 
     @property
@@ -197,7 +205,8 @@ class LayerInstance(Instance):
 
         realised[i, x] = sum over the hardware neurons a of row i of factor_a * (sum of h over the wires of a on x + sum
         of `off` over lines that the bus drives with x and a does not use), factor_a the gain, divided by how many the
-        row has where they are copies; a tunable connection has its tuned value, without one exactly its target weight.
+        row has where they are copies, h what is written into a cell where anything is; a tunable connection has its
+        tuned value, without one exactly its target weight.
         """
         full = np.zeros((self.n_rows, self.target.n_inputs))
         rows, inputs, weights = self._switched(mapping)
@@ -209,7 +218,7 @@ class LayerInstance(Instance):
     def noise(self, mapping: LayerMapping) -> Float[np.ndarray, "rows inputs"]:
         """Read-noise variance of the realised weights: factor^2 times the variances of the cells behind each input."""
         noise = np.zeros((self.n_rows, self.target.n_inputs))
-        np.add.at(noise, (mapping.row_of, mapping.input), self._wire_noise(mapping))
+        np.add.at(noise, (mapping.row_of, mapping.input), self.wire_noise(mapping))
         return noise
 
     def pair_errors(self, mapping: LayerMapping) -> tuple[Pairs, Pairs, Float[np.ndarray, " pairs"]]:
@@ -232,7 +241,8 @@ class LayerInstance(Instance):
     def _switched(self, mapping: LayerMapping) -> tuple[Pairs, Pairs, Float[np.ndarray, " pairs"]]:
         """Row, input and weight of every cell in use, and of every leak, after gains."""
         places, chip, factor = mapping.place_of, self.hardware, self.factors(mapping)
-        weights = factor[places] * chip.weights[mapping.neuron_of[places], mapping.cell]
+        values, _ = states_of(chip, mapping.neuron_of[places], mapping.cell, mapping.written)
+        weights = factor[places] * values
         if not np.any(chip.off):
             return mapping.row_of, mapping.input, weights
         lines = np.unique(np.stack([chip.bus[mapping.neuron_of[places]], mapping.cell, mapping.input]), axis=1)
@@ -256,9 +266,10 @@ class LayerInstance(Instance):
     def _tuned(self, mapping: LayerMapping) -> Float[np.ndarray, " tuned"]:
         return self.target.weights[mapping.tunable] if mapping.tuned is None else mapping.tuned
 
-    def _wire_noise(self, mapping: LayerMapping) -> Float[np.ndarray, " wires"]:
+    def wire_noise(self, mapping: LayerMapping) -> Float[np.ndarray, " wires"]:
+        """Read-noise variance that each wire adds behind its input, gains included."""
         places = mapping.place_of
-        variance = self.hardware.variance[mapping.neuron_of[places], mapping.cell]
+        _, variance = states_of(self.hardware, mapping.neuron_of[places], mapping.cell, mapping.written)
         return np.asarray(self.factors(mapping)[places] ** 2 * variance)
 
     def value(self, mapping: LayerMapping) -> float:
@@ -268,7 +279,7 @@ class LayerInstance(Instance):
             full = np.zeros((self.n_rows, self.target.n_inputs))
             full[rows, inputs] = error
             return self.objective.value(self.target, full, self.noise(mapping))
-        noisy = self.objective.diagonal(self.target, mapping.row_of, mapping.input) @ self._wire_noise(mapping)
+        noisy = self.objective.diagonal(self.target, mapping.row_of, mapping.input) @ self.wire_noise(mapping)
         return float(self.objective.diagonal(self.target, rows, inputs) @ error**2 + noisy)
 
     def parts(self) -> Parts:

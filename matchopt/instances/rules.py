@@ -94,6 +94,8 @@ class Rules:
     neurons_per_row : most hardware neurons that one row is split over, >= 1; their outputs add, and the cells of one
         weight are counted over all of them, so a row may have more connections than a hardware neuron has cells.
     copies : most hardware neurons that each realise one row, >= 1; their mean serves it.
+    writes : most cells of the layer that may be written, >= 0; None for no limit. Without programmable cells it changes
+        nothing.
 
     Raises
     ------
@@ -108,6 +110,7 @@ class Rules:
     tunable: NonNegativeInt = 0
     neurons_per_row: PositiveInt = 1
     copies: PositiveInt = 1
+    writes: NonNegativeInt | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "rules", InvalidInstance)
@@ -134,6 +137,7 @@ class Rules:
             extra_inputs=asks("extra-inputs", self.extra_inputs),
             gains=self.gains.demands,
             tunable=asks("tunable", self.tunable > 0),
+            writes=asks("write-budget", self.writes is not None),
         )
 
     def facts(self) -> dict[str, Json]:

@@ -9,7 +9,9 @@ from jaxtyping import Float, Int
 from matchopt.errors import InvalidSolution, Refused
 from matchopt.instances import Gains, Hardware, Target
 from matchopt.instances.arrays import frozen
+from matchopt.instances.cell_states import best_states
 from matchopt.kernels.block import block_interval_matchings, block_matchings
+from matchopt.kernels.menus import menu_cells, menu_gains, menu_matchings
 from matchopt.kernels.packing import CellSorter, RowBlock, finite_values, row_blocks
 
 MOST_ROWS = 256  # rows wired together; bounds the sorted cells held at a time
@@ -24,11 +26,13 @@ class Matching:
     cell_of : cell of each connection, -1 for dropped, shape (connections,).
     gain : gain of each row, shape (m,).
     cost : cost of each row, shape (m,), the same as `pair_costs` up to rounding.
+    written : value to write into the cell of each connection, NaN for none; None where no cell can be written.
     """
 
     cell_of: Int[np.ndarray, " connections"]
     gain: Float[np.ndarray, " rows"]
     cost: Float[np.ndarray, " rows"]
+    written: Float[np.ndarray, " connections"] | None = None
 
 
 def match_rows(
@@ -39,12 +43,13 @@ def match_rows(
     gains: Gains,
     drop: bool,
     importance: Float[np.ndarray, " connections"] | None = None,
+    write_price: float = 0.0,
 ) -> Matching:
     """Wire every row optimally on the hardware neuron it has been given.
 
     Parameters
     ----------
-    target, hardware, gains, drop, importance : as for `pair_costs`.
+    target, hardware, gains, drop, importance, write_price : as for `pair_costs`.
     neuron_of : hardware neuron of each row, in 0 .. M - 1; two rows may share one here.
 
     Returns
@@ -59,17 +64,43 @@ def match_rows(
     InvalidInstance
         when `importance` does not fit the target.
     Refused
-        when a row has more connections than its neuron has usable cells and `drop` is off.
+        when a row has more connections than its neuron has usable cells and `drop` is off, and as `pair_costs` does.
     """
     blocks = row_blocks(target, importance, MOST_ROWS)
     neuron_of = _checked(target, hardware, neuron_of, drop)
-    sorter = CellSorter.of(hardware)
+    sorter = None if hardware.programmable else CellSorter.of(hardware)
     cell_of = np.full(target.n_connections, -1, np.int64)
     gain, cost = np.empty(target.n_rows), np.empty(target.n_rows)
     for block in blocks:
         span = slice(block.first, block.first + block.n_rows)
-        _match_block(sorter, block, neuron_of[span], gains, drop, cell_of, gain[span], cost[span])
-    return Matching(cell_of, gain, cost)
+        if sorter is not None:
+            _match_block(sorter, block, neuron_of[span], gains, drop, cell_of, gain[span], cost[span])
+            continue
+        found = np.full(len(block.connection), -1, np.int64)
+        cells = menu_cells(hardware, neuron_of[span])
+        menu_matchings(cells, block, menu_gains(gains), drop, write_price, found, gain[span], cost[span])
+        cell_of[block.connection] = found
+    written = (
+        None if sorter is not None else _written(target, hardware, neuron_of, cell_of, gain, importance, write_price)
+    )
+    return Matching(cell_of, gain, cost, written)
+
+
+def _written(
+    target: Target,
+    hardware: Hardware,
+    neuron_of: Int[np.ndarray, " rows"],
+    cell_of: Int[np.ndarray, " connections"],
+    gain: Float[np.ndarray, " rows"],
+    importance: Float[np.ndarray, " connections"] | None,
+    price: float,
+) -> Float[np.ndarray, " connections"]:
+    """What is best written into the cells, NaN also where a connection has none."""
+    wired, written = cell_of >= 0, np.full(len(cell_of), np.nan)
+    row, factor = target.row_of[wired], (target.importance if importance is None else importance)[wired]
+    where = (hardware, neuron_of[row], cell_of[wired], target.weights[wired])
+    written[wired] = best_states(*where, factor=factor, gain=gain[row], price=price)[1]
+    return written
 
 
 def _match_block(

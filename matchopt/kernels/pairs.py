@@ -1,8 +1,9 @@
 """Matching costs of all target rows with all hardware neurons."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -10,6 +11,7 @@ from jaxtyping import Float
 from matchopt.errors import InvalidInstance
 from matchopt.instances import Gains, Hardware, Target
 from matchopt.kernels.block import block_costs, block_interval_costs
+from matchopt.kernels.menus import menu_cells, menu_costs, menu_gains
 from matchopt.kernels.packing import CellSorter, RowBlock, SortedCells, finite_values, neuron_blocks, row_blocks
 
 
@@ -21,11 +23,13 @@ def pair_costs(
     drop: bool,
     importance: Float[np.ndarray, " connections"] | None = None,
     threads: int = 0,
+    write_price: float = 0.0,
 ) -> Float[np.ndarray, "rows neurons"]:
     """Cost of the best wiring of every target row on every hardware neuron.
 
     cost[i, j] = min over gains g and over injective maps of the connections e of row i to usable cells k of neuron j of
-    sum q_e ((w_e - g h_k)^2 + g^2 v_k). Exact up to rounding, for every gain set, importance and noise.
+    sum q_e ((w_e - g h_k)^2 + g^2 v_k), and of what to write into cells where that is possible. Exact up to rounding,
+    for every gain set, importance and noise.
 
     Parameters
     ----------
@@ -35,6 +39,7 @@ def pair_costs(
     drop : whether a connection may stay without a cell at cost q_e w_e^2.
     importance : q, >= 0, instead of `target.importance`.
     threads : number of threads; 0 means one per core that the process may use.
+    write_price : what a write costs besides, >= 0.
 
     Returns
     -------
@@ -44,21 +49,23 @@ def pair_costs(
     ------
     InvalidInstance
         when `importance` does not fit the target, or `threads` is negative.
+    Refused
+        for cells that can be written under gains of an interval.
     """
     if threads < 0:
         raise InvalidInstance(f"threads must be >= 0 (0 = all cores), found {threads}")
     threads = min(threads or _cores(), max(1, hardware.n_neurons))
-    rows, sorter = row_blocks(target, importance), CellSorter.of(hardware)
-    solve, cost = _solver(rows, gains, drop), np.empty((target.n_rows, hardware.n_neurons))
+    rows, cost = row_blocks(target, importance), np.empty((target.n_rows, hardware.n_neurons))
+    if hardware.programmable:
+        solve = partial(_written_costs, hardware, menu_gains(gains), drop, write_price)
+    else:
+        solve = partial(_sorted_costs, CellSorter.of(hardware), _solver(rows, gains, drop))
     # One shared iterator: a thread that is done takes the next block. next() on it is atomic.
     blocks = iter(list(neuron_blocks(hardware.n_neurons, threads)))
 
     def work() -> None:
         for neurons in blocks:
-            cells = sorter.sort(neurons)
-            for block in rows:
-                found = np.empty((neurons.stop - neurons.start, block.n_rows))
-                solve(cells, block, found)
+            for block, found in zip(rows, solve(neurons, rows), strict=True):
                 cost[block.first : block.first + block.n_rows, neurons] = found.T
 
     if threads == 1:
@@ -73,6 +80,37 @@ def pair_costs(
             for _ in blocks:  # after an error or an interrupt the other threads find nothing left to do
                 pass
     return cost
+
+
+Found = Iterator[Float[np.ndarray, "neurons rows"]]
+
+
+def _sorted_costs(
+    sorter: CellSorter,
+    solve: Callable[[SortedCells, RowBlock, Float[np.ndarray, "neurons rows"]], None],
+    neurons: slice,
+    rows: list[RowBlock],
+) -> Found:
+    cells = sorter.sort(neurons)
+    for block in rows:
+        found = np.empty((neurons.stop - neurons.start, block.n_rows))
+        solve(cells, block, found)
+        yield found
+
+
+def _written_costs(
+    hardware: Hardware,
+    gains: Float[np.ndarray, " gains"],
+    drop: bool,
+    price: float,
+    neurons: slice,
+    rows: list[RowBlock],
+) -> Found:
+    cells = menu_cells(hardware, neurons)
+    for block in rows:
+        found = np.empty((neurons.stop - neurons.start, block.n_rows))
+        menu_costs(cells, block, gains, drop, price, found)
+        yield found
 
 
 def _solver(

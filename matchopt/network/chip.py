@@ -1,7 +1,7 @@
 """Hardware for people with a chip: measured arrays, one for each layer, one shared out, or one as a law of weights."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from matchopt.formats import ChipFile as ChipFile
 from matchopt.formats import read_hardware
 from matchopt.instances import Hardware, Imperfections, Target
 from matchopt.instances.generators import sample_measured
+from matchopt.instances.menus import FIELDS as MENUS
 
 
 def chip_layers(files: Sequence[ChipFile], targets: Sequence[Target], fit: bool) -> tuple[Hardware, ...]:
@@ -82,6 +83,7 @@ def chip_shared(
             added.off + chip.off[part] * imperfections.scale_error,
             added.bus if chip.free_routing else chip.bus[rows],
             rows,
+            **_menus(chip, part, imperfections.scale_error),
         )
         if not chip.free_routing and set(chip.bus[: starts[n]]) & set(chip.bus[rows]):
             raise InvalidInstance(f"{file.path}: layer {n} would share a bus with the layer before it; give each layer "
@@ -114,6 +116,12 @@ def chip_pool(
     )
 
 
+def _menus(chip: Hardware, part: tuple[np.ndarray, slice], factor: float) -> dict[str, Any]:
+    """What can be written into those cells, at another scale."""
+    cells = Hardware(chip.weights[part], **{name: getattr(chip, name)[part] for name in MENUS}).scaled(factor)
+    return {name: getattr(cells, name) for name in MENUS}
+
+
 def root_mean_square(target: Target) -> float:
     """Of the weights of a layer that are not zero; 1 where all are."""
     used = target.weights[target.weights != 0]
@@ -125,6 +133,4 @@ def _scaled(hardware: Hardware, target: Target, fit: bool, factor: float = 1.0) 
     used = hardware.weights[hardware.usable]
     own = float(np.sqrt(np.mean(used**2))) if used.size else 0.0
     factor = root_mean_square(target) * factor / own if fit and own > 0 else 1.0
-    return replace(
-        hardware, weights=hardware.weights * factor, variance=hardware.variance * factor**2, off=hardware.off * factor
-    )
+    return hardware.scaled(factor)

@@ -123,7 +123,10 @@ class Evaluation:
     ranges: tuple[float, ...] | None = None
 
 
-@understanding("the evaluation of a mapping", ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"})
+@understanding(
+    "the evaluation of a mapping",
+    ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"} | {"programmable-cells", "write-budget"},
+)
 def evaluate(
     instance: Instance,
     mapping: Solution,

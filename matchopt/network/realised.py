@@ -14,6 +14,7 @@ from matchopt.instances.network import NetworkInstance, NetworkMapping
 from matchopt.network.running import Runnable
 
 UNDERSTOOD = AT_0_1["network"] | {"several-neurons", "copies", "one-chip"}
+UNDERSTOOD |= {"programmable-cells", "write-budget"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +74,9 @@ def one_read(
 ) -> Float[np.ndarray, "rows inputs"]:
     """The realised weights as one read finds them."""
     full = layer.realised(mapping)
-    places = mapping.place_of
-    variance = layer.hardware.variance[mapping.neuron_of[places], mapping.cell]
-    deviation = layer.factors(mapping)[places] * np.sqrt(variance)
+    deviation = np.sign(mapping.gain)[mapping.place_of] * np.sqrt(layer.wire_noise(mapping))
     added = np.zeros_like(full)
-    np.add.at(added, (mapping.row_of, mapping.input), deviation * noise.standard_normal(len(places)))
+    np.add.at(added, (mapping.row_of, mapping.input), deviation * noise.standard_normal(len(deviation)))
     e = mapping.tunable  # exact weights take the place of cells
     added[layer.target.row_of[e], layer.target.indices[e]] = 0.0
     full += added

@@ -1,6 +1,8 @@
 """The variables and rows of one layer inside a program; see `layer_program` for their meaning."""
 
+import math
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +11,9 @@ from matchopt.errors import Refused
 from matchopt.instances import LayerInstance, LayerMapping
 from matchopt.reduce.builder import ProgramBuilder
 
+NONE = math.nan  # one object, as NaN differs from itself
 Place = tuple[int, float]  # hardware neuron and gain
+Wire = tuple[int, Place, int, int]  # row, place, cell and input
 
 
 @dataclass(frozen=True)
@@ -37,18 +41,20 @@ class LayerBlock:
     def __init__(self, builder: ProgramBuilder, layer: LayerInstance, coupled: frozenset[int] = frozenset()) -> None:
         self.layer = layer
         self.sits: dict[tuple[int, Place], int] = {}
-        self.on: dict[tuple[int, Place, int, int], int] = {}
-        self.off: dict[tuple[int, Place, int, int], int] = {}
+        self.on: dict[Wire, dict[float, int]] = {}  # by what is written into the cell, NONE for nothing
+        self.off: dict[Wire, int] = {}
         self.line: dict[tuple[int, int, int], int] = {}
         self.tuned: dict[int, int] = {}
         self.products: list[tuple[int, int, int]] = []
         self._atoms: dict[int, list[Atom]] = defaultdict(list)
         bus, sizes = np.unique(layer.hardware.bus, return_counts=True)
         self._shared = {int(b) for b, size in zip(bus, sizes, strict=True) if size > 1 or int(b) in coupled}
+        self._full = layer.target.dense()
         self._inputs = [self._inputs_of(i) for i in range(layer.n_rows)]
         self._add_places(builder)
         self._add_lines(builder)
         self._add_cells(builder)
+        self._add_writes(builder)
         self._add_tunable(builder)
         self._add_connections(builder)
         self._add_driven(builder)
@@ -94,15 +100,36 @@ class LayerBlock:
             bus = int(hardware.bus[j])
             for k in np.flatnonzero(hardware.usable[j]).tolist():
                 for x in self._inputs[i]:
-                    v = builder.variable()
-                    self.on[i, place, k, x] = v
-                    noise = g * g * float(hardware.variance[j, k])
-                    self._atoms[i].append(Atom(v, x, g * float(hardware.weights[j, k]), noise, place, k))
+                    ways = self.on[i, place, k, x] = {}
+                    for written, value, variance in self._states(j, k, self._full[i, x] / g if g else 0.0):
+                        v = ways[written] = builder.variable()
+                        self._atoms[i].append(Atom(v, x, g * value, g * g * variance, place, k))
                     if bus in self._shared:
-                        builder.row({v: 1.0, self.line[bus, k, x]: -1.0}, high=0.0)
+                        builder.row({**dict.fromkeys(ways.values(), 1.0), self.line[bus, k, x]: -1.0}, high=0.0)
                 if self._inputs[i]:  # a cell carries at most one input, and none where the row does not sit
-                    terms = {self.on[i, place, k, x]: 1.0 for x in self._inputs[i]}
+                    terms = {v: 1.0 for x in self._inputs[i] for v in self.on[i, place, k, x].values()}
                     builder.row({**terms, sits: -1.0}, high=0.0)
+
+    def _states(self, j: int, k: int, aim: float) -> Iterator[tuple[float, float, float]]:
+        """What may be written into a cell, NONE for nothing, with what it then reads and the variance of that.
+
+        Of a range the value nearest to `aim` is the best, where the error separates and one cell serves a weight.
+        """
+        chip = self.layer.hardware
+        yield NONE, float(chip.weights[j, k]), float(chip.variance[j, k])
+        low, high = float(chip.low[j, k]), float(chip.high[j, k])
+        if low <= high:
+            value = min(max(aim, low), high)
+            yield value, value, float(chip.write_variance[j, k])
+        for value, variance in zip(chip.levels[j, k].tolist(), chip.level_variance[j, k].tolist(), strict=True):
+            if not math.isnan(value):
+                yield value, value, variance
+
+    def _add_writes(self, builder: ProgramBuilder) -> None:
+        budget = self.layer.rules.writes
+        terms = {v: 1.0 for ways in self.on.values() for written, v in ways.items() if written is not NONE}
+        if budget is not None and terms:
+            builder.row(terms, high=float(budget))
 
     def _add_tunable(self, builder: ProgramBuilder) -> None:
         target, budget = self.layer.target, self.layer.rules.tunable
@@ -120,8 +147,8 @@ class LayerBlock:
         """Every connection is realised by 1 .. c cells or is tunable, unless it may be dropped; others by 0 .. c."""
         target, rules = self.layer.target, self.layer.rules
         cells: dict[tuple[int, int], dict[int, float]] = defaultdict(dict)
-        for (i, _, _, x), v in self.on.items():
-            cells[i, x][v] = 1.0
+        for (i, _, _, x), ways in self.on.items():
+            cells[i, x] |= dict.fromkeys(ways.values(), 1.0)
         most = float(rules.cells_per_weight)
         connections = {(int(target.row_of[e]), int(target.indices[e])): e for e in range(target.n_connections)}
         for (i, x), e in connections.items():
@@ -137,8 +164,8 @@ class LayerBlock:
     def _add_driven(self, builder: ProgramBuilder) -> None:
         hardware = self.layer.hardware
         users: dict[tuple[int, int, int], dict[int, float]] = defaultdict(dict)
-        for (_, (j, _), k, x), v in self.on.items():
-            users[int(hardware.bus[j]), k, x][v] = -1.0
+        for (_, (j, _), k, x), ways in self.on.items():
+            users[int(hardware.bus[j]), k, x] |= dict.fromkeys(ways.values(), -1.0)
         for (bus, k, x), v in self.line.items():  # a line carries an input only if some row listens
             builder.row({v: 1.0, **users[bus, k, x]}, high=0.0)
         leaking = {(int(j), int(k)) for j, k in np.argwhere(hardware.off != 0.0)}
@@ -155,13 +182,11 @@ class LayerBlock:
                 if (place[0], k) in leaking:
                     self._add_leak(builder, (i, place, k, x), sits, self.line[bus, k, x], tuned.get((i, x)))
 
-    def _add_leak(
-        self, builder: ProgramBuilder, key: tuple[int, Place, int, int], sits: int, line: int, tuned: int | None
-    ) -> None:
+    def _add_leak(self, builder: ProgramBuilder, key: Wire, sits: int, line: int, tuned: int | None) -> None:
         i, (j, g), k, x = key
         v = builder.variable()
         self.off[key] = v
-        either = {v: 1.0} | ({self.on[key]: 1.0} if key in self.on else {})
+        either = {v: 1.0, **dict.fromkeys(self.on.get(key, {}).values(), 1.0)}
         builder.row({**either, sits: -1.0}, high=0.0)
         builder.row({**either, line: -1.0}, high=0.0)
         pardon = {} if tuned is None else {tuned: 1.0}  # a tunable connection is exact: the leak does not count
@@ -171,7 +196,7 @@ class LayerBlock:
         self._atoms[i].append(Atom(v, x, g * float(self.layer.hardware.off[j, k]), 0.0, (j, g), k))
 
     def _add_objective(self, builder: ProgramBuilder) -> None:
-        full = self.layer.target.dense()
+        full = self._full
         for i in range(self.layer.n_rows):
             moments = self.layer.objective.row_quadratic(self.layer.target, i)
             pull = moments @ full[i] if moments.ndim == 2 else moments * full[i]
@@ -207,12 +232,14 @@ class LayerBlock:
         for (i, (j, g)), v in self.sits.items():
             if chosen[v]:
                 neuron_of[i], gain[i] = j, g
-        wires = sorted((i, x, k) for (i, _, k, x), v in self.on.items() if chosen[v])
-        counts = np.bincount(np.array([i for i, _, _ in wires], dtype=np.int64), minlength=layer.n_rows)
+        found = ((i, x, k, w) for (i, _, k, x), ways in self.on.items() for w, v in ways.items() if chosen[v])
+        wires = sorted(found, key=lambda wire: wire[:3])
+        counts = np.bincount(np.array([wire[0] for wire in wires], dtype=np.int64), minlength=layer.n_rows)
         tunable = np.array([e for e, v in self.tuned.items() if chosen[v]], dtype=np.int64)
-        cells = np.array([k for _, _, k in wires], dtype=np.int64)
-        inputs = np.array([x for _, x, _ in wires], dtype=np.int64)
-        return LayerMapping(neuron_of, np.concatenate([[0], np.cumsum(counts)]), cells, inputs, gain, tunable)
+        cells = np.array([k for _, _, k, _ in wires], dtype=np.int64)
+        inputs = np.array([x for _, x, _, _ in wires], dtype=np.int64)
+        starts, written = np.concatenate([[0], np.cumsum(counts)]), np.array([w for *_, w in wires], dtype=np.float64)
+        return LayerMapping(neuron_of, starts, cells, inputs, gain, tunable, written=written)
 
     def place(self, mapping: LayerMapping, x: np.ndarray) -> None:
         """Set the variables of this layer in `x` to those of a feasible `mapping`."""
@@ -222,10 +249,15 @@ class LayerBlock:
             if (i, (j, g)) not in self.sits:
                 raise Refused(f"the start puts row {i} on neuron {j} with gain {g}, which the rules do not allow")
             x[self.sits[i, (j, g)]] = 1.0
-        for i, k, source in zip(mapping.row_of.tolist(), mapping.cell.tolist(), mapping.input.tolist(), strict=True):
-            if (i, places[i], k, source) not in self.on:
+        written = np.full(len(mapping.cell), np.nan) if mapping.written is None else mapping.written
+        listed = (part.tolist() for part in (mapping.row_of, mapping.cell, mapping.input, written))
+        for i, k, source, value in zip(*listed, strict=True):
+            ways = self.on.get((i, places[i], k, source), {})
+            values = [state for state in ways if (state is NONE) == math.isnan(value)]
+            if not values:
                 raise Refused(f"the start wires input {source} of row {i} to cell {k}, which the rules do not allow")
-            x[self.on[i, places[i], k, source]] = 1.0
+            nearest = values[0] if math.isnan(value) else min(values, key=lambda state: abs(state - value))
+            x[ways[nearest]] = 1.0
             line = (int(hardware.bus[places[i][0]]), k, source)
             if line in self.line:
                 x[self.line[line]] = 1.0
@@ -239,7 +271,7 @@ class LayerBlock:
         for key, v in self.off.items():
             i, place, k, source = key
             driven = x[self.line[int(hardware.bus[place[0]]), k, source]] and x[self.sits[i, place]]
-            used = key in self.on and x[self.on[key]]
+            used = any(x[way] for way in self.on.get(key, {}).values())
             x[v] = float(bool(driven) and not used and (i, source) not in tuned)
         for both, first, second in self.products:
             x[both] = x[first] * x[second]

@@ -3,7 +3,7 @@
 Binary variables, for a row i, a hardware neuron j, a gain g, a cell k, an input x and a bus b:
 
 - z[i,j,g]       row i sits on neuron j with gain g: one per row, at most one row per neuron;
-- on[i,j,g,k,x]  cell k of that neuron listens to x for row i;
+- on[i,j,g,k,x]  cell k of that neuron listens to x for row i, one variable for each value that may be written into it;
 - line[b,k,x]    shared buses only: line k of bus b carries x. One input per line, at most `cells_per_weight` lines per
                  input, and a line carries x only if some row on the bus uses it;
 - off[i,j,g,k,x] shared buses with leak only: the line of cell k is driven with x, and row i leaves the cell off;
@@ -38,6 +38,7 @@ from matchopt.reduce.reduction import Reduction
 
 # Gains in an interval make the error cubic, other objectives than those of layers are no polynomials of binaries.
 UNDERSTOOD = AT_0_1["network"] - {"gain-interval", "task-loss", "functional-error", "score-error"} | {"one-chip"}
+UNDERSTOOD |= {"programmable-cells", "write-budget"}
 
 
 @understanding("the program of binaries", UNDERSTOOD)
@@ -45,18 +46,30 @@ def program_size(instance: LayerInstance | NetworkInstance) -> int:
     """How many coefficients the program has at least, in no time: those of cells and of products of two of them."""
     total = 0
     for layer in instance.layers if isinstance(instance, NetworkInstance) else (instance,):
-        rules, usable = layer.rules, [int(n) for n in layer.hardware.n_usable.tolist()]
+        rules, (usable, apart) = layer.rules, _states(layer)
         fan_in = [layer.target.n_inputs] * layer.n_rows if rules.extra_inputs else layer.target.fan_in.tolist()
         places = len(rules.gains.values or ())
         rows = 2 if rules.drop or rules.extra_inputs else 3  # in which the variable of a cell is
         rows += 0 if layer.hardware.free_routing else 2
-        total += rows * places * sum(fan_in) * sum(usable)
-        cells, moments = sum(n * (n - 1) // 2 for n in usable), layer.objective.shared_quadratic
+        total += rows * places * sum(fan_in) * usable
+        written = usable - int(layer.hardware.n_usable.sum())
+        total += 0 if rules.writes is None else places * sum(fan_in) * written
+        moments = layer.objective.shared_quadratic
         share = 0.0 if layer.objective.is_diagonal or moments is None else np.count_nonzero(moments) / moments.size
         pairs = int(share * sum(n * (n - 1) for n in fan_in))
         pairs += sum(fan_in) if rules.cells_per_weight > 1 else 0
-        total += 7 * places * pairs * cells
+        total += 7 * places * pairs * apart
     return total
+
+
+def _states(layer: LayerInstance) -> tuple[int, int]:
+    """How many states all usable cells have, and how many pairs of two states of different cells of one neuron."""
+    chip = layer.hardware
+    each = same = chip.n_usable.astype(np.int64)
+    if chip.programmable:
+        states = chip.usable * (1 + ~np.isnan(chip.low) + (~np.isnan(chip.levels)).sum(axis=2, dtype=np.int32))
+        each, same = states.sum(axis=1), (states**2).sum(axis=1)
+    return int(each.sum()), int((each**2 - same).sum()) // 2
 
 
 @understanding("the program of binaries", UNDERSTOOD)
@@ -66,9 +79,17 @@ def layers_to_program(instance: LayerInstance | NetworkInstance) -> Reduction:
     Raises
     ------
     Refused
-        for gains in an interval (the error is no longer linear in products of binaries), and for instances too large.
+        for gains in an interval (the error is no longer linear in products of binaries), for cells in a range that can
+        make up for the errors of others, and for instances too large.
     """
     layers = instance.layers if isinstance(instance, NetworkInstance) else (instance,)
+    for layer in layers:
+        joint = layer.rules.cells_per_weight > 1 or not layer.objective.is_diagonal
+        if joint and not np.isnan(layer.hardware.low).all():
+            raise Refused(
+                "what is written into a cell within a range can make up for the errors of others where several cells "
+                "serve a weight or inputs are correlated: no program of whole numbers holds it; give levels instead"
+            )
     if program_size(instance) > MAX_ENTRIES:
         raise too_large()
     builder = ProgramBuilder()

@@ -9,7 +9,7 @@ from matchopt.reduce.reduction import Reduction
 
 # Without what couples rows (wiring that neurons share, a budget of tunable connections) or connections of a row (sums
 # of cells, correlated inputs). Cells of a neuron that shares no line do not leak.
-UNDERSTOOD = AT_0_1["layer"] - {"shared-bus", "several-cells", "tunable", "correlated-inputs"}
+UNDERSTOOD = AT_0_1["layer"] - {"shared-bus", "several-cells", "tunable", "correlated-inputs"} | {"programmable-cells"}
 
 
 def not_separable(layer: LayerInstance) -> str | None:
@@ -18,7 +18,11 @@ def not_separable(layer: LayerInstance) -> str | None:
     Extra inputs do not couple anything: outside the support the target is 0 and every realised weight only adds a cost
     >= 0, so an optimal mapping without extra inputs exists (WeightError and diagonal OutputError alike).
     """
-    return not_understood(layer, UNDERSTOOD, "the assignment of rows to hardware neurons")
+    who = "the assignment of rows to hardware neurons"
+    both = {"programmable-cells", "gain-interval"}
+    if both <= layer.demands:  # the best value to write depends on the gain, and the best gain on what is written
+        return not_understood(layer, UNDERSTOOD - both, who)
+    return not_understood(layer, UNDERSTOOD, who)
 
 
 def layer_to_assignment(layer: LayerInstance) -> Reduction:
@@ -68,4 +72,6 @@ def wire(layer: LayerInstance, assignment: Assignment) -> LayerMapping:
         drop=layer.rules.drop,
         importance=layer.objective.importance(layer.target),
     )
-    return LayerMapping.from_cells(layer.target, assignment.col_of, matching.cell_of, matching.gain)
+    return LayerMapping.from_cells(
+        layer.target, assignment.col_of, matching.cell_of, matching.gain, written=matching.written
+    )

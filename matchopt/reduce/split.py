@@ -8,7 +8,8 @@ from matchopt.instances.demands import AT_0_1, not_understood
 from matchopt.reduce.reduction import Reduction
 
 # All that a layer may ask for is left to who takes the layers; biases change no layer's objective.
-UNDERSTOOD = AT_0_1["network"] - {"task-loss", "functional-error", "score-error"} | {"several-neurons", "copies"}
+UNDERSTOOD = AT_0_1["network"] - {"task-loss", "functional-error", "score-error"}
+UNDERSTOOD |= {"several-neurons", "copies", "programmable-cells", "write-budget"}
 
 
 def not_splittable(network: NetworkInstance) -> str | None:

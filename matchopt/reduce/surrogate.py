@@ -8,14 +8,15 @@ from matchopt.instances.demands import AT_0_1, refuse_unknown
 
 AnyInstance = TypeVar("AnyInstance", bound=Instance)
 UNDERSTOOD = AT_0_1["network"] | {"several-neurons", "copies", "one-chip"}
+UNDERSTOOD |= {"programmable-cells", "write-budget"}
 
 
 def surrogate(instance: AnyInstance, *, keep_gains: bool = False) -> AnyInstance:
     """The same hardware and targets under stricter rules, minimising the weight error summed over the layers.
 
     One hardware neuron per row, one cell per weight, no extra inputs, no tunable connections, one gain for all (the
-    allowed one nearest to 1), the biases as they are; whether connections may be dropped stays. Every feasible solution
-    is one of `instance` too.
+    allowed one nearest to 1), the biases as they are; whether connections may be dropped stays. Cells are not written
+    where their number is limited, or gains come from an interval. Every feasible solution is one of `instance` too.
     Bounds and claims of optimality or infeasibility do not carry over: the objective is another one, and the rules
     leave less room.
 
@@ -42,4 +43,6 @@ def surrogate(instance: AnyInstance, *, keep_gains: bool = False) -> AnyInstance
 
 def _plain_layer(layer: LayerInstance, keep_gains: bool) -> LayerInstance:
     gains = layer.rules.gains if keep_gains else Gains.finite(layer.rules.gains.default)
-    return replace(layer, rules=Rules(drop=layer.rules.drop, gains=gains), objective=WeightError())
+    hardware = layer.hardware if layer.rules.writes is None and not gains.is_interval else layer.hardware.fixed()
+    rules = Rules(drop=layer.rules.drop, gains=gains)
+    return replace(layer, hardware=hardware, rules=rules, objective=WeightError())

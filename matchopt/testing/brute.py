@@ -24,12 +24,14 @@ from matchopt.testing.optimum import INFEASIBLE, Optimum
 Cost = float | int  # integer costs stay Python integers
 
 
-@understanding("the enumeration", ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"})
+@understanding(
+    "the enumeration", ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"} | {"programmable-cells", "write-budget"}
+)
 def brute_force(instance: Instance) -> Optimum:
     """Return the optimum of a tiny instance of any kind, by trying everything that is finite.
 
-    Digital biases and fully tunable weights are left at the target's values; where others could be better, the result
-    says that it is not proven.
+    Digital biases and fully tunable weights are left at the target's values, cells in a range are written as near to
+    them as they can be; where other values could be better, the result says that it is not proven.
 
     The time grows exponentially: up to about 7 rows of an assignment, 3 rows with 4 cells of a layer with free
     routing, 2 rows on shared buses, 2^16 integral points of a program.
@@ -85,8 +87,14 @@ def _layer(instance: LayerInstance) -> Optimum:
 
 
 def _exact_is_best(layer: LayerInstance) -> bool:
-    """Whether a fully tunable weight is best at its target: it is, unless it can make up for correlated errors."""
-    return layer.rules.tunable == 0 or layer.objective.is_diagonal
+    """Whether what is tunable is best at its target: it is, unless it can make up for the errors of other weights.
+
+    A cell that is written somewhere in a range can also make up for those of other cells of its weight, and for a gain.
+    """
+    ranged = not np.isnan(layer.hardware.low).all()
+    coupled = layer.rules.cells_per_weight > 1 or layer.rules.gains.is_interval
+    free = layer.rules.tunable > 0 or ranged
+    return not (free and not layer.objective.is_diagonal) and not (ranged and coupled)
 
 
 def _network(instance: NetworkInstance) -> Optimum:

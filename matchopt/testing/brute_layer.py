@@ -1,4 +1,4 @@
-"""Layers by enumeration: every injection of rows, every wiring, every choice of tunable connections.
+"""Layers by enumeration: every injection of rows, every wiring, every choice of tunable connections and of writes.
 
 Written from docs/mathematics.md alone; it shares nothing with the checker, the kernels or the reductions, which are
 tested against it.
@@ -21,12 +21,18 @@ Footprint = tuple[frozenset[int], frozenset[tuple[int, int]]]  # neurons, and (b
 
 @dataclass(frozen=True)
 class RowChoice:
-    """One row, decided: hardware neurons, the wires of each, tunable connections, and the gains once they are known."""
+    """One row, decided: hardware neurons, the wires of each, tunable connections, what is written, and the gains."""
 
     neurons: tuple[int, ...]
     wires: tuple[Wires, ...]
     tuned: tuple[int, ...]
+    written: tuple[tuple[float, ...], ...]  # into the cell of each wire of each neuron; NaN for nothing
     gains: tuple[float, ...] = ()
+
+    @property
+    def writes(self) -> int:
+        """How many cells are written."""
+        return sum(not np.isnan(value) for part in self.written for value in part)
 
 
 Best = tuple[float, tuple[RowChoice, ...]]
@@ -60,6 +66,7 @@ def mapping_of(instance: LayerInstance, rows: tuple[RowChoice, ...]) -> LayerMap
         gain=np.array([gain for row in rows for gain in row.gains or [1.0] * len(row.neurons)], np.float64),
         tunable=np.array(sorted(e for row in rows for e in row.tuned), np.int64),
         row=np.array([i for i, row in enumerate(rows) for _ in row.neurons], np.int64),
+        written=np.array([value for row in rows for part in row.written for value in part], np.float64),
     )
 
 
@@ -69,7 +76,8 @@ def all_layers(instance: LayerInstance) -> Iterator[LayerMapping]:
 
     def extend(rows: tuple[RowChoice, ...]) -> Iterator[LayerMapping]:
         if len(rows) == instance.n_rows:
-            if sum(len(row.tuned) for row in rows) <= instance.rules.tunable:
+            written = sum(row.writes for row in rows)
+            if sum(len(row.tuned) for row in rows) <= instance.rules.tunable and written <= _most_writes(instance):
                 yield mapping_of(instance, rows)
             return
         for neurons in _sets(instance, rows):
@@ -108,7 +116,30 @@ def _choices(instance: LayerInstance, i: int, neurons: tuple[int, ...], most_tun
                 if all(max(each.values(), default=0) <= rules.cells_per_weight for each in counts) and (
                     rules.drop or all(each[x] for each in counts for x in served)
                 ):
-                    yield RowChoice(neurons, wires, tuned)
+                    parts = zip(neurons, wires, strict=True)
+                    written = [_written(instance, i, j, part) for j, part in parts]
+                    yield from (RowChoice(neurons, wires, tuned, each) for each in itertools.product(*written))
+
+
+def _written(instance: LayerInstance, i: int, j: int, wires: Wires) -> list[tuple[float, ...]]:
+    """Every way to write the cells of these wires of a neuron."""
+    return list(itertools.product(*(_values(instance, i, j, k, x) for k, x in wires)))
+
+
+def _values(instance: LayerInstance, i: int, j: int, k: int, x: int) -> list[float]:
+    """What may be best to write into a cell that listens to `x`: nothing (NaN), a level, the nearest of a range."""
+    target, chip, gains = instance.target, instance.hardware, instance.rules.gains
+    found = [level for level in chip.levels[j, k].tolist() if level == level]
+    if not np.isnan(chip.low[j, k]):
+        wanted = target.dense()[i, x]
+        tried = gains.values if gains.values is not None else (gains.low, gains.high, gains.default)
+        aims = {wanted / gain for gain in tried if gain}
+        found = sorted({float(np.clip(aim, chip.low[j, k], chip.high[j, k])) for aim in aims or {0.0}})
+    return [np.nan, *found]
+
+
+def _most_writes(instance: LayerInstance) -> float:
+    return np.inf if instance.rules.writes is None else instance.rules.writes
 
 
 def _wirings(instance: LayerInstance, j: int, heard: list[int]) -> Iterator[Wires]:
@@ -124,10 +155,15 @@ def _priced(instance: LayerInstance, i: int, row: RowChoice, lines: Lines) -> tu
     """The cost of row `i` at its best gains, and the row with them."""
     hardware, target, rules = instance.hardware, instance.target, instance.rules
     raw, noise = (np.zeros((len(row.neurons), target.n_inputs)) for _ in range(2))
-    for a, (j, wires) in enumerate(zip(row.neurons, row.wires, strict=True)):
-        for k, x in wires:
-            raw[a, x] += hardware.weights[j, k]
-            noise[a, x] += hardware.variance[j, k]
+    for a, (j, wires, written) in enumerate(zip(row.neurons, row.wires, row.written, strict=True)):
+        for (k, x), value in zip(wires, written, strict=True):
+            level = np.flatnonzero(hardware.levels[j, k] == value)
+            raw[a, x] += hardware.weights[j, k] if np.isnan(value) else value
+            noise[a, x] += (
+                hardware.variance[j, k] if np.isnan(value)
+                else hardware.level_variance[j, k, level[0]] if len(level)
+                else hardware.write_variance[j, k]
+            )  # fmt: skip
         used = {k for k, _ in wires}
         for (bus, k), x in lines.items():
             if bus == hardware.bus[j] and k not in used:
@@ -167,26 +203,28 @@ def _gains(instance: LayerInstance, square: np.ndarray, cross: np.ndarray) -> It
 
 def _free(instance: LayerInstance, most_tuned: int) -> list[Best | None]:
     """Free routing: rows only compete for neurons and for the tunable budget."""
-    best: dict[tuple[int, tuple[int, ...], int], tuple[float, RowChoice]] = {}
+    best: dict[tuple[int, tuple[int, ...], int, int], tuple[float, RowChoice]] = {}
+    limited = instance.rules.writes is not None
+    most_writes = min(instance.rules.writes or 0, instance.hardware.weights.size)
     for (i, neurons), choices in _table(instance, most_tuned).items():
         for choice in choices:
             priced = _priced(instance, i, choice, {})
-            key = (i, neurons, len(choice.tuned))
+            key = (i, neurons, len(choice.tuned), choice.writes if limited else 0)
             if key not in best or priced[0] < best[key][0]:
                 best[key] = priced
     answer: list[Best | None] = [None] * (most_tuned + 1)
 
-    def extend(i: int, rows: tuple[RowChoice, ...], cost: float, tuned: int) -> None:
+    def extend(i: int, rows: tuple[RowChoice, ...], cost: float, tuned: int, left: int) -> None:
         if i == instance.n_rows:
             answer[tuned] = _better(answer[tuned], cost, rows)
             return
         for neurons in _sets(instance, rows):
-            for more in range(most_tuned - tuned + 1):
-                if (i, neurons, more) in best:
-                    price, row = best[i, neurons, more]
-                    extend(i + 1, (*rows, row), cost + price, tuned + more)
+            for more, writes in itertools.product(range(most_tuned - tuned + 1), range(left + 1)):
+                if (i, neurons, more, writes) in best:
+                    price, row = best[i, neurons, more, writes]
+                    extend(i + 1, (*rows, row), cost + price, tuned + more, left - writes)
 
-    extend(0, (), 0.0, 0)
+    extend(0, (), 0.0, 0, most_writes)
     return answer
 
 
@@ -218,7 +256,9 @@ def _states(instance: LayerInstance, most_tuned: int) -> Iterator[tuple[tuple[Ro
                 for j, wires in zip(neurons, row.wires, strict=True):
                     bus, most = int(instance.hardware.bus[j]), instance.rules.cells_per_weight
                     driven = None if driven is None else _driven(driven, bus, wires, most)
-                if driven is not None and tuned + len(row.tuned) <= most_tuned:
+                written = sum(other.writes for other in (*rows, row))
+                fits = tuned + len(row.tuned) <= most_tuned and written <= _most_writes(instance)
+                if driven is not None and fits:
                     yield from extend((*rows, row), driven, tuned + len(row.tuned))
 
     return extend((), {}, 0)

@@ -66,11 +66,7 @@ def scaled(instance: LayerInstance) -> LayerInstance:
     """Target and hardware weights times `SCALE`; the optimum is multiplied by its square."""
     target, hardware = instance.target, instance.hardware
     return dataclasses.replace(
-        instance,
-        target=dataclasses.replace(target, weights=target.weights * SCALE),
-        hardware=dataclasses.replace(
-            hardware, weights=hardware.weights * SCALE, off=hardware.off * SCALE, variance=hardware.variance * SCALE**2
-        ),
+        instance, target=dataclasses.replace(target, weights=target.weights * SCALE), hardware=hardware.scaled(SCALE)
     )
 
 
@@ -102,7 +98,8 @@ def spelled_out(instance: Instance) -> Instance | None:
 def _spelled_layer(layer: LayerInstance) -> LayerInstance:
     old, cells = layer.target, layer.hardware
     target = dataclasses.replace(old, importance=np.array(old.importance))
-    arrays: dict[str, Any] = {name: np.array(getattr(cells, name)) for name in ("variance", "usable", "off", "bus")}
+    names = ("variance", "usable", "off", "bus", "low", "high", "write_variance", "levels", "level_variance")
+    arrays: dict[str, Any] = {name: np.array(getattr(cells, name)) for name in names}
     hardware = dataclasses.replace(cells, **arrays)
     taken = layer.objective.parts()
     by_column = {name: np.asfortranarray(array) for name, array in taken.arrays.items()}

@@ -16,7 +16,15 @@ def tiny_layers() -> Mapping[str, LayerInstance]:
     """All tiny layers by name."""
     return {
         f"layer-{name}": instance
-        for name, instance in {**_free(), **_ruled(), **_judged(), **_shared(), **_parts(), **_infeasible()}.items()
+        for name, instance in {
+            **_free(),
+            **_ruled(),
+            **_judged(),
+            **_shared(),
+            **_parts(),
+            **_written(),
+            **_infeasible(),
+        }.items()
     }
 
 
@@ -30,7 +38,8 @@ def _layer(
     weights = changes.pop("targets", rng.normal(size=len(indices)))
     drawn = changes.pop("weights", rng.normal(size=(neurons, cells)))
     target = Target(indptr, indices, np.asarray(weights, float), n_inputs, changes.pop("importance", None))
-    physical = {name: changes.pop(name) for name in ("variance", "usable", "off", "bus") if name in changes}
+    names = [field for field in Hardware.__dataclass_fields__ if field in changes]
+    physical = {name: changes.pop(name) for name in names}
     hardware = Hardware(np.asarray(drawn, float), **physical)
     objective = changes.pop("objective", WeightError())
     return LayerInstance(target, hardware, Rules(**changes), objective)
@@ -151,6 +160,41 @@ def _parts() -> dict[str, LayerInstance]:
         "copies-tunable": _layer(105, TWO, 3, 2, copies=2, tunable=1),
         "copies-output-error": _layer(106, [[0, 1]], 3, 2, copies=2, objective=CORRELATED),
         "copies-crossbar-leak": _layer(107, [[0], [1]], 3, 2, copies=2, **leaky),
+    }
+
+
+def _written() -> dict[str, LayerInstance]:
+    """Cells that can be written: in a range, to levels, some of them, so many of them, and on shared lines."""
+    two, rng, nan = TWO, np.random.default_rng(33), np.nan
+    wide: dict[str, Any] = {"low": np.full((3, 3), -0.5), "high": np.full((3, 3), 0.5)}
+    some = np.array([[nan, -1.0, 0.0], [-0.2, nan, -1.0], [nan, 0.1, -0.3]])
+    ranges: dict[str, Any] = {
+        "low": some,
+        "high": some + np.array([0.4, 2.0, 0.0]),
+        "write_variance": rng.random((3, 3)) / 50,
+    }
+    steps = np.where(rng.random((3, 3, 3)) < 0.3, nan, rng.normal(size=(3, 3, 3)))
+    levels: dict[str, Any] = {"levels": steps, "level_variance": rng.random((3, 3, 3)) / 20}
+    noisy, one = rng.random((3, 3)) / 10, steps[:2, :2, :1]
+    on_one_bus: dict[str, Any] = {"bus": [0, 0], "levels": one, "off": [[0.9, 0.0], [0.0, 0.7]], "extra_inputs": True}
+    return {
+        "written-range": _layer(110, two, 3, 3, **wide),
+        "written-some": _layer(111, two, 3, 3, variance=noisy, **ranges),
+        "written-levels": _layer(112, two, 3, 3, **levels),
+        "written-drop": _layer(
+            113, [[0, 1, 2], [0, 2]], 3, 2, drop=True, levels=steps[:, :2], importance=[1, 4, 9, 1, 2]
+        ),
+        "written-gains": _layer(114, two, 3, 3, gains=Gains.finite(-1.0, 0.5), variance=noisy, **ranges),
+        "writes-none": _layer(115, two, 3, 3, writes=0, **wide),
+        "writes-one": _layer(116, two, 3, 3, writes=1, variance=noisy, **ranges),
+        "writes-two-levels": _layer(117, [[0, 1, 2], [0, 2]], 3, 3, writes=2, importance=[1, 4, 9, 1, 2], **levels),
+        "writes-drop": _layer(118, [[0, 1, 2], [0, 2]], 3, 2, writes=1, drop=True, levels=steps[:, :2]),
+        "writes-fixed-cells": _layer(119, two, 3, 3, writes=1),
+        "written-two-cells": _layer(120, [[0, 1]], 2, 3, cells_per_weight=2, levels=steps[:2, :, :1], writes=1),
+        "written-output-error": _layer(121, two, 2, 2, objective=CORRELATED, levels=one),
+        "crossbar-written": _layer(122, two, 3, 3, bus=[0, 0, 0], **ranges),
+        "crossbar-written-stuck": _layer(123, [[0], [0, 1]], 2, 2, n_inputs=2, **on_one_bus),
+        "crossbar-writes": _layer(124, two, 3, 3, bus=[0, 0, 0], writes=1, **wide),
     }
 
 

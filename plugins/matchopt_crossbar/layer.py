@@ -1,7 +1,5 @@
 """What the solvers of crossbars have in common: which layers they take, and the mappings they make of them."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from matchopt import Gains, Hardware, LayerInstance, LayerMapping, Result, Status, Target, kernels
@@ -35,7 +33,7 @@ def scaled(layer: LayerInstance) -> Hardware:
     chip = layer.hardware
     if gain == 1.0:
         return chip
-    return replace(chip, weights=chip.weights * gain, variance=chip.variance * gain**2, off=chip.off * gain)
+    return chip.scaled(gain)
 
 
 def one_connection() -> tuple[Target, Hardware]:

@@ -29,7 +29,7 @@ class Greedy(Solver):
     role = "heuristic"
     understands = frozenset(
         {"importance", "read-noise", "unusable-cells", "leak", "drop", "extra-inputs", "gains", "gain-interval"}
-        | {"output-error"}
+        | {"output-error", "programmable-cells"}
     )
 
     order: Literal["norm", "fan-in", "regret"] = "norm"

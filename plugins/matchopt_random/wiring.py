@@ -10,7 +10,7 @@ from matchopt_random.drawing import best_of, drive_lines, place
 
 @dataclass(frozen=True)
 class RandomWiring(Solver):
-    """A random mapping that keeps every rule: one cell for each weight, random gains among the allowed ones.
+    """A random mapping that keeps every rule: one cell for each weight, unwritten, random gains among the allowed ones.
 
     Rows go to random hardware neurons with room, those with the most connections first. On every bus the inputs that
     its rows need then go to lines whose cells all these rows can use, by a largest matching in random order; with free
@@ -31,6 +31,7 @@ class RandomWiring(Solver):
     understands = frozenset(
         {"importance", "read-noise", "unusable-cells", "leak", "drop", "extra-inputs", "gains", "gain-interval"}
         | {"shared-bus", "several-cells", "tunable", "output-error", "correlated-inputs"}
+        | {"programmable-cells", "write-budget"}
     )
 
     draws: PositiveInt = 1

@@ -67,7 +67,25 @@ def several(*parts: tuple[int, int, list[tuple[int, int]]]) -> LayerMapping:
 SPLIT = several((0, 0, [(0, 0)]), (0, 2, [(1, 1)]), (1, 1, ROW1))
 COPIED = several((0, 0, ROW0), (0, 2, ROW0), (1, 1, ROW1))
 SHARED = [0, 0, 1]
+FIRST = np.array([[True] + [False] * 3, [True] + [False] * 3, [False] * 4])  # cell 0 of two neurons has a range
+WRITABLE = Hardware(
+    WEIGHTS, low=np.where(FIRST, -1.0, np.nan), high=np.where(FIRST, 1.0, np.nan),
+    levels=np.where(FIRST[:, ::-1], 0.0, np.nan)[:, :, None] + [0.0, 0.5],
+)  # fmt: skip
+MENUS = LayerInstance(TARGET, WRITABLE, Rules(writes=2))  # and cell 3 of both two levels
+
+
+def written(*values: float) -> LayerMapping:
+    return replace(mapping([(0, 0), (3, 1)], [(0, 1), (1, 2)]), written=np.array(values))
+
+
+WRITTEN = written(-1.0, 0.5, np.nan, np.nan)
 LAYERS = {
+    "written below the range": (MENUS, WRITTEN, written(-1.1, 0.5, np.nan, np.nan), "written-range", "row 0"),
+    "written without end": (MENUS, WRITTEN, written(np.inf, 0.5, np.nan, np.nan), "written-range", "row 0"),
+    "written between levels": (MENUS, WRITTEN, written(-1.0, 0.25, np.nan, np.nan), "written-level", "row 0"),
+    "written into a fixed cell": (MENUS, WRITTEN, written(-1.0, np.nan, np.nan, 1.0), "cell-not-programmable", "row 1"),
+    "a write too many": (MENUS, WRITTEN, written(-1.0, 0.5, 1.0, np.nan), "write-budget", "at most 2"),
     "neuron too large": (layer(), GOOD, replace(GOOD, neuron_of=np.array([0, 3])), "neuron-range", "row 1"),
     "neuron negative": (layer(), GOOD, replace(GOOD, neuron_of=np.array([-1, 1])), "neuron-range", "row 0"),
     "neuron taken": (layer(), GOOD, replace(GOOD, neuron_of=np.array([1, 1])), "neuron-used-twice", "row 1"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from matchopt.errors import FormatError, InvalidSolution, Refused
 from matchopt.formats import SolutionFile, read, write
-from matchopt.instances import Gains, LayerMapping, NetworkInstance, NetworkMapping
+from matchopt.instances import Gains, Hardware, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping, Target
 from matchopt.testing.brute import brute_force
 from matchopt.testing.tiny_layers import tiny_layers
 
@@ -166,6 +166,25 @@ def test_adjusted_biases_are_in_the_table(tmp_path: Path) -> None:
     write(NetworkMapping(given.layers), tmp_path / "y.csv", instance=instance)
     write(NetworkMapping(given.layers), tmp_path / "y.json", instance=instance)
     assert "bias" not in (tmp_path / "y.csv").read_text() + (tmp_path / "y.json").read_text()
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_what_is_written_is_in_the_table(form: str, tmp_path: Path) -> None:
+    """The value to write stands beside what the cell reads now; it comes back, rounded ends and levels as they are."""
+    third = 1.0 / 3.0
+    chip = Hardware(np.full((1, 3), 0.1), levels=np.array([[[third, np.nan], [-third, 2.0], [np.nan, np.nan]]]))
+    instance = LayerInstance(Target.from_dense(np.array([[0.5, -0.5, 0.5]])), chip)
+    given = LayerMapping.from_cells(instance.target, np.zeros(1, int), np.arange(3))
+    given = replace(given, written=np.array([third, -third, np.nan]))
+    path = tmp_path / f"x.{form}"
+    write(given, path, instance=instance)
+    for text in (path.read_text(), path.read_text().replace(repr(third), "0.3333333333")):
+        path.write_text(text)
+        found = read(path, instance=instance)
+        assert isinstance(found, SolutionFile) and found.solution.digest == given.digest
+    assert path.read_text().count("0.1") == 3
+    write(replace(given, written=None), path, instance=instance)
+    assert "written" not in path.read_text()
 
 
 def test_half_a_table_of_biases_is_refused(tmp_path: Path) -> None:

@@ -165,6 +165,7 @@ BEHIND: dict[str, str] = {
     "formats.wiring_csv": "layers_of",
     "formats.wiring_json": "layers_of",
     "kernels.crossbar_board": "Crossbar",
+    "kernels.menus": "pair_costs and match_rows",
     "kernels.packing": "tested below, part by part",
     "network.chip": "makes chips for targets; rules and objectives do not change what is drawn",
     "network.export": "makes instances",

@@ -1,0 +1,81 @@
+"""Layers of cells that can be written: every way to solve them against enumeration, and what is refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from layers import random_menus
+
+import matchopt
+from matchopt import Gains, Hardware, LayerInstance, OutputError, Refused, Rules, Target
+from matchopt.checker import check
+from matchopt.reduce import reduction
+from matchopt.testing import brute_force
+
+
+def random_layer(seed: int, *, shared: bool, limited: bool, kinds: str) -> LayerInstance:
+    """A tiny layer with cells of these kinds, on shared lines, with a limit on writes."""
+    rng = np.random.default_rng(seed)
+    m, n = (2, 2) if shared else (2, 3)
+    shape = (m + int(rng.integers(0, 2)), n + int(rng.integers(0, 2)) - shared * int(rng.integers(0, 2)))
+    target = Target.from_dense(rng.normal(size=(m, n)), rng.random((m, n)) < 0.8, rng.uniform(0.1, 3.0, (m, n)))
+    hardware = Hardware(
+        rng.normal(size=shape), rng.random(shape) / 5, rng.random(shape) < 0.9,
+        rng.normal(size=shape) / 3 if shared and seed % 2 else None,
+        np.zeros(shape[0], int) if shared else None, **random_menus(rng, shape, kinds),
+    )  # fmt: skip
+    drop, gains = bool(rng.random() < 0.5), Gains.finite(*((1.0,) if seed % 3 else (-0.5, 1.5)))
+    return LayerInstance(target, hardware, Rules(drop=drop, gains=gains, writes=int(seed % 4) if limited else None))
+
+
+VARIANTS = pytest.mark.parametrize(
+    ("shared", "limited", "kinds"),
+    [(s, b, k) for s in (False, True) for b in (False, True) for k in ("range", "levels", "range levels fixed fixed")],
+    ids=lambda value: str(value).replace(" ", "+"),
+)
+
+
+def _agree(layer: LayerInstance, solvers: tuple[str, ...]) -> None:
+    """All of them find what enumeration finds, and the checker says so."""
+    known = brute_force(layer)
+    assert known.proven
+    for solver in solvers:
+        run = matchopt.solve(layer, solver, time_limit=60, seed=1)
+        if known.solution is None:
+            assert run.solution is None, solver
+            continue
+        assert run.solution is not None, (solver, run.message)
+        assert check(layer, run.solution).objective == pytest.approx(known.value, rel=1e-6, abs=1e-9), solver
+
+
+def _engines(shared: bool, limited: bool) -> tuple[str, ...]:
+    return ("cpsat", "milp") if shared or limited else ("hungarian", "cpsat", "milp")
+
+
+@VARIANTS
+@pytest.mark.parametrize("seed", range(3))
+def test_engines_agree_with_enumeration(seed: int, shared: bool, limited: bool, kinds: str) -> None:
+    """Ranges, levels and both beside fixed cells; free and shared lines; with and without a limit on writes."""
+    _agree(random_layer(seed, shared=shared, limited=limited, kinds=kinds), _engines(shared, limited))
+
+
+@pytest.mark.slow
+@VARIANTS
+def test_engines_agree_with_enumeration_at_length(shared: bool, limited: bool, kinds: str) -> None:
+    """The same on many layers more."""
+    for seed in range(100, 170):
+        _agree(random_layer(seed, shared=shared, limited=limited, kinds=kinds), _engines(shared, limited))
+
+
+def test_what_can_make_up_for_others_is_no_program() -> None:
+    """Within a range the best value then depends on the other cells; levels are binaries like any other."""
+    layer = random_layer(1, shared=False, limited=False, kinds="range levels")
+    moments = OutputError(np.array([[2.0, 1.0, 0.0], [1.0, 2.0, 1.0], [0.0, 1.0, 2.0]]))
+    for changed in (replace(layer, objective=moments), replace(layer, rules=Rules(cells_per_weight=2))):
+        with pytest.raises(Refused, match="give levels instead"):
+            reduction(changed, matchopt.ProgramInstance)
+        none = np.full(layer.hardware.weights.shape, np.nan)
+        levels = replace(changed, hardware=replace(layer.hardware, low=none, high=none))
+        assert reduction(levels, matchopt.ProgramInstance).parts
+    with pytest.raises(Refused, match=r"does not understand gain-interval .* and programmable-cells"):
+        reduction(replace(layer, rules=Rules(gains=Gains.interval(0.5, 2.0))), matchopt.AssignmentInstance)
