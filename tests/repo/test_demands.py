@@ -23,6 +23,8 @@ from matchopt.formats.orlib_assignment import write_dense, write_sparse
 from matchopt.formats.wiring import layers_of, mapping_from, wires_of
 from matchopt.instances import (
     INSTANCES,
+    Chip,
+    ChipArray,
     FullyConnected,
     Gains,
     Hardware,
@@ -43,6 +45,7 @@ from matchopt.kernels.crossbar import Crossbar
 from matchopt.kernels.packing import CellSorter, finite_values, row_blocks
 from matchopt.network.converter import summing_layers
 from matchopt.network.evaluation import evaluate
+from matchopt.network.later import on_chips, refitted
 from matchopt.network.realised import realise, unmapped
 from matchopt.plugins import load_plugins
 from matchopt.proofs import certify, certify_infeasible, relaxed_bound
@@ -103,6 +106,14 @@ def _one_chip(instance: Instance) -> NetworkInstance:
     return replace(instance, layers=layers, one_chip=True)
 
 
+def _on_its_chip(instance: Instance) -> tuple[Any, list[Chip]]:
+    """The same layer on a chip that its hardware says it is on."""
+    if not isinstance(instance, LayerInstance):
+        raise InvalidInstance("its layers are asked below")
+    chip = Chip((ChipArray(instance.hardware.weights),))
+    return replace(instance, hardware=chip.hardware()), [chip]
+
+
 # Every function that takes an instance or a part of one and can be called by itself, and how.
 ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     check: lambda instance, folder: check(instance, _solution(instance)),
@@ -133,6 +144,8 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     realise: lambda instance, folder: realise(instance, _solution(instance)),
     unmapped: lambda instance, folder: unmapped(instance),
     summing_layers: lambda instance, folder: summing_layers(instance, _solution(instance)),
+    on_chips: lambda instance, folder: on_chips(*_on_its_chip(instance)),
+    refitted: lambda instance, folder: refitted(instance, _solution(instance), "layer"),
     evaluate: lambda instance, folder: evaluate(instance, _solution(instance), None),
     write_lp: lambda instance, folder: write_lp(instance, folder / "a.lp"),
     write_mps: lambda instance, folder: write_mps(instance, folder / "a.mps"),
@@ -169,6 +182,7 @@ BEHIND: dict[str, str] = {
     "kernels.packing": "tested below, part by part",
     "network.chip": "makes chips for targets; rules and objectives do not change what is drawn",
     "network.export": "makes instances",
+    "network.later.by_weights": "refitted",
     "network.converter.converted": "summing_layers",
     "network.converter.SummingLayer": "summing_layers and evaluate",
     "network.evaluation.DigitalNumbers": "evaluate",
