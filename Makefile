@@ -47,7 +47,7 @@ check: lint
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
 
 test: lint
-	$(BIN)/pytest -q -n 2 --dist loadfile --durations=20 --cov --cov-report=term:skip-covered --cov-fail-under=94
+	$(BIN)/pytest -q -n 2 --dist loadfile --durations=20 --cov --cov-report=term:skip-covered --cov-fail-under=95
 	$(BIN)/pytest -q benches --benchmark-disable -o addopts=--import-mode=importlib
 
 # The quick layer with the oldest versions that pyproject.toml allows, in an environment of its own.

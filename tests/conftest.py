@@ -16,6 +16,7 @@ for library in ("OMP", "OPENBLAS", "MKL"):
 typecheck.install()
 
 COMPUTATIONS = {"kernels", "proofs", "reduce", "solvers", "testing"}  # folders of tests
+ENTERED = {"cli", "grid", "study"}  # folders whose slow tests reach lines that no quick one does
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
@@ -29,10 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Coverage can double the time of a test; it follows the first cases of a computation and each eighth.
 
     They differ in numbers, not in the lines that they reach; of other tests each case may reach a refusal of its own.
+    Slow ones repeat with more numbers, or in processes of their own, what quick ones call.
     """
     seen: Counter[str] = Counter()
     for item in items:
-        test = item.nodeid.partition("[")[0]
-        if item.path.parent.name in COMPUTATIONS and seen[test] > 2 and seen[test] % 8:
+        test, room = item.nodeid.partition("[")[0], item.path.parent.name
+        slow = item.get_closest_marker("slow") is not None and room not in ENTERED
+        if slow or (room in COMPUTATIONS and seen[test] > 2 and seen[test] % 8):
             item.add_marker(pytest.mark.no_cover)
         seen[test] += 1
