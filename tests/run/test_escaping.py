@@ -108,12 +108,12 @@ def test_shared_memory_counts(instance, escaped, name, cold):
     assert not [left for left in os.listdir("/dev/shm") if left.startswith("matchopt-test-")]
 
 
-def test_shared_memory_is_not_left(instance, escaped):
+def test_shared_memory_is_not_left(instance, escaped, cold):
     """Neither blocks of multiprocessing nor segments of System V."""
     before = set(os.listdir("/dev/shm"))
-    solve(instance, "maps-shared-memory", plugin_files=[FILE], certify=False)
+    solve(instance, "maps-shared-memory", plugin_files=[FILE], certify=False, cold=cold)
     assert not {name for name in set(os.listdir("/dev/shm")) - before if name.startswith("psm_")}
-    solve(instance, "leaves-a-segment", plugin_files=[FILE], certify=False)
+    solve(instance, "leaves-a-segment", plugin_files=[FILE], certify=False, cold=cold)
     (made,) = [path.name.removeprefix("segment-") for path in escaped.glob("segment-*")]
     assert made not in [line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()]
 
