@@ -32,6 +32,7 @@ env: .venv/stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m matchopt.kernels
+	$(BIN)/python -m matchopt.proofs
 	touch .venv/stamp
 
 demo: env

@@ -37,8 +37,11 @@ _NETWORK = AT_0_1["network"] - {"task-loss", "functional-error", "score-error"} 
 def prepare(instance: Instance) -> None:
     """Load what the proof of a large layer runs, in a thread of its own, while this process waits for a solver."""
     for layer in instance.layers if isinstance(instance, NetworkInstance) else (instance,):
-        if isinstance(layer, LayerInstance) and layer.target.n_connections * layer.hardware.n_neurons >= LARGE:
-            threading.Thread(target=importlib.import_module, args=("matchopt.proofs.loops",)).start()
+        shared = isinstance(layer, LayerInstance) and not layer.hardware.free_routing
+        large = isinstance(layer, LayerInstance) and layer.target.n_connections * layer.hardware.n_neurons >= LARGE
+        if shared or large:
+            module = "matchopt.proofs.crossbar_loops" if shared else "matchopt.proofs.loops"
+            threading.Thread(target=importlib.import_module, args=(module,)).start()
             return
 
 
@@ -47,8 +50,8 @@ def certify(instance: Instance, solution: Solution, *, seconds: float | None = N
 
     Parameters
     ----------
-    instance : an assignment, a separable layer, one whose neurons share lines (a bound only, which meets the optimum on
-        small ones at best), or a network of such layers.
+    instance : an assignment, a separable layer, one whose neurons share lines (some sixteen rows on one bus are proved
+        by branch and bound; a bound else), or a network of such layers.
     solution : a feasible solution of it; `matchopt.check` must have passed.
     seconds : time to spend; None for a fixed amount of work, of half a minute on one core or less, so that what is
         proved does not depend on the machine. When it is spent the bound reached so far is returned.

@@ -23,11 +23,14 @@ from matchopt.instances import LayerInstance, LayerMapping
 from matchopt.instances.demands import understanding
 from matchopt.proofs.assignment import HALF_ULP
 from matchopt.proofs.certificate import Certificate
+from matchopt.proofs.crossbar_tree import search
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.feasible import refuse_infeasible, refuse_shared_lines
 from matchopt.proofs.separable import refuse_unfit
 
 MOST_SPLIT = 2**24  # entries of a split: 128 MiB
+MOST_SEARCHED = 2**20  # costs of connections on cells up to which branch and bound may end
+SOUGHT = 1e-9  # of the objective: nothing better by less is sought
 WORTHWHILE = 1e-3  # relative gain of a step below which the ascent ends
 EACH, ENTRY = 2e4, 32.0  # steps of work that one small assignment takes, and each of its entries
 UNDERSTOOD = frozenset(
@@ -50,6 +53,9 @@ class Coupled:
     usable : shape (neurons, lines).
     drop : whether connections may be dropped.
     one_bus : whether all neurons share their lines.
+    silent : which connections are none of the target's, but inputs of other rows, whose lines leak into this one; None
+        where they are left out.
+    extra_inputs : whether those may be wired as well.
     """
 
     weight: Float[np.ndarray, " connections"]
@@ -61,6 +67,8 @@ class Coupled:
     usable: Bool[np.ndarray, "neurons lines"]
     drop: bool
     one_bus: bool
+    silent: Bool[np.ndarray, " connections"] | None = None
+    extra_inputs: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -73,6 +81,9 @@ class Coupled:
         least = np.full((len(e), *self.usable.shape), np.inf)
         for weights, variance, off in zip(self.weights, self.variance, self.off, strict=True):
             wired = np.where(self.usable, (weight - weights) ** 2 + variance, np.inf)
+            if self.silent is not None:  # every input drives its line, into each cell on it
+                leaks, quiet = self.silent[e][:, None, None], off**2
+                wired = np.where(leaks, np.minimum(wired, quiet) if self.extra_inputs else quiet, wired)
             if self.drop:  # what is not wired reads 0, or what its cell leaks
                 wired = np.minimum(wired, np.minimum(weight**2, (weight - off) ** 2))
             least = np.minimum(least, wired)
@@ -91,8 +102,8 @@ class Coupled:
 
 
 @understanding("the proof of a bound on layers", UNDERSTOOD)
-def coupled(instance: LayerInstance) -> Coupled:
-    """Take a layer apart.
+def coupled(instance: LayerInstance, leaks: bool = False) -> Coupled:
+    """Take a layer apart, with what lines leak into rows that do not listen to them where `leaks` asks for it.
 
     Raises
     ------
@@ -102,17 +113,28 @@ def coupled(instance: LayerInstance) -> Coupled:
     refuse_unfit(instance)
     target, chip = instance.target, instance.hardware
     inputs, input_of = np.unique(target.indices, return_inverse=True)
-    rows = [np.arange(target.indptr[i], target.indptr[i + 1]) for i in range(target.n_rows)]
-    by_input = np.split(np.argsort(input_of, kind="stable"), np.cumsum(np.bincount(input_of, minlength=1))[:-1])
+    row_of, weight, factor = target.row_of, target.weights, instance.objective.importance(target)
+    silent = np.zeros(len(weight), bool)
+    if leaks:
+        quiet = np.ones((target.n_rows, len(inputs)), bool)
+        quiet[row_of, input_of] = False
+        i, x = np.nonzero(quiet)
+        row_of, input_of = np.append(row_of, i), np.append(input_of, x)
+        weight, silent = np.append(weight, np.zeros(len(i))), np.append(silent, np.ones(len(i), bool))
+        factor = np.append(factor, instance.objective.diagonal(target, i, inputs[x]))
+    rows, by_input = (
+        np.split(np.argsort(of, kind="stable"), np.cumsum(np.bincount(of, minlength=size))[:-1])
+        for of, size in ((row_of, target.n_rows), (input_of, len(inputs)))
+    )
     extra = max(0, len(inputs) - chip.n_cells) if instance.rules.drop else 0
     gains = np.array(instance.rules.gains.values)[:, None, None]
     weights, variance, off, usable = (
         np.pad(np.asarray(part), ((0, 0), (0, extra))) for part in (chip.weights, chip.variance, chip.off, chip.usable)
     )
     return Coupled(
-        target.weights, instance.objective.importance(target), (rows, by_input if len(inputs) else []),
+        weight, factor, (rows if target.n_rows else [], by_input if len(inputs) else []),
         gains * weights, gains * gains * variance, gains * off, usable, instance.rules.drop,
-        len(set(chip.bus.tolist())) == 1,
+        len(set(chip.bus.tolist())) == 1, silent if leaks else None, instance.rules.extra_inputs,
     )  # fmt: skip
 
 
@@ -127,8 +149,34 @@ def certify_crossbar(instance: LayerInstance, mapping: LayerMapping, effort: Eff
         bound = max(bound, value - rounding)
         if bound >= objective - 2.0 * rounding or effort.late:
             break
-    optimal = bound >= objective - 2.0 * rounding
-    return Certificate(min(bound, objective), optimal, False, 2.0 * rounding, "split of costs")
+    if bound >= objective - 2.0 * rounding:
+        return Certificate(min(bound, objective), True, False, 2.0 * rounding, "split of costs")
+    return _by_search(instance, Certificate(bound, False, False, SOUGHT * objective, "split of costs"), effort)
+
+
+def _by_search(instance: LayerInstance, known: Certificate, effort: Effort) -> Certificate:
+    """Branch and bound where all neurons share one bus and its tables are small; else what is known.
+
+    Where lines leak and connections may be dropped, or rows choose among gains, costs are below what mappings cost.
+    """
+    leaks = "leak" in instance.demands
+    problem = coupled(instance, leaks and not instance.rules.drop)
+    neurons, lines = problem.usable.shape
+    fits = len(problem.items[0]) <= neurons and len(problem.items[1]) <= lines
+    if not problem.one_bus or not 0 < math.prod(problem.shape) <= MOST_SEARCHED or effort.late or not fits:
+        return known
+    of = [np.empty(len(problem.weight), np.int64) for _ in problem.items]
+    for number, items in zip(of, problem.items, strict=True):
+        for a, e in enumerate(items):
+            number[e] = a
+    row_of = np.unique(of[0], return_inverse=True)[1]  # rows without connections cost nothing anywhere
+    goal = known.allowance / SOUGHT - known.allowance / 2.0
+    found = search(problem.costs(np.arange(len(row_of))), row_of, of[1], goal, effort)
+    if found.rounding > known.allowance / 2.0:
+        return known
+    exact = not (leaks and instance.rules.drop) and len(problem.weights) == 1
+    bound = max(known.bound, found.bound - found.rounding)
+    return replace(known, bound=bound, optimal=found.done, improvable=found.better and exact, method="branch and bound")
 
 
 @understanding("the proof of a bound on layers", UNDERSTOOD)

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 
-def _compiled(function: Any) -> Any:
+def compiled(function: Any) -> Any:
     """Compile, and keep the code on disk where there is a place for it."""
     try:
         return njit(cache=True, nogil=True, error_model="numpy")(function)
@@ -17,7 +17,7 @@ def _compiled(function: Any) -> Any:
         return njit(nogil=True, error_model="numpy")(function)
 
 
-@_compiled
+@compiled
 @no_type_check
 def relax(weights, rows, factor, value, noise, breakpoints, drop, n_rows):
     """The cost of every row if several connections may take one cell, raised by what that must cost them.
@@ -59,7 +59,7 @@ def relax(weights, rows, factor, value, noise, breakpoints, drop, n_rows):
     return sums, clashes
 
 
-@_compiled
+@compiled
 @no_type_check
 def in_order(weights, starts, n, width, neurons, value, noise, drop, found):
     """Fill `found` with the least cost of an order-preserving matching of n weights from starts[p] on, on neurons[p].
