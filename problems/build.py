@@ -20,7 +20,7 @@ from matchopt.formats.catalogue import COLUMNS
 from matchopt.instances import Imperfections
 from matchopt.network import SparseNetwork, draw_hardware, export_network, load_mnist, read_network, write_network
 from matchopt.network.methods.gradual_pruning import GradualPruning
-from matchopt.network.objectives import Biases, layer_inputs
+from matchopt.network.objectives import Biases
 from matchopt.plugins import load_plugins
 from matchopt.run import solve
 
@@ -81,7 +81,7 @@ def crops(net: SparseNetwork) -> Iterator[LayerInstance]:
     np.put_along_axis(support, strongest, True, axis=1)
     small = Target.from_dense(weights[:, inputs], support[:, inputs])
     scale = float(np.sqrt(np.mean(small.weights**2)))
-    received = layer_inputs(net, load_mnist().train_images[:2000])[-1][:, inputs]
+    received = net.layer_inputs(load_mnist().train_images[:2000])[-1][:, inputs]
     moments = received.T @ received / len(received)
     shared = {"neurons_per_bus": 3, "leak": 0.05}
 
@@ -101,6 +101,32 @@ def crops(net: SparseNetwork) -> Iterator[LayerInstance]:
         source = f"3 rows x 5 strongest connections of the output layer of the fan-in 8/8/30 MNIST network; {name}"
         layer = LayerInstance(small, hardware, rules, provenance=Provenance(f"row8-crop-{name}", source, SEED))
         yield replace(layer, objective=objective) if objective else layer
+
+
+def crossbars() -> Iterator[LayerInstance]:
+    """Rows and inputs that share lines: two small ones to be proved, and one of the size of an array."""
+    sizes = {"8x8": (8, 8, 0.4, 1, {}, Rules()), "12x12": (12, 12, 0.3, 1, {}, Rules()),
+             "10x10-faults": (10, 10, 0.3, 2, {"bad_cells": 0.15, "leak": 0.02}, Rules(drop=True)),
+             "100x100": (100, 100, 0.1, 2, {}, Rules())}  # fmt: skip
+    for name, (rows, inputs, density, redundancy, faults, rules) in sizes.items():
+        rng = np.random.default_rng(SEED)
+        support = rng.random((rows, inputs)) < density
+        target = Target.from_dense(np.where(support, rng.laplace(scale=np.sqrt(0.5), size=support.shape), 0.0), support)
+        shape = (redundancy * rows, redundancy * inputs)
+        flaws = Imperfections(neurons_per_bus=shape[0], **faults)
+        layer = LayerInstance(target, flaws.applied(rng.standard_normal(shape), rng), rules)
+        source = (
+            f"Laplace targets, {density:.0%} of {rows} x {inputs}, on one gaussian crossbar of {shape[0]} x {shape[1]}"
+        )
+        yield replace(layer, provenance=Provenance(f"crossbar-{name}", source, SEED))
+
+
+def every_family() -> Iterator[Iterator[Instance]]:
+    """The instances of every recipe."""
+    net = target()
+    families: tuple[Callable[[SparseNetwork], Iterator[Instance]], ...] = (networks, output_layers, crops)
+    yield from (family(net) for family in families)
+    yield crossbars()
 
 
 def with_best(instance: Instance, seconds: float) -> tuple[Instance, str]:
@@ -127,9 +153,8 @@ def main() -> None:
     options = parser.parse_args()
     with (HERE / "catalogue.csv").open(newline="") as file:
         rows = {row["path"]: row for row in csv.DictReader(file)}
-    families: tuple[Callable[[SparseNetwork], Iterator[Instance]], ...] = (networks, output_layers, crops)
-    for family in families:
-        for instance in family(target()):
+    for family in every_family():
+        for instance in family:
             if options.only in instance.name:
                 print(instance.name)
                 solved, status = with_best(instance, options.seconds)
