@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from matchopt.cli.measured import read_measured, reading_options
 from matchopt.cli.settings import FILE, GAIN_SET, Names, OutputFile, debug_option, together
 from matchopt.cli.trained import SAMPLE_SOURCE, read_trained, sample_options, trained_options
 
@@ -28,6 +29,10 @@ _hardware_options = together(
         help="Measured weights, .npy, .npz, .csv or text; every row is a hardware neuron. Given once for each "
         "layer, or once: then each layer gets the next rows. NAME chooses an array of an .npz file.",
     ),
+    click.option("--one-chip", is_flag=True,
+                 help="All layers draw on one chip, whose arrays are all files given: every hardware neuron and line "
+                 "is offered to every layer, and serves one."),
+    reading_options,
     click.option("--law", type=Names("matchopt.instances.generators:LAWS"), default="gaussian",
                  show_default=True, help="Law of random hardware weights, where no file is given."),
     click.option("--fan-in-ratio", type=float, default=1.25, show_default=True,
@@ -111,16 +116,17 @@ def export(
         _check_layer(layer, len(trained.layers), given["objective"], given["biases"])
     flaws = Imperfections(**{name: given[name] for name in _FLAWS})
     draw = tuple(given[name] for name in ("law", "fan_in_ratio", "neuron_ratio", "seed"))
-    chip = _chip(trained, layer, hardware, draw, flaws, not keep_scale, given["biases"])
+    chip = _chip(trained, layer, hardware, draw, flaws, not keep_scale, given)
     options = {name: given[name] for name in ("objective", "biases", "centred")}
     options |= {"rules": Rules(**{name: given[name] for name in _RULES}), "tunable": given["tunable"] or None}
+    options["one_chip"] = given["one_chip"]
     options |= sample_options(trained, given["objective"], given["samples"])
     drawn = "{} hardware, K/n {:g}, M/m {:g}".format(*draw)
     source = f"{network.name} on {', '.join(hardware) or drawn}"
     instance = _instance(trained, layer, chip, options, Provenance(stem_of(output), source, given["seed"]))
     write(instance, output)
     click.echo(f"Wrote {output}: {instance.kind}, {size_of(instance)}")
-    _say_what_fits(instance, not hardware or len(hardware) < len(chip), keep_scale)
+    _say_what_fits(instance, not hardware or (len(hardware) < len(chip) and not given["one_chip"]), keep_scale)
 
 
 def _check_layer(layer: int, count: int, objective: str, biases: str) -> None:
@@ -141,39 +147,37 @@ def _chip(
     draw: tuple[Any, ...],
     flaws: "Imperfections",
     fit: bool,
-    biases: Any,
+    given: dict[str, Any],
 ) -> tuple["Hardware", ...]:
     """One chip layer for each layer that is exported."""
     import numpy as np
 
-    from matchopt.formats import ChipFile
     from matchopt.network import draw_hardware
-    from matchopt.network.chip import chip_layers, chip_shared
+    from matchopt.network.chip import chip_layers, chip_shared, one_chip
     from matchopt.network.export import chip_sizes, layer_targets
 
     law, fan_in_ratio, neuron_ratio, seed = draw
+    biases, rng = given["biases"], np.random.default_rng(seed)
+    if given["one_chip"] and (not files or layer is not None):
+        raise click.UsageError("--one-chip: all layers draw on the chip in --hardware; give that, and no --layer")
     if not files:
         drawn = draw_hardware(network, law, fan_in_ratio, neuron_ratio, seed, biases=biases, imperfections=flaws)
         return drawn if layer is None else (drawn[layer],)
     targets: list[Target] = list(layer_targets(network, biases))
     targets = targets if layer is None else [targets[layer]]
-    chips = [ChipFile(*_file_and_name(file)) for file in files]
-    if len(chips) == 1 and len(targets) > 1:
+    if given["one_chip"]:
+        return one_chip(read_measured(files, given), targets, rng, flaws, fit)
+    if len(files) == 1 and len(targets) > 1:
         sizes = chip_sizes(targets, [fan_in_ratio] * len(targets), neuron_ratio)
-        return chip_shared(chips[0], targets, sizes, np.random.default_rng(seed), flaws, fit)
+        return chip_shared(read_measured(files, given), targets, sizes, rng, flaws, fit)
     if flaws != type(flaws)():
         raise click.UsageError(
             "with one file of hardware for each layer the flaws come from the file: give it as .npz with the arrays "
             "weights, variance, usable, off and bus"
         )
-    return chip_layers(chips, targets, fit)
-
-
-def _file_and_name(text: str) -> tuple[Path, str | None]:
-    path, colon, name = text.rpartition(":")
-    if colon and path and not Path(text).exists():
-        return Path(path), name
-    return Path(text), None
+    if len(files) != len(targets):
+        raise click.UsageError(f"one file of hardware for each layer is needed, {len(targets)}, found {len(files)}")
+    return chip_layers([read_measured([file], given) for file in files], targets, fit)
 
 
 def _instance(

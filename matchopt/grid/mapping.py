@@ -12,7 +12,7 @@ import numpy as np
 from annotated_types import Ge, Interval
 
 from matchopt.errors import DataError, InvalidOption, InvalidSolution
-from matchopt.formats import SolutionFile, file_sha256, write
+from matchopt.formats import ChipFile, SolutionFile, file_sha256, read_chip, write
 from matchopt.grid.origin import origin_of
 from matchopt.grid.task import ERROR, GridTask, Place
 from matchopt.grid.training import Training
@@ -32,7 +32,7 @@ from matchopt.instances import (
 from matchopt.instances.sample_objective import OBJECTIVES
 from matchopt.library import library_folder, problems_folder
 from matchopt.network import ImageData, SparseNetwork, draw_hardware, export_network, read_network, realise
-from matchopt.network.chip import ChipFile, chip_pool
+from matchopt.network.chip import chip_pool
 from matchopt.network.evaluation import Accuracies, data_of
 from matchopt.network.export import chip_sizes, layer_targets
 from matchopt.network.objectives import Biases, Samples, compact_images
@@ -313,7 +313,7 @@ def _chip(run: MappingRun, network: SparseNetwork) -> Sequence[Hardware]:
             network, run.law, ratios, run.neuron_ratio, run.hardware_seed, biases=biases, imperfections=flaws
         )
     sizes = chip_sizes(targets, ratios, run.neuron_ratio)
-    return chip_pool(_chip_file(run), targets, sizes, np.random.default_rng(run.hardware_seed), flaws)
+    return chip_pool(read_chip([_chip_file(run)]), targets, sizes, np.random.default_rng(run.hardware_seed), flaws)
 
 
 def _chip_file(run: MappingRun) -> ChipFile:

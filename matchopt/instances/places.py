@@ -9,7 +9,7 @@ import numpy as np
 
 from matchopt.errors import InvalidInstance
 from matchopt.parts import Json, field_values
-from matchopt.settings import NonNegativeInt, PositiveFloat, check_fields, read_object
+from matchopt.settings import FiniteFloat, NonNegativeInt, check_fields, read_object
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class Origin:
     ----------
     places : the arrays of the chip in order: neurons 0, 1, .. are the rows of the first, those after them of the next.
     unit : of the measured values, such as "S" (siemens); "" if unknown.
-    scale : factor from measured values to the weights of this layer, > 0.
+    scale : factor from measured values to the weights of this layer, finite; below 0 where a chip is read
+        with the other sign.
 
     Raises
     ------
@@ -73,7 +74,7 @@ class Origin:
 
     places: tuple[Place, ...] = ()
     unit: str = ""
-    scale: PositiveFloat = 1.0
+    scale: FiniteFloat = 1.0
 
     def __post_init__(self) -> None:
         check_fields(self, "origin", InvalidInstance)

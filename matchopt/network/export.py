@@ -39,6 +39,7 @@ def export_network(
     centred: bool = False,
     embed_samples: bool = False,
     tunable: int | None = None,
+    one_chip: bool = False,
     provenance: Provenance | None = None,
 ) -> NetworkInstance:
     """Make the instance of mapping `network` onto `hardware`.
@@ -64,7 +65,7 @@ def export_network(
         biases are recalibrated.
     embed_samples : whether the samples, scaled, also go into the instance as `samples`, so that others can judge
         outputs without the data set.
-    tunable : see `NetworkInstance`.
+    tunable, one_chip : see `NetworkInstance`.
     provenance : where the instance comes from.
 
     Raises
@@ -97,6 +98,7 @@ def export_network(
         provenance=provenance or Provenance(),
         architecture=network.architecture,
         buffers=network.buffers,
+        one_chip=one_chip,
     )
 
 

@@ -30,8 +30,9 @@ from matchopt import (
 )
 from matchopt.cli import main
 from matchopt.errors import InvalidInstance
+from matchopt.formats import ChipFile, read_chip
 from matchopt.network import ImageData, SparseNetwork, TrainingRecord, measure, realise, write_network
-from matchopt.network.chip import ChipFile, chip_pool
+from matchopt.network.chip import chip_pool
 from matchopt.network.evaluation import Accuracies
 
 
@@ -230,14 +231,16 @@ def test_cells_drawn_one_by_one_lose_nothing_in_silence(tmp_path: Path) -> None:
     """A study takes a measured array for a law of weights; one that says more of its cells is refused."""
     targets, sizes = [layer.target for layer in small_network().layers], [(6, 4), (10, 4)]
     np.save(tmp_path / "law.npy", np.arange(1.0, 401).reshape(20, 20))
-    drawn = chip_pool(ChipFile(tmp_path / "law.npy"), targets, sizes, np.random.default_rng(0), Imperfections())
+    law = read_chip([ChipFile(tmp_path / "law.npy")])
+    drawn = chip_pool(law, targets, sizes, np.random.default_rng(0), Imperfections())
     cells = [(layer.weights / layer.weights.min()).ravel() for layer in drawn]
     assert [len(set(layer.tolist())) for layer in cells] == [24, 40]
     np.savez(tmp_path / "chip.npz", **own_chip())
     with pytest.raises(
         InvalidInstance, match="leak, read-noise, shared-bus, unusable-cells of their array would be lost"
     ):
-        chip_pool(ChipFile(tmp_path / "chip.npz"), targets, sizes, np.random.default_rng(0), Imperfections())
+        chip = read_chip([ChipFile(tmp_path / "chip.npz")])
+        chip_pool(chip, targets, sizes, np.random.default_rng(0), Imperfections())
 
 
 def test_output_error_from_samples(network: Path, tmp_path: Path) -> None:
