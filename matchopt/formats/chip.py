@@ -13,10 +13,10 @@ from matchopt.formats.number_table import ADVICE, NO_READING, read_table
 from matchopt.formats.numpy_files import NPY, ZIP, npz_names, read_npy, read_npz
 from matchopt.formats.sources import Source
 from matchopt.instances import Chip, ChipArray, Hardware, Place
-from matchopt.instances.chip import Pairing
+from matchopt.instances.chip import OTHERS, Pairing
 from matchopt.parts import readable
 
-OF_CELLS = ("weights", "variance", "usable", "stuck", "off", "readings")
+OF_CELLS = ("weights", "variance", "usable", "stuck", "off", "readings", *OTHERS)
 FIELDS = (*OF_CELLS, "bus", "seconds")  # of one array; "weights" or "readings" must be there
 REPEATED = "conductance"  # (cells, times), in siemens, as published data sets of cells read again and again have it
 BESIDE = {REPEATED, "seconds", "level", "address"}  # what such a file holds
@@ -161,13 +161,14 @@ def _chosen(names: list[str], name: str | None, source: Source) -> dict[str, dic
 
 def _array(found: Mapping[str, np.ndarray], place: Place, how: Reading) -> ChipArray:
     fields = _cleaned(_folded(found, how.cells))
-    array = ChipArray(place=place, **fields)
+    others = {name: fields.pop(name) for name in OTHERS if name in fields}
+    array = ChipArray(place=place, **fields, others=others)
     if how.stuck_below is None and how.stuck_above is None:
         return array
     low = -np.inf if how.stuck_below is None else how.stuck_below
     high = np.inf if how.stuck_above is None else how.stuck_above
     stuck = array.stuck | (array.weights < low) | (array.weights > high)
-    return ChipArray(place=place, **{**fields, "weights": array.weights, "stuck": stuck})
+    return ChipArray(place=place, **{**fields, "weights": array.weights, "stuck": stuck}, others=others)
 
 
 def _folded(found: Mapping[str, np.ndarray], cells: int | None) -> dict[str, np.ndarray]:
@@ -189,13 +190,14 @@ def _folded(found: Mapping[str, np.ndarray], cells: int | None) -> dict[str, np.
         return fields
     for name in OF_CELLS:
         if name in fields:
-            values = fields[name]
-            lists = values.reshape(len(values), -1) if name == "readings" else values.reshape(1, -1)
-            rows = lists.shape[1] // cells
-            if rows == 0:
-                raise InvalidInstance(f"{name}: {lists.shape[1]} cells make no hardware neuron of {cells} (--cells)")
-            folded = lists[:, : rows * cells].reshape(-1, rows, cells)
-            fields[name] = folded if name == "readings" else folded[0]
+            values, first = fields[name], int(name == "readings")  # the axis of cells, in one or two
+            behind = () if values.ndim < first + 3 else values.shape[first + 2 :]
+            lists = values.reshape(*values.shape[:first], -1, *behind)
+            count = lists.shape[first]
+            if count < cells:
+                raise InvalidInstance(f"{name}: {count} cells make no hardware neuron of {cells} (--cells)")
+            kept = lists.take(np.arange(count // cells * cells), axis=first)
+            fields[name] = kept.reshape(*values.shape[:first], count // cells, cells, *behind)
     return fields
 
 

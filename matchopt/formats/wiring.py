@@ -21,6 +21,28 @@ ROUNDED = 5e-9  # relative error of 9 digits: a spreadsheet keeps 15 of a number
 
 
 @dataclass(frozen=True)
+class OnChip:
+    """What a wiring table says of a measured chip: where the hardware neuron, or the cell of a wire, is.
+
+    Parameters
+    ----------
+    file, array : where it was read from; `array` is "" in a file that names none.
+    chip_row, chip_column : of the cell there, from 0; no column where there is no wire.
+    value : what was measured of the cell, in `unit`; None where there is no wire.
+    unit : of the value; "" if unknown.
+    scale : of the layer: weight = value * scale.
+    """
+
+    file: str
+    array: str
+    chip_row: int
+    chip_column: int | None
+    value: float | None
+    unit: str
+    scale: float
+
+
+@dataclass(frozen=True)
 class Wire:
     """One line of a wiring table.
 
@@ -36,6 +58,7 @@ class Wire:
     bias : digital bias of the row where the mapping has biases of its own; None where it has none.
     written : value to write into the cell; None where it is left as it is.
     place : line or entry of the file, for messages.
+    on_chip : where it is on the measured chip; None where the hardware has no origin, or the table does not say.
     """
 
     layer: int
@@ -49,6 +72,7 @@ class Wire:
     bias: float | None = None
     written: float | None = None
     place: int | None = None
+    on_chip: OnChip | None = None
 
 
 @understanding(
@@ -100,14 +124,27 @@ def _layer_wires(mapping: LayerMapping, layer: LayerInstance, number: int) -> It
     used = zip(mapping.row.tolist(), mapping.neuron_of.tolist(), mapping.gain.tolist(), strict=True)
     for a, (i, j, gain) in enumerate(used):
         wires, on_chip, programmed = mapping.wires(a), int(layer.hardware.neuron[j]), tuned.pop(i, [])
+        bare = _where(layer, j, None)
         for n, (cell, listened) in enumerate(wires, start=int(mapping.wire_indptr[a])):
             value = math.nan if mapping.written is None else float(mapping.written[n])
-            wire = Wire(number, i, on_chip, gain, cell, listened, False, float(layer.hardware.weights[j, cell]))
+            weight, where = float(layer.hardware.weights[j, cell]), _where(layer, j, cell)
+            wire = Wire(number, i, on_chip, gain, cell, listened, False, weight, on_chip=where)
             yield wire if math.isnan(value) else replace(wire, written=value)
         for e, value in programmed:
-            yield Wire(number, i, on_chip, gain, None, int(layer.target.indices[e]), True, value)
+            yield Wire(number, i, on_chip, gain, None, int(layer.target.indices[e]), True, value, on_chip=bare)
         if not wires and not programmed:
-            yield Wire(number, i, on_chip, gain)
+            yield Wire(number, i, on_chip, gain, on_chip=bare)
+
+
+def _where(layer: LayerInstance, j: int, cell: int | None) -> OnChip | None:
+    """Where a hardware neuron of the layer, or a cell of it, is on the measured chip."""
+    origin, measured = layer.hardware.origin, layer.hardware.measured
+    if origin is None:
+        return None
+    at = origin.cell(int(layer.hardware.neuron[j]), cell)
+    values = layer.hardware.weights if measured is None else measured
+    value = None if cell is None else float(values[j, cell])
+    return OnChip(at.file, at.array, at.row, at.column, value, origin.unit, origin.scale)
 
 
 def _check_fit(mapping: LayerMapping, layer: LayerInstance, number: int) -> None:
@@ -182,6 +219,7 @@ def _fitted(wire: Wire, layer: LayerInstance, fail: Callable[[str, int | None], 
             raise fail(f"{name} must be in 0 .. {end - 1}, found {value}", wire.place)
     if wire.tunable != (wire.input is not None and wire.cell is None) or (wire.cell is not None and wire.input is None):
         raise fail("a line has a cell and an input, or an input and tunable 1, or neither", wire.place)
+    _check_place(wire, layer, fail)
     weight, written = None, wire.written
     if written is not None and wire.cell is None:
         raise fail(f"{written} is to be written, and the line has no cell", wire.place)
@@ -207,6 +245,14 @@ def _fitted(wire: Wire, layer: LayerInstance, fail: Callable[[str, int | None], 
     return replace(
         wire, weight=weight, written=written, gain=_exact(wire.gain, *(gains.values or (gains.low, gains.high)))
     )
+
+
+def _check_place(wire: Wire, layer: LayerInstance, fail: Callable[[str, int | None], FormatError]) -> None:
+    found, true = wire.on_chip, _where(layer, wire.neuron, wire.cell)
+    for name in () if found is None else ("file", "array", "chip_row", "chip_column", "unit"):
+        if getattr(found, name) != getattr(true, name, None):
+            raise fail(f"{name} {getattr(found, name)!r} should be {getattr(true, name, None)!r}; the table belongs to "
+                       "another instance", wire.place)  # fmt: skip
 
 
 def _exact(value: Any, *known: Any) -> Any:

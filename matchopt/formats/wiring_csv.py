@@ -1,9 +1,11 @@
 """Wiring tables as CSV: `layer,row,neuron,gain,cell,input,tunable,weight`, one wire on a line.
 
 Further columns are there where the mapping has them: `bias`, digital biases of its own; `written`, values to write into
-cells.
+cells; and where the chip was measured seven more: `file,array,chip_row,chip_column,value,unit,scale`.
 """
 
+import csv
+import io
 import re
 from pathlib import Path
 
@@ -11,10 +13,11 @@ from matchopt.formats.atomic import write_bytes
 from matchopt.formats.numbers import number_of
 from matchopt.formats.own import SolutionFile
 from matchopt.formats.sources import Source
-from matchopt.formats.wiring import Wire, mapping_from, wires_of
+from matchopt.formats.wiring import OnChip, Wire, layers_of, mapping_from, wires_of
 from matchopt.instances import Instance, LayerMapping, NetworkMapping, Solution
 
 COLUMNS = ("layer", "row", "neuron", "gain", "cell", "input", "tunable", "weight")
+OF_CHIP = ("file", "array", "chip_row", "chip_column", "value", "unit", "scale")  # the fields of `OnChip`
 MORE = ("bias", "written")
 _WHOLE = re.compile(r"([0-9]{1,18})(?:[.,]0+)?")  # tools whose columns hold gaps write 3.0
 
@@ -35,9 +38,12 @@ def read_wiring_csv(source: Source, instance: Instance) -> SolutionFile:
     head, *lines = source.lines_of_csv
     columns = tuple(head)
     more = columns[len(COLUMNS) :]
-    if columns[: len(COLUMNS)] != COLUMNS or more != tuple(name for name in MORE if name in more):
+    known = (*MORE, *OF_CHIP) if "scale" in more else MORE
+    if columns[: len(COLUMNS)] != COLUMNS or more != tuple(n for n in known if n in more or n not in MORE):
         raise source.error(
-            f"the first line must be {','.join(COLUMNS)}, with or without ,bias and ,written after it", 1
+            f"the first line must be {','.join(COLUMNS)}, with or without ,bias and ,written after it, and "
+            f",{','.join(OF_CHIP)} after that",
+            1,
         )
     wires = [_wire(line, columns, source, number) for number, line in enumerate(lines, start=2) if any(line)]
     return SolutionFile(mapping_from(wires, instance, source.error), instance.digest)
@@ -55,11 +61,14 @@ def write_wiring_csv(solution: Solution, instance: Instance, path: Path) -> None
     there = {"bias": isinstance(solution, NetworkMapping) and solution.biases is not None}
     there["written"] = any(isinstance(part, LayerMapping) and part.written is not None for part in mappings)
     columns = (*COLUMNS, *(name for name in MORE if there[name]))
-    lines = [",".join(columns)]
+    of_chip = OF_CHIP if any(layer.hardware.origin is not None for layer in layers_of(instance)) else ()
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")  # floats as their shortest text that reads back equal
+    lines.writerow([*columns, *of_chip])
     for wire in wires_of(solution, instance):
         cells = [int(wire.tunable) if name == "tunable" else getattr(wire, name) for name in columns]
-        lines.append(",".join("" if value is None else repr(value) for value in cells))
-    write_bytes(path, ("\n".join(lines) + "\n").encode())
+        lines.writerow([*cells, *(getattr(wire.on_chip, name, None) for name in of_chip)])
+    write_bytes(path, text.getvalue().encode())
 
 
 def _wire(line: list[str], columns: tuple[str, ...], source: Source, number: int) -> Wire:
@@ -81,6 +90,20 @@ def _wire(line: list[str], columns: tuple[str, ...], source: Source, number: int
         bias=_real(texts, "bias", source, number) if "bias" in texts else None,
         written=_real(texts, "written", source, number) if texts.get("written") else None,
         place=number,
+        on_chip=_on_chip(texts, source, number) if texts.get("scale") else None,
+    )
+
+
+def _on_chip(texts: dict[str, str], source: Source, line: int) -> OnChip:
+    wired = bool(texts["chip_column"])
+    return OnChip(
+        file=texts["file"],
+        array=texts["array"],
+        chip_row=_whole(texts, "chip_row", source, line),
+        chip_column=_whole(texts, "chip_column", source, line) if wired else None,
+        value=_real(texts, "value", source, line) if wired else None,
+        unit=texts["unit"],
+        scale=_real(texts, "scale", source, line),
     )
 
 

@@ -14,7 +14,7 @@ from matchopt.formats.atomic import write_bytes
 from matchopt.formats.bounded_json import parse
 from matchopt.formats.own import SolutionFile
 from matchopt.formats.sources import Source
-from matchopt.formats.wiring import Wire, mapping_from, wires_of
+from matchopt.formats.wiring import OnChip, Wire, mapping_from, wires_of
 from matchopt.instances import Instance, Solution
 from matchopt.settings import FiniteFloat, NonNegativeInt, read_object
 
@@ -33,6 +33,17 @@ class _Tuned:
 class _Wired(_Tuned):
     cell: NonNegativeInt
     written: FiniteFloat | None = None  # where a value is to be written into the cell
+    column: NonNegativeInt | None = None  # on the measured chip, where there is one
+    value: FiniteFloat | None = None
+
+
+@dataclass(frozen=True)
+class _Chip:
+    file: str
+    array: str
+    row: NonNegativeInt
+    unit: str
+    scale: FiniteFloat
 
 
 @dataclass(frozen=True)
@@ -44,13 +55,23 @@ class _Row:
     wires: list[_Wired]
     tunable: list[_Tuned]
     bias: FiniteFloat | None = None  # where the mapping has biases of its own
+    chip: _Chip | None = None  # where the hardware neuron is on the measured chip
 
     def listed(self, number: int) -> list[Wire]:
         """The wires of the row, which is entry `number`; one without a cell or input where it has none."""
         start = (self.layer, self.row, self.neuron, self.gain)
-        wires = [Wire(*start, w.cell, w.input, False, w.weight, self.bias, w.written, number) for w in self.wires]
+        wires = [
+            Wire(*start, w.cell, w.input, False, w.weight, self.bias, w.written, number, self._at(w))
+            for w in self.wires
+        ]
         wires += [Wire(*start, None, w.input, True, w.weight, self.bias, None, number) for w in self.tunable]
         return wires or [Wire(*start, bias=self.bias, place=number)]
+
+    def _at(self, wire: _Wired) -> OnChip | None:
+        chip = self.chip
+        if chip is None:
+            return None
+        return OnChip(chip.file, chip.array, chip.row, wire.column, wire.value, chip.unit, chip.scale)
 
 
 @dataclass(frozen=True)
@@ -106,14 +127,18 @@ def write_wiring_json(solution: Solution, instance: Instance, path: Path) -> Non
         entry: dict[str, Any] = {"layer": layer, "row": row, "neuron": neuron, "gain": lines[0].gain}
         if lines[0].bias is not None:
             entry["bias"] = lines[0].bias
-        entry["wires"] = [
-            {"cell": wire.cell, "input": wire.input, "weight": wire.weight}
-            | ({} if wire.written is None else {"written": wire.written})
-            for wire in lines
-            if wire.cell is not None
-        ]
+        at = lines[0].on_chip
+        if at is not None:
+            entry["chip"] = {"file": at.file, "array": at.array, "row": at.chip_row, "unit": at.unit, "scale": at.scale}
+        entry["wires"] = [_written(wire) for wire in lines if wire.cell is not None]
         entry["tunable"] = [{"input": wire.input, "weight": wire.weight} for wire in lines if wire.tunable]
         rows.append(json.dumps(entry, allow_nan=False))
     body = ",\n".join(f"  {row}" for row in rows)
     text = f'{{\n"{KEY}": {VERSION},\n"instance": "{instance.digest}",\n"rows": [\n{body}\n]\n}}\n'
     write_bytes(path, text.encode())
+
+
+def _written(wire: Wire) -> dict[str, Any]:
+    at = {} if wire.on_chip is None else {"column": wire.on_chip.chip_column, "value": wire.on_chip.value}
+    written = {} if wire.written is None else {"written": wire.written}
+    return {"cell": wire.cell, "input": wire.input, "weight": wire.weight, **written, **at}

@@ -1,8 +1,9 @@
 """A chip: one or several measured arrays with all that is known of their cells."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,8 @@ from matchopt.instances.places import Origin, Place, numbered
 from matchopt.settings import checked
 
 Pairing = Literal["none", "fixed", "free"]
+# What a cell has in the further fields that an array is given without.
+OTHERS = {"low": np.nan, "high": np.nan, "write_variance": 0.0, "levels": np.nan, "level_variance": 0.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,8 @@ class ChipArray(ReadOnly):
     bus : bus of every neuron, shape (M,), >= 0, see `Hardware`; default all different. Arrays share no bus.
     readings : the array read R >= 1 times, shape (R, M, K), finite; None where there are no readings besides `weights`.
     seconds : when each reading was taken, shape (R,), >= 0, ascending; readings at one time are repetitions. Default 0.
+    others : fields of `Hardware` about each cell that say what can be written into it, by name, shape (M, K) or
+        (M, K, S), in the chip's unit.
 
     Raises
     ------
@@ -51,6 +56,7 @@ class ChipArray(ReadOnly):
     bus: Int[np.ndarray, " neurons"] = None  # type: ignore[assignment]  # an array once made
     readings: Float[np.ndarray, "readings neurons cells"] | None = None
     seconds: Float[np.ndarray, " readings"] | None = None
+    others: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._take_readings()
@@ -80,6 +86,7 @@ class ChipArray(ReadOnly):
             off=off if not stuck.any() else frozen(np.where(stuck, weights, off), "chip.off", float, 2),
             variance=variance,
             bus=bus,
+            others=_others(self.others, weights.shape),
         )
 
     def _take_readings(self) -> None:
@@ -246,25 +253,37 @@ class Chip(ReadOnly):
         if numbers.min(initial=0) < 0 or numbers.max(initial=-1) >= self.n_neurons:
             raise InvalidInstance(f"neurons: the chip has {self.n_neurons}, found number {numbers.max()}")
         width = self.n_cells if cells is None else cells
-        measured = self._padded("weights", width)[numbers]
-        return Hardware(
-            measured * scale,
-            self._padded("variance", width)[numbers] * scale**2,
-            self._padded("usable", width)[numbers],
-            self._padded("off", width)[numbers] * scale,
-            self.bus[numbers],
-            numbers,
-            origin=self.origin(scale),
-            measured=None if scale == 1.0 else measured,
-        )
+        fields = {name: self._padded([getattr(array, name) for array in self.arrays], width, 0)[numbers]
+                  for name in ("weights", "variance", "usable", "off")}  # fmt: skip
+        for name, nothing in OTHERS.items():
+            given = [array.others.get(name) for array in self.arrays]
+            if any(part is not None for part in given):
+                fields[name] = self._padded(given, width, nothing)[numbers]
+        found = Hardware(**fields, bus=self.bus[numbers], neuron=numbers, origin=self.origin())
+        return found if scale == 1.0 else found.scaled(scale)
 
-    def _padded(self, field: str, width: int) -> np.ndarray:
-        """The field of all arrays below each other, cut or filled with nothing to this width."""
-        parts = [getattr(array, field)[:, :width] for array in self.arrays]
-        full = np.zeros((self.n_neurons, width), parts[0].dtype)
-        for place, part in zip(numbered([len(part) for part in parts]), parts, strict=True):
-            full[place, : part.shape[1]] = part
+    def _padded(self, parts: Sequence[np.ndarray | None], width: int, nothing: float) -> np.ndarray:
+        """A field of all arrays below each other, cut or filled with `nothing` to this width."""
+        known = [part for part in parts if part is not None]
+        depth = tuple(max(sizes) for sizes in zip(*(part.shape[2:] for part in known), strict=True))
+        full = np.full((self.n_neurons, width, *depth), nothing, known[0].dtype)
+        for place, part in zip(numbered([array.n_neurons for array in self.arrays]), parts, strict=True):
+            if part is not None:
+                cut = part[:, :width]
+                full[(place, *(slice(side) for side in cut.shape[1:]))] = cut
         return full
+
+
+def _others(given: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Mapping[str, np.ndarray]:
+    """The further fields, of cells in this shape, read-only."""
+    found = {}
+    for name, values in given.items():
+        if name not in OTHERS:
+            raise InvalidInstance(f"chip.others: {name!r} is unknown (known: {', '.join(OTHERS)})")
+        found[name] = frozen(values, f"chip.{name}", float, np.ndim(values), finite=False)
+        if found[name].shape[:2] != shape:
+            raise InvalidInstance(f"chip.{name} must be of {shape} cells, found shape {found[name].shape}")
+    return MappingProxyType(found)
 
 
 def _stuck(

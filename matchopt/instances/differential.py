@@ -28,6 +28,9 @@ def paired(chip: Chip) -> Chip:
 
 
 def _difference(plus: ChipArray, minus: ChipArray) -> ChipArray:
+    if plus.others or minus.others:
+        raise InvalidInstance("chip.pairs: what can be written into the halves of a pair is not subtracted; leave out "
+                              f"{', '.join({**plus.others, **minus.others})}")  # fmt: skip
     for field in ("bus", "seconds"):
         if not np.array_equal(getattr(plus, field), getattr(minus, field)):
             raise InvalidInstance(f"chip.pairs: {field} must be the same for G+ and G-, found "

@@ -233,3 +233,13 @@ def test_thresholds_say_which_cells_are_stuck(tmp_path: Path) -> None:
     (array,) = read_chip([ChipFile(tmp_path / "w.npz")], Reading(stuck_below=0.0, stuck_above=2.5)).arrays
     assert array.stuck.tolist() == [[True, True, True], [False, False, False]]
     assert np.array_equal(array.off, np.where(array.stuck, WEIGHTS, 0.0))
+
+
+def test_what_can_be_written_is_read_and_folded(tmp_path: Path) -> None:
+    """Ranges and levels of an .npz file reach the hardware; a level belongs to its cell in any width."""
+    levels = np.arange(12.0).reshape(2, 3, 2)
+    np.savez(tmp_path / "w.npz", weights=WEIGHTS, levels=levels)
+    assert np.array_equal(read_hardware(tmp_path / "w.npz").levels, levels)
+    (array,) = read_chip([ChipFile(tmp_path / "w.npz")], Reading(cells=2)).arrays
+    assert np.array_equal(array.others["levels"], levels.reshape(3, 2, 2))
+    assert np.array_equal(array.weights, WEIGHTS.reshape(3, 2))

@@ -107,3 +107,19 @@ def test_what_makes_no_chip_is_refused(make: Callable[[], object], message: str)
     """Each rule in one sentence that names the field."""
     with pytest.raises(InvalidInstance, match=message):
         make()
+
+
+def test_cells_that_can_be_written_keep_their_menus() -> None:
+    """Scaled with the layer, nothing to write where another array says nothing, padded to the most levels."""
+    levels = np.arange(12.0).reshape(2, 3, 2)
+    written = ChipArray(WEIGHTS, others={"levels": levels, "level_variance": np.ones((2, 3, 2))})
+    ranged = ChipArray(TALL.weights, others={"low": -np.ones((3, 2)), "high": np.ones((3, 2))})
+    hardware = Chip((written, ranged)).hardware(scale=0.5)
+    assert np.array_equal(hardware.levels[:2], levels * 0.5)
+    assert np.array_equal(hardware.level_variance[:2], np.full((2, 3, 2), 0.25))
+    assert np.isnan(hardware.levels[2:]).all() and np.isnan(hardware.low[:2]).all()
+    assert np.array_equal(hardware.high[2:, :2], np.full((3, 2), 0.5)) and np.isnan(hardware.high[2:, 2]).all()
+    assert np.array_equal(written.others["levels"], levels)
+    for others, message in (({"lows": levels}, "'lows' is unknown"), ({"low": np.ones((3, 2))}, "of .2, 3. cells")):
+        with pytest.raises(InvalidInstance, match=message):
+            ChipArray(WEIGHTS, others=others)
