@@ -11,6 +11,7 @@ from matchopt.reduce.linearise import linearise
 from matchopt.reduce.one_chip import UNDERSTOOD as ONE_CHIP
 from matchopt.reduce.one_chip import assign_chip, join, not_assignable, not_joinable
 from matchopt.reduce.reduction import Reduction, unchanged
+from matchopt.reduce.row_sets import not_row_sets, row_sets
 from matchopt.reduce.separable import UNDERSTOOD as SEPARABLE
 from matchopt.reduce.separable import layer_to_assignment, not_separable
 from matchopt.reduce.split import UNDERSTOOD as SPLIT
@@ -50,6 +51,8 @@ def reduction(instance: Instance, to: type[Instance]) -> Reduction:
         if not_separable(instance) is None:  # the assignment is the smaller program
             step = layer_to_assignment(instance)
             return step.then([linearise(step.parts[0])])
+        if instance.rules.neurons > 1 and not_row_sets(instance) is None:  # a far tighter program than that of cells
+            return row_sets(instance)
         return _program(instance)
     if isinstance(instance, AssignmentInstance) and to is ProgramInstance:
         return linearise(instance)

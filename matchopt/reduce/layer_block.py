@@ -12,7 +12,7 @@ from matchopt.instances import LayerInstance, LayerMapping
 from matchopt.reduce.builder import ProgramBuilder
 
 NONE = math.nan  # one object, as NaN differs from itself
-Place = tuple[int, float]  # hardware neuron and gain
+Place = tuple[int, float, int]  # hardware neuron, gain, and how many copies the row has
 Wire = tuple[int, Place, int, int]  # row, place, cell and input
 
 
@@ -26,6 +26,7 @@ class Atom:
     noise: float
     place: Place | None  # None for a tunable connection, which works wherever the row sits
     cell: int
+    leaks: bool = False
 
 
 class LayerBlock:
@@ -45,6 +46,7 @@ class LayerBlock:
         self.off: dict[Wire, int] = {}
         self.line: dict[tuple[int, int, int], int] = {}
         self.tuned: dict[int, int] = {}
+        self.many: dict[tuple[int, int], int] = {}
         self.products: list[tuple[int, int, int]] = []
         self._atoms: dict[int, list[Atom]] = defaultdict(list)
         bus, sizes = np.unique(layer.hardware.bus, return_counts=True)
@@ -67,16 +69,25 @@ class LayerBlock:
         return [int(x) for x in target.indices[target.row(i)]]
 
     def _add_places(self, builder: ProgramBuilder) -> None:
-        layer = self.layer
-        neurons = range(layer.hardware.n_neurons)
-        gains = layer.rules.gains.values or ()
+        layer, rules = self.layer, self.layer.rules
+        every = [
+            (j, g, n)
+            for j in range(layer.hardware.n_neurons)
+            for g in rules.gains.values or ()
+            for n in range(1, rules.copies + 1)
+        ]
         for i in range(layer.n_rows):
-            for j in neurons:
-                for g in gains:
-                    self.sits[i, (j, g)] = builder.variable()
-            builder.row({self.sits[i, (j, g)]: 1.0 for j in neurons for g in gains}, 1.0, 1.0)
-        for j in neurons:
-            terms = {self.sits[i, (j, g)]: 1.0 for i in range(layer.n_rows) for g in gains}
+            self.sits |= {(i, place): builder.variable() for place in every}
+            if rules.copies == 1:
+                builder.row({self.sits[i, place]: 1.0 for place in every}, 1.0, float(rules.neurons_per_row))
+                continue
+            for n in range(1, rules.copies + 1):
+                self.many[i, n] = builder.variable()
+                copies = {self.sits[i, place]: 1.0 for place in every if place[2] == n}
+                builder.row({**copies, self.many[i, n]: -float(n)}, 0.0, 0.0)
+            builder.row({self.many[i, n]: 1.0 for n in range(1, rules.copies + 1)}, 1.0, 1.0)
+        for j in range(layer.hardware.n_neurons):
+            terms = {v: 1.0 for (_, place), v in self.sits.items() if place[0] == j}
             if terms:
                 builder.row(terms, high=1.0)
 
@@ -94,21 +105,28 @@ class LayerBlock:
                 builder.row({self.line[bus, k, x]: 1.0 for k in cells}, high=most)
 
     def _add_cells(self, builder: ProgramBuilder) -> None:
-        hardware = self.layer.hardware
+        hardware, rules = self.layer.hardware, self.layer.rules
+        alone = rules.copies == 1 and (rules.neurons_per_row == 1 or rules.cells_per_weight == 1)
+        users: dict[tuple[int, ...], dict[int, float]] = defaultdict(dict)  # of one line, of which one at most is on
         for (i, place), sits in self.sits.items():
-            j, g = place
-            bus = int(hardware.bus[j])
-            for k in np.flatnonzero(hardware.usable[j]).tolist():
+            j, g, n = place
+            bus, factor, cells = int(hardware.bus[j]), g / n, np.flatnonzero(hardware.usable[j]).tolist()
+            for k in cells:
                 for x in self._inputs[i]:
                     ways = self.on[i, place, k, x] = {}
                     for written, value, variance in self._states(j, k, self._full[i, x] / g if g else 0.0):
                         v = ways[written] = builder.variable()
-                        self._atoms[i].append(Atom(v, x, g * value, g * g * variance, place, k))
+                        self._atoms[i].append(Atom(v, x, factor * value, factor * factor * variance, place, k))
                     if bus in self._shared:
-                        builder.row({**dict.fromkeys(ways.values(), 1.0), self.line[bus, k, x]: -1.0}, high=0.0)
+                        users[bus, k, x, i, -1 if alone else j] |= dict.fromkeys(ways.values(), 1.0)
                 if self._inputs[i]:  # a cell carries at most one input, and none where the row does not sit
                     terms = {v: 1.0 for x in self._inputs[i] for v in self.on[i, place, k, x].values()}
                     builder.row({**terms, sits: -1.0}, high=0.0)
+            for x in self._inputs[i] if bus in self._shared and alone else ():
+                served = {v: 1.0 for k in cells for v in self.on[i, place, k, x].values()}
+                builder.row({**served, sits: -float(rules.cells_per_weight)}, high=0.0)
+        for (bus, k, x, *_), terms in users.items():
+            builder.row({**terms, self.line[bus, k, x]: -1.0}, high=0.0)
 
     def _states(self, j: int, k: int, aim: float) -> Iterator[tuple[float, float, float]]:
         """What may be written into a cell, NONE for nothing, with what it then reads and the variance of that.
@@ -144,27 +162,32 @@ class LayerBlock:
             builder.row(dict.fromkeys(self.tuned.values(), 1.0), high=float(budget))
 
     def _add_connections(self, builder: ProgramBuilder) -> None:
-        """Every connection is realised by 1 .. c cells or is tunable, unless it may be dropped; others by 0 .. c."""
+        """Every connection is realised by 1 .. c cells or is tunable, unless it may be dropped; others by 0 .. c.
+
+        Of copies each must do so.
+        """
         target, rules = self.layer.target, self.layer.rules
-        cells: dict[tuple[int, int], dict[int, float]] = defaultdict(dict)
-        for (i, _, _, x), ways in self.on.items():
-            cells[i, x] |= dict.fromkeys(ways.values(), 1.0)
+        cells: dict[tuple[int, int, Place | None], dict[int, float]] = defaultdict(dict)
+        for (i, place, _, x), ways in self.on.items():
+            cells[i, x, place if rules.copies > 1 else None] |= dict.fromkeys(ways.values(), 1.0)
         most = float(rules.cells_per_weight)
-        connections = {(int(target.row_of[e]), int(target.indices[e])): e for e in range(target.n_connections)}
-        for (i, x), e in connections.items():
-            terms = cells[i, x]
-            tuned = {self.tuned[e]: 1.0} if e in self.tuned else {}
+        number = {(int(target.row_of[e]), int(target.indices[e])): e for e in range(target.n_connections)}
+        if rules.copies == 1:
+            cells |= {(i, x, None): {} for i, x in number if (i, x, None) not in cells}
+        else:
+            cells |= {(i, x, p): {} for i, p in self.sits for x in self._inputs[i] if (i, x, p) not in cells}
+        for (i, x, where), terms in cells.items():
+            e = number.get((i, x))
+            tuned = {} if e is None or e not in self.tuned else {self.tuned[e]: 1.0}
             builder.row({**terms, **{v: most for v in tuned}}, high=most)  # tunable leaves no room for cells
-            if not rules.drop:
-                builder.row({**terms, **tuned}, low=1.0)
-        for pair, terms in cells.items():
-            if pair not in connections:
-                builder.row(terms, high=most)
+            if e is not None and not rules.drop:
+                sits = {} if where is None else {self.sits[i, where]: -1.0}
+                builder.row({**terms, **tuned, **sits}, low=1.0 if where is None else 0.0)
 
     def _add_driven(self, builder: ProgramBuilder) -> None:
         hardware = self.layer.hardware
         users: dict[tuple[int, int, int], dict[int, float]] = defaultdict(dict)
-        for (_, (j, _), k, x), ways in self.on.items():
+        for (_, (j, _, _), k, x), ways in self.on.items():
             users[int(hardware.bus[j]), k, x] |= dict.fromkeys(ways.values(), -1.0)
         for (bus, k, x), v in self.line.items():  # a line carries an input only if some row listens
             builder.row({v: 1.0, **users[bus, k, x]}, high=0.0)
@@ -183,7 +206,7 @@ class LayerBlock:
                     self._add_leak(builder, (i, place, k, x), sits, self.line[bus, k, x], tuned.get((i, x)))
 
     def _add_leak(self, builder: ProgramBuilder, key: Wire, sits: int, line: int, tuned: int | None) -> None:
-        i, (j, g), k, x = key
+        i, (j, g, n), k, x = key
         v = builder.variable()
         self.off[key] = v
         either = {v: 1.0, **dict.fromkeys(self.on.get(key, {}).values(), 1.0)}
@@ -193,7 +216,7 @@ class LayerBlock:
         builder.row({**either, sits: -1.0, line: -1.0, **pardon}, low=-1.0)
         if tuned is not None:
             builder.row({v: 1.0, tuned: 1.0}, high=1.0)
-        self._atoms[i].append(Atom(v, x, g * float(self.layer.hardware.off[j, k]), 0.0, (j, g), k))
+        self._atoms[i].append(Atom(v, x, g / n * float(self.layer.hardware.off[j, k]), 0.0, (j, g, n), k, True))
 
     def _add_objective(self, builder: ProgramBuilder) -> None:
         full = self._full
@@ -210,55 +233,68 @@ class LayerBlock:
             self._add_products(builder, atoms, moments)
 
     def _add_products(self, builder: ProgramBuilder, atoms: list[Atom], moments: np.ndarray) -> None:
-        several = self.layer.rules.cells_per_weight > 1
-        if not several and moments.ndim == 1:
+        rules = self.layer.rules
+        if rules.cells_per_weight == 1 and rules.neurons == 1 and moments.ndim == 1:
             return  # at most one atom per (row, input) is 1, and different inputs do not interact
         for n, a in enumerate(atoms):
             for b in atoms[:n]:
-                if a.place is not None and b.place is not None and (a.place != b.place or a.cell == b.cell):
-                    continue
-                if a.input == b.input and (not several or a.place is None or b.place is None):
-                    continue
-                between = moments[a.input, b.input] if moments.ndim == 2 else moments[a.input] * (a.input == b.input)
-                cost = 2.0 * a.value * b.value * float(between)
-                if cost != 0.0:
-                    both = builder.product(a.variable, b.variable, cost)
-                    self.products.append((both, a.variable, b.variable))
+                if (a.input == b.input or moments.ndim == 2) and self._together(a, b):
+                    between = moments[a.input, b.input] if moments.ndim == 2 else moments[a.input]
+                    cost = 2.0 * a.value * b.value * float(between)
+                    if cost != 0.0:
+                        both = builder.product(a.variable, b.variable, cost)
+                        self.products.append((both, a.variable, b.variable))
+
+    def _together(self, a: Atom, b: Atom) -> bool:
+        """Whether both can be 1."""
+        rules, same = self.layer.rules, a.input == b.input
+        if a.place is None or b.place is None:
+            return not same
+        if a.place == b.place:
+            return a.cell != b.cell and (not same or rules.cells_per_weight > 1)
+        if rules.neurons == 1 or a.place[0] == b.place[0] or a.place[2] != b.place[2]:
+            return False
+        return not same or rules.copies > 1 or rules.cells_per_weight > 1 or a.leaks or b.leaks
 
     def mapping(self, chosen: np.ndarray) -> LayerMapping:
         """The mapping that the binaries of a feasible point describe."""
-        layer = self.layer
-        neuron_of, gain = np.full(layer.n_rows, -1), np.ones(layer.n_rows)
-        for (i, (j, g)), v in self.sits.items():
-            if chosen[v]:
-                neuron_of[i], gain[i] = j, g
-        found = ((i, x, k, w) for (i, _, k, x), ways in self.on.items() for w, v in ways.items() if chosen[v])
+        used = sorted((i, place) for (i, place), v in self.sits.items() if chosen[v])
+        number = {key: a for a, key in enumerate(used)}
+        found = (
+            (number[i, p], x, k, w) for (i, p, k, x), ways in self.on.items() for w, v in ways.items() if chosen[v]
+        )
         wires = sorted(found, key=lambda wire: wire[:3])
-        counts = np.bincount(np.array([wire[0] for wire in wires], dtype=np.int64), minlength=layer.n_rows)
+        counts = np.bincount(np.array([wire[0] for wire in wires], dtype=np.int64), minlength=len(used))
+        inputs, cells = (np.array([wire[n] for wire in wires], dtype=np.int64) for n in (1, 2))
+        written = np.array([w for *_, w in wires], dtype=np.float64)
         tunable = np.array([e for e, v in self.tuned.items() if chosen[v]], dtype=np.int64)
-        cells = np.array([k for _, _, k, _ in wires], dtype=np.int64)
-        inputs = np.array([x for _, x, _, _ in wires], dtype=np.int64)
-        starts, written = np.concatenate([[0], np.cumsum(counts)]), np.array([w for *_, w in wires], dtype=np.float64)
-        return LayerMapping(neuron_of, starts, cells, inputs, gain, tunable, written=written)
+        row, neuron_of = (np.array(part, np.int64) for part in ([i for i, _ in used], [p[0] for _, p in used]))
+        gain = np.array([place[1] for _, place in used], dtype=np.float64)
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        return LayerMapping(neuron_of, starts, cells, inputs, gain, tunable, row=row, written=written)
 
     def place(self, mapping: LayerMapping, x: np.ndarray) -> None:
         """Set the variables of this layer in `x` to those of a feasible `mapping`."""
-        hardware, places = self.layer.hardware, {}
-        for i, (j, g) in enumerate(zip(mapping.neuron_of.tolist(), mapping.gain.tolist(), strict=True)):
-            places[i] = (j, g)
-            if (i, (j, g)) not in self.sits:
+        hardware, places = self.layer.hardware, []
+        counts = np.bincount(mapping.row) if self.layer.rules.copies > 1 else np.ones(mapping.n_rows, int)
+        for i, j, g in zip(mapping.row.tolist(), mapping.neuron_of.tolist(), mapping.gain.tolist(), strict=True):
+            places.append((i, (j, g, int(counts[i]))))
+            if places[-1] not in self.sits:
                 raise Refused(f"the start puts row {i} on neuron {j} with gain {g}, which the rules do not allow")
-            x[self.sits[i, (j, g)]] = 1.0
+            x[self.sits[places[-1]]] = 1.0
+            if self.many:
+                x[self.many[i, int(counts[i])]] = 1.0
         written = np.full(len(mapping.cell), np.nan) if mapping.written is None else mapping.written
-        listed = (part.tolist() for part in (mapping.row_of, mapping.cell, mapping.input, written))
-        for i, k, source, value in zip(*listed, strict=True):
-            ways = self.on.get((i, places[i], k, source), {})
+        listed = (part.tolist() for part in (mapping.place_of, mapping.cell, mapping.input, written))
+        for a, k, source, value in zip(*listed, strict=True):
+            i, place = places[a]
+            ways = self.on.get((i, place, k, source), {})
             values = [state for state in ways if (state is NONE) == math.isnan(value)]
             if not values:
                 raise Refused(f"the start wires input {source} of row {i} to cell {k}, which the rules do not allow")
             nearest = values[0] if math.isnan(value) else min(values, key=lambda state: abs(state - value))
             x[ways[nearest]] = 1.0
-            line = (int(hardware.bus[places[i][0]]), k, source)
+            line = (int(hardware.bus[place[0]]), k, source)
             if line in self.line:
                 x[self.line[line]] = 1.0
         for e in mapping.tunable.tolist():

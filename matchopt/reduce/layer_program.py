@@ -2,7 +2,8 @@
 
 Binary variables, for a row i, a hardware neuron j, a gain g, a cell k, an input x and a bus b:
 
-- z[i,j,g]       row i sits on neuron j with gain g: one per row, at most one row per neuron;
+- z[i,j,g]       row i sits on neuron j with gain g: one per row, or as many as it may be split over, and at most one
+                 row per neuron. For copies z[i,j,g,n], j being one of n copies, and one n for each row;
 - on[i,j,g,k,x]  cell k of that neuron listens to x for row i, one variable for each value that may be written into it;
 - line[b,k,x]    shared buses only: line k of bus b carries x. One input per line, at most `cells_per_weight` lines per
                  input, and a line carries x only if some row on the bus uses it;
@@ -38,7 +39,7 @@ from matchopt.reduce.reduction import Reduction
 
 # Gains in an interval make the error cubic, other objectives than those of layers are no polynomials of binaries.
 UNDERSTOOD = AT_0_1["network"] - {"gain-interval", "task-loss", "functional-error", "score-error"} | {"one-chip"}
-UNDERSTOOD |= {"programmable-cells", "write-budget"}
+UNDERSTOOD |= {"programmable-cells", "write-budget", "several-neurons", "copies"}
 
 
 @understanding("the program of binaries", UNDERSTOOD)
@@ -48,18 +49,34 @@ def program_size(instance: LayerInstance | NetworkInstance) -> int:
     for layer in instance.layers if isinstance(instance, NetworkInstance) else (instance,):
         rules, (usable, apart) = layer.rules, _states(layer)
         fan_in = [layer.target.n_inputs] * layer.n_rows if rules.extra_inputs else layer.target.fan_in.tolist()
-        places = len(rules.gains.values or ())
+        places = len(rules.gains.values or ()) * rules.copies
         rows = 2 if rules.drop or rules.extra_inputs else 3  # in which the variable of a cell is
         rows += 0 if layer.hardware.free_routing else 2
         total += rows * places * sum(fan_in) * usable
         written = usable - int(layer.hardware.n_usable.sum())
         total += 0 if rules.writes is None else places * sum(fan_in) * written
-        moments = layer.objective.shared_quadratic
-        share = 0.0 if layer.objective.is_diagonal or moments is None else np.count_nonzero(moments) / moments.size
-        pairs = int(share * sum(n * (n - 1) for n in fan_in))
-        pairs += sum(fan_in) if rules.cells_per_weight > 1 else 0
+        pairs = _correlated(layer) + (sum(fan_in) if rules.cells_per_weight > 1 else 0)
         total += 7 * places * pairs * apart
+        if rules.neurons > 1:  # products of cells of two neurons of a row
+            both = _correlated(layer) + (sum(fan_in) if rules.copies > 1 or rules.cells_per_weight > 1 else 0)
+            cells = layer.hardware.n_usable.astype(np.int64)
+            across = int(cells.sum() ** 2 - (cells**2).sum()) // 2 * len(rules.gains.values or ()) ** 2
+            total += 7 * both * across * max(1, rules.copies - 1)
     return total
+
+
+def _correlated(layer: LayerInstance) -> int:
+    """Ordered pairs of correlated inputs of one row, over all rows."""
+    moments, target = layer.objective.shared_quadratic, layer.target
+    if layer.objective.is_diagonal or moments is None:
+        return 0
+    related = (moments != 0.0) & ~np.eye(len(moments), dtype=bool)
+    if layer.rules.extra_inputs:
+        return layer.n_rows * int(np.count_nonzero(related))
+    if int((target.fan_in**2).sum()) > MAX_ENTRIES:  # too large whatever the inputs
+        return int((target.fan_in**2).sum())
+    rows = [target.indices[target.row(i)] for i in range(layer.n_rows)]
+    return sum(int(np.count_nonzero(related[np.ix_(row, row)])) for row in rows)
 
 
 def _states(layer: LayerInstance) -> tuple[int, int]:
@@ -84,11 +101,13 @@ def layers_to_program(instance: LayerInstance | NetworkInstance) -> Reduction:
     """
     layers = instance.layers if isinstance(instance, NetworkInstance) else (instance,)
     for layer in layers:
-        joint = layer.rules.cells_per_weight > 1 or not layer.objective.is_diagonal
+        joint = layer.rules.cells_per_weight > 1 or not layer.objective.is_diagonal or layer.rules.copies > 1
+        joint = joint or (layer.rules.neurons_per_row > 1 and bool(np.any(layer.hardware.off)))
         if joint and not np.isnan(layer.hardware.low).all():
             raise Refused(
                 "what is written into a cell within a range can make up for the errors of others where several cells "
-                "serve a weight or inputs are correlated: no program of whole numbers holds it; give levels instead"
+                "serve a weight, or leak on its input, or inputs are correlated: no program of whole numbers holds it; "
+                "give levels instead"
             )
     if program_size(instance) > MAX_ENTRIES:
         raise too_large()
@@ -129,8 +148,8 @@ def _share_chip(builder: ProgramBuilder, blocks: Sequence[LayerBlock]) -> None:
     rows_on: dict[int, dict[int, float]] = defaultdict(dict)
     inputs_on: dict[tuple[int, int], dict[int, float]] = defaultdict(dict)
     for block in blocks:
-        for (_, (j, _)), variable in block.sits.items():
-            rows_on[int(block.layer.hardware.neuron[j])][variable] = 1.0
+        for (_, place), variable in block.sits.items():
+            rows_on[int(block.layer.hardware.neuron[place[0]])][variable] = 1.0
         for (bus, k, _), variable in block.line.items():
             inputs_on[bus, k][variable] = 1.0
     for terms in (*rows_on.values(), *inputs_on.values()):

@@ -92,7 +92,7 @@ def _exact_is_best(layer: LayerInstance) -> bool:
     A cell that is written somewhere in a range can also make up for those of other cells of its weight, and for a gain.
     """
     ranged = not np.isnan(layer.hardware.low).all()
-    coupled = layer.rules.cells_per_weight > 1 or layer.rules.gains.is_interval
+    coupled = layer.rules.cells_per_weight > 1 or layer.rules.gains.is_interval or layer.rules.neurons > 1
     free = layer.rules.tunable > 0 or ranged
     return not (free and not layer.objective.is_diagonal) and not (ranged and coupled)
 

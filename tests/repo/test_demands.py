@@ -58,6 +58,7 @@ from matchopt.reduce import not_separable, reduction, surrogate, tightened
 from matchopt.reduce.layer_program import layers_to_program, program_size
 from matchopt.reduce.linearise import linearise
 from matchopt.reduce.one_chip import assign_chip, join, not_assignable, not_joinable
+from matchopt.reduce.row_sets import not_row_sets, row_sets
 from matchopt.reduce.separable import layer_to_assignment
 from matchopt.reduce.split import not_splittable, split
 from matchopt.solver import Limits, Result, Solver
@@ -138,6 +139,8 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     assign_chip: lambda instance, folder: assign_chip(_one_chip(instance)),
     not_separable: lambda instance, folder: _gives(not_separable(instance)),
     layer_to_assignment: lambda instance, folder: layer_to_assignment(instance),
+    not_row_sets: lambda instance, folder: _gives(not_row_sets(instance)),
+    row_sets: lambda instance, folder: row_sets(instance),
     layers_to_program: lambda instance, folder: layers_to_program(instance),
     program_size: lambda instance, folder: program_size(instance),
     linearise: lambda instance, folder: linearise(instance),
