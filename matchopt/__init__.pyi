@@ -51,6 +51,7 @@ from .instances import Target as Target
 from .instances import TaskLoss as TaskLoss
 from .instances import WeightError as WeightError
 from .instances import architecture_named as architecture_named
+from .instances.cell_states import best_states as best_states
 from .kernels import assign as assign
 from .kernels import match_rows as match_rows
 from .kernels import pair_costs as pair_costs

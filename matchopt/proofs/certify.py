@@ -22,6 +22,7 @@ from matchopt.proofs.certificate import PROVED_WITHIN, TINY, Certificate
 from matchopt.proofs.crossbar import certify_crossbar
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.layer import certify_layer
+from matchopt.proofs.menus import certify_menus
 from matchopt.proofs.one_chip import certify_one_chip
 from matchopt.proofs.separable import LARGE
 
@@ -32,6 +33,7 @@ _NETWORK = AT_0_1["network"] - {"task-loss", "functional-error", "score-error"} 
     "copies",
     "one-chip",
 }
+_NETWORK |= {"programmable-cells", "write-budget"}
 
 
 def prepare(instance: Instance) -> None:
@@ -87,7 +89,8 @@ def certify(instance: Instance, solution: Solution, *, seconds: float | None = N
 
 
 def _certify_layer(layer: LayerInstance, mapping: LayerMapping, effort: Effort) -> Certificate:
-    prove = certify_crossbar if "shared-bus" in layer.demands else certify_layer
+    written = not layer.demands.isdisjoint({"programmable-cells", "write-budget"})
+    prove = certify_crossbar if "shared-bus" in layer.demands else certify_menus if written else certify_layer
     return prove(layer, mapping, effort)
 
 

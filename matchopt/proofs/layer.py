@@ -7,6 +7,7 @@ enough as a rule.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,11 +28,12 @@ BATCH = 2 * 10**8  # steps of effort between two looks at what is left
 LARGEST_BATCH = 2**4 * BATCH  # where loops are compiled batches double, so that large layers need few rounds
 MARGIN = 1.25  # of what a bound must reach, so that it need not be raised again for the next potentials
 SMALL_ASSIGNMENT = 10**4  # what one small assignment costs, in steps of the dynamic program
+Readings = tuple[Float[np.ndarray, " wires"], Float[np.ndarray, " wires"]]  # of the cells of all wires; variances
 NUMPY = 20  # steps of effort of one of those steps where it is not compiled
 
 
 @dataclass(frozen=True, eq=False)
-class _Table:
+class Table:
     """Lower bounds on all pairs, and which of them are exact; both arrays are updated in place."""
 
     problem: Separable
@@ -40,7 +42,7 @@ class _Table:
     effort: Effort
 
     @classmethod
-    def of(cls, problem: Separable, effort: Effort) -> "_Table":
+    def of(cls, problem: Separable, effort: Effort) -> "Table":
         """The table with bounds that are cheap."""
         return cls(problem, *(interval_bounds if problem.interval else pair_bounds)(problem, effort), effort)
 
@@ -76,6 +78,19 @@ class _Table:
         gains = GRID // 2 if self.problem.interval else len(self.problem.cells)
         return np.asarray(gains * each[rows])
 
+    def exhibited(self, neuron_of: Int[np.ndarray, " rows"]) -> float:
+        """The cost of the mapping with these neurons and optimal cells, recomputed connection by connection."""
+        problem, rows = self.problem, np.arange(self.problem.n_rows)
+        if problem.interval is None:
+            pairs = zip(rows.tolist(), neuron_of.tolist(), strict=True)
+            parts = [min((matching(problem, cells, i, j) for cells in problem.cells), key=np.sum) for i, j in pairs]
+        else:
+            gains = interval_costs(problem, rows, neuron_of, effort=self.effort).gain
+            single = (slice(i, i + 1) for i in rows.tolist())  # one at a time, as gains differ in sign
+            chips = [problem.chip.of_pairs(neuron_of[one], gains[one]) for one in single]
+            parts = [matching(problem, chip, i, 0) for i, chip in enumerate(chips)]
+        return math.fsum(cost for part in parts for cost in part.tolist())
+
 
 def relaxed_bound(layer: LayerInstance) -> float:
     """A bound that needs no solution: every row on its best neuron, every connection on its cheapest cell.
@@ -86,7 +101,7 @@ def relaxed_bound(layer: LayerInstance) -> float:
         when the layer's error is no sum over pairs.
     """
     problem = separable(layer)
-    bounds = _Table.of(problem, Effort()).bounds
+    bounds = Table.of(problem, Effort()).bounds
     value = math.fsum(bounds.min(axis=1)) if layer.n_rows else 0.0
     return max(0.0, value - _rounding(problem, value))
 
@@ -94,9 +109,19 @@ def relaxed_bound(layer: LayerInstance) -> float:
 def certify_layer(instance: LayerInstance, mapping: LayerMapping, effort: Effort) -> Certificate:
     """See `matchopt.proofs.certify`."""
     problem = separable(instance)
-    objective = math.fsum(_connection_costs(instance, mapping))
-    table = _Table.of(problem, effort)
-    every, chosen = np.arange(instance.n_rows), mapping.neuron_of
+    objective = math.fsum(connection_costs(instance, mapping, _as_they_are))
+    return certify_pairs(Table.of(problem, effort), mapping, objective)
+
+
+def _as_they_are(instance: LayerInstance, mapping: LayerMapping) -> Readings:
+    wires = mapping.neuron_of[mapping.row_of], mapping.cell
+    return instance.hardware.weights[wires], instance.hardware.variance[wires]
+
+
+def certify_pairs(table: Table, mapping: LayerMapping, objective: float) -> Certificate:
+    """A bound on all assignments of rows to neurons, by the table's costs, and whether it meets the objective."""
+    problem, effort = table.problem, table.effort
+    every, chosen = np.arange(problem.n_rows), mapping.neuron_of
     open_ = np.flatnonzero(~table.exact[every, chosen])
     for part in table.batches(open_):
         if not effort.late:
@@ -121,7 +146,7 @@ def certify_layer(instance: LayerInstance, mapping: LayerMapping, effort: Effort
         batch = min(2 * batch, LARGEST_BATCH) if problem.large else BATCH
         if effort.late or not table.settle(rows, neurons, MARGIN * (u[rows] + v[neurons])):
             goal = objective - 2.0 * rounding
-            improvable = not effort.late and math.fsum(proof.own) < goal and _exhibited(table, chosen) < goal
+            improvable = not effort.late and math.fsum(proof.own) < goal and table.exhibited(chosen) < goal
             return Certificate(proved, False, improvable, 2.0 * rounding, "layer dual")
 
 
@@ -138,29 +163,17 @@ def _rounding(problem: Separable, objective: float, proof: Proof | None = None) 
     return float(problem.rounding.max(initial=0.0)) * each * size
 
 
-def _exhibited(table: _Table, neuron_of: Int[np.ndarray, " rows"]) -> float:
-    """The cost of the mapping with these neurons and optimal cells, recomputed connection by connection."""
-    problem, rows = table.problem, np.arange(table.problem.n_rows)
-    if problem.interval is None:
-        pairs = zip(rows.tolist(), neuron_of.tolist(), strict=True)
-        parts = [min((matching(problem, cells, i, j) for cells in problem.cells), key=np.sum) for i, j in pairs]
-    else:
-        gains = interval_costs(problem, rows, neuron_of, effort=table.effort).gain
-        single = (slice(i, i + 1) for i in rows.tolist())  # one at a time, as gains differ in sign
-        chips = [problem.chip.of_pairs(neuron_of[one], gains[one]) for one in single]
-        parts = [matching(problem, chip, i, 0) for i, chip in enumerate(chips)]
-    return math.fsum(cost for part in parts for cost in part.tolist())
-
-
-def _connection_costs(instance: LayerInstance, mapping: LayerMapping) -> Float[np.ndarray, " terms"]:
-    """What every wire, and every connection without one, adds to the objective.
+def connection_costs(
+    instance: LayerInstance, mapping: LayerMapping, readings: Callable[[LayerInstance, LayerMapping], Readings]
+) -> Float[np.ndarray, " terms"]:
+    """What every wire, and every connection without one, adds to the objective; `readings` tells what cells read.
 
     Raises
     ------
     Refused
         when the mapping breaks a rule that this sum relies on.
     """
-    target, hardware = instance.target, instance.hardware
+    target = instance.target
     refuse_infeasible(instance, mapping)
     keys, wired = target.row_of * target.n_inputs + target.indices, mapping.row_of * target.n_inputs + mapping.input
     at = np.searchsorted(keys, wired)
@@ -174,7 +187,8 @@ def _connection_costs(instance: LayerInstance, mapping: LayerMapping) -> Float[n
     wanted[inside] = target.weights[e]
     factor = instance.objective.diagonal(target, mapping.row_of, mapping.input)
     missing = instance.objective.importance(target)
-    neuron, gain = mapping.neuron_of[mapping.row_of], mapping.gain[mapping.row_of]
-    error = wanted - gain * hardware.weights[neuron, mapping.cell]
-    costs = factor * (error * error + gain * gain * hardware.variance[neuron, mapping.cell])
+    values, variances = readings(instance, mapping)
+    gain = mapping.gain[mapping.row_of]
+    error = wanted - gain * values
+    costs = factor * (error * error + gain * gain * variances)
     return np.concatenate([costs, (missing * target.weights * target.weights)[dropped]])

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from matchopt.errors import Refused
 from matchopt.instances import LayerInstance
 from matchopt.instances.demands import AT_0_1, understanding
+from matchopt.instances.menus import FIELDS as MENUS
 from matchopt.proofs.assignment import HALF_ULP
 from matchopt.proofs.cells import Cells, Chip, envelope, nearest
 from matchopt.proofs.effort import Effort
@@ -185,6 +186,8 @@ def _extreme(instance: LayerInstance) -> float:
     target, hardware = instance.target, instance.hardware
     arrays = [target.weights, target.importance, hardware.weights, hardware.variance]
     arrays += instance.objective.parts().arrays.values()
+    if hardware.programmable:
+        arrays += [np.nan_to_num(getattr(hardware, name)) for name in MENUS]
     gains = instance.rules.gains
     arrays.append(np.array([gain for gain in (*(gains.values or ()), gains.low, gains.high) if gain is not None]))
     sizes = [np.abs(array[array != 0.0]) for array in arrays]

@@ -53,6 +53,7 @@ from matchopt.proofs.assignment import certify_assignment
 from matchopt.proofs.crossbar import certify_crossbar, coupled, split_bound
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.layer import certify_layer
+from matchopt.proofs.menus import certify_menus
 from matchopt.proofs.separable import separable
 from matchopt.reduce import not_separable, reduction, surrogate, tightened
 from matchopt.reduce.layer_program import layers_to_program, program_size
@@ -122,6 +123,7 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     certify: lambda instance, folder: certify(instance, _solution(instance)),
     certify_assignment: lambda instance, folder: certify_assignment(instance, _solution(instance), Effort()),
     certify_layer: lambda instance, folder: certify_layer(instance, _solution(instance), Effort()),
+    certify_menus: lambda instance, folder: certify_menus(instance, _solution(instance), Effort()),
     certify_crossbar: lambda instance, folder: certify_crossbar(instance, _solution(instance), Effort()),
     coupled: lambda instance, folder: coupled(instance),
     split_bound: lambda instance, folder: split_bound(_one_bus(instance), np.zeros(coupled(_one_bus(instance)).shape)),
@@ -195,6 +197,8 @@ BEHIND: dict[str, str] = {
     "proofs.cells": "separable",
     "proofs.certify.prepare": "only loads",
     "proofs.feasible": "separable, or coupled",
+    "proofs.layer.connection_costs": "separable, or certify_menus",
+    "proofs.menus.MenuTable": "certify_menus",
     "proofs.separable.refuse_unfit": "separable, and coupled",
     "proofs.one_chip": "certify",
     "proofs.infeasible.constructed": "promises nothing; is_feasible, which asks, judges what it returns",

@@ -8,7 +8,7 @@ import pytest
 
 PACKAGES = {
     "matchopt_random": ["random", "random-wiring"],
-    "matchopt_greedy": ["greedy", "greedy-pairs"],
+    "matchopt_greedy": ["greedy", "greedy-pairs", "priced-writes"],
     "matchopt_hungarian": ["hungarian"],
     "matchopt_cpsat": ["cpsat"],
     "matchopt_milp": ["milp"],
