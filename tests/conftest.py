@@ -16,7 +16,6 @@ for library in ("OMP", "OPENBLAS", "MKL"):
 typecheck.install()
 
 COMPUTATIONS = {"kernels", "proofs", "reduce", "solvers", "testing"}  # folders of tests
-ENTERED = {"cli", "grid", "study"}  # folders whose slow tests reach lines that no quick one does
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
@@ -27,15 +26,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Coverage can double the time of a test; it follows the first cases of a computation and each eighth.
+    """Coverage can double the time of a test; it follows the first quick cases of a computation and each eighth.
 
-    They differ in numbers, not in the lines that they reach; of other tests each case may reach a refusal of its own.
-    Slow ones repeat with more numbers, or in processes of their own, what quick ones call.
+    They differ in numbers, not in the lines that they reach, and slow ones repeat with more numbers what quick ones
+    call; of other tests each case may reach a refusal of its own.
     """
     seen: Counter[str] = Counter()
     for item in items:
-        test, room = item.nodeid.partition("[")[0], item.path.parent.name
-        slow = item.get_closest_marker("slow") is not None and room not in ENTERED
-        if slow or (room in COMPUTATIONS and seen[test] > 2 and seen[test] % 8):
+        test = item.nodeid.partition("[")[0]
+        many = item.get_closest_marker("slow") is not None or (seen[test] > 2 and seen[test] % 8)
+        if item.path.parent.name in COMPUTATIONS and many:
             item.add_marker(pytest.mark.no_cover)
         seen[test] += 1

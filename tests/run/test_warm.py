@@ -143,7 +143,7 @@ def abandoned(before):
     return [name for name in set(os.listdir("/dev/shm")) - before if not any(name in text for text in mapped)]
 
 
-@pytest.mark.parametrize("solves", [25, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("solves", [25, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.no_cover])])
 def test_many_solves_leave_nothing(instance, solves):
     """No process, no file descriptor, no shared memory; whatever the solver did."""
     names = ["modest", "good", "raises", "kills-itself", "leaves-children", "refuses"]
