@@ -1,17 +1,19 @@
 """Mutation tests of what must be believed: the checker, the proofs and the judge.
 
-Usage: python benches/mutants [run | table] [--sample N] [--seed N] [--only WORD] [--quick]
+Usage: python benches/mutants [run | table] [--sample N | --each N] [--seed N] [--only WORD ...] [--quick]
 
 `run` makes one small fault at a time and runs the tests that reach it, until one fails. Results go to results.csv
 beside this file; what stands there already is not run again until its function changes, so a run may be stopped
-and goes on where it was. With --sample only so many, drawn by the seed from all; with --quick the tests marked slow are
-left out, and what survives is tried again by the next run without. `table` prints the score.
+and goes on where it was. With --sample only so many, drawn by the seed from all, with --each so many of each module in
+turn; with --quick the tests marked slow are left out, and what survives is tried again by the next run without. `table`
+prints the score.
 """
 
 import argparse
 import csv
 import hashlib
 import os
+import subprocess
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -19,7 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 RESULTS = HERE / "results.csv"
-COLUMNS = ("key", "module", "function", "operator", "change", "outcome", "by", "reason")
+COLUMNS = ("key", "module", "function", "operator", "change", "outcome", "by", "reason", "commit")
 ROOMS = ("matchopt/checker", "matchopt/proofs", "matchopt/run/judge.py")
 TESTS = (
     "tests/checker",
@@ -66,6 +68,7 @@ def run(every: list[Mutant], wanted: list[Mutant], quick: bool) -> int:
     import pytest
     from session import Session
 
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     rows = recorded()
     again = set() if quick else {key for key, row in rows.items() if row["reason"] == QUICK}
     left = [mutant for mutant in wanted if mutant.key not in rows or mutant.key in again]
@@ -77,7 +80,8 @@ def run(every: list[Mutant], wanted: list[Mutant], quick: bool) -> int:
         for count, mutant in enumerate(left, 1):
             outcome, by = session.run(mutant)
             reason = QUICK if quick and outcome in UNDETECTED else ""
-            values = (mutant.key, mutant.path, mutant.function, mutant.operator, mutant.change, outcome, by, reason)
+            found = (outcome, by, reason, commit.strip())
+            values = (mutant.key, mutant.path, mutant.function, mutant.operator, mutant.change, *found)
             rows[mutant.key] = dict(zip(COLUMNS, values, strict=True))
             write(rows, every)
             where = f"{mutant.path}:{mutant.line} {mutant.function}"
@@ -93,20 +97,23 @@ def run(every: list[Mutant], wanted: list[Mutant], quick: bool) -> int:
 
 def table(every: list[Mutant]) -> None:
     """The score of each module as a Markdown table, then what was not noticed."""
-    rows, counts = recorded(), defaultdict(Counter)
+    rows, counts, commits = recorded(), defaultdict(Counter), defaultdict(set)
     for mutant in every:
         row = rows.get(mutant.key)
         kind = "left" if row is None else "equivalent" if row["reason"].startswith("equivalent") else row["outcome"]
         counts[mutant.path][kind] += 1
-    print("| module | mutants | tried | killed | timed out | equivalent | noticed by no test | score |")
-    print("|---|---|---|---|---|---|---|---|")
+        if row is not None:
+            commits[mutant.path].add(row["commit"])
+    print("| module | mutants | tried | at | killed | timed out | equivalent | noticed by no test | score |")
+    print("|---|---|---|---|---|---|---|---|---|")
     counts["all"] = sum(counts.values(), Counter())
     for path, found in counts.items():
         tried = found.total() - found["left"]
         missed = sum(found[kind] for kind in UNDETECTED)
         meant = tried - found["equivalent"]
         score = f"{100 * (meant - missed) / meant:.0f} %" if meant else "-"
-        cells = (path, found.total(), tried, found["killed"], found["timeout"], found["equivalent"], missed, score)
+        at = " ".join(sorted(commits[path]))
+        cells = (path, found.total(), tried, at, found["killed"], found["timeout"], found["equivalent"], missed, score)
         print("| " + " | ".join(map(str, cells)) + " |")
     print()
     for mutant in every:
@@ -116,24 +123,39 @@ def table(every: list[Mutant]) -> None:
             print(f"- {where}: `{mutant.change}`: {row['reason'] or 'no reason yet'}")
 
 
+def drawn(wanted: list[Mutant], seed: int, sample: int, each: int) -> list[Mutant]:
+    """Those to try, by their keys, so that the same are drawn as long as they stay; of each module in turn."""
+    order = sorted(wanted, key=lambda mutant: hashlib.sha256(f"{seed} {mutant.key}".encode()).digest())
+    if sample:
+        kept = {mutant.key for mutant in order[:sample]}
+        return [mutant for mutant in wanted if mutant.key in kept]
+    if each:
+        seen: Counter[str] = Counter()
+        turns = []
+        for mutant in order:
+            seen[mutant.path] += 1
+            turns.append((seen[mutant.path], mutant))
+        turns.sort(key=lambda pair: (pair[1].function == "", pair[0]))  # those outside functions cost a process each
+        return [mutant for turn, mutant in turns if turn <= each]
+    return wanted
+
+
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", nargs="?", choices=["run", "table"], default="run")
     parser.add_argument("--sample", type=int, default=0)
+    parser.add_argument("--each", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="", help="modules or functions whose name has this in it")
+    parser.add_argument("--only", nargs="*", default=[""], help="modules or functions with one of these in their names")
     given = parser.parse_args()
     every = every_mutant()
     if given.action == "table":
         table(every)
         return 0
-    wanted = [mutant for mutant in every if given.only in f"{mutant.path} {mutant.function}"]
-    if given.sample:  # by their keys, so that the same are drawn as long as they stay
-        drawn = sorted(wanted, key=lambda mutant: hashlib.sha256(f"{given.seed} {mutant.key}".encode()).digest())
-        kept = {mutant.key for mutant in drawn[: given.sample]}
-        wanted = [mutant for mutant in wanted if mutant.key in kept]
+    wanted = [each for each in every if any(word in f"{each.path} {each.function}" for word in given.only)]
+    wanted = drawn(wanted, given.seed, given.sample, given.each)
     return run(every, wanted, given.quick)
 
 
