@@ -41,6 +41,13 @@ def costs_of_all(cost: np.ndarray) -> dict[tuple[int, ...], float]:
     return {columns: sum(listed[i][k] for i, k in enumerate(columns)) for columns in every}
 
 
+@pytest.mark.parametrize("instance", [AssignmentInstance(np.zeros((0, 2))), sparse(np.zeros((0, 2)))])
+def test_nothing_to_assign_costs_nothing(instance: AssignmentInstance) -> None:
+    """And is proved."""
+    certificate = certify(instance, Assignment(np.zeros(0, int)))
+    assert certificate.optimal and certificate.bound == 0
+
+
 @pytest.mark.parametrize("tables", [25, pytest.param(300, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_optimum_is_proved_and_nothing_else(family: str, tables: int) -> None:

@@ -6,8 +6,21 @@ import numpy as np
 import pytest
 from layers import random_layer
 
-from matchopt import AssignmentInstance, Hardware, LayerInstance, NetworkInstance, ProgramInstance, Rules, Target
-from matchopt.proofs import certify_infeasible
+from matchopt import (
+    AssignmentInstance,
+    Gains,
+    Hardware,
+    LayerInstance,
+    LayerMapping,
+    NetworkInstance,
+    NetworkMapping,
+    ProgramInstance,
+    ProgramPoint,
+    Rules,
+    Target,
+)
+from matchopt.checker import check
+from matchopt.proofs import certify_infeasible, constructed
 from matchopt.testing import brute_force, tiny_instances
 
 
@@ -58,3 +71,57 @@ def test_programs_stay_open() -> None:
     """Nothing is said about programs."""
     program = ProgramInstance(np.zeros(1), np.array([0]), [], [], [], [], np.ones(1), np.zeros(1))
     assert certify_infeasible(program) is None
+
+
+def test_a_matching_whose_cost_overflows_decides_nothing() -> None:
+    """Its pairs are allowed, but their sum is no number that a solution may have."""
+    with np.errstate(over="ignore"):
+        assert certify_infeasible(AssignmentInstance([[1e308, np.inf], [np.inf, 1e308]])) is None
+
+
+SPARSE = Target.from_dense(np.array([[1.0, 2.0, 0.0], [0.0, 3.0, 4.0]]))
+USABLE = np.array([[True, True, True], [False, True, True], [True, False, False]])
+FREE = Hardware(np.ones((3, 3)), usable=USABLE)
+LINES = Hardware(np.ones((2, 4)), bus=np.zeros(2, int))
+PLAIN = {
+    "free routing": LayerInstance(SPARSE, FREE),
+    "gains": LayerInstance(SPARSE, FREE, Rules(gains=Gains.finite(0.5, 2.0))),
+    "an interval of gains": LayerInstance(SPARSE, FREE, Rules(gains=Gains.interval(0.25, 4.0))),
+    "a tunable weight": LayerInstance(SPARSE, Hardware(np.ones((2, 1))), Rules(tunable=2)),
+    "drop": LayerInstance(SPARSE, Hardware(np.ones((2, 1))), Rules(drop=True)),
+    "lines": LayerInstance(SPARSE, LINES),
+    "lines and a tunable weight": LayerInstance(
+        SPARSE, Hardware(np.ones((2, 2)), bus=np.zeros(2, int)), Rules(tunable=2)
+    ),
+}
+
+
+@pytest.mark.parametrize("layer", PLAIN.values(), ids=PLAIN)
+def test_a_plain_mapping_is_constructed(layer: LayerInstance) -> None:
+    """Feasible where rows only need cells, and alike as the layer of a network."""
+    mapping = constructed(layer)
+    assert isinstance(mapping, LayerMapping) and check(layer, mapping).feasible
+    both = constructed(NetworkInstance((layer,), (np.zeros(2),)))
+    assert isinstance(both, NetworkMapping)
+    assert np.array_equal(both.layers[0].cell, mapping.cell) and np.array_equal(both.layers[0].input, mapping.input)
+
+
+def test_nothing_is_constructed_where_rows_do_not_fit() -> None:
+    """Two rows of two connections and one neuron with two cells; a network needs all its layers."""
+    narrow = LayerInstance(SPARSE, Hardware(np.ones((2, 2)), usable=np.array([[True, True], [True, False]])))
+    assert constructed(narrow) is None
+    square = LayerInstance(Target.from_dense(np.ones((3, 2))), Hardware(np.ones((3, 2))))
+    assert constructed(NetworkInstance((square, LayerInstance(Target.from_dense(np.eye(3)), FREE)), (np.zeros(3),) * 2))
+    wide = LayerInstance(Target.from_dense(np.ones((2, 3))), narrow.hardware)
+    assert constructed(NetworkInstance((square, wide), (np.zeros(3), np.zeros(2)))) is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "whole", "point"),
+    [(-2.5, 3, False, 0.0), (0.5, 3, True, 1.0), (0.5, 3, False, 0.5), (-3, -0.5, False, -0.5)],
+)
+def test_a_point_near_zero_is_constructed(low: float, high: float, whole: bool, point: float) -> None:
+    """As near as the bounds and wholeness allow."""
+    bounds = (np.array([low]), np.array([high]), np.array([whole]))
+    found = constructed(ProgramInstance(np.zeros(1), np.array([0]), [], [], [], [], *bounds))
+    assert isinstance(found, ProgramPoint) and found.x.tolist() == [point]

@@ -172,6 +172,50 @@ def test_a_bound_that_a_better_solution_refutes_goes():
     """A bound as high as the objective was no claim of optimality, and is as false as one."""
     verdict = certified(INSTANCE, judged(Answer(Status.FEASIBLE, solution=FAIR, bound=4.0)))
     assert (verdict.status, verdict.proof, verdict.bound) == (Status.FEASIBLE, None, pytest.approx(3.0))
+    assert verdict.message == ""
+    low = certified(INSTANCE, judged(Answer(Status.FEASIBLE, solution=FAIR, bound=3.5)))
+    assert "the solver claims a bound of 3.5" in low.message
+
+
+def test_there_is_nothing_to_certify_without_a_solution():
+    """The verdict stays as it is."""
+    verdict = judged(Answer(Status.UNKNOWN, bound=2.0))
+    assert certified(INSTANCE, verdict) is verdict
+
+
+def test_every_broken_rule_is_counted():
+    """The first is told, and how many more there are."""
+    verdict = judged(Answer(Status.FEASIBLE, solution=Assignment(np.array([3, -1]))))
+    assert len(verdict.violations) == 2 and verdict.message.endswith("not in 0 .. 2 (and 1 more)")
+    assert "more" not in judged(Answer(Status.FEASIBLE, solution=BAD)).message
+
+
+def test_an_objective_of_zero_equals_itself():
+    """Nothing is relative to it."""
+    nothing = AssignmentInstance(np.zeros((2, 2)))
+    judge = Judge(nothing)
+    judge.incumbent(FAIR, -math.inf, 0.0)
+    verdict = judge.verdict(Answer(Status.OPTIMAL, solution=FAIR, bound=0.0))
+    assert (verdict.status, verdict.bound, verdict.message) == (Status.OPTIMAL, 0.0, "")
+
+
+@pytest.mark.parametrize(("objective", "short"), [(0.5, 1e-4), (20.0, 2e-3)])
+def test_an_optimum_may_lie_above_its_bound_by_so_much(objective, short):
+    """1e-4 of the objective, which counts as 1 at least."""
+    one, only = AssignmentInstance([[objective]]), Assignment(np.array([0]))
+    for share, status in ((0.9, Status.OPTIMAL), (1.1, Status.FEASIBLE)):
+        verdict = Judge(one).verdict(Answer(Status.OPTIMAL, solution=only, bound=objective - share * short))
+        assert verdict.status is status
+
+
+def test_a_sum_that_is_no_number_is_told():
+    """Every pair may be used, but not all together."""
+    with np.errstate(over="ignore"):
+        verdict = Judge(AssignmentInstance(np.full((2, 2), 1e308))).verdict(Answer(Status.FEASIBLE, solution=BEST))
+    assert verdict.status is Status.ERROR and verdict.violations == ("its objective is inf",)
+    assert verdict.message == (
+        "the solver's solution has costs whose sum is beyond floating point: its objective is inf"
+    )
 
 
 def test_a_claim_is_shown_with_the_bound_that_was_proved():
