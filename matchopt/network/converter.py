@@ -90,7 +90,8 @@ class SummingLayer:
         target, used = layer.target, len(mapping.neuron_of)
         nothing = Target(np.zeros(used + 1, np.int64), np.zeros(0, np.int64), np.zeros(0), target.n_inputs)
         alone = LayerInstance(nothing, layer.hardware)  # a row for every hardware neuron
-        wires = LayerMapping(mapping.neuron_of, mapping.wire_indptr, mapping.cell, mapping.input)
+        none = np.zeros(0, np.int64)
+        wires = replace(mapping, row=np.arange(used), gain=np.ones(used), tunable=none, tuned=None)
         sums = alone.realised(wires) if noise is None else one_read(alone, wires, noise)
         factors, digital = np.zeros((layer.n_rows, used)), np.zeros((layer.n_rows, target.n_inputs))
         factors[mapping.row, np.arange(used)] = layer.factors(mapping)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.chip import Chip
-from matchopt.instances.demands import understanding
+from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.instances.hardware import Hardware
 from matchopt.instances.layer import LayerInstance, LayerMapping
 from matchopt.instances.network import NetworkInstance, NetworkMapping
@@ -19,7 +19,7 @@ from matchopt.settings import checked
 Refit = Literal["layer", "neuron", "outputs"]
 
 
-@understanding("a chip at another time", UNDERSTOOD)
+@understanding("a chip at another time", AT_0_1["network"] | {"several-neurons", "copies", "one-chip"})
 def on_chips(instance: NetworkInstance | LayerInstance, chips: Sequence[Chip]) -> NetworkInstance | LayerInstance:
     """The instance with the values of its cells taken from chips anew; neurons, buses, faults and scales stay.
 

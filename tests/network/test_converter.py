@@ -88,6 +88,16 @@ def test_sums_are_converted_before_gain_and_bias(biases: str, bits: int) -> None
         np.testing.assert_allclose(found, by_hand(instance, mapping, bits, network.ranges, image), atol=1e-9)
 
 
+def test_written_cells_are_summed_as_they_are_written() -> None:
+    """The converter reads what was written into a cell, not what it read before."""
+    hardware = Hardware(np.array([[0.5, 0.25]]), levels=np.array([[[0.75, -1.0], [np.nan, np.nan]]]))
+    layer = LayerInstance(Target.from_dense(np.array([[-1.0, 0.25]])), hardware)
+    mapping = LayerMapping.from_cells(layer.target, np.array([0]), np.array([0, 1]), written=np.array([-1.0, np.nan]))
+    instance, whole = NetworkInstance((layer,), (np.zeros(1),)), NetworkMapping((mapping,))
+    plain = ConvertedNetwork(summing_layers(instance, whole), Converter(8)).logits(np.eye(2))
+    np.testing.assert_allclose(plain, [[-1.0], [0.25]])
+
+
 @pytest.mark.parametrize("averaged", [False, True])
 def test_every_hardware_neuron_has_a_converter(averaged: bool) -> None:
     """Of a row with two neurons each sum is read by itself, then both add, or their mean is taken."""
