@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.measured import read_measured, reading_options
-from matchopt.cli.settings import FILE, GAIN_SET, Names, OutputFile, debug_option, together
+from matchopt.cli.measured import by_chip, read_measured, reading_options, state_options
+from matchopt.cli.settings import FILE, GAIN_SET, NUMBERS, Names, OutputFile, debug_option, together
 from matchopt.cli.trained import SAMPLE_SOURCE, read_trained, sample_options, trained_options
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ _hardware_options = together(
                  help="All layers draw on one chip, whose arrays are all files given: every hardware neuron and line "
                  "is offered to every layer, and serves one."),
     reading_options,
+    state_options,
+    click.option("--readings", type=NUMBERS,
+                 help="Times, in seconds, of the readings in --hardware that the mapping knows; it minimises the "
+                 "expected error over them.  [default: the latest alone]"),
     click.option("--law", type=Names("matchopt.instances.generators:LAWS"), default="gaussian",
                  show_default=True, help="Law of random hardware weights, where no file is given."),
     click.option("--fan-in-ratio", type=float, default=1.25, show_default=True,
@@ -152,6 +156,7 @@ def _chip(
     """One chip layer for each layer that is exported."""
     import numpy as np
 
+    from matchopt.instances.line_resistance import hardware_behind_lines
     from matchopt.network import draw_hardware
     from matchopt.network.chip import chip_layers, chip_shared, one_chip
     from matchopt.network.export import chip_sizes, layer_targets
@@ -161,23 +166,27 @@ def _chip(
     if given["one_chip"] and (not files or layer is not None):
         raise click.UsageError("--one-chip: all layers draw on the chip in --hardware; give that, and no --layer")
     if not files:
+        if given["readings"] or given["pairs"] != "none":
+            raise click.UsageError("--readings and --pairs say what is in --hardware; give that too")
         drawn = draw_hardware(network, law, fan_in_ratio, neuron_ratio, seed, biases=biases, imperfections=flaws)
+        drawn = tuple(hardware_behind_lines(each, given["line_resistance"]) for each in drawn)
         return drawn if layer is None else (drawn[layer],)
     targets: list[Target] = list(layer_targets(network, biases))
     targets = targets if layer is None else [targets[layer]]
     if given["one_chip"]:
         return one_chip(read_measured(files, given), targets, rng, flaws, fit)
-    if len(files) == 1 and len(targets) > 1:
+    chips = by_chip(files, given)
+    if len(chips) == 1 and len(targets) > 1:
         sizes = chip_sizes(targets, [fan_in_ratio] * len(targets), neuron_ratio)
-        return chip_shared(read_measured(files, given), targets, sizes, rng, flaws, fit)
+        return chip_shared(read_measured(chips[0], given), targets, sizes, rng, flaws, fit)
     if flaws != type(flaws)():
         raise click.UsageError(
             "with one file of hardware for each layer the flaws come from the file: give it as .npz with the arrays "
             "weights, variance, usable, off and bus"
         )
-    if len(files) != len(targets):
-        raise click.UsageError(f"one file of hardware for each layer is needed, {len(targets)}, found {len(files)}")
-    return chip_layers([read_measured([file], given) for file in files], targets, fit)
+    if len(chips) != len(targets):
+        raise click.UsageError(f"one file of hardware for each layer is needed, {len(targets)}, found {len(chips)}")
+    return chip_layers([read_measured(chip, given) for chip in chips], targets, fit)
 
 
 def _instance(

@@ -1,5 +1,6 @@
 """What the commands that read measured chips share: options that say what files do not, and the reading."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,9 +24,39 @@ reading_options = together(
 )  # fmt: skip
 
 
+# What a chip is taken for.
+state_options = together(
+    click.option("--pairs", type=click.Choice(["none", "fixed"]), default="none", show_default=True,
+                 help="fixed: a weight is the difference of two devices. An .npz file holds both, as arrays positive "
+                 "and negative (of NAME: NAME.positive, NAME.negative); of other files the first is G+, the next G-."),
+    click.option("--line-resistance", type=click.FloatRange(min=0), default=0.0, metavar="R",
+                 help="Resistance of the wire between two neighbouring cells times a typical conductance; takes of "
+                 "every weight what its place in the array costs.  [default: 0]"),
+)  # fmt: skip
+
+
+def by_chip(files: "Sequence[str]", options: "Mapping[str, Any]") -> list[list[str]]:
+    """The files of each chip, where files are not all of one: single ones, or the two of fixed pairs."""
+    if options["pairs"] == "none":
+        return [[file] for file in files]
+    groups, left = [], list(files)
+    while left:
+        size = 1 if Path(left[0].rpartition(":")[0] or left[0]).suffix == ".npz" else 2
+        if len(left) < size:
+            raise click.UsageError(f"--pairs: {left[0]} is G+, and no file for its G- follows")
+        groups.append(left[:size])
+        del left[:size]
+    return groups
+
+
 def read_measured(files: "Sequence[str]", options: "Mapping[str, Any]") -> "Chip":
-    """The chip in FILE or FILE:NAME, several files as several arrays, by `reading_options`."""
+    """The chip in FILE or FILE:NAME, several files as several arrays, by `reading_options` and `state_options`.
+
+    Of several readings the option `readings` names the times that count; None for the latest.
+    """
     from matchopt.formats import ChipFile, Reading, read_chip
+    from matchopt.instances.chip_state import ChipState
 
     how = Reading(**{name: options[name] for name in _NAMES})
-    return read_chip([ChipFile.parse(file) for file in files], how)
+    chip = read_chip([ChipFile.parse(file) for file in files], how, options.get("pairs", "none"))
+    return ChipState(options.get("readings"), options.get("line_resistance", 0.0)).of(chip)

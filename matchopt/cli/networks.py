@@ -3,14 +3,17 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.settings import FILE, NUMBERS, OutputFile, debug_option, together
-from matchopt.cli.trained import read_trained, trained_options
+from matchopt.cli.measured import by_chip, read_measured, reading_options, state_options
+from matchopt.cli.settings import FILE, NUMBERS, Names, OutputFile, debug_option, together
+from matchopt.cli.trained import FEW, read_trained, trained_options
 
 if TYPE_CHECKING:
+    from matchopt.instances import Instance, Solution
+    from matchopt.network import ImageData
     from matchopt.network.converter import Converter
     from matchopt.network.evaluation import Evaluation
 
@@ -23,6 +26,20 @@ _converter_options = together(
                  help="Largest sum that converters tell: one for all layers, or one each, in the unit of the layer's "
                  "weights times its inputs.  [default: the largest on the validation images]"),
 )  # fmt: skip
+# The chip as it is now.
+_chip_options = together(
+    click.option("--chip", multiple=True, metavar="FILE[:NAME]",
+                 help="Take the values of the cells from here anew, given as --hardware was given to export.  "
+                 "[default: those that the mapping was made for]"),
+    click.option("--at", type=click.FloatRange(min=0), metavar="SECONDS",
+                 help="The time of the reading in --chip that counts.  [default: the latest]"),
+    click.option("--refit", type=Names("matchopt.network.later:Refit"),
+                 help="Set gains anew, whatever the rules allow. layer: one factor for each layer, by least squares of "
+                 "its weights. neuron: one for each row. outputs: one for each row, and its digital bias, by least "
+                 "squares of the sums on 5000 training images; no labels."),
+    reading_options,
+    state_options,
+)  # fmt: skip
 
 
 @click.command(epilog="Example: matchopt evaluate net.matchopt best.matchopt --wiring table.csv")
@@ -34,12 +51,14 @@ _converter_options = together(
               help="How often all weights are read where the chip has read noise.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the read noise.")
 @_converter_options
+@_chip_options
 @click.option("--wiring", type=OutputFile(), help="Also write the wiring table here, .csv or .json.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @debug_option
 @click.pass_context
 def evaluate(
     context: click.Context,
+    /,
     instance: Path,
     solution: Path,
     network: Path | None,
@@ -48,16 +67,16 @@ def evaluate(
     input_std: tuple[float, ...] | None,
     reads: int,
     seed: int,
-    adc_bits: int | None,
-    adc_range: tuple[float, ...] | None,
     wiring: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Accuracy of the network that SOLUTION makes of the hardware, beside that of its target.
 
     Where the chip has read noise, the mean over several reads, each with noise of its own, and the spread between them.
     Also the error of the realised weights, layer by layer, and how many digital numbers the mapping sets: biases that
-    it adjusts, connections that fully tunable weights serve. Exit status: 0, 1 for an infeasible solution, 2 for a
+    it adjusts, connections that fully tunable weights serve. With --chip the same wires have the values that are read
+    from the files of the chip now, such as those of a later time. Exit status: 0, 1 for an infeasible solution, 2 for a
     file that cannot be read.
     """
     from matchopt.checker import check
@@ -66,7 +85,7 @@ def evaluate(
     from matchopt.network.evaluation import data_of
     from matchopt.network.evaluation import evaluate as examine
 
-    converter = _converter(adc_bits, adc_range)
+    converter = _converter(options)
     given = read_instance(instance)
     mapping = read_solution(solution, instance=given)
     report = check(given, mapping)
@@ -81,7 +100,8 @@ def evaluate(
         data = data_of(named or given.data, given.n_inputs)
     elif trained is not None:
         data = data_of(named, trained.widths[0])
-    found = examine(given, mapping, data, trained, reads=reads, seed=seed, converter=converter)
+    now, wires = _as_now(given, mapping, options, data)
+    found = examine(now, wires, data, trained, reads=reads, seed=seed, converter=converter)
     for doubt in found.doubts:
         click.echo(f"Warning: {doubt}", err=True)
     if wiring is not None:
@@ -92,14 +112,37 @@ def evaluate(
         _show(found, report.objective, wiring, seed)
 
 
-def _converter(bits: int | None, ranges: tuple[float, ...] | None) -> "Converter | None":
+def _converter(options: dict[str, Any]) -> "Converter | None":
     from matchopt.network.converter import Converter
 
+    bits, ranges = options["adc_bits"], options["adc_range"]
     if bits is None:
         if ranges is not None:
             raise click.UsageError("--adc-range goes with --adc-bits; give both")
         return None
     return Converter(bits, ranges)
+
+
+def _as_now(
+    instance: "Instance", mapping: "Solution", options: dict[str, Any], data: "ImageData | None"
+) -> tuple["Instance", "Solution"]:
+    """Instance and mapping with the values of the chip that --chip names, re-fitted where that is asked for."""
+    from matchopt.formats.wiring import layers_of
+    from matchopt.instances import LayerInstance, NetworkInstance
+    from matchopt.network.later import on_chips, refitted_any
+
+    files, how = options["chip"], options["refit"]
+    if files:
+        asked = options | {"readings": None if options["at"] is None else (options["at"],)}
+        shared = len({layer.hardware.origin and layer.hardware.origin.places for layer in layers_of(instance)}) == 1
+        chips = [read_measured(group, asked) for group in ([files] if shared else by_chip(files, options))]
+        assert isinstance(instance, NetworkInstance | LayerInstance)
+        instance = on_chips(instance, chips)
+    elif options["at"] is not None or options["line_resistance"] or options["pairs"] != "none":
+        raise click.UsageError("--at, --pairs and --line-resistance say how the files in --chip are taken; give --chip")
+    if how is None:
+        return instance, mapping
+    return instance, refitted_any(instance, mapping, how, None if data is None else data.train_images[:FEW])
 
 
 def _show(found: "Evaluation", objective: float | None, wiring: Path | None, seed: int) -> None:

@@ -72,7 +72,8 @@ def read_chip(files: Sequence[ChipFile], how: Reading = AS_IT_IS, pairs: Pairing
     ----------
     files : .npy, .npz, CSV or text in columns, see `matchopt.formats.number_table`; compressed with gzip or not.
     how : what the files do not say.
-    pairs : see `Chip`.
+    pairs : see `Chip`. Arrays called positive and negative, or NAME.positive and NAME.negative, are G+ and G-; else
+        arrays are G+ and G- by turns. The name of a file chooses both halves.
 
     Raises
     ------
@@ -85,7 +86,8 @@ def read_chip(files: Sequence[ChipFile], how: Reading = AS_IT_IS, pairs: Pairing
     unit = how.unit
     for file in files:
         source = Source(Path(file.path))
-        for name, found in _arrays(source, file.name).items():
+        arrays_of = _arrays if pairs == "none" else _halves
+        for name, found in arrays_of(source, file.name).items():
             if REPEATED in found:
                 unit = unit or "S"
             with source.named():
@@ -132,6 +134,25 @@ def _arrays(source: Source, name: str | None) -> Mapping[str, dict[str, np.ndarr
     if source.other:
         raise source.error(f"chips are read from .npy, .npz and text{source.other}")
     return {"": {"weights": read_table(source)}}
+
+
+def _halves(source: Source, name: str | None) -> Mapping[str, dict[str, np.ndarray]]:
+    """The arrays of pairs: those of this name, or of all names, G+ before its G-."""
+    if name is None or not source.head.startswith(ZIP):
+        found = _arrays(source, name)
+    else:
+        every = _arrays(source, None)
+        found = {own: fields for own, fields in every.items() if name in (own, own.rpartition(".")[0])}
+        if not found:
+            raise UnknownName(f"array of {source.path}", name, list(every))
+    if {own.rpartition(".")[2] for own in found} != {"positive", "negative"}:
+        return found
+    owners = list(dict.fromkeys(own.rpartition(".")[0] for own in found))
+    order = [f"{owner}.{sign}".removeprefix(".") for owner in owners for sign in ("positive", "negative")]
+    missing = next((own for own in order if own not in found), None)
+    if missing is not None:
+        raise source.error(f"holds no array {missing!r}, the other half of a pair")
+    return {own: found[own] for own in order}
 
 
 def _chosen(names: list[str], name: str | None, source: Source) -> dict[str, dict[str, str]]:

@@ -52,6 +52,8 @@ def chip_behind_lines(chip: Chip, segment: float) -> Chip:
 
 def hardware_behind_lines(hardware: Hardware, segment: float) -> Hardware:
     """The same of hardware that is an array by itself."""
+    if segment == 0.0:
+        return hardware
     f = line_factors(hardware.n_neurons, hardware.n_cells, segment)
     values = {"weights": hardware.weights * f, "variance": hardware.variance * f**2, "off": hardware.off * f}
     return replace(hardware, **values)

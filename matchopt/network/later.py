@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from matchopt.errors import InvalidInstance
+from matchopt.instances.base import Instance, Solution
 from matchopt.instances.chip import Chip
 from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.instances.hardware import Hardware
@@ -101,6 +102,18 @@ def refitted(
     return NetworkMapping(tuple(layers), tuple(biases) if instance.biases is not None else None)
 
 
+def refitted_any(
+    instance: Instance, mapping: Solution, how: Refit, inputs: Float[np.ndarray, "samples inputs"] | None
+) -> NetworkMapping | LayerMapping:
+    """The same of a network or of one layer, which has no outputs of its own to fit."""
+    if isinstance(instance, NetworkInstance) and isinstance(mapping, NetworkMapping):
+        return refitted(instance, mapping, how, inputs)
+    if isinstance(instance, LayerInstance) and isinstance(mapping, LayerMapping) and how != "outputs":
+        return by_weights(instance, mapping, how == "layer")
+    raise InvalidInstance(f"refit: {how} is for whole networks, found an instance of kind {instance.kind}")
+
+
+@understanding("the re-fit of a mapping", UNDERSTOOD)
 def by_weights(layer: LayerInstance, mapping: LayerMapping, whole: bool) -> LayerMapping:
     """One factor on the gains of every row, or of the whole layer, by least squares of the weights."""
     (analogue, digital), target = _apart(layer, mapping), layer.target.dense()

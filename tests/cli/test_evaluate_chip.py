@@ -1,6 +1,7 @@
-"""What `matchopt evaluate` knows of chips besides their weights: converters."""
+"""What `matchopt evaluate` knows of chips besides their weights: converters, other times, pairs and wires."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -29,16 +30,21 @@ def images() -> ImageData:
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """An instance of two layers whose data are the images above, and a mapping of it."""
     monkeypatch.setattr("matchopt.network.evaluation.load_mnist", images)
+    return made(tmp_path, "--fan-in-ratio", 2)
+
+
+def made(folder: Path, *options: str | Path | float) -> tuple[Path, Path]:
+    """The files of an instance that is exported with these options, and of a mapping."""
     rng = np.random.default_rng(1)
     weights = [np.where(rng.random((12, 784)) < 0.02, rng.normal(size=(12, 784)), 0.0), rng.normal(size=(10, 12))]
     network = SparseNetwork.from_arrays(weights, [rng.normal(size=12), rng.normal(size=10)])
-    write_network(tmp_path / "net.safetensors", network)
-    done = run("export", tmp_path / "net.safetensors", "--output", tmp_path / "net.matchopt", "--fan-in-ratio", 2)
+    write_network(folder / "net.safetensors", network)
+    done = run("export", folder / "net.safetensors", "--output", folder / "net.matchopt", *options)
     assert done.exit_code == 0, done.stderr
-    instance = read_instance(tmp_path / "net.matchopt")
+    instance = read_instance(folder / "net.matchopt")
     assert isinstance(instance, NetworkInstance)
-    write(by_number(instance), tmp_path / "mapping.matchopt")
-    return tmp_path / "net.matchopt", tmp_path / "mapping.matchopt"
+    write(by_number(instance), folder / "mapping.matchopt")
+    return folder / "net.matchopt", folder / "mapping.matchopt"
 
 
 def by_number(instance: NetworkInstance) -> NetworkMapping:
@@ -72,6 +78,8 @@ def test_converters_read_the_sums(files: tuple[Path, Path]) -> None:
         (["--adc-range", "1"], "--adc-range goes with --adc-bits"),
         (["--adc-bits", "1"], "2<=x<=32"),
         (["--adc-bits", "4", "--adc-range", "0"], "ranges must be a list of finite numbers > 0 or none"),
+        (["--at", "5"], "give --chip"),
+        (["--chip", "none.npz"], "none.npz"),
         (["--adc-bits", "4", "--adc-range", "1,2,3"], "give one, or one per layer, 2, found 3"),
     ],
 )
@@ -80,3 +88,121 @@ def test_bad_input_of_evaluate(files: tuple[Path, Path], options: list[str], mes
     done = run("evaluate", *files, *options)
     assert done.exit_code == 2
     assert message in done.stderr and "Traceback" not in done.stderr
+
+
+SECONDS = np.array([0.0, 1.0, 1.0, 1e4])
+SHAPES = {"first": (12, 30), "last": (10, 15)}
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """Two arrays of pairs, read four times at three times, G- before G+."""
+    rng, found = np.random.default_rng(7), {}
+    for name, shape in SHAPES.items():
+        for sign in ("negative", "positive"):
+            found[f"{name}.{sign}.readings"] = rng.lognormal(0.0, 0.3, (4, *shape)) * 1e-5
+            found[f"{name}.{sign}.seconds"] = SECONDS
+    np.savez(tmp_path / "pairs.npz", **found)
+    return tmp_path / "pairs.npz"
+
+
+def by_hand(pairs: Path, instance: NetworkInstance, when: float, segment: float) -> tuple[list[np.ndarray], float]:
+    """Full weight matrices of `by_number` from the file alone, each layer at the scale of its export; and accuracy."""
+    held, matrices, received = np.load(pairs), [], images().test_images.astype(float)
+    for name, layer, bias in zip(SHAPES, instance.layers, instance.biases or (), strict=True):
+        at = when == SECONDS
+        plus, minus = (held[f"{name}.{sign}.readings"][at].mean(axis=0) for sign in ("positive", "negative"))
+        (rows, cells), target = SHAPES[name], layer.target
+        assert layer.hardware.origin is not None
+        full = np.zeros((rows, target.n_inputs))
+        for e, (i, x) in enumerate(zip(target.row_of.tolist(), target.indices.tolist(), strict=True)):
+            k = e - int(target.indptr[i])
+            lost = sum(rows - s for s in range(i + 1)) + sum(s + 1 for s in range(k, cells))
+            full[i, x] = (plus - minus)[i, k] * layer.hardware.origin.scale / (1 + segment * lost)
+        matrices.append(full)
+        signal = received @ full.T + bias
+        received = np.maximum(signal, 0.0)
+    return matrices, float(np.mean(signal.argmax(axis=1) == images().test_labels))
+
+
+def test_the_same_wires_at_another_time(tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs known at 0 s and 1 s, evaluated at 1e4 s behind wires: what the file's own numbers give, by hand."""
+    monkeypatch.setattr("matchopt.network.evaluation.load_mnist", images)
+    chips = [part for name in SHAPES for part in ("--hardware", f"{pairs}:{name}")]
+    files = made(tmp_path, *chips, "--pairs", "fixed", "--readings", "0,1")
+    instance, held = read_instance(files[0]), np.load(pairs)
+    assert isinstance(instance, NetworkInstance)
+    hardware, scale = instance.layers[0].hardware, instance.layers[0].hardware.origin.scale  # type: ignore[union-attr]
+    read = held["first.positive.readings"] - held["first.negative.readings"]
+    means = np.stack([read[0], read[1:3].mean(axis=0)])
+    np.testing.assert_allclose(hardware.weights, scale * means.mean(axis=0))
+    noise = read[1:3].var(axis=0, ddof=1) / 2  # none of one reading at 0 s, so half of that at 1 s
+    np.testing.assert_allclose(hardware.variance, scale**2 * (means.var(axis=0) + noise))
+    again = [part for name in SHAPES for part in ("--chip", f"{pairs}:{name}")]
+    for segment, more in ((0.0, []), (1e-3, ["--line-resistance", 1e-3])):
+        done = run("evaluate", *files, "--json", *again, "--pairs", "fixed", "--at", 1e4, *more)
+        assert done.exit_code == 0, done.stderr
+        found, (matrices, accuracy) = json.loads(done.stdout), by_hand(pairs, instance, 1e4, segment)
+        assert found["mapped"]["test"] == accuracy and found["reads"] == 1
+        for error, layer, full in zip(found["layers"], instance.layers, matrices, strict=True):
+            assert error["squared"] == pytest.approx(((layer.target.dense() - full) ** 2).sum())
+    for how in ("layer", "neuron", "outputs"):
+        fitted = json.loads(
+            run("evaluate", *files, "--json", *again, "--pairs", "fixed", "--at", 1e4, "--refit", how).stdout
+        )
+        assert how == "outputs" or sum(e["squared"] for e in fitted["layers"]) < sum(
+            e["squared"] for e in found["layers"]
+        )
+        assert (fitted["digital"]["biases_adjusted"] > 0) == (how == "outputs")
+
+
+def test_repeated_readings_are_read_noise(tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two readings at one time give the variance from which `--reads` draws."""
+    monkeypatch.setattr("matchopt.network.evaluation.load_mnist", images)
+    chips = [part for name in SHAPES for part in ("--hardware", f"{pairs}:{name}")]
+    files = made(tmp_path, *chips, "--pairs", "fixed", "--readings", "1")
+    found = json.loads(run("evaluate", *files, "--json", "--reads", 3).stdout)
+    assert found["reads"] == 3 and found["spread"]["test"] > 0
+    again = [part for name in SHAPES for part in ("--chip", f"{pairs}:{name}")]
+    same = json.loads(run("evaluate", *files, "--json", "--reads", 3, *again, "--pairs", "fixed", "--at", 1).stdout)
+    assert same["mapped"] == found["mapped"] and same["layers"] == found["layers"]
+
+
+def test_halves_in_two_files_are_a_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of files that are no archives the first is G+ and the next G-; wires take their share of drawn cells too."""
+    monkeypatch.setattr("matchopt.network.evaluation.load_mnist", images)
+    rng = np.random.default_rng(2)
+    plus, minus = rng.random((22, 40)), rng.random((22, 40))
+    np.save(tmp_path / "plus.npy", plus)
+    np.save(tmp_path / "minus.npy", minus)
+    two = ["--hardware", tmp_path / "plus.npy", "--hardware", tmp_path / "minus.npy"]
+    files = made(tmp_path, *two, "--pairs", "fixed", "--keep-scale")
+    instance = read_instance(files[0])
+    assert isinstance(instance, NetworkInstance)
+    wide = instance.layers[1].hardware.n_cells
+    assert np.array_equal(instance.layers[1].hardware.weights, (plus - minus)[12:, :wide])
+    plain, drawn = made(tmp_path)[0].read_bytes(), read_instance(tmp_path / "net.matchopt")
+    behind = read_instance(made(tmp_path, "--line-resistance", 0.01)[0])
+    assert plain and isinstance(drawn, NetworkInstance) and isinstance(behind, NetworkInstance)
+    ratio = behind.layers[1].hardware.weights / drawn.layers[1].hardware.weights
+    assert ratio.max() < 1.0 and ratio[0, -1] == ratio.max() and ratio[-1, 0] == ratio.min()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--pairs", "fixed"], "say what is in --hardware; give that too"),
+        (["--readings", "0,1"], "say what is in --hardware; give that too"),
+        (["--hardware", "PAIRS:first", "--hardware", "PAIRS:last", "--readings", "0,7"], "no reading from 7 to 7"),
+        (["--hardware", "PAIRS:middle", "--hardware", "PAIRS:last"], "unknown array of .*'middle'"),
+        (["--hardware", "plus.npy"], "plus.npy is G., and no file for its G- follows"),
+        (["--hardware", "PAIRS:first", "--line-resistance", "-1"], "line-resistance"),
+    ],
+)
+def test_bad_input_of_export(files: tuple[Path, Path], pairs: Path, options: list[str], message: str) -> None:
+    """Each mistake is named; exit status 2."""
+    words = [word.replace("PAIRS", str(pairs)) for word in options]
+    words += ["--pairs", "fixed"] if "--hardware" in words else []
+    done = run("export", files[0].with_name("net.safetensors"), "--output", files[0], *words)
+    assert done.exit_code == 2
+    assert re.search(message, done.stderr) and "Traceback" not in done.stderr, done.stderr

@@ -45,7 +45,7 @@ from matchopt.kernels.crossbar import Crossbar
 from matchopt.kernels.packing import CellSorter, finite_values, row_blocks
 from matchopt.network.converter import summing_layers
 from matchopt.network.evaluation import evaluate
-from matchopt.network.later import on_chips, refitted
+from matchopt.network.later import by_weights, on_chips, refitted
 from matchopt.network.realised import realise, unmapped
 from matchopt.plugins import load_plugins
 from matchopt.proofs import certify, certify_infeasible, relaxed_bound
@@ -149,6 +149,7 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     realise: lambda instance, folder: realise(instance, _solution(instance)),
     unmapped: lambda instance, folder: unmapped(instance),
     summing_layers: lambda instance, folder: summing_layers(instance, _solution(instance)),
+    by_weights: lambda instance, folder: by_weights(instance, _solution(instance), True),
     on_chips: lambda instance, folder: on_chips(*_on_its_chip(instance)),
     refitted: lambda instance, folder: refitted(instance, _solution(instance), "layer"),
     evaluate: lambda instance, folder: evaluate(instance, _solution(instance), None),
@@ -187,7 +188,7 @@ BEHIND: dict[str, str] = {
     "kernels.packing": "tested below, part by part",
     "network.chip": "makes chips for targets; rules and objectives do not change what is drawn",
     "network.export": "makes instances",
-    "network.later.by_weights": "refitted",
+    "network.later.refitted_any": "refitted and by_weights",
     "network.converter.converted": "summing_layers",
     "network.converter.SummingLayer": "summing_layers and evaluate",
     "network.evaluation.DigitalNumbers": "evaluate",
