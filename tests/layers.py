@@ -1,5 +1,7 @@
 """Random layers under random rules, and random feasible mappings of them, for property tests."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from matchopt.instances import Gains, Hardware, LayerInstance, LayerMapping, OutputError, Rules, Target, WeightError
@@ -13,8 +15,9 @@ def random_layer(
     tunable: int | None = None,
     gains: Gains | None = None,
     correlated: bool | None = None,
+    wired: bool = False,
 ) -> LayerInstance:
-    """A tiny layer; options left at None are drawn."""
+    """A tiny layer; options left at None are drawn; `wired` for some or all cells hard-wired."""
     m, n_inputs = int(rng.integers(1, 3)), int(rng.integers(1, 4))
     neurons, n_cells = m + int(rng.integers(0, 2)), n_inputs + int(rng.integers(0, 2))
     support = rng.random((m, n_inputs)) < 0.7
@@ -28,6 +31,9 @@ def random_layer(
         0.3 * rng.standard_normal((neurons, n_cells)) if rng.random() < 0.5 else None,
         rng.integers(0, 2, neurons) if shared else None,
     )
+    if wired:
+        own = rng.integers(-1 if rng.random() < 0.5 else 0, n_inputs, (max(2, neurons), n_cells))
+        hardware = replace(hardware, input=own[hardware.bus] if shared else own[:neurons])
     some_gains = (Gains(), Gains.finite(0.5, 1.0), Gains.finite(-1.0, 1.0))
     rules = Rules(
         cells_per_weight=int(rng.integers(1, 3)) if cells is None else cells,
@@ -78,7 +84,9 @@ def _draw(layer: LayerInstance, rng: np.random.Generator) -> LayerMapping | None
         exact = {int(target.indices[e]) for e in tuned if row.start <= e < row.stop}
         chosen = []
         for k, x in enumerate(inputs_of_line[int(hardware.bus[j])].tolist()):
+            x = int(hardware.input[j, k]) if hardware.input[j, k] >= 0 else x
             legal = x >= 0 and x not in exact and bool(hardware.usable[j, k])
+            legal = legal and sum(other == x for _, other in chosen) < rules.cells_per_weight
             if legal and (x in support or rules.extra_inputs) and rng.random() < 0.8:
                 chosen.append((k, x))
         if not rules.drop and support - exact - {x for _, x in chosen}:

@@ -27,7 +27,7 @@ from matchopt.instances.demands import understanding
 # What the definitions in this folder spell out; on purpose no copy of any other list.
 _LAYER = (
     "importance read-noise unusable-cells leak shared-bus several-cells drop extra-inputs gains gain-interval tunable "
-    "several-neurons copies programmable-cells write-budget"
+    "several-neurons copies programmable-cells write-budget hard-wired"
 )
 _OBJECTIVES = "output-error correlated-inputs task-loss functional-error score-error"
 _NETWORK = "hardware-bias adjustable-bias network-tunable one-chip convolutional recurrent"

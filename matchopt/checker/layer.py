@@ -111,6 +111,9 @@ def _cells(instance: LayerInstance, mapping: LayerMapping, a: int, i: int) -> It
             continue
         if known_neuron and not hardware.usable[j, k]:
             yield Violation.of_row("cell-unusable", i, f"cell {k} of hardware neuron {j} cannot be used; take another")
+        if known_neuron and hardware.input[j, k] not in (-1, x):
+            message = f"cell {k} of hardware neuron {j} is hard-wired to input {hardware.input[j, k]}, not to input {x}"
+            yield Violation.of_row("cell-hard-wired", i, message)
         if k in input_on and input_on[k] == x:
             yield Violation.of_row("wire-twice", i, f"the wire of cell {k} to input {x} is listed twice")
         elif k in input_on:
@@ -194,6 +197,8 @@ def _lines(instance: LayerInstance, mapping: LayerMapping) -> Iterator[Violation
                 here = f"input {other} for row {mapping.row[first]}"
                 message = f"line {k} of bus {bus} carries {here}, not input {x} as well"
                 yield Violation.of_row("line-two-inputs", i, message)
+            if 0 <= k < instance.hardware.n_cells and instance.hardware.input[j, k] >= 0:
+                continue  # driven whoever listens, so that no one drives it
             lines_of[bus, x].add(k)
             users_of[bus, x].add(a)
     most = instance.rules.cells_per_weight

@@ -37,6 +37,10 @@ def realised_rows(instance: LayerInstance, mapping: LayerMapping) -> list[Realis
     places: dict[int, list[int]] = defaultdict(list)
     for a, i in enumerate(mapping.row.tolist()):
         places[i].append(a)
+    always: dict[int, dict[int, int]] = {}  # neuron: hard-wired cell that leaks: its input
+    for j in mapping.neuron_of.tolist():
+        leaking = hardware.hard_wired & (hardware.input[j] >= 0) & (hardware.off[j] != 0)
+        always[j] = {k: int(hardware.input[j, k]) for k in np.flatnonzero(leaking).tolist()}
     rows: list[RealisedRow] = []
     for i in range(instance.n_rows):
         cells: dict[int, list[float]] = defaultdict(list)
@@ -50,10 +54,10 @@ def realised_rows(instance: LayerInstance, mapping: LayerMapping) -> list[Realis
                 cells[x].append(factor * reads)
                 noise[x].append(factor * factor * variance)
             own = {k for k, _ in used}
-            if len(driven[buses[a]]) > len(own):  # other lines are driven too: their switched-off cells leak
-                for k, x in driven[buses[a]].items():
-                    if k not in own:
-                        cells[x].append(factor * float(hardware.off[j, k]))
+            others = driven[buses[a]] if len(driven[buses[a]]) > len(own) else {}  # other lines are driven too
+            for k, x in {**others, **always[j]}.items():
+                if k not in own:  # switched-off cells leak
+                    cells[x].append(factor * float(hardware.off[j, k]))
         weight = {x: total(values) for x, values in cells.items()}
         rows.append(RealisedRow(weight, {x: total(values) for x, values in noise.items()}))
     tuned = target.weights[mapping.tunable] if mapping.tuned is None else mapping.tuned

@@ -225,7 +225,12 @@ def _folded(found: Mapping[str, np.ndarray], cells: int | None) -> dict[str, np.
 def _cleaned(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays in the types of `ChipArray`, zero where a cell is not usable and has no reading."""
     found = dict(arrays)
-    for name, kind, right in (("usable", bool, (0, 1)), ("stuck", bool, (0, 1)), ("bus", int, None)):
+    for name, kind, right in (
+        ("usable", bool, (0, 1)),
+        ("stuck", bool, (0, 1)),
+        ("bus", int, None),
+        ("input", int, None),
+    ):
         given = found.get(name, np.zeros(0, bool))  # as tools without these types save them
         if given.dtype != bool and np.isin(given, np.rint(given) if right is None else right).all():
             found[name] = given.astype(kind)

@@ -17,7 +17,7 @@ from matchopt.settings import checked
 
 Pairing = Literal["none", "fixed", "free"]
 # What a cell has in the further fields that an array is given without.
-OTHERS = {"low": np.nan, "high": np.nan, "write_variance": 0.0, "levels": np.nan, "level_variance": 0.0}
+OTHERS = {"input": -1, "low": np.nan, "high": np.nan, "write_variance": 0.0, "levels": np.nan, "level_variance": 0.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +38,8 @@ class ChipArray(ReadOnly):
     bus : bus of every neuron, shape (M,), >= 0, see `Hardware`; default all different. Arrays share no bus.
     readings : the array read R >= 1 times, shape (R, M, K), finite; None where there are no readings besides `weights`.
     seconds : when each reading was taken, shape (R,), >= 0, ascending; readings at one time are repetitions. Default 0.
-    others : fields of `Hardware` about each cell that say what can be written into it, by name, shape (M, K) or
-        (M, K, S), in the chip's unit.
+    others : fields of `Hardware` about each cell that say what can be written into it, or which input it is hard-wired
+        to, by name, shape (M, K) or (M, K, S), in the chip's unit.
 
     Raises
     ------
@@ -280,7 +280,8 @@ def _others(given: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Mapping[
     for name, values in given.items():
         if name not in OTHERS:
             raise InvalidInstance(f"chip.others: {name!r} is unknown (known: {', '.join(OTHERS)})")
-        found[name] = frozen(values, f"chip.{name}", float, np.ndim(values), finite=False)
+        kind = int if name == "input" else float
+        found[name] = frozen(values, f"chip.{name}", kind, np.ndim(values), finite=False)
         if found[name].shape[:2] != shape:
             raise InvalidInstance(f"chip.{name} must be of {shape} cells, found shape {found[name].shape}")
     return MappingProxyType(found)

@@ -36,6 +36,7 @@ BY_KIND: Mapping[str, Mapping[str, str]] = {
         "shared-bus": "hardware neurons share the wiring from inputs to cell lines",
         "programmable-cells": "values can be written into some cells",
         "write-budget": "so many cells of the layer may be written",
+        "hard-wired": "some cells can only listen to one input",
         "several-cells": "a weight may be the sum of several cells",
         "drop": "a connection may stay unrealised",
         "extra-inputs": "a cell may listen to an input outside the target's",

@@ -28,9 +28,12 @@ def paired(chip: Chip) -> Chip:
 
 
 def _difference(plus: ChipArray, minus: ChipArray) -> ChipArray:
-    if plus.others or minus.others:
+    others = {**plus.others, **minus.others}
+    if set(others) - {"input"}:
         raise InvalidInstance("chip.pairs: what can be written into the halves of a pair is not subtracted; leave out "
-                              f"{', '.join({**plus.others, **minus.others})}")  # fmt: skip
+                              f"{', '.join(others)}")  # fmt: skip
+    if not np.array_equal(plus.others.get("input", -1), minus.others.get("input", -1)):
+        raise InvalidInstance("chip.pairs: input must be the same for G+ and G-")
     for field in ("bus", "seconds"):
         if not np.array_equal(getattr(plus, field), getattr(minus, field)):
             raise InvalidInstance(f"chip.pairs: {field} must be the same for G+ and G-, found "
@@ -45,6 +48,7 @@ def _difference(plus: ChipArray, minus: ChipArray) -> ChipArray:
         plus.bus,
         None if plus.readings is None or minus.readings is None else plus.readings - minus.readings,
         plus.seconds,
+        others,
     )
 
 

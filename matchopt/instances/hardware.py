@@ -40,6 +40,9 @@ class Hardware(ReadOnly):
     levels : the values that can be written into each cell that has no range, shape (M, K, S), all different, NaN behind
         the last; default none. A cell with neither reads `weights` for ever, and any other does so until it is written.
     level_variance : variance of a cell at each level, >= 0; default 0.
+    input : the only input that a cell can listen to, shape (M, K), -1 for any. The line of a hard-wired cell is always
+        driven, whether the cell is switched on or not, so that its `off` always counts. Neurons on one bus are
+        hard-wired alike. Default -1.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class Hardware(ReadOnly):
     write_variance: Float[np.ndarray, "neurons cells"] = None  # type: ignore[assignment]  # an array once made
     levels: Float[np.ndarray, "neurons cells levels"] = None  # type: ignore[assignment]  # an array once made
     level_variance: Float[np.ndarray, "neurons cells levels"] = None  # type: ignore[assignment]  # an array once made
+    input: Int[np.ndarray, "neurons cells"] = None  # type: ignore[assignment]  # an array once made
 
     def __post_init__(self) -> None:
         weights = frozen(self.weights, "hardware.weights", float, 2)
@@ -86,6 +90,7 @@ class Hardware(ReadOnly):
             set_fields(self, measured=measured)
         given = (self.low, self.high, self.write_variance, self.levels, self.level_variance)
         set_fields(self, weights=weights, variance=variance, usable=usable, off=off, bus=bus, neuron=neuron)
+        set_fields(self, input=_hard_wired(self.input, bus, weights.shape))
         set_fields(self, **checked_menus(weights.shape, *given))
 
     @property
@@ -104,6 +109,17 @@ class Hardware(ReadOnly):
         return len(set(self.bus.tolist())) == self.n_neurons  # np.unique would load numpy.ma
 
     @cached_property
+    def hard_wired(self) -> bool:
+        """Whether some cells can only listen to one input."""
+        return not is_constant(self.input, -1)
+
+    @cached_property
+    def most_on_input(self) -> int:
+        """Most usable cells of one neuron that are hard-wired to one input."""
+        counts = [np.bincount(own[ok & (own >= 0)]) for own, ok in zip(self.input, self.usable, strict=True)]
+        return max((int(count.max(initial=0)) for count in counts), default=0)
+
+    @cached_property
     def demands(self) -> frozenset[str]:
         """See `Instance.demands`."""
         written = asks("programmable-cells", self.programmable)
@@ -115,6 +131,7 @@ class Hardware(ReadOnly):
             off=asks("leak", not is_constant(self.off, 0.0)),
             bus=asks("shared-bus", not self.free_routing),
             **dict.fromkeys(MENUS, written),
+            input=asks("hard-wired", self.hard_wired),
         )
 
     @cached_property
@@ -148,7 +165,7 @@ class Hardware(ReadOnly):
         arrays = {"weights": self.weights}
         if self.measured is not None:
             arrays["measured"] = self.measured
-        for name, default in (("variance", 0.0), ("usable", 1.0), ("off", 0.0)):
+        for name, default in (("variance", 0.0), ("usable", 1.0), ("off", 0.0), ("input", -1)):
             if not is_constant(getattr(self, name), default):
                 arrays[name] = getattr(self, name)
         arrays |= {name: array for name, array in (("bus", self.bus), ("neuron", self.neuron))
@@ -160,3 +177,20 @@ class Hardware(ReadOnly):
         """Rebuild from `arrays()` and the origin."""
         exact_keys(arrays, {"weights"}, set(cls.__dataclass_fields__) - {"origin"}, "hardware", InvalidInstance)
         return cls(**dict(arrays), origin=origin)
+
+
+def _hard_wired(given: Any, bus: Int[np.ndarray, " neurons"], shape: tuple[int, int]) -> Int[np.ndarray, "_ _"]:
+    """The field `input`, checked."""
+    found = filled(given, "hardware.input", int, shape, -1)
+    if is_constant(found, -1):
+        return filled(None, "hardware.input", int, shape, -1)
+    if found.min() < -1:
+        j, k = np.argwhere(found < -1)[0]
+        raise InvalidInstance(f"hardware.input must be >= -1, found {found[j, k]} at neuron {j}, cell {k}")
+    _, first, which = np.unique(bus, return_index=True, return_inverse=True)
+    differs = (found != found[first[which]]).any(axis=1)
+    if differs.any():
+        j = int(np.argmax(differs))
+        other = int(first[which[j]])
+        raise InvalidInstance(f"hardware.input: neurons {other} and {j} share a bus, so they must be hard-wired alike")
+    return found

@@ -182,6 +182,10 @@ class LayerInstance(Instance):
             )
         if self.objective.level != "layer":
             raise InvalidInstance(f"a layer minimises {' or '.join(LAYER_OBJECTIVES)}, found {self.objective.name}")
+        if self.hardware.hard_wired and self.hardware.input.max() >= self.target.n_inputs:
+            raise InvalidInstance(
+                f"hardware.input: the target has {self.target.n_inputs} inputs, found input {self.hardware.input.max()}"
+            )
         self.objective.check_fit(self.target)
 
     @property
@@ -206,7 +210,8 @@ class LayerInstance(Instance):
         realised[i, x] = sum over the hardware neurons a of row i of factor_a * (sum of h over the wires of a on x + sum
         of `off` over lines that the bus drives with x and a does not use), factor_a the gain, divided by how many the
         row has where they are copies, h what is written into a cell where anything is; a tunable connection has its
-        tuned value, without one exactly its target weight.
+        tuned value, without one exactly its target weight. Lines of hard-wired cells
+        are driven always.
         """
         full = np.zeros((self.n_rows, self.target.n_inputs))
         rows, inputs, weights = self._switched(mapping)
@@ -251,17 +256,31 @@ class LayerInstance(Instance):
             (i, x, f * chip.off[j, k])
             for a, (j, i, f) in enumerate(zip(mapping.neuron_of.tolist(), mapping.row.tolist(), factor, strict=True))
             for k, x in lines[1:, lines[0] == chip.bus[j]].T.tolist()
-            if (a, k) not in used
+            if (a, k) not in used and chip.input[j, k] < 0
         ]
         found = np.array(leaks, float).reshape(-1, 3).T
+        fixed, cells = self._left_off(mapping)
+        on = mapping.neuron_of[fixed]
         more, driven = found[:2].astype(np.int64)
-        return np.append(mapping.row_of, more), np.append(mapping.input, driven), np.append(weights, found[2])
+        inputs = np.concatenate([mapping.input, driven, chip.input[on, cells]])
+        rows = np.concatenate([mapping.row_of, more, mapping.row[fixed]])
+        return rows, inputs, np.concatenate([weights, found[2], factor[fixed] * chip.off[on, cells]])
 
     def factors(self, mapping: LayerMapping) -> Float[np.ndarray, " used"]:
         """What each hardware neuron's output is multiplied by: its gain, over the number of the row's copies."""
         if self.rules.copies == 1:
             return mapping.gain
         return np.asarray(mapping.gain / np.bincount(mapping.row)[mapping.row])
+
+    def _left_off(self, mapping: LayerMapping) -> tuple[Pairs, Pairs]:
+        """Place and number of every hard-wired cell that is switched off and adds something."""
+        chip = self.hardware
+        if not chip.hard_wired:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        left = ((chip.input >= 0) & (chip.off != 0.0))[mapping.neuron_of]
+        left[mapping.place_of, mapping.cell] = False
+        places, cells = np.nonzero(left)
+        return places, cells
 
     def _tuned(self, mapping: LayerMapping) -> Float[np.ndarray, " tuned"]:
         return self.target.weights[mapping.tunable] if mapping.tuned is None else mapping.tuned

@@ -8,6 +8,8 @@ from .cell_placement import Scales as Scales
 from .compiling import compiled as compiled
 from .compiling import reordered as reordered
 from .crossbar import Crossbar as Crossbar
+from .hard_wired import HardWired as HardWired
+from .hard_wired import SumWiring as SumWiring
 from .matching import Matching as Matching
 from .matching import match_rows as match_rows
 from .pairs import pair_costs as pair_costs

@@ -1,5 +1,6 @@
 """Targets and hardware neurons sorted and packed for the compiled loops."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -66,7 +67,7 @@ def row_blocks(
     InvalidInstance
         when `importance` has the wrong length, or a value is negative or not finite.
     """
-    importance = _checked(target, importance)
+    importance = checked_importance(target, importance)
     blocks = []
     first = 0
     while first < target.n_rows:
@@ -127,6 +128,16 @@ class CellSorter:
         return SortedCells(np.take_along_axis(cells, order, axis=1), variance, n_usable, order)
 
 
+def cores() -> int:
+    """Cores that the process may use: what NUMBA_NUM_THREADS says (a solve with a thread limit sets it), else all."""
+    wanted = os.environ.get("NUMBA_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def neuron_blocks(n_neurons: int, threads: int) -> Iterator[slice]:
     """Slices of hardware neurons, small enough that threads end together."""
     size = max(1, min(16, n_neurons // (8 * threads)))
@@ -144,7 +155,10 @@ def finite_values(gains: Gains) -> Float[np.ndarray, " gains"] | None:
     return np.array([gains.low]) if gains.low == gains.high else None
 
 
-def _checked(target: Target, importance: Float[np.ndarray, " connections"] | None) -> Float[np.ndarray, " connections"]:
+def checked_importance(
+    target: Target, importance: Float[np.ndarray, " connections"] | None
+) -> Float[np.ndarray, " connections"]:
+    """These importances, or those of the target for None."""
     if importance is None:
         given: np.ndarray = target.importance
         return given

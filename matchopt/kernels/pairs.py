@@ -1,6 +1,5 @@
 """Matching costs of all target rows with all hardware neurons."""
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,7 +11,7 @@ from matchopt.errors import InvalidInstance
 from matchopt.instances import Gains, Hardware, Target
 from matchopt.kernels.block import block_costs, block_interval_costs
 from matchopt.kernels.menus import menu_cells, menu_costs, menu_gains
-from matchopt.kernels.packing import CellSorter, RowBlock, SortedCells, finite_values, neuron_blocks, row_blocks
+from matchopt.kernels.packing import CellSorter, RowBlock, SortedCells, cores, finite_values, neuron_blocks, row_blocks
 
 
 def pair_costs(
@@ -54,7 +53,7 @@ def pair_costs(
     """
     if threads < 0:
         raise InvalidInstance(f"threads must be >= 0 (0 = all cores), found {threads}")
-    threads = min(threads or _cores(), max(1, hardware.n_neurons))
+    threads = min(threads or cores(), max(1, hardware.n_neurons))
     rows, cost = row_blocks(target, importance), np.empty((target.n_rows, hardware.n_neurons))
     if hardware.programmable:
         solve = partial(_written_costs, hardware, menu_gains(gains), drop, write_price)
@@ -122,13 +121,3 @@ def _solver(
         return lambda cells, block, out: block_costs(cells, block, values, drop, out)
     steepest, low, high = {block.first: block.steepest for block in rows}, gains.low, gains.high
     return lambda cells, block, out: block_interval_costs(cells, block, steepest[block.first], low, high, drop, out)
-
-
-def _cores() -> int:
-    """Cores that the process may use: what NUMBA_NUM_THREADS says (a solve with a thread limit sets it), else all."""
-    wanted = os.environ.get("NUMBA_NUM_THREADS", "")
-    if wanted.isdigit() and int(wanted) > 0:
-        return int(wanted)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -14,7 +14,7 @@ from matchopt.instances.network import NetworkInstance, NetworkMapping
 from matchopt.network.running import Runnable
 
 UNDERSTOOD = AT_0_1["network"] | {"several-neurons", "copies", "one-chip"}
-UNDERSTOOD |= {"programmable-cells", "write-budget"}
+UNDERSTOOD |= {"programmable-cells", "write-budget", "hard-wired"}
 
 
 @dataclass(frozen=True, eq=False)

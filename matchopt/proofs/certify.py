@@ -21,6 +21,7 @@ from matchopt.proofs.assignment import certify_assignment
 from matchopt.proofs.certificate import PROVED_WITHIN, TINY, Certificate
 from matchopt.proofs.crossbar import certify_crossbar
 from matchopt.proofs.effort import Effort
+from matchopt.proofs.hard_wired import certify_hard_wired
 from matchopt.proofs.layer import certify_layer
 from matchopt.proofs.menus import certify_menus
 from matchopt.proofs.one_chip import certify_one_chip
@@ -28,12 +29,9 @@ from matchopt.proofs.separable import LARGE
 
 # What layers may ask for is left to their own proofs; biases change no sum of layers' errors, nor does a network's
 # budget of tunable weights where its layers have none.
-_NETWORK = AT_0_1["network"] - {"task-loss", "functional-error", "score-error"} | {
-    "several-neurons",
-    "copies",
-    "one-chip",
-}
+_NETWORK = AT_0_1["network"] | {"several-neurons", "copies", "one-chip", "hard-wired"}
 _NETWORK |= {"programmable-cells", "write-budget"}
+_NETWORK -= {"task-loss", "functional-error", "score-error"}
 
 
 def prepare(instance: Instance) -> None:
@@ -89,6 +87,8 @@ def certify(instance: Instance, solution: Solution, *, seconds: float | None = N
 
 
 def _certify_layer(layer: LayerInstance, mapping: LayerMapping, effort: Effort) -> Certificate:
+    if layer.hardware.hard_wired:
+        return certify_hard_wired(layer, mapping, effort)
     written = not layer.demands.isdisjoint({"programmable-cells", "write-budget"})
     prove = certify_crossbar if "shared-bus" in layer.demands else certify_menus if written else certify_layer
     return prove(layer, mapping, effort)

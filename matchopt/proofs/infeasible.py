@@ -21,7 +21,7 @@ from matchopt.instances.demands import ANY_AT_0_1, understanding
 # No rule of these lets a row do with fewer cells, which is all that is counted; sharing a chip only takes cells away.
 @understanding(
     "the proof of infeasibility",
-    ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"} | {"programmable-cells", "write-budget"},
+    ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"} | {"programmable-cells", "write-budget", "hard-wired"},
 )
 def certify_infeasible(instance: Instance) -> bool | None:
     """Whether `instance` is proved infeasible, without help from any solver.
@@ -102,7 +102,11 @@ def _wired(layer: LayerInstance, neuron_of: Int[np.ndarray, " rows"]) -> LayerMa
         return None
     target, rules, usable = layer.target, layer.rules, layer.hardware.usable[neuron_of]
     cell_of = np.full(target.n_connections, -1)
-    if not rules.drop and layer.hardware.free_routing:
+    if not rules.drop and layer.hardware.hard_wired:
+        for e, (i, x) in enumerate(zip(target.row_of.tolist(), target.indices.tolist(), strict=True)):
+            own = np.flatnonzero(usable[i] & (layer.hardware.input[neuron_of[i]] == x))
+            cell_of[e] = own[0] if len(own) else -1
+    elif not rules.drop and layer.hardware.free_routing:
         for i in range(layer.n_rows):
             cells = np.flatnonzero(usable[i])[: target.fan_in[i]]
             cell_of[target.indptr[i] : target.indptr[i] + len(cells)] = cells
@@ -171,9 +175,20 @@ def _split(layer: LayerInstance) -> bool:
 
 
 def _fitting(layer: LayerInstance) -> AssignmentInstance:
-    """Which rows have cells enough where: without drops, each connection takes a cell or a tunable weight."""
-    least = np.zeros(layer.n_rows, int) if layer.rules.drop else layer.target.fan_in - layer.rules.tunable
-    return AssignmentInstance(np.where(least[:, None] <= layer.hardware.n_usable[None, :], 0.0, np.inf))
+    """Which rows have cells enough where: without drops, each connection takes a cell or a tunable weight.
+
+    Connections without a usable cell that is hard-wired to their input take one that can listen to any.
+    """
+    target, chip, spare = layer.target, layer.hardware, layer.rules.tunable
+    fits = np.ones((layer.n_rows, chip.n_neurons), bool)
+    if not layer.rules.drop:
+        fits = target.fan_in[:, None] - spare <= chip.n_usable[None, :]
+    for j in range(chip.n_neurons if chip.hard_wired and not layer.rules.drop else 0):
+        own = np.zeros(target.n_inputs + 1, bool)
+        own[chip.input[j][chip.usable[j]]] = True  # the last for -1, any input
+        left = np.bincount(target.row_of[~own[target.indices]], minlength=layer.n_rows)
+        fits[:, j] &= left - spare <= int((chip.usable[j] & (chip.input[j] < 0)).sum())
+    return AssignmentInstance(np.where(fits, 0.0, np.inf))
 
 
 def _numbers(network: NetworkInstance) -> Int[np.ndarray, " neurons"]:

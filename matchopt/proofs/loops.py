@@ -1,6 +1,7 @@
-"""The two loops that proofs of large layers spend their time in, compiled; for small ones NumPy is as quick as loading.
+"""The loops that proofs of large layers spend their time in, compiled; for small ones NumPy is as quick as loading.
 
-They share nothing with the kernels: the one is the relaxation of `separable`, the other the dynamic program of `inner`.
+They share nothing with the kernels: the relaxation of `separable`, the dynamic program of `inner`, the sums of cells of
+`hard_wired`.
 """
 
 from typing import Any, no_type_check
@@ -108,3 +109,82 @@ def in_order(weights, starts, n, width, neurons, value, noise, drop, found):
                 run = cost if cost < run else run
                 least[k + 1] = run
         found[p] = least[n_cells] if drop else run
+
+
+@compiled
+@no_type_check
+def _all_sums(value, noise):
+    """All sums of cells in ascending order, their noise and how many cells they are of."""
+    sums, spread, count = np.zeros(1 << value.size), np.zeros(1 << value.size), np.zeros(1 << value.size, np.int64)
+    for k in range(value.size):
+        for s in range(1 << k):
+            at = (1 << k) + s
+            sums[at], spread[at], count[at] = sums[s] + value[k], spread[s] + noise[k], count[s] + 1
+    order = np.argsort(sums)
+    return sums[order], spread[order], count[order]
+
+
+@compiled
+@no_type_check
+def nearest_sums(wanted, value, noise, fewest, most, together):
+    """The least squared difference plus noise of a sum of `fewest` .. `most` cells, for each weight; inf for none.
+
+    The sums of the first `together` cells are sorted. For every set of the others (one where there are none) the place
+    of what is left of each of the ascending weights is found, and sums are looked at on either side until they alone
+    are too far away.
+    """
+    n = min(together, value.size)
+    sums, spread, count = _all_sums(value[:n], noise[:n])
+    found = np.full(wanted.size, np.inf)
+    for others in range(1 << (value.size - n)):
+        shift, more, number = 0.0, 0.0, 0
+        for k in range(n, value.size):
+            if others >> (k - n) & 1:
+                shift, more, number = shift + value[k], more + noise[k], number + 1
+        if number > most:
+            continue
+        place = 0
+        for e in range(wanted.size):
+            a = wanted[e] - shift
+            if sums.size > 16 * wanted.size:
+                place = np.searchsorted(sums, a)
+            while place < sums.size and sums[place] < a:
+                place += 1
+            for step in (-1, 1):
+                s = place - 1 if step < 0 else place
+                while 0 <= s < sums.size:
+                    far = (a - sums[s]) * (a - sums[s]) + more
+                    if not far < found[e]:
+                        break
+                    if fewest <= count[s] + number <= most and far + spread[s] < found[e]:
+                        found[e] = far + spread[s]
+                    s += step
+    return found
+
+
+@compiled
+@no_type_check
+def wired_costs(
+    weights, rows, factor, start, begin, value, noise, base, outside, fewest, most, elsewhere, together, n_rows
+):
+    """The cost of every row on one neuron whose cells are hard-wired.
+
+    Connections of input x are start[x] .. start[x + 1] - 1, ascending by weight, its cells begin[x] .. begin[x + 1] - 1
+    with the sum base[x] of what they add while all are off. Where a row has no connection an error counts `outside`
+    times, and at most `elsewhere` cells serve it.
+    """
+    total, own = np.zeros(n_rows), np.zeros(n_rows, np.bool_)
+    for x in range(start.size - 1):
+        first, last = start[x], start[x + 1]
+        cells, spread = value[begin[x] : begin[x + 1]], noise[begin[x] : begin[x + 1]]
+        found = nearest_sums(weights[first:last] - base[x], cells, spread, fewest, most, together)
+        for e in range(first, last):
+            total[rows[e]] += factor[e] * found[e - first] if found[e - first] < np.inf else np.inf
+        if base[x] != 0.0:
+            stray = outside[x] * nearest_sums(np.full(1, -base[x]), cells, spread, 0, elsewhere, together)[0]
+            own[:] = False
+            for e in range(first, last):
+                own[rows[e]] = True
+            for i in range(n_rows):
+                total[i] += 0.0 if own[i] else stray
+    return total

@@ -15,7 +15,7 @@ from matchopt.instances import (
 )
 from matchopt.reduce.alternating import alternating
 from matchopt.reduce.one_chip import assign_chip, join, not_assignable, not_joinable
-from matchopt.reduce.separable import wire
+from matchopt.reduce.separable import layer_to_assignment, not_separable, wire
 from matchopt.reduce.surrogate import surrogate
 
 MOST_PAIRS = 2**24  # of rows and columns; beyond, beginning takes too long
@@ -69,12 +69,13 @@ def _in_turn(cost: Float[np.ndarray, "rows cols"]) -> Int[np.ndarray, " rows"] |
 
 
 def _mapping(layer: LayerInstance) -> LayerMapping | None:
-    if not layer.hardware.free_routing:
+    if not layer.hardware.free_routing and not layer.hardware.hard_wired:
         return alternating(layer)
     if layer.n_rows * layer.hardware.n_neurons > MOST_PAIRS or layer.n_rows > layer.hardware.n_neurons:
         return None
-    from matchopt.kernels import pair_costs
-
     plain = surrogate(layer)
-    neuron_of = _in_turn(pair_costs(plain.target, plain.hardware, gains=plain.rules.gains, drop=plain.rules.drop))
+    if not_separable(plain) is not None:
+        return None
+    pairs = layer_to_assignment(plain).parts[0]
+    neuron_of = _in_turn(pairs.dense) if isinstance(pairs, AssignmentInstance) else None
     return None if neuron_of is None else wire(plain, Assignment(neuron_of))

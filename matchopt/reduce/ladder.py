@@ -22,7 +22,7 @@ from matchopt.reduce.split import not_splittable, split
 WAYS_DOWN: Mapping[tuple[str, str], frozenset[str]] = {
     ("network", "layer"): SPLIT | ONE_CHIP,
     ("network", "program"): IN_BINARIES,
-    ("layer", "assignment"): SEPARABLE,
+    ("layer", "assignment"): SEPARABLE | {"hard-wired"},
     ("layer", "program"): SEPARABLE | IN_BINARIES,
     ("assignment", "program"): LINEAR,
 }

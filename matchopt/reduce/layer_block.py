@@ -51,6 +51,7 @@ class LayerBlock:
         self._atoms: dict[int, list[Atom]] = defaultdict(list)
         bus, sizes = np.unique(layer.hardware.bus, return_counts=True)
         self._shared = {int(b) for b, size in zip(bus, sizes, strict=True) if size > 1 or int(b) in coupled}
+        self._leaks_always = bool(((layer.hardware.input >= 0) & (layer.hardware.off != 0.0)).any())
         self._full = layer.target.dense()
         self._inputs = [self._inputs_of(i) for i in range(layer.n_rows)]
         self._add_places(builder)
@@ -95,7 +96,8 @@ class LayerBlock:
         used = sorted({x for inputs in self._inputs for x in inputs})
         most = float(self.layer.rules.cells_per_weight)
         for bus in sorted(self._shared):
-            cells = range(self.layer.hardware.n_cells)
+            j = int(np.argmax(self.layer.hardware.bus == bus))
+            cells = np.flatnonzero(self.layer.hardware.input[j] < 0).tolist()  # the others are driven always
             for k in cells:
                 for x in used:
                     self.line[bus, k, x] = builder.variable()
@@ -112,18 +114,19 @@ class LayerBlock:
             j, g, n = place
             bus, factor, cells = int(hardware.bus[j]), g / n, np.flatnonzero(hardware.usable[j]).tolist()
             for k in cells:
-                for x in self._inputs[i]:
+                heard = [x for x in self._inputs[i] if hardware.input[j, k] in (-1, x)]
+                for x in heard:
                     ways = self.on[i, place, k, x] = {}
                     for written, value, variance in self._states(j, k, self._full[i, x] / g if g else 0.0):
                         v = ways[written] = builder.variable()
                         self._atoms[i].append(Atom(v, x, factor * value, factor * factor * variance, place, k))
-                    if bus in self._shared:
+                    if (bus, k, x) in self.line:
                         users[bus, k, x, i, -1 if alone else j] |= dict.fromkeys(ways.values(), 1.0)
-                if self._inputs[i]:  # a cell carries at most one input, and none where the row does not sit
-                    terms = {v: 1.0 for x in self._inputs[i] for v in self.on[i, place, k, x].values()}
+                if heard:  # a cell carries at most one input, and none where the row does not sit
+                    terms = {v: 1.0 for x in heard for v in self.on[i, place, k, x].values()}
                     builder.row({**terms, sits: -1.0}, high=0.0)
             for x in self._inputs[i] if bus in self._shared and alone else ():
-                served = {v: 1.0 for k in cells for v in self.on[i, place, k, x].values()}
+                served = {v: 1.0 for k in cells for v in self.on.get((i, place, k, x), {}).values()}
                 builder.row({**served, sits: -float(rules.cells_per_weight)}, high=0.0)
         for (bus, k, x, *_), terms in users.items():
             builder.row({**terms, self.line[bus, k, x]: -1.0}, high=0.0)
@@ -194,6 +197,7 @@ class LayerBlock:
         leaking = {(int(j), int(k)) for j, k in np.argwhere(hardware.off != 0.0)}
         if not leaking:
             return  # a crossbar has many lines
+        own = [(j, k, int(hardware.input[j, k])) for j, k in sorted(leaking) if hardware.input[j, k] >= 0]
         target = self.layer.target
         tuned = {(int(target.row_of[e]), int(target.indices[e])): v for e, v in self.tuned.items()}
         lines: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -204,16 +208,22 @@ class LayerBlock:
             for k, x in lines[bus]:
                 if (place[0], k) in leaking:
                     self._add_leak(builder, (i, place, k, x), sits, self.line[bus, k, x], tuned.get((i, x)))
+            for j, k, x in own:
+                if j == place[0]:
+                    self._add_leak(builder, (i, place, k, x), sits, None, tuned.get((i, x)))
 
-    def _add_leak(self, builder: ProgramBuilder, key: Wire, sits: int, line: int, tuned: int | None) -> None:
+    def _add_leak(self, builder: ProgramBuilder, key: Wire, sits: int, line: int | None, tuned: int | None) -> None:
+        """The cell is off while its line is driven with x (for None always), and counts where x is not tunable."""
         i, (j, g, n), k, x = key
         v = builder.variable()
         self.off[key] = v
         either = {v: 1.0, **dict.fromkeys(self.on.get(key, {}).values(), 1.0)}
         builder.row({**either, sits: -1.0}, high=0.0)
-        builder.row({**either, line: -1.0}, high=0.0)
+        driven = {} if line is None else {line: -1.0}
+        if driven:
+            builder.row({**either, **driven}, high=0.0)
         pardon = {} if tuned is None else {tuned: 1.0}  # a tunable connection is exact: the leak does not count
-        builder.row({**either, sits: -1.0, line: -1.0, **pardon}, low=-1.0)
+        builder.row({**either, sits: -1.0, **driven, **pardon}, low=-float(len(driven)))
         if tuned is not None:
             builder.row({v: 1.0, tuned: 1.0}, high=1.0)
         self._atoms[i].append(Atom(v, x, g / n * float(self.layer.hardware.off[j, k]), 0.0, (j, g, n), k, True))
@@ -234,7 +244,7 @@ class LayerBlock:
 
     def _add_products(self, builder: ProgramBuilder, atoms: list[Atom], moments: np.ndarray) -> None:
         rules = self.layer.rules
-        if rules.cells_per_weight == 1 and rules.neurons == 1 and moments.ndim == 1:
+        if rules.cells_per_weight == 1 and rules.neurons == 1 and not self._leaks_always and moments.ndim == 1:
             return  # at most one atom per (row, input) is 1, and different inputs do not interact
         for n, a in enumerate(atoms):
             for b in atoms[:n]:
@@ -251,7 +261,8 @@ class LayerBlock:
         if a.place is None or b.place is None:
             return not same
         if a.place == b.place:
-            return a.cell != b.cell and (not same or rules.cells_per_weight > 1)
+            leaking = self._leaks_always and (a.leaks or b.leaks)
+            return a.cell != b.cell and (not same or rules.cells_per_weight > 1 or leaking)
         if rules.neurons == 1 or a.place[0] == b.place[0] or a.place[2] != b.place[2]:
             return False
         return not same or rules.copies > 1 or rules.cells_per_weight > 1 or a.leaks or b.leaks
@@ -306,7 +317,8 @@ class LayerBlock:
         tuned = {(int(target.row_of[e]), int(target.indices[e])) for e, v in self.tuned.items() if x[v]}
         for key, v in self.off.items():
             i, place, k, source = key
-            driven = x[self.line[int(hardware.bus[place[0]]), k, source]] and x[self.sits[i, place]]
+            line = self.line.get((int(hardware.bus[place[0]]), k, source))
+            driven = (line is None or x[line]) and x[self.sits[i, place]]
             used = any(x[way] for way in self.on.get(key, {}).values())
             x[v] = float(bool(driven) and not used and (i, source) not in tuned)
         for both, first, second in self.products:

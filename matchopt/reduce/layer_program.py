@@ -5,9 +5,10 @@ Binary variables, for a row i, a hardware neuron j, a gain g, a cell k, an input
 - z[i,j,g]       row i sits on neuron j with gain g: one per row, or as many as it may be split over, and at most one
                  row per neuron. For copies z[i,j,g,n], j being one of n copies, and one n for each row;
 - on[i,j,g,k,x]  cell k of that neuron listens to x for row i, one variable for each value that may be written into it;
-- line[b,k,x]    shared buses only: line k of bus b carries x. One input per line, at most `cells_per_weight` lines per
-                 input, and a line carries x only if some row on the bus uses it;
-- off[i,j,g,k,x] shared buses with leak only: the line of cell k is driven with x, and row i leaves the cell off;
+- line[b,k,x]    shared buses only, not hard-wired: line k of bus b carries x. One input per line, at most
+                 `cells_per_weight` lines per input, and a line carries x only if some row on the bus uses it;
+- off[i,j,g,k,x] leaking cells of shared buses, or hard-wired: the line of cell k is driven with x, and row i leaves the
+                 cell off;
 - t[i,x]         connection (i, x) is served by a fully tunable weight.
 
 Layers on one chip: each of its neurons takes one row of all layers at most, each of its lines one input.
@@ -38,8 +39,9 @@ from matchopt.reduce.one_chip import coupled_buses
 from matchopt.reduce.reduction import Reduction
 
 # Gains in an interval make the error cubic, other objectives than those of layers are no polynomials of binaries.
-UNDERSTOOD = AT_0_1["network"] - {"gain-interval", "task-loss", "functional-error", "score-error"} | {"one-chip"}
-UNDERSTOOD |= {"programmable-cells", "write-budget", "several-neurons", "copies"}
+UNDERSTOOD = AT_0_1["network"] | {"one-chip", "programmable-cells", "write-budget", "several-neurons", "copies"}
+UNDERSTOOD |= {"hard-wired"}
+UNDERSTOOD -= {"gain-interval", "task-loss", "functional-error", "score-error"}
 
 
 @understanding("the program of binaries", UNDERSTOOD)
@@ -47,6 +49,9 @@ def program_size(instance: LayerInstance | NetworkInstance) -> int:
     """How many coefficients the program has at least, in no time: those of cells and of products of two of them."""
     total = 0
     for layer in instance.layers if isinstance(instance, NetworkInstance) else (instance,):
+        if layer.hardware.hard_wired:
+            total += _wired_size(layer, MAX_ENTRIES - total)
+            continue
         rules, (usable, apart) = layer.rules, _states(layer)
         fan_in = [layer.target.n_inputs] * layer.n_rows if rules.extra_inputs else layer.target.fan_in.tolist()
         places = len(rules.gains.values or ()) * rules.copies
@@ -79,6 +84,33 @@ def _correlated(layer: LayerInstance) -> int:
     return sum(int(np.count_nonzero(related[np.ix_(row, row)])) for row in rows)
 
 
+def _wired_size(layer: LayerInstance, enough: int) -> int:
+    """The same of one layer with hard-wired cells, which are not written, counted until it is more than `enough`."""
+    rules, target, chip, total = layer.rules, layer.target, layer.hardware, 0
+    heard, row_of, times = target.indices, target.row_of, len(rules.gains.values or ()) * rules.copies
+    if rules.extra_inputs:
+        heard, row_of, times = np.arange(target.n_inputs), np.zeros(target.n_inputs, int), times * layer.n_rows
+    rows = 2 if rules.drop or rules.extra_inputs else 3  # in which the variable of a cell is
+    rows += 0 if layer.hardware.free_routing else 2
+    moments = layer.objective.shared_quadratic
+    share = 0.0 if layer.objective.is_diagonal or moments is None else np.count_nonzero(moments) / moments.size
+    fan_in = np.bincount(row_of, minlength=1)
+    for j in range(chip.n_neurons):
+        own, usable = chip.input[j], chip.usable[j]
+        free = int((usable & (own < 0)).sum())
+        cells = free + np.bincount(own[usable & (own >= 0)], minlength=target.n_inputs)[heard]
+        pairs = 0.0
+        if rules.cells_per_weight > 1:
+            pairs += float((cells * (cells - 1)).sum()) / 2
+        if share:
+            squares = (np.bincount(row_of, cells) ** 2).sum() - (cells**2).sum()
+            pairs += share * float(squares - free * (fan_in * (fan_in - 1)).sum()) / 2
+        total += times * (rows * int(cells.sum()) + 7 * int(pairs))
+        if total > enough:
+            break
+    return total
+
+
 def _states(layer: LayerInstance) -> tuple[int, int]:
     """How many states all usable cells have, and how many pairs of two states of different cells of one neuron."""
     chip = layer.hardware
@@ -103,6 +135,7 @@ def layers_to_program(instance: LayerInstance | NetworkInstance) -> Reduction:
     for layer in layers:
         joint = layer.rules.cells_per_weight > 1 or not layer.objective.is_diagonal or layer.rules.copies > 1
         joint = joint or (layer.rules.neurons_per_row > 1 and bool(np.any(layer.hardware.off)))
+        joint = joint or bool(((layer.hardware.input >= 0) & (layer.hardware.off != 0.0)).any())
         if joint and not np.isnan(layer.hardware.low).all():
             raise Refused(
                 "what is written into a cell within a range can make up for the errors of others where several cells "

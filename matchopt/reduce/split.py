@@ -9,7 +9,7 @@ from matchopt.reduce.reduction import Reduction
 
 # All that a layer may ask for is left to who takes the layers; biases change no layer's objective.
 UNDERSTOOD = AT_0_1["network"] - {"task-loss", "functional-error", "score-error"}
-UNDERSTOOD |= {"several-neurons", "copies", "programmable-cells", "write-budget"}
+UNDERSTOOD |= {"several-neurons", "copies", "programmable-cells", "write-budget", "hard-wired"}
 
 
 def not_splittable(network: NetworkInstance) -> str | None:

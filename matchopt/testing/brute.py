@@ -25,7 +25,8 @@ Cost = float | int  # integer costs stay Python integers
 
 
 @understanding(
-    "the enumeration", ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"} | {"programmable-cells", "write-budget"}
+    "the enumeration",
+    ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"} | {"programmable-cells", "write-budget", "hard-wired"},
 )
 def brute_force(instance: Instance) -> Optimum:
     """Return the optimum of a tiny instance of any kind, by trying everything that is finite.

@@ -145,7 +145,8 @@ def _most_writes(instance: LayerInstance) -> float:
 def _wirings(instance: LayerInstance, j: int, heard: list[int]) -> Iterator[Wires]:
     """Every way to wire the cells of a neuron to these inputs."""
     cells = np.flatnonzero(instance.hardware.usable[j]).tolist()
-    for inputs in itertools.product([None, *heard], repeat=len(cells)):
+    hearing = [[None, *(x for x in heard if instance.hardware.input[j, k] in (-1, x))] for k in cells]
+    for inputs in itertools.product(*hearing):
         counts = Counter(x for x in inputs if x is not None)
         if max(counts.values(), default=0) <= instance.rules.cells_per_weight:
             yield tuple((k, x) for k, x in zip(cells, inputs, strict=True) if x is not None)
@@ -167,6 +168,9 @@ def _priced(instance: LayerInstance, i: int, row: RowChoice, lines: Lines) -> tu
         used = {k for k, _ in wires}
         for (bus, k), x in lines.items():
             if bus == hardware.bus[j] and k not in used:
+                raw[a, x] += hardware.off[j, k]
+        for k, x in enumerate(hardware.input[j].tolist()):
+            if x >= 0 and k not in used:
                 raw[a, x] += hardware.off[j, k]
     if rules.copies > 1:  # their mean serves the row
         raw, noise = raw / len(raw), noise / len(raw) ** 2
@@ -255,7 +259,8 @@ def _states(instance: LayerInstance, most_tuned: int) -> Iterator[tuple[tuple[Ro
                 driven: Lines | None = lines
                 for j, wires in zip(neurons, row.wires, strict=True):
                     bus, most = int(instance.hardware.bus[j]), instance.rules.cells_per_weight
-                    driven = None if driven is None else _driven(driven, bus, wires, most)
+                    routed = tuple((k, x) for k, x in wires if instance.hardware.input[j, k] < 0)
+                    driven = None if driven is None else _driven(driven, bus, routed, most)
                 written = sum(other.writes for other in (*rows, row))
                 fits = tuned + len(row.tuned) <= most_tuned and written <= _most_writes(instance)
                 if driven is not None and fits:

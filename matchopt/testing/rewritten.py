@@ -98,7 +98,7 @@ def spelled_out(instance: Instance) -> Instance | None:
 def _spelled_layer(layer: LayerInstance) -> LayerInstance:
     old, cells = layer.target, layer.hardware
     target = dataclasses.replace(old, importance=np.array(old.importance))
-    names = ("variance", "usable", "off", "bus", "low", "high", "write_variance", "levels", "level_variance")
+    names = ("variance", "usable", "off", "bus", "input", "low", "high", "write_variance", "levels", "level_variance")
     arrays: dict[str, Any] = {name: np.array(getattr(cells, name)) for name in names}
     hardware = dataclasses.replace(cells, **arrays)
     taken = layer.objective.parts()

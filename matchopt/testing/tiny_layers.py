@@ -23,6 +23,7 @@ def tiny_layers() -> Mapping[str, LayerInstance]:
             **_shared(),
             **_parts(),
             **_written(),
+            **_wired(),
             **_infeasible(),
         }.items()
     }
@@ -196,6 +197,42 @@ def _written() -> dict[str, LayerInstance]:
         "crossbar-written-stuck": _layer(123, [[0], [0, 1]], 2, 2, n_inputs=2, **on_one_bus),
         "crossbar-writes": _layer(124, two, 3, 3, bus=[0, 0, 0], writes=1, **wide),
     }
+
+
+def _wired() -> dict[str, LayerInstance]:
+    """Cells that can only listen to one input."""
+    two, rng = TWO, np.random.default_rng(34)
+    own = np.tile([0, 1, 1, 2], (3, 1))  # two cells on the input that both rows have
+    mixed = [[0, -1, 2], [-1, 1, 1], [0, 0, -1]]
+    stuck: dict[str, Any] = {
+        "off": rng.normal(size=(3, 4)) * (rng.random((3, 4)) < 0.4),
+        "usable": [[True, True, False, True], [True, False, True, True], [True, True, True, True]],
+    }
+    several: dict[str, Any] = {"input": np.tile([0, 0, 0, 1, 1], (2, 1)), "n_inputs": 2}
+    leaky: dict[str, Any] = {"input": own[:2], "off": rng.normal(size=(2, 4)) * 0.3}
+    several_leaky: dict[str, Any] = {"input": own, "off": rng.normal(size=(3, 4)) * 0.3}
+    interval = Gains.interval(0.5, 2.0)
+    return {
+        "hard-wired": _layer(220, two, 3, 4, input=own),
+        "hard-wired-drop-stuck": _layer(221, two, 3, 4, input=own, drop=True, **stuck),
+        "hard-wired-mixed": _layer(222, two, 3, 3, input=mixed, off=rng.normal(size=(3, 3)) * 0.3, drop=True),
+        "hard-wired-sums": _layer(223, [[0, 1], [1]], 2, 5, cells_per_weight=3, **several),
+        "hard-wired-sums-everything": _layer(
+            194, [[0, 1], [1]], 2, 5, cells_per_weight=2, drop=True, gains=Gains.finite(0.5, -1.0),
+            importance=[2.0, 1.0, 0.5], variance=rng.random((2, 5)) * 0.2, off=rng.normal(size=(2, 5)) * 0.3, **several,
+        ),
+        "hard-wired-extra-inputs": _layer(225, [[0], [1]], 2, 4, extra_inputs=True, **leaky),
+        "hard-wired-tunable": _layer(226, two, 2, 4, tunable=1, **leaky),
+        "hard-wired-gain-interval": _layer(227, two, 2, 4, gains=interval, cells_per_weight=2, **leaky),
+        "hard-wired-output-error": _layer(228, two, 2, 4, objective=CORRELATED, **leaky),
+        "hard-wired-bus": _layer(229, two, 3, 4, input=own, bus=[0, 0, 0], off=rng.normal(size=(3, 4)) * 0.3),
+        "hard-wired-bus-mixed": _layer(
+            200, two, 3, 4, input=np.tile([0, -1, 1, -1], (3, 1)), bus=[0, 1, 0], off=rng.normal(size=(3, 4)) * 0.3
+        ),
+        "hard-wired-split": _layer(250, [[0, 1], [1]], 3, 4, neurons_per_row=2, **several_leaky),
+        "hard-wired-copies": _layer(251, [[0, 1], [1]], 3, 4, copies=2, **several_leaky),
+        "hard-wired-nothing-there": _layer(231, two, 2, 4, input=np.tile([0, 0, 2, 2], (2, 1))),
+    }  # fmt: skip
 
 
 def _infeasible() -> dict[str, LayerInstance]:

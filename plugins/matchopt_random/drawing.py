@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from matchopt import LayerInstance, Limit, Limits, Result
+from matchopt import Hardware, LayerInstance, Limit, Limits, Result
 
 
 def best_of(draws: int, draw: Callable[[], Any], instance: Any, limits: Limits) -> tuple[Result, bool]:
@@ -47,6 +47,8 @@ def place(instance: LayerInstance, packed: bool, rng: np.random.Generator) -> np
         inputs = target.indices[target.row(i)]
         candidates = np.flatnonzero(free)
         shortage = np.maximum(len(inputs) - hardware.n_usable[candidates], 0)
+        if hardware.hard_wired:
+            shortage = shortage + [_unserved(hardware, j, inputs) for j in candidates.tolist()]
         if shared:
             new = len(inputs) - carried[:, inputs].sum(axis=1)
             over = np.maximum(carried.sum(axis=1) + new - hardware.n_cells, 0)
@@ -61,6 +63,12 @@ def place(instance: LayerInstance, packed: bool, rng: np.random.Generator) -> np
     return neuron_of
 
 
+def _unserved(hardware: Hardware, j: int, inputs: np.ndarray) -> int:
+    """How many of the inputs find no cell on neuron j, neither their own nor one that can listen to any."""
+    own = hardware.input[j][hardware.usable[j]]
+    return max(0, int((~np.isin(inputs, own)).sum() - (own < 0).sum()))
+
+
 def drive_lines(
     instance: LayerInstance, rows: np.ndarray, neurons: np.ndarray, cell_of: np.ndarray, rng: np.random.Generator
 ) -> None:
@@ -72,13 +80,14 @@ def drive_lines(
     edges = np.concatenate([np.arange(target.indptr[i], target.indptr[i + 1]) for i in rows])
     neuron = np.repeat(neurons, target.fan_in[rows])
     inputs, input_of = np.unique(target.indices[edges], return_inverse=True)
-    if len(rows) == 1:  # one row alone: any of its usable cells
+    if len(rows) == 1 and not instance.hardware.hard_wired:  # one row alone: any of its usable cells
         cells = rng.permutation(np.flatnonzero(usable[neurons[0]]))[: len(edges)]
         served = rng.permutation(len(edges))[: len(cells)]
         cell_of[edges[served]] = cells[: len(served)]
         return
     allowed = np.ones((len(inputs), instance.hardware.n_cells), bool)
-    np.logical_and.at(allowed, input_of, usable[neuron])
+    own = instance.hardware.input[neuron]
+    np.logical_and.at(allowed, input_of, usable[neuron] & ((own < 0) | (own == inputs[input_of, None])))
     line_of = _random_matching(allowed, rng)
     cell_of[edges] = line_of[input_of]
 

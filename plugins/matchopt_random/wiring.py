@@ -30,7 +30,7 @@ class RandomWiring(Solver):
     role = "baseline"
     understands = frozenset(
         {"importance", "read-noise", "unusable-cells", "leak", "drop", "extra-inputs", "gains", "gain-interval"}
-        | {"shared-bus", "several-cells", "tunable", "output-error", "correlated-inputs"}
+        | {"shared-bus", "hard-wired", "several-cells", "tunable", "output-error", "correlated-inputs"}
         | {"programmable-cells", "write-budget"}
     )
 

@@ -34,6 +34,11 @@ def layer(bus: Any = None, **rules: Any) -> LayerInstance:
     return LayerInstance(TARGET, Hardware(WEIGHTS, usable=USABLE, bus=bus), Rules(**rules))
 
 
+def wired(own: list[list[int]], bus: Any = None, usable: Any = USABLE) -> LayerInstance:
+    hardware = Hardware(WEIGHTS, usable=USABLE if usable is None else usable, bus=bus, input=np.array(own))
+    return LayerInstance(TARGET, hardware)
+
+
 def mapping(row0: list[tuple[int, int]], row1: list[tuple[int, int]], **fields: Any) -> LayerMapping:
     wires = np.array(row0 + row1, dtype=np.int64).reshape(-1, 2)
     starts = np.array([0, len(row0), len(row0) + len(row1)])
@@ -237,6 +242,20 @@ LAYERS = {
         layer(SHARED, cells_per_weight=2),
         mapping([(0, 0), (1, 1)], [(3, 1), (2, 2)]),
         mapping([(2, 0), (0, 1)], [(1, 1), (3, 1)], neuron_of=np.array([0, 1])),
+        "input-many-lines",
+        "row 1",
+    ),
+    "hard-wired to another input": (
+        wired([[0, 1, 1, -1]] * 3),
+        mapping(ROW0, [(2, 1), (3, 2)]),
+        mapping(ROW0, [(0, 1), (3, 2)]),
+        "cell-hard-wired",
+        "row 1",
+    ),
+    "input on two lines besides those that are hard-wired": (
+        wired([[0, 1, -1, -1]] * 3, [0, 0, 0], usable=None),
+        mapping(ROW0, [(2, 1), (3, 2)]),
+        mapping([(0, 0), (3, 1)], [(2, 1), (1, 2)]),
         "input-many-lines",
         "row 1",
     ),

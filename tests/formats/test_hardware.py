@@ -39,6 +39,7 @@ def test_every_kind_of_number_in_npy_is_read(tmp_path: Path, dtype: str, order: 
 def test_all_fields_of_hardware_are_taken_from_npz(tmp_path: Path) -> None:
     """An .npz with weights and any other field makes the whole hardware, and only that."""
     fields = {"variance": WEIGHTS**2, "usable": WEIGHTS > 0, "off": WEIGHTS / 10, "bus": np.array([4, 4])}
+    fields["input"] = np.tile(np.arange(WEIGHTS.shape[1]) - 1, (2, 1))
     np.savez_compressed(tmp_path / "w.npz", weights=WEIGHTS, **fields)
     hardware = read_hardware(tmp_path / "w.npz")
     assert np.array_equal(hardware.weights, WEIGHTS)

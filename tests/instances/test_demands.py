@@ -75,6 +75,7 @@ TIED: dict[type, tuple[Any, set[str], Changes]] = {
             "write_variance": (({"write_variance": TWO}, set()),),
             "levels": _one({"levels": TWO[..., None]}, "programmable-cells"),
             "level_variance": _one({"levels": TWO[..., None], "level_variance": TWO[..., None]}, "programmable-cells"),
+            "input": _one({"input": np.zeros((2, 2), int)}, "hard-wired"),
         },
     ),
     Gains: (

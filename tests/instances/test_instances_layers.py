@@ -71,6 +71,18 @@ BROKEN: dict[str, tuple[Make, str]] = {
         lambda: Hardware(np.ones((2, 1)), bus=np.array([0.0, 0.5])),
         "hardware.bus must hold whole numbers",
     ),
+    "hard-wired below -1": (
+        lambda: Hardware(np.ones((1, 2)), input=np.array([[0, -2]])),
+        "found -2 at neuron 0, cell 1",
+    ),
+    "hard-wired apart on one bus": (
+        lambda: Hardware(np.ones((3, 1)), bus=np.array([5, 2, 5]), input=np.array([[0], [1], [1]])),
+        "neurons 0 and 2 share a bus",
+    ),
+    "hard-wired beyond the inputs": (
+        lambda: replace(LAYER, hardware=Hardware(np.ones((3, 4)), input=np.full((3, 4), 3))),
+        "the target has 3 inputs, found input 3",
+    ),
     "gains empty": (lambda: Gains(()), "non-empty set"),
     "gains equal": (lambda: Gains.finite(1.0, 1.0), "non-empty set"),
     "gain not finite": (lambda: Gains.finite(float("inf")), "rules.gains: values must be a list of finite numbers"),
@@ -242,6 +254,8 @@ def layers(draw: st.DrawFn) -> LayerInstance:
         fields["off"] = rng.normal(size=shape)
     if draw(st.booleans()):
         fields["bus"] = rng.integers(0, 3, shape[0])
+    if draw(st.booleans()):
+        fields["input"] = np.broadcast_to(rng.integers(-1, inputs, cells), shape)
     gains = draw(st.sampled_from([Gains(), Gains.finite(0.1, -3.0), Gains.interval(0.25, 0.75)]))
     rules = Rules(draw(st.integers(1, 3)), draw(st.booleans()), draw(st.booleans()), gains, draw(st.integers(0, 5)))
     weights = rng.normal(size=(rows, inputs))
@@ -279,6 +293,7 @@ CHANGES: dict[str, LayerInstance] = {
     "hardware": replace(LAYER, hardware=Hardware(np.ones((3, 5)))),
     "usable": replace(LAYER, hardware=Hardware(np.ones((3, 4)), usable=np.zeros((3, 4), bool))),
     "bus": replace(LAYER, hardware=Hardware(np.ones((3, 4)), bus=np.zeros(3, int))),
+    "hard-wired": replace(LAYER, hardware=Hardware(np.ones((3, 4)), input=np.zeros((3, 4), int))),
     "rule": replace(LAYER, rules=Rules(drop=True)),
     "gains": replace(LAYER, rules=Rules(gains=Gains.finite(2.0))),
     "objective": replace(LAYER, objective=OutputError(np.eye(3))),

@@ -63,13 +63,15 @@ def test_most_tiny_instances_have_one():
 
 @pytest.mark.parametrize("tiny", MAPPINGS, ids=lambda tiny: tiny.name)
 def test_it_reduces_to_an_assignment_wherever_lines_are_free(tiny):
-    """Shared buses alone keep a surrogate from being one."""
+    """Shared buses alone keep a surrogate from being one, and cells of which only some are hard-wired."""
     strict = surrogate(tiny.instance)
     layers = strict.layers if isinstance(strict, NetworkInstance) else (strict,)
     for layer in layers:
         assert isinstance(layer.objective, WeightError) and layer.rules.tunable == 0
-        assert (not_separable(layer) is None) == layer.hardware.free_routing
-    if all(layer.hardware.free_routing for layer in layers):
+        mixed = layer.hardware.hard_wired and bool((layer.hardware.usable & (layer.hardware.input < 0)).any())
+        free = not mixed and (layer.hardware.free_routing or layer.hardware.hard_wired)
+        assert (not_separable(layer) is None) == free
+    if all(not_separable(layer) is None for layer in layers):
         assert all(isinstance(part, AssignmentInstance) for part in reduction(strict, AssignmentInstance).parts)
 
 

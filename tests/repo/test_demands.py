@@ -42,6 +42,7 @@ from matchopt.instances.demands import AT_0_1, DEMANDS
 from matchopt.instances.sample_objective import OBJECTIVES
 from matchopt.kernels import match_rows, pair_costs
 from matchopt.kernels.crossbar import Crossbar
+from matchopt.kernels.hard_wired import HardWired
 from matchopt.kernels.packing import CellSorter, finite_values, row_blocks
 from matchopt.network.converter import summing_layers
 from matchopt.network.evaluation import evaluate
@@ -52,6 +53,7 @@ from matchopt.proofs import certify, certify_infeasible, relaxed_bound
 from matchopt.proofs.assignment import certify_assignment
 from matchopt.proofs.crossbar import certify_crossbar, coupled, split_bound
 from matchopt.proofs.effort import Effort
+from matchopt.proofs.hard_wired import certify_hard_wired
 from matchopt.proofs.layer import certify_layer
 from matchopt.proofs.menus import certify_menus
 from matchopt.proofs.separable import separable
@@ -116,6 +118,13 @@ def _on_its_chip(instance: Instance) -> tuple[Any, list[Chip]]:
     return replace(instance, hardware=chip.hardware()), [chip]
 
 
+def _wired(instance: Instance) -> LayerInstance:
+    """The same layer with the cells of the first row hard-wired to its inputs, as strange as it is."""
+    assert isinstance(instance, LayerInstance)
+    own = np.resize(np.arange(instance.target.n_inputs), instance.hardware.weights.shape)
+    return replace(instance, hardware=replace(instance.hardware, input=own), rules=Rules(drop=True))
+
+
 # Every function that takes an instance or a part of one and can be called by itself, and how.
 ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     check: lambda instance, folder: check(instance, _solution(instance)),
@@ -124,6 +133,7 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     certify_assignment: lambda instance, folder: certify_assignment(instance, _solution(instance), Effort()),
     certify_layer: lambda instance, folder: certify_layer(instance, _solution(instance), Effort()),
     certify_menus: lambda instance, folder: certify_menus(instance, _solution(instance), Effort()),
+    certify_hard_wired: lambda instance, folder: certify_hard_wired(_wired(instance), _solution(instance), Effort()),
     certify_crossbar: lambda instance, folder: certify_crossbar(instance, _solution(instance), Effort()),
     coupled: lambda instance, folder: coupled(instance),
     split_bound: lambda instance, folder: split_bound(_one_bus(instance), np.zeros(coupled(_one_bus(instance)).shape)),
@@ -357,6 +367,7 @@ def test_the_doors_of_the_kernels_refuse_each_its_part(made_strange: Callable[[t
         lambda: CellSorter.of(layer.hardware),
         lambda: finite_values(layer.rules.gains),
         lambda: Crossbar(layer.target, layer.hardware, np.random.default_rng(0)),
+        lambda: HardWired(layer.target, layer.hardware, layer.rules),
     )
     for call in calls:
         with pytest.raises(Refused, match=STRANGE):

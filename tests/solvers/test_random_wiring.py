@@ -25,11 +25,11 @@ def layer(
     return LayerInstance(Target.from_dense(mask.astype(float), mask), hardware, rules or Rules())
 
 
-@given(seed=seeds)
-@settings(deadline=None, max_examples=50)
-def test_every_answer_keeps_every_rule(seed: int) -> None:
+@given(seed=seeds, wired=st.booleans())
+@settings(deadline=None, max_examples=80)
+def test_every_answer_keeps_every_rule(seed: int, wired: bool) -> None:
     """On random layers under random rules, shared buses and faults included, every mapping passes the checker."""
-    instance = random_layer(np.random.default_rng(seed))
+    instance = random_layer(np.random.default_rng(seed), wired=wired)
     result = solved(RandomWiring(), instance, seed=seed)
     assert result.status in (Status.FEASIBLE, Status.UNKNOWN)
     if result.solution is not None:

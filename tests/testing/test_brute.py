@@ -55,6 +55,9 @@ def test_every_kind_and_every_rule_is_there() -> None:
     assert any(h.off.any() for h in hardware)
     assert any(not h.usable.all() for h in hardware)
     assert any(not h.free_routing for h in hardware)
+    assert {(h.free_routing, bool((h.input < 0).any())) for h in hardware if h.hard_wired} == {
+        (free, mixed) for free in (True, False) for mixed in (True, False)
+    }
     assert any(len(set(t.importance[t.row(i)].tolist())) > 1 for t in targets for i in range(t.n_rows))
     assert {layer.objective.name for layer in layers} == {"weight-error", "output-error"}
 
