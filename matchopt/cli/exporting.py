@@ -215,7 +215,11 @@ def _say_what_fits(instance: "Instance", by_ratio: bool, keep_scale: bool) -> No
     from matchopt.network.chip import root_mean_square
 
     layers = layers_of(instance)
-    ratios = [int(layer.hardware.n_usable.sum()) / max(layer.target.n_connections, 1) for layer in layers]
+    held = [int(layer.hardware.n_usable.sum()) for layer in layers]
+    connections = [layer.target.n_connections for layer in layers]
+    if getattr(instance, "one_chip", False):
+        held, connections = held[:1], [sum(connections)]
+    ratios = [own / max(wanted, 1) for own, wanted in zip(held, connections, strict=True)]
     about = "; K/n multiplies the largest fan-in of a layer" if by_ratio else ""
     click.echo(f"Usable cells per connection: {', '.join(f'{ratio:.3g}' for ratio in ratios)}{about}")
     for number, layer in enumerate(layers) if keep_scale else ():

@@ -30,5 +30,7 @@ def _of_network(instance: NetworkInstance) -> list[str]:
         found.append(f"{' and '.join(names)} summed over layers")
     if instance.tunable:
         found.append(f"{instance.tunable} tunable connections")
+    if instance.one_chip:
+        found.append("all layers on one chip")
     kinds = "hardware" if instance.biases is None else "adjustable" if instance.adjustable else "free"
     return [*found, f"{kinds} biases"]

@@ -121,3 +121,87 @@ def test_a_table_that_names_other_cells_belongs_to_another_instance(tmp_path: Pa
         found = read(tmp_path / name, instance=given)
         assert isinstance(found, SolutionFile)
         assert found.solution.digest == read_solution(best, instance=given).digest
+
+
+def kernel(path: Path, seed: int) -> np.ndarray:
+    """An array in siemens as text, with a dead column that reads below 0, and a few cells stuck high."""
+    weights = np.random.default_rng(seed).normal(1.4e-4, 2e-5, (25, 24))
+    weights[:, 4] = -1.3e-5
+    weights[3, 7:9] = 1.6e-3
+    np.savetxt(path, weights)
+    return weights
+
+
+def test_a_chip_is_described(tmp_path: Path) -> None:
+    """Sizes, quantiles, stuck cells and dead lines of every tile; the picture comes out the same every time."""
+    pytest.importorskip("matplotlib")
+    files = [tmp_path / "kernel0.txt", tmp_path / "kernel1.txt"]
+    weights = [kernel(path, n) for n, path in enumerate(files)]
+    options = ("--unit", "S", "--stuck-below", 2e-5, "--stuck-above", 3.5e-4)
+    shown = run("chip", *files, *options, "--picture", tmp_path / "chip.svg").output
+    assert "2 arrays, 50 hardware neurons of up to 24 cells, values in S" in shown
+    found = json.loads(run("chip", *files, *options, "--json", "--picture", tmp_path / "again.svg").output)
+    assert (tmp_path / "chip.svg").read_bytes() == (tmp_path / "again.svg").read_bytes()
+    assert (tmp_path / "chip.svg").read_text().count("<image") >= 4
+    for array, own in zip(found["arrays"], weights, strict=True):
+        healthy = own[(own > 2e-5) & (own < 3.5e-4)]
+        assert (array["stuck_low"], array["stuck_high"]) == (int((own <= 2e-5).sum()), 2)
+        assert array["dead_columns"] == [4] and array["dead_rows"] == [] and array["unusable"] == 0
+        assert array["quantiles"][2] == pytest.approx(np.median(healthy))
+        assert array["deviation"] == pytest.approx(healthy.std())
+    assert [array["place"]["file"] for array in found["arrays"]] == [str(path) for path in files]
+
+
+def test_neighbours_noise_and_drift_are_told(tmp_path: Path) -> None:
+    """Weights that share a device, readings that repeat, readings that come later."""
+    rng = np.random.default_rng(2)
+    device = rng.normal(size=(60, 41))
+    truth = device[:, :-1] - device[:, 1:]
+    readings = np.stack([truth, truth + 0.5, truth + 0.5]) + 0.1 * rng.normal(size=(3, 60, 40))
+    np.savez(tmp_path / "chip.npz", readings=readings, seconds=np.array([0.0, 10.0, 10.0]))
+    (found,) = json.loads(run("chip", tmp_path / "chip.npz", "--json").output)["arrays"]
+    assert found["along_row"] == pytest.approx(-0.5, abs=0.05)
+    assert found["along_column"] == pytest.approx(0.0, abs=0.08)
+    assert found["noise"] == pytest.approx(0.1, abs=0.01)
+    assert found["drift"] == pytest.approx(0.5, abs=0.05)
+    assert (found["readings"], found["times"]) == (3, [0.0, 10.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.npy", None, "missing.npy: cannot be opened"),
+        ("words.csv", b"a,b\n1,2\n", "words.csv:1: column 1: expected a finite number, found 'a', a heading"),
+        ("chip.xlsx", b"PK\x03\x04nothing", "chip.xlsx: "),
+        ("ragged.txt", b"1 2 3\n4 5\n", "ragged.txt:2: 3 numbers per line are expected, found 2"),
+    ],
+)
+def test_a_bad_file_is_one_sentence(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+    """Exit status 2, the file, what is wrong."""
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    done = CliRunner().invoke(main, ["chip", str(tmp_path / name)])
+    assert done.exit_code == 2
+    assert message in done.stderr and "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_reads_of_a_file_are_reads_of_the_network(tmp_path: Path) -> None:
+    """Repeated readings of a chip give the noise that evaluate draws, with its spread; one reading gives none."""
+    rng = np.random.default_rng(3)
+    truth = rng.normal(size=(420, 40))
+    readings = truth + 0.15 * rng.normal(size=(6, *truth.shape))
+    np.savez(tmp_path / "noisy.npz", readings=readings)
+    np.savez(tmp_path / "quiet.npz", readings=readings[:1])
+    instance, best = tmp_path / "net.matchopt", tmp_path / "best.matchopt"
+    found = {}
+    for name in ("noisy", "quiet"):
+        chip = tmp_path / f"{name}.npz"
+        run("export", TRAINED, "--hardware", chip, "--one-chip", "--drop", "--output", instance)
+        run("solve", instance, "--solver", "greedy", "--output", best)
+        found[name] = json.loads(run("evaluate", instance, best, "--reads", 3, "--json").stdout)
+    assert found["quiet"]["reads"] == 1 and found["quiet"]["spread"] is None
+    assert found["noisy"]["reads"] == 3 and found["noisy"]["spread"]["test"] > 0
+    assert found["noisy"]["mapped"]["test"] < found["quiet"]["mapped"]["test"]
+    given = read_instance(instance)
+    assert isinstance(given, NetworkInstance) and not given.layers[0].hardware.variance.any()
