@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -25,6 +26,8 @@ from matchopt.instances import (
 from matchopt.proofs.infeasible import constructed
 from matchopt.reduce import Reduction, beginning, not_separable, program_size, reduction, surrogate
 from matchopt.reduce.builder import MAX_ENTRIES
+from matchopt.reduce.reduction import unchanged
+from matchopt.reduce.shares import shared_out
 from matchopt.solver import Limits, Result, Solver, Status
 
 SLOW = 300_000  # coefficients of a program
@@ -47,7 +50,7 @@ def solve_parts(
     Returns
     -------
     result : with plain values.
-    reason : why the surrogate was solved; empty if the instance itself was.
+    reason : why a stricter form was solved, the surrogate or a chip shared out; empty if the instance itself was.
 
     Raises
     ------
@@ -135,11 +138,12 @@ def _higher(known: float, bound: float) -> float:
 def _way_down(
     instance: Instance, solver: Solver, start: Solution | None, may_replace: bool
 ) -> tuple[Reduction, tuple[Solution, ...], str]:
-    """The way from the instance, or if refused from its surrogate; the warm start of each part; the reason."""
+    """The way from the instance, or if refused from a stricter form; the warm start of each part; the reason."""
     refusal = None
-    for form in _forms(instance, may_replace):
+    for form in _forms(instance, start, may_replace):
         try:
-            way = reduction(form, solver.solves)
+            step = form()
+            way = step.then([reduction(part, solver.solves) for part in step.parts])
             for part in way.parts:
                 reason = refusal_of(solver, part)
                 if reason is not None:
@@ -156,24 +160,27 @@ def _way_down(
     raise refusal
 
 
-def _forms(instance: Instance, may_replace: bool) -> Iterator[Instance]:
-    """The instance, then where that is allowed plainer ones, each made when the form before it was refused.
+def _forms(instance: Instance, start: Solution | None, may_replace: bool) -> Iterator[Callable[[], Reduction]]:
+    """The instance, then stricter forms, each made when the one before it was refused.
 
-    A network first leaves its own objective to those of its layers, if these are more than weight errors.
+    A chip is shared out among its layers. Where replacing is allowed, a network leaves its own objective to those of
+    its layers, if these are more than weight errors, and then comes its surrogate.
     """
-    yield instance
+    yield lambda: unchanged(instance)
+    if isinstance(instance, NetworkInstance) and instance.one_chip:
+        yield lambda: shared_out(instance, start)
     if not may_replace:
         return
     if isinstance(instance, NetworkInstance) and instance.objective is not None:
         own = [layer for layer in instance.layers if layer.objective.demands]
         if own:
-            yield replace(instance, objective=None)
+            yield partial(unchanged, replace(instance, objective=None))
     seen = {instance.digest}
     for keep_gains in (True, False):
         form = surrogate(instance, keep_gains=keep_gains)
         if form.digest not in seen:
             seen.add(form.digest)
-            yield form
+            yield partial(unchanged, form)
 
 
 def _is_feasible(part: Instance, start: Solution) -> bool:

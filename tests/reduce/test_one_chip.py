@@ -24,10 +24,12 @@ from matchopt.plugins import load_plugins
 from matchopt.proofs import certify, certify_infeasible
 from matchopt.reduce import beginning, reduction
 from matchopt.reduce.layer_program import layers_to_program
+from matchopt.reduce.shares import shared_out
 from matchopt.run.descent import solve_parts
 from matchopt.solver import Limits, Status
 from matchopt.testing.brute import brute_force
 from matchopt.testing.tiny import tolerance_of
+from matchopt.testing.tiny_networks import tiny_networks
 
 REGISTRY = load_plugins()
 FAST, ALL = 30, 200
@@ -144,6 +146,49 @@ def test_engines_begin_with_a_mapping_of_the_chip() -> None:
         found = beginning(network)
         assert found is not None
         assert check(network, found).feasible
+
+
+SHARING = {name: network for name, network in tiny_networks().items() if network.one_chip}
+
+
+@pytest.mark.parametrize("name", sorted(set(SHARING) - {"network-one-chip-infeasible"}))
+def test_a_chip_shared_out_is_stricter(name: str) -> None:
+    """What is used stays with its layer, what is spare goes to one; every mapping of the shares is one of the chip."""
+    network = SHARING[name]
+    best = brute_force(network)
+    assert best.value is not None and best.solution is not None
+    way = shared_out(network, best.solution)
+    (apart,) = way.parts
+    assert isinstance(apart, NetworkInstance) and "one-chip" not in apart.demands
+    assert way.lift(way.lower(best.solution)).digest == best.solution.digest
+    alone = brute_force(apart)
+    assert alone.value == pytest.approx(best.value)
+    again = shared_out(network, None)
+    found = brute_force(again.parts[0]).solution
+    if found is not None:
+        report = check(network, again.lift([found]))
+        assert report.feasible and report.objective >= best.value - tolerance_of(network)
+    with pytest.raises(Refused, match="no mapping to begin with"):
+        shared_out(apart, None)
+
+
+@pytest.mark.parametrize(
+    ("network", "solver"),
+    [
+        (lambda: _pair({}, {"rules": Rules(drop=True)}), "random-wiring"),
+        (lambda: _pair({"rules": Rules(cells_per_weight=2)}, {"rules": Rules(cells_per_weight=2, drop=True)}), "milp"),
+        (lambda: SHARING["network-one-chip-objective"], "reroute"),
+    ],
+)
+def test_solvers_that_do_not_know_a_chip_get_shares_of_it(network: Any, solver: str) -> None:
+    """A feasible mapping of the whole chip, with no claim about it; an exact way is taken where there is one."""
+    instance = network()
+    result, reason = solve_parts(instance, REGISTRY.make(solver, {}), np.random.default_rng(0), Limits())
+    assert result.solution is not None and check(instance, result.solution).feasible
+    if solver == "milp":
+        assert result.status is Status.OPTIMAL and reason == ""
+    else:
+        assert result.status is Status.FEASIBLE and result.bound == -np.inf and "chip" in reason
 
 
 def test_correlated_inputs_are_joined() -> None:

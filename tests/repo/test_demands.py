@@ -214,6 +214,7 @@ BEHIND: dict[str, str] = {
     "proofs.one_chip": "certify",
     "proofs.infeasible.constructed": "promises nothing; is_feasible, which asks, judges what it returns",
     "reduce.alternating": "its caller checks what it makes",
+    "reduce.shares": "keeps every demand but one-chip, whose meaning it is",
     "reduce.one_chip.coupled_buses": "whoever reduces the network",
     "reduce.beginning": "promises nothing; the checker judges what it returns",
     "reduce.reduction": "changes nothing",
