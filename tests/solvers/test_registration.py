@@ -14,6 +14,7 @@ PACKAGES = {
     "matchopt_milp": ["milp"],
     "matchopt_corrections": ["recalibrate", "gains", "train-biases", "tune"],
     "matchopt_slots": ["slots"],
+    "matchopt_parts": ["copies-alternate", "split-alternate"],
     "matchopt_crossbar": [
         "crossbar-alternate",
         "crossbar-anneal",
