@@ -8,14 +8,20 @@ import numpy as np
 
 from matchopt.errors import Refused
 from matchopt.instances import Hardware, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping, Target
+from matchopt.instances.demands import understanding
 from matchopt.proofs.certificate import Certificate
 from matchopt.proofs.crossbar import certify_crossbar
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.layer import certify_layer
 
+UNDERSTOOD = frozenset(
+    {"importance", "read-noise", "unusable-cells", "leak", "shared-bus", "drop", "extra-inputs", "gains"}
+    | {"gain-interval", "output-error", "one-chip", "hardware-bias", "adjustable-bias", "convolutional", "recurrent"}
+)
 ROUNDED = 1e-12  # relative difference between scales of one measured value
 
 
+@understanding("the proof of a bound on one chip", UNDERSTOOD)
 def certify_one_chip(instance: NetworkInstance, mapping: NetworkMapping, effort: Effort) -> Certificate:
     """See `matchopt.proofs.certify`.
 

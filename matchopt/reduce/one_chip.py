@@ -31,8 +31,11 @@ from matchopt.reduce.reduction import Reduction
 from matchopt.reduce.separable import layer_to_assignment, not_separable
 
 UNDERSTOOD = AT_0_1["network"] - {"task-loss", "functional-error", "score-error", "tunable", "network-tunable"} | {
-    "one-chip"
+    "one-chip",
+    "several-neurons",
+    "copies",
 }
+ASSIGNED = UNDERSTOOD - {"several-neurons", "copies"} | {"programmable-cells"}
 SAME = 1e-12  # relative difference of weights that rounding leaves between scales
 MOST_MOMENTS = 2**26  # entries of the joined second moments: 512 MiB
 
@@ -58,7 +61,7 @@ def not_joinable(network: NetworkInstance) -> str | None:
 
 def not_assignable(network: NetworkInstance) -> str | None:
     """Why the layers of `network` on one chip make no single assignment of rows to its neurons, or None."""
-    strange = not_understood(network, UNDERSTOOD, "one assignment for all layers of the chip")
+    strange = not_understood(network, ASSIGNED, "one assignment for all layers of the chip")
     reasons = [strange] if strange else [not_separable(layer) for layer in network.layers]
     if coupled_buses(network):
         reasons.append("neurons of the chip share lines")
@@ -137,11 +140,20 @@ def join(network: NetworkInstance) -> Reduction:
             raise Refused(f"expected a layer mapping of {joined.n_rows} rows")
         found = []
         for own, heard, (order, _) in zip(rows, inputs, fits, strict=True):
-            starts = whole.wire_indptr[own.start : own.stop + 1]
+            used = slice(*np.searchsorted(whole.row, [own.start, own.stop]).tolist())
+            starts = whole.wire_indptr[used.start : used.stop + 1]
             wires = slice(int(starts[0]), int(starts[-1]))
-            neurons = np.argsort(order)[whole.neuron_of[own]]
-            found.append(LayerMapping(neurons, starts - starts[0], whole.cell[wires], whole.input[wires] - heard.start,
-                                      whole.gain[own]))  # fmt: skip
+            neurons = np.argsort(order)[whole.neuron_of[used]]
+            found.append(
+                LayerMapping(
+                    neurons,
+                    starts - starts[0],
+                    whole.cell[wires],
+                    whole.input[wires] - heard.start,
+                    whole.gain[used],
+                    row=whole.row[used] - own.start,
+                )
+            )
         return NetworkMapping(tuple(found))
 
     def lower(solution: Solution) -> tuple[LayerMapping]:
@@ -163,6 +175,7 @@ def join(network: NetworkInstance) -> Reduction:
                 np.concatenate([part.cell for part in parts]),
                 np.concatenate([part.input + heard.start for part, heard in zip(parts, inputs, strict=True)]),
                 np.concatenate([part.gain for part in parts]),
+                row=np.concatenate([part.row + own.start for part, own in zip(parts, rows, strict=True)]),
             ),
         )
 

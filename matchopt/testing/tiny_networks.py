@@ -80,6 +80,7 @@ def _on_one_chip(free: tuple[np.ndarray, ...]) -> dict[str, NetworkInstance]:
         "one-chip-buses-drop": _sharing(rng, free, neurons=4, cells=3, bus=np.array([0, 0, 7, 7]), drop=True),
         "one-chip-gains": _sharing(rng, free, neurons=4, gains=Gains.interval(0.5, 2.0)),
         "one-chip-own-cells": _sharing(rng, free, neurons=5, own_cells=True),
+        "one-chip-split": _sharing(rng, free, neurons=7, cells=1, scale=0.5, neurons_per_row=2),
         "one-chip-infeasible": _sharing(rng, free, neurons=4, usable=np.array([True, True, True, False])),
         "one-chip-objective": replace(
             _sharing(rng, free, neurons=4), objective=FunctionalError(rng.normal(size=(3, 2)))
