@@ -21,6 +21,7 @@ from scipy.optimize import linear_sum_assignment
 from matchopt.errors import Refused
 from matchopt.instances import LayerInstance, LayerMapping
 from matchopt.instances.demands import understanding
+from matchopt.instances.menus import FIELDS as MENUS
 from matchopt.proofs.assignment import HALF_ULP
 from matchopt.proofs.certificate import Certificate
 from matchopt.proofs.crossbar_tree import search
@@ -35,7 +36,7 @@ WORTHWHILE = 1e-3  # relative gain of a step below which the ascent ends
 EACH, ENTRY = 2e4, 32.0  # steps of work that one small assignment takes, and each of its entries
 UNDERSTOOD = frozenset(
     {"importance", "read-noise", "unusable-cells", "leak", "shared-bus", "drop", "extra-inputs", "gains"}
-    | {"output-error"}
+    | {"output-error", "programmable-cells", "write-budget"}
 )
 
 
@@ -56,6 +57,9 @@ class Coupled:
     silent : which connections are none of the target's, but inputs of other rows, whose lines leak into this one; None
         where they are left out.
     extra_inputs : whether those may be wired as well.
+    gains : at which cells are given.
+    menus : what can be written into cells before any gain, as the fields of `Hardware` in their order, whatever their
+        number; None for nothing.
     """
 
     weight: Float[np.ndarray, " connections"]
@@ -69,6 +73,8 @@ class Coupled:
     one_bus: bool
     silent: Bool[np.ndarray, " connections"] | None = None
     extra_inputs: bool = False
+    gains: tuple[float, ...] = (1.0,)
+    menus: list[np.ndarray] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -79,8 +85,11 @@ class Coupled:
         """The least that connections `e` can cost on each cell; inf where they must be wired and cannot be."""
         weight = self.weight[e][:, None, None]
         least = np.full((len(e), *self.usable.shape), np.inf)
-        for weights, variance, off in zip(self.weights, self.variance, self.off, strict=True):
-            wired = np.where(self.usable, (weight - weights) ** 2 + variance, np.inf)
+        for gain, weights, variance, off in zip(self.gains, self.weights, self.variance, self.off, strict=True):
+            wired = (weight - weights) ** 2 + variance
+            for value, spread in self._written(weight / gain if gain else 0.0 * weight):
+                wired = np.fmin(wired, (weight - gain * value) ** 2 + gain * gain * spread)
+            wired = np.where(self.usable, wired, np.inf)
             if self.silent is not None:  # every input drives its line, into each cell on it
                 leaks, quiet = self.silent[e][:, None, None], off**2
                 wired = np.where(leaks, np.minimum(wired, quiet) if self.extra_inputs else quiet, wired)
@@ -90,14 +99,24 @@ class Coupled:
         unpriced = np.where(np.isinf(least), np.inf, 0.0)
         return np.asarray(unpriced + self.factor[e][:, None, None] * np.where(np.isinf(least), 0.0, least))
 
+    def _written(self, wanted: Float[np.ndarray, "some _ _"]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Values to write and their variances, NaN where there is none: of ranges the nearest to what is wanted."""
+        if self.menus is not None:
+            low, high, variance, levels, spreads = self.menus
+            yield np.where(wanted < low, low, np.where(wanted > high, high, wanted + 0.0 * low)), variance
+            for s in range(levels.shape[2]):
+                yield levels[:, :, s], spreads[:, :, s]
+
     def rounding(self) -> float:
         """What rounding can do to a bound: roundings of the largest cost of each connection, for each number added."""
         longest = max((len(e) for side in self.items for e in side), default=0)
         terms = 64.0 + 4.0 * (longest + sum(self.usable.shape))
         worst = 0.0
-        for weights, variance in zip(self.weights, self.variance, strict=True):
-            size = np.abs(self.weight) + float(np.abs(weights).max(initial=0.0))
-            worst = max(worst, float((self.factor * (size**2 + float(variance.max(initial=0.0)))).sum()))
+        most = sum(float(np.abs(np.nan_to_num(part)).max(initial=0.0)) for part in self.menus or ())
+        for gain, weights, variance in zip(self.gains, self.weights, self.variance, strict=True):
+            size = np.abs(self.weight) + float(np.abs(weights).max(initial=0.0)) + abs(gain) * most
+            spread = float(variance.max(initial=0.0)) + gain * gain * most
+            worst = max(worst, float((self.factor * (size**2 + spread)).sum()))
         return HALF_ULP * terms * worst
 
 
@@ -111,7 +130,7 @@ def coupled(instance: LayerInstance, leaks: bool = False) -> Coupled:
         when there is no proof for such a layer, or it is too large.
     """
     refuse_unfit(instance)
-    target, chip = instance.target, instance.hardware
+    target, chip = instance.target, instance.hardware if instance.rules.writes != 0 else instance.hardware.fixed()
     inputs, input_of = np.unique(target.indices, return_inverse=True)
     row_of, weight, factor = target.row_of, target.weights, instance.objective.importance(target)
     silent = np.zeros(len(weight), bool)
@@ -127,7 +146,10 @@ def coupled(instance: LayerInstance, leaks: bool = False) -> Coupled:
         for of, size in ((row_of, target.n_rows), (input_of, len(inputs)))
     )
     extra = max(0, len(inputs) - chip.n_cells) if instance.rules.drop else 0
-    gains = np.array(instance.rules.gains.values)[:, None, None]
+    values = instance.rules.gains.values or ()
+    gains = np.array(values)[:, None, None]
+    menus = [getattr(chip, name) for name in MENUS] if chip.programmable else []
+    wide = [np.pad(part, [(0, 0), (0, extra), (0, 0)][: part.ndim], constant_values=np.nan) for part in menus]
     weights, variance, off, usable = (
         np.pad(np.asarray(part), ((0, 0), (0, extra))) for part in (chip.weights, chip.variance, chip.off, chip.usable)
     )
@@ -135,6 +157,7 @@ def coupled(instance: LayerInstance, leaks: bool = False) -> Coupled:
         weight, factor, (rows if target.n_rows else [], by_input if len(inputs) else []),
         gains * weights, gains * gains * variance, gains * off, usable, instance.rules.drop,
         len(set(chip.bus.tolist())) == 1, silent if leaks else None, instance.rules.extra_inputs,
+        values, wide or None,
     )  # fmt: skip
 
 
@@ -157,7 +180,8 @@ def certify_crossbar(instance: LayerInstance, mapping: LayerMapping, effort: Eff
 def _by_search(instance: LayerInstance, known: Certificate, effort: Effort) -> Certificate:
     """Branch and bound where all neurons share one bus and its tables are small; else what is known.
 
-    Where lines leak and connections may be dropped, or rows choose among gains, costs are below what mappings cost.
+    Where lines leak and connections may be dropped, rows choose among gains, or writes are limited, costs are below
+    what mappings cost.
     """
     leaks = "leak" in instance.demands
     problem = coupled(instance, leaks and not instance.rules.drop)
@@ -174,7 +198,7 @@ def _by_search(instance: LayerInstance, known: Certificate, effort: Effort) -> C
     found = search(problem.costs(np.arange(len(row_of))), row_of, of[1], goal, effort)
     if found.rounding > known.allowance / 2.0:
         return known
-    exact = not (leaks and instance.rules.drop) and len(problem.weights) == 1
+    exact = not (leaks and instance.rules.drop) and len(problem.weights) == 1 and instance.rules.writes is None
     bound = max(known.bound, found.bound - found.rounding)
     return replace(known, bound=bound, optimal=found.done, improvable=found.better and exact, method="branch and bound")
 
@@ -257,7 +281,8 @@ def _side(
         for a, e in enumerate(items):
             if len(e):
                 blocks, (price, fare) = _blocks(problem, own, side, e), slack[a]
-                left = blocks - price[:, :, None] - fare[:, None, :] + (over[a] / len(e))[:, None, None]
+                with np.errstate(invalid="ignore"):  # inf - inf where it fits nowhere, and nothing is moved
+                    left = blocks - price[:, :, None] - fare[:, None, :] + (over[a] / len(e))[:, None, None]
                 moved = np.where(np.isfinite(left), theta * left, 0.0)
                 own[e] += moved.transpose(1, 2, 0) if side else -moved.transpose(1, 0, 2)
     return value

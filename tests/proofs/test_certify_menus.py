@@ -91,3 +91,23 @@ def test_a_layer_is_proven_from_its_solver() -> None:
     assert matchopt.solve(limited, "priced-writes", seed=1).proof == "proven"
     network = matchopt.NetworkInstance((limited,), (np.zeros(limited.n_rows),))
     assert matchopt.solve(network, "priced-writes", seed=1).proof == "proven"
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_on_shared_lines_bounds_are_bounds(seed: int) -> None:
+    """No bound is above the optimum; what is called optimal is; without a limit and gains to choose all is proven."""
+    layer = random_layer(600 + seed, shared=True, limited=seed % 2 == 1, kinds=KINDS[seed % 3])
+    known = brute_force(layer)
+    if not isinstance(known.solution, LayerMapping) or known.value is None:
+        return
+    found = certify(layer, known.solution)
+    assert found.bound <= known.value * (1.0 + 1e-9) + 1e-12
+    assert not found.improvable
+    if layer.rules.writes is None and layer.rules.gains.fixed and not np.any(layer.hardware.off):
+        assert found.optimal
+    worse = replace(known.solution, written=None)
+    value = check(layer, worse).objective
+    other = certify(layer, worse)
+    assert value is not None and other.bound <= known.value * (1.0 + 1e-9) + 1e-12
+    assert not other.optimal or value <= known.value * (1.0 + 1e-6) + 1e-12
+    assert not other.improvable or value > known.value
