@@ -7,13 +7,14 @@ Neurons, cells, rows, inputs and layers count from 0.
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from matchopt.errors import FormatError, InvalidSolution
+from matchopt.errors import InvalidSolution
+from matchopt.formats.numbers import Fail
 from matchopt.instances import Instance, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping, Solution
 from matchopt.instances.demands import ANY_AT_0_1, understanding
 
@@ -163,9 +164,7 @@ def _check_fit(mapping: LayerMapping, layer: LayerInstance, number: int) -> None
             raise InvalidSolution(f"layer {number}: {name} must be in 0 .. {end - 1}, found {values[np.argmax(wrong)]}")
 
 
-def mapping_from(
-    wires: Iterable[Wire], instance: Instance, fail: Callable[[str, int | None], FormatError]
-) -> LayerMapping | NetworkMapping:
+def mapping_from(wires: Iterable[Wire], instance: Instance, fail: Fail) -> LayerMapping | NetworkMapping:
     """Build the mapping of `instance` that a table describes; lines may come in any order.
 
     Tunable connections of a layer whose values are all the target's come back without values of their own, and so do
@@ -192,9 +191,7 @@ def mapping_from(
 
 
 def _biases(
-    layers: tuple[LayerInstance, ...],
-    by_row: dict[tuple[int, int], list[Wire]],
-    fail: Callable[[str, int | None], FormatError],
+    layers: tuple[LayerInstance, ...], by_row: dict[tuple[int, int], list[Wire]], fail: Fail
 ) -> tuple[np.ndarray, ...] | None:
     """The bias of every row, None where no row has one."""
     with_bias = sum(lines[0].bias is not None for lines in by_row.values())
@@ -206,7 +203,7 @@ def _biases(
     return tuple(np.array([by_row[n, i][0].bias for i in range(layer.n_rows)], float) for n, layer in enumerate(layers))
 
 
-def _fitted(wire: Wire, layer: LayerInstance, fail: Callable[[str, int | None], FormatError]) -> Wire:
+def _fitted(wire: Wire, layer: LayerInstance, fail: Fail) -> Wire:
     """The wire, if it fits the layer, with the layer's own numbers where the table has them rounded."""
     on_chip = np.flatnonzero(layer.hardware.neuron == wire.neuron)
     if not len(on_chip):
@@ -248,7 +245,7 @@ def _fitted(wire: Wire, layer: LayerInstance, fail: Callable[[str, int | None], 
     )
 
 
-def _check_place(wire: Wire, layer: LayerInstance, fail: Callable[[str, int | None], FormatError]) -> None:
+def _check_place(wire: Wire, layer: LayerInstance, fail: Fail) -> None:
     found, true = wire.on_chip, _where(layer, wire.neuron, wire.cell)
     for name in () if found is None else ("file", "array", "chip_row", "chip_column", "unit"):
         if getattr(found, name) != getattr(true, name, None):
@@ -262,10 +259,7 @@ def _exact(value: Any, *known: Any) -> Any:
 
 
 def _layer_mapping(
-    number: int,
-    layer: LayerInstance,
-    by_row: dict[tuple[int, int], list[Wire]],
-    fail: Callable[[str, int | None], FormatError],
+    number: int, layer: LayerInstance, by_row: dict[tuple[int, int], list[Wire]], fail: Fail
 ) -> LayerMapping:
     neuron_of, gains, starts, wired, tuned, row = [], [], [0], [], [], []
     most = layer.rules.neurons
