@@ -277,6 +277,17 @@ def test_score_error_by_hand() -> None:
     assert check(single, mapping).objective == single.value(mapping) == 1.0
 
 
+def test_the_score_of_one_output_is_its_size() -> None:
+    """There is no mean over the outputs to take away: twice the target's points the same way, its negative does not."""
+    target = Target.from_dense(np.array([[1.0]]))
+    for weight, value in ((2.0, 0.0), (-1.0, 1.0)):
+        layer = LayerInstance(target, Hardware(np.array([[weight]])))
+        network = NetworkInstance((layer,), (np.zeros(1),), objective=ScoreError(np.array([[1.0], [2.0]])))
+        mapping = NetworkMapping((LayerMapping.from_cells(target, np.array([0]), np.array([0])),))
+        for found in (check(network, mapping).objective, network.value(mapping)):
+            assert found == pytest.approx(value, abs=1e-15)
+
+
 def dead_outputs() -> tuple[NetworkInstance, NetworkMapping]:
     """A chip whose outputs never differ."""
     target = Target.from_dense(np.array([[1.0], [-1.0]]))
@@ -410,6 +421,9 @@ def test_the_spread_of_a_constant_is_told_from_rounding() -> None:
     assert large.variance() == 1.0
     small.add(np.array([[1e-6, 3e-6]]))
     assert small.variance() == pytest.approx(1e-12)
+    silent = Spread(1)
+    silent.add(np.zeros((1, 3)))
+    assert silent.variance() == 1.0
     rows = np.random.default_rng(0).normal(3.0, 1.0, (2, 50))
     for batch in np.split(rows, [7, 30], axis=1):
         twice.add(batch)

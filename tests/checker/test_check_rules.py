@@ -439,6 +439,22 @@ def test_allowed_things_pass() -> None:
     assert check(layer([0, 1, 0]), mapping([(0, 0), (1, 1)], [(1, 1), (0, 2)])).feasible
 
 
+def test_one_fault_hides_no_other_and_makes_none() -> None:
+    """A connection that there is not, and one that is listed twice; two cells, on a bus that nobody else uses."""
+    broken = check(layer(tunable=3), replace(TUNED, tunable=np.array([9, 1, 1]))).violations
+    assert [v.rule for v in broken] == ["tunable-range", "tunable-repeated", "connection-unrealised"]
+    broken = check(layer(SHARED, drop=True), mapping([(0, 0), (1, 1), (2, 1)], [(3, 2)])).violations
+    assert [v.rule for v in broken] == ["too-many-cells"]
+
+
+def test_all_who_drive_an_input_on_a_bus_are_named() -> None:
+    """The last is to blame."""
+    shared = LayerInstance(TARGET, Hardware(WEIGHTS, bus=np.zeros(3, int)), Rules(copies=2, drop=True))
+    crowded = several((0, 0, [(0, 0), (1, 1)]), (0, 2, [(0, 0), (2, 1)]), (1, 1, [(3, 1)]))
+    (broken,) = check(shared, crowded).violations
+    assert broken.row == 1 and "input 1 drives 3 lines of bus 0 together with row 0, 0;" in broken.message
+
+
 def test_tolerances_of_programs() -> None:
     """Rows and bounds hold within 1e-6, plus 1e-9 of the size of a row's terms; no more."""
     assert check(PROGRAM, ProgramPoint(np.array([1.0 - 5e-7, 0.0]))).feasible
