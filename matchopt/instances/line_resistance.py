@@ -1,5 +1,6 @@
 """Line resistance: what wires take of a cell's weight, by its place in the array."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,10 @@ from matchopt.errors import InvalidInstance
 from matchopt.instances.chip import Chip, ChipArray
 from matchopt.instances.hardware import Hardware
 from matchopt.settings import NonNegativeFloat, checked
+
+# The fields of hardware that are values of cells (1) or variances of them (2).
+POWERS = {"weights": 1, "off": 1, "low": 1, "high": 1, "levels": 1, "variance": 2, "write_variance": 2,
+          "level_variance": 2}  # fmt: skip
 
 
 def line_factors(neurons: int, cells: int, segment: float) -> Float[np.ndarray, "neurons cells"]:
@@ -46,7 +51,10 @@ def line_factors(neurons: int, cells: int, segment: float) -> Float[np.ndarray, 
 
 
 def chip_behind_lines(chip: Chip, segment: float) -> Chip:
-    """The chip with the weights that are left of it; every array has lines of its own. See `line_factors`."""
+    """The chip with the weights that are left of it; every array has lines of its own. See `line_factors`.
+
+    Values that can be written are taken as they are read behind the wires too.
+    """
     return replace(chip, arrays=tuple(_array(array, segment) for array in chip.arrays))
 
 
@@ -55,16 +63,19 @@ def hardware_behind_lines(hardware: Hardware, segment: float) -> Hardware:
     if segment == 0.0:
         return hardware
     f = line_factors(hardware.n_neurons, hardware.n_cells, segment)
-    values = {"weights": hardware.weights * f, "variance": hardware.variance * f**2, "off": hardware.off * f}
-    return replace(hardware, **values)
+    return replace(hardware, **_values({name: getattr(hardware, name) for name in POWERS}, f))
 
 
 def _array(array: ChipArray, segment: float) -> ChipArray:
     f = line_factors(array.n_neurons, array.n_cells, segment)
-    return replace(
-        array,
-        weights=array.weights * f,
-        variance=array.variance * f**2,
-        off=array.off * f,
-        readings=None if array.readings is None else array.readings * f,
-    )
+    fields = {name: getattr(array, name) for name in ("weights", "off", "variance")}
+    readings = None if array.readings is None else array.readings * f
+    return replace(array, **_values(fields, f), readings=readings, others=_values(array.others, f))
+
+
+def _values(fields: Mapping[str, np.ndarray], f: Float[np.ndarray, "neurons cells"]) -> dict[str, np.ndarray]:
+    """Values of cells times the factor, variances times its square; what is neither stays."""
+    return {
+        name: values * (f if values.ndim == 2 else f[:, :, None]) ** POWERS[name] if name in POWERS else values
+        for name, values in fields.items()
+    }

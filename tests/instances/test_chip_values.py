@@ -54,6 +54,9 @@ def test_pairs_that_do_not_fit_are_refused() -> None:
         paired(Chip((plus, minus.at(1e3)), "S", "fixed"))
     with pytest.raises(InvalidInstance, match="bus must be the same for G"):
         paired(Chip((plus, replace(minus, bus=np.zeros(3, np.int64))), "S", "fixed"))
+    for others in ({"low": np.zeros((3, 4)), "high": np.ones((3, 4))}, {"input": np.zeros((3, 4), np.int64)}):
+        with pytest.raises(InvalidInstance, match=r"is not subtracted|input must be the same"):
+            paired(Chip((replace(plus, others=others), minus), "S", "fixed"))
     with pytest.raises(InvalidInstance, match="only fixed pairs are subtracted, found 'free'"):
         paired(Chip((plus, minus), "S", "free"))
 
@@ -146,6 +149,13 @@ def test_wires_take_their_share_of_everything() -> None:
         np.testing.assert_allclose(after.variance, before.variance * f * f)
         np.testing.assert_allclose(after.off, before.off * f)
         np.testing.assert_allclose(after.at(0.0).weights, before.at(0.0).weights * f)
+    levels, menu = np.array([[[1.0, 2.0, np.nan]] * 4] * 3), np.full((3, 4), np.nan)
+    written = ChipArray(np.ones((3, 4)), others={"levels": levels, "write_variance": np.ones((3, 4)), "low": menu,
+                                                 "high": menu, "input": np.full((3, 4), 2)})  # fmt: skip
+    others = chip_behind_lines(Chip((written,)), 0.01).arrays[0].others
+    np.testing.assert_allclose(others["levels"], levels * f[:, :, None])
+    np.testing.assert_allclose(others["write_variance"], f**2)
+    assert np.array_equal(others["input"], written.others["input"])
     part = chip.arrays[0]
     hardware = hardware_behind_lines(Hardware(part.weights, part.variance, off=part.off), 0.01)
     assert np.array_equal(hardware.weights, found.arrays[0].weights)
