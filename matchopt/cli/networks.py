@@ -109,7 +109,7 @@ def evaluate(
     if as_json:
         click.echo(json.dumps({"objective": report.objective, **asdict(found)}, allow_nan=False))
     else:
-        _show(found, report.objective, wiring, seed)
+        _show(found, report.objective, wiring, seed, options)
 
 
 def _converter(options: dict[str, Any]) -> "Converter | None":
@@ -145,11 +145,18 @@ def _as_now(
     return instance, refitted_any(instance, mapping, how, None if data is None else data.train_images[:FEW])
 
 
-def _show(found: "Evaluation", objective: float | None, wiring: Path | None, seed: int) -> None:
+def _show(
+    found: "Evaluation", objective: float | None, wiring: Path | None, seed: int, options: dict[str, Any]
+) -> None:
     from matchopt.terminal.figures import number, share
     from matchopt.terminal.table import print_table
 
     click.echo(f"objective {number(objective, 8)}")
+    if options["chip"]:
+        when = "" if options["at"] is None else f" at {options['at']:g} s"
+        click.echo(f"from here on with the values of {', '.join(options['chip'])}{when}")
+    if options["refit"]:
+        click.echo(f"gains set anew: {options['refit']}")
     if found.mapped is not None and found.target is not None:
         rows = [
             [name, share(accuracies.validation), share(accuracies.test)]

@@ -146,6 +146,8 @@ def test_the_same_wires_at_another_time(tmp_path: Path, pairs: Path, monkeypatch
         assert found["mapped"]["test"] == accuracy and found["reads"] == 1
         for error, layer, full in zip(found["layers"], instance.layers, matrices, strict=True):
             assert error["squared"] == pytest.approx(((layer.target.dense() - full) ** 2).sum())
+    shown = run("evaluate", *files, *again, "--pairs", "fixed", "--at", 1e4, "--refit", "layer").stdout
+    assert "pairs.npz:last at 10000 s\n" in shown and "gains set anew: layer\n" in shown
     for how in ("layer", "neuron", "outputs"):
         fitted = json.loads(
             run("evaluate", *files, "--json", *again, "--pairs", "fixed", "--at", 1e4, "--refit", how).stdout
