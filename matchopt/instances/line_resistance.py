@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -73,7 +74,7 @@ def _array(array: ChipArray, segment: float) -> ChipArray:
     return replace(array, **_values(fields, f), readings=readings, others=_values(array.others, f))
 
 
-def _values(fields: Mapping[str, np.ndarray], f: Float[np.ndarray, "neurons cells"]) -> dict[str, np.ndarray]:
+def _values(fields: Mapping[str, np.ndarray], f: Float[np.ndarray, "neurons cells"]) -> dict[str, Any]:
     """Values of cells times the factor, variances times its square; what is neither stays."""
     return {
         name: values * (f if values.ndim == 2 else f[:, :, None]) ** POWERS[name] if name in POWERS else values
