@@ -108,7 +108,7 @@ def _tables(rows, cells, noise, drop):  # type: ignore[no-untyped-def]
     for j in range(len(cells)):
         for w in rows:
             if drop:
-                total += drop_cost(0, n, w, cells[j], noise[j], n_cells, best)
+                total += drop_cost(0, n, w, 1.0, cells[j], noise[j], n_cells, w * w, best)
             else:
                 total += banded_cost(0, n, w, cells[j], noise[j], n_cells, best)
     return total
@@ -122,7 +122,7 @@ def _paths(rows, cells, noise, drop):  # type: ignore[no-untyped-def]
     for j in range(len(cells)):
         for w in rows:
             nearest_of_row(w, cells[j], n_cells, near)
-            total += assign(0, n, w, q, cells[j], noise[j], n_cells, drop, near, work)
+            total += assign(0, n, w, q, cells[j], noise[j], n_cells, w * w if drop else w[:0], near, work)
     return total
 
 

@@ -32,8 +32,8 @@ def banded_cost(a, b, weights, cells, variance, n_cells, best):
 
 
 @inlined
-def drop_cost(a, b, weights, cells, variance, n_cells, best):
-    """Like `banded_cost`, but a target may stay without a cell at the cost of its square.
+def drop_cost(a, b, weights, factor, cells, variance, n_cells, skip, best):
+    """Like `banded_cost`, times `factor`, but target e may stay without a cell at the cost skip[e].
 
     Any n_cells >= 0.
     """
@@ -41,14 +41,13 @@ def drop_cost(a, b, weights, cells, variance, n_cells, best):
     for k in range(n_cells + 1):
         best[k] = 0.0  # best[k]: targets so far on the first k cells
     for e in range(a, b):
-        w = weights[e]
-        dropped = w * w
+        w, dropped = weights[e], skip[e]
         before = best[0]
         least = before + dropped
         best[0] = least
         for k in range(n_cells):
             difference = w - cells[k]
-            placed = before + (difference * difference + (variance[k] if noisy else 0.0))
+            placed = before + factor * (difference * difference + (variance[k] if noisy else 0.0))
             before = best[k + 1]
             least = min(least, min(placed, before + dropped))
             best[k + 1] = least

@@ -47,7 +47,8 @@ class Pair(NamedTuple):
     """A target row and a hardware neuron.
 
     `weights` ascend, with their `importance` and whether that is `uniform`; `steepest` sorts importance * weight
-    ascending. `cells` ascend, the first `n_cells` usable, with their `variance`. A weight may be left out with `drop`.
+    ascending. `cells` ascend, the first `n_cells` usable, with their `variance`. `skip` is
+    what each weight costs left out, its importance times its square, and empty where none may be.
     """
 
     weights: Any
@@ -57,7 +58,7 @@ class Pair(NamedTuple):
     cells: Any
     variance: Any
     n_cells: Any
-    drop: Any
+    skip: Any
 
 
 @compiled
@@ -66,9 +67,8 @@ def best_gain(pair, low, high, near, kept, scratch):
 
     `kept` counts cells in the order of `pair.cells`, -1 for dropped. Infeasible: cost inf.
     """
-    w, q, cells, variance, n_cells, drop = (
-        pair.weights, pair.importance, pair.cells, pair.variance, pair.n_cells, pair.drop,
-    )  # fmt: skip
+    w, q, cells, variance, n_cells = pair.weights, pair.importance, pair.cells, pair.variance, pair.n_cells
+    drop = pair.skip.size > 0
     gain = min(max(1.0, low), high)
     square = 0.0
     for e in range(w.size):
@@ -83,7 +83,7 @@ def best_gain(pair, low, high, near, kept, scratch):
         negated = np.empty(cells.size)
         noise = np.empty(variance.size)
         scale_cells(-1.0, cells, variance, n_cells, negated, noise)
-        mirrored = Pair(w, q, pair.uniform, pair.steepest, negated, noise, n_cells, drop)
+        mirrored = Pair(w, q, pair.uniform, pair.steepest, negated, noise, n_cells, pair.skip)
         best = _best_on_side(mirrored, -1.0, max(-high, 0.0), -low, square, near, kept, scratch, best)
     return best
 
@@ -177,7 +177,7 @@ def _solve_at(pair, gain, square, near, scratch, line):
         scale_cells(gain, cells, variance, n_cells, scaled, noise)
         nearest_of_row(w, scaled, n_cells, near)
         cost = match_row(
-            first, w.size, w, q, pair.uniform, scaled, noise, n_cells, pair.drop, near, unlimited,
+            first, w.size, w, q, pair.uniform, scaled, noise, n_cells, pair.skip, near, unlimited,
             scratch.conflicts, scratch.work,
         )  # fmt: skip
     else:
@@ -197,7 +197,7 @@ def _solve_at(pair, gain, square, near, scratch, line):
 @leaf
 def _steepest_matching(pair, near):
     """Matching of largest B (rearrangement inequality)."""
-    w, q, cells, n_cells, drop = pair.weights, pair.importance, pair.cells, pair.n_cells, pair.drop
+    w, q, cells, n_cells, drop = pair.weights, pair.importance, pair.cells, pair.n_cells, pair.skip.size > 0
     for e in range(w.size):
         near[e] = DROPPED
     for p in range(w.size):

@@ -23,7 +23,7 @@ class Matching:
 
     Parameters
     ----------
-    cell_of : cell of each connection, -1 for dropped, shape (connections,).
+    cell_of : cell of each connection, -1 for dropped or tunable, shape (connections,).
     gain : gain of each row, shape (m,).
     cost : cost of each row, shape (m,), the same as `pair_costs` up to rounding.
     written : value to write into the cell of each connection, NaN for none; None where no cell can be written.
@@ -43,13 +43,14 @@ def match_rows(
     gains: Gains,
     drop: bool,
     importance: Float[np.ndarray, " connections"] | None = None,
+    price: float | None = None,
     write_price: float = 0.0,
 ) -> Matching:
     """Wire every row optimally on the hardware neuron it has been given.
 
     Parameters
     ----------
-    target, hardware, gains, drop, importance, write_price : as for `pair_costs`.
+    target, hardware, gains, drop, importance, price, write_price : as for `pair_costs`.
     neuron_of : hardware neuron of each row, in 0 .. M - 1; two rows may share one here.
 
     Returns
@@ -62,23 +63,25 @@ def match_rows(
     InvalidSolution
         when `neuron_of` has the wrong length or names a neuron that does not exist.
     InvalidInstance
-        when `importance` does not fit the target.
+        when `importance` does not fit the target, or there is a price under gains in an interval.
     Refused
-        when a row has more connections than its neuron has usable cells and `drop` is off, and as `pair_costs` does.
+        when a row has more connections than its neuron has usable cells, `drop` is off and there is no price; and as
+        `pair_costs` does.
     """
-    blocks = row_blocks(target, importance, MOST_ROWS)
-    neuron_of = _checked(target, hardware, neuron_of, drop)
+    blocks = row_blocks(target, importance, MOST_ROWS, drop, price)
+    neuron_of = _checked(target, hardware, neuron_of, drop or price is not None)
+    values = finite_values(gains, price)
     sorter = None if hardware.programmable else CellSorter.of(hardware)
     cell_of = np.full(target.n_connections, -1, np.int64)
     gain, cost = np.empty(target.n_rows), np.empty(target.n_rows)
     for block in blocks:
         span = slice(block.first, block.first + block.n_rows)
         if sorter is not None:
-            _match_block(sorter, block, neuron_of[span], gains, drop, cell_of, gain[span], cost[span])
+            _match_block(sorter, block, neuron_of[span], values, gains, cell_of, gain[span], cost[span])
             continue
         found = np.full(len(block.connection), -1, np.int64)
         cells = menu_cells(hardware, neuron_of[span])
-        menu_matchings(cells, block, menu_gains(gains), drop, write_price, found, gain[span], cost[span])
+        menu_matchings(cells, block, menu_gains(gains), write_price, found, gain[span], cost[span])
         cell_of[block.connection] = found
     written = (
         None if sorter is not None else _written(target, hardware, neuron_of, cell_of, gain, importance, write_price)
@@ -107,20 +110,19 @@ def _match_block(
     sorter: CellSorter,
     block: RowBlock,
     neurons: Int[np.ndarray, " rows"],
+    values: Float[np.ndarray, " gains"] | None,
     gains: Gains,
-    drop: bool,
     cell_of: Int[np.ndarray, " all_connections"],
     gain: Float[np.ndarray, " rows"],
     cost: Float[np.ndarray, " rows"],
 ) -> None:
     found = sorter.sort(neurons, with_order=True)
     at = np.full(len(block.connection), -1, np.int32)
-    values = finite_values(gains)
     if values is None:
         low, high = gains.low, gains.high
-        block_interval_matchings(found, block, block.steepest, low, high, drop, at, gain, cost)
+        block_interval_matchings(found, block, block.steepest, low, high, at, gain, cost)
     else:
-        block_matchings(found, block, values, drop, at, gain, cost)
+        block_matchings(found, block, values, at, gain, cost)
     row = np.repeat(np.arange(block.n_rows), np.diff(block.starts))
     wired = at >= 0
     cell_of[block.connection[wired]] = found.order[row[wired], at[wired]]

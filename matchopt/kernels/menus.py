@@ -58,7 +58,7 @@ def menu_gains(gains: Gains) -> Float[np.ndarray, " gains"]:
 
 class _Scratch(NamedTuple):
     """Room for one pair: costs, prices of cells, their owners and distances, the row `via` which each was reached,
-    cells `done`; of each weight its price, its cell, and what it costs to drop it."""
+    cells `done`; of each weight its price, its cell, and its cost without one."""
 
     cost: Any
     price: Any
@@ -72,7 +72,7 @@ class _Scratch(NamedTuple):
 
 
 @compiled
-def menu_costs(chip, rows, gains, drop, price, out):
+def menu_costs(chip, rows, gains, price, out):
     """Fill out[neuron, row] with the least cost over a finite set of gains, a write costing `price` more.
 
     `chip` are `MenuCells`, `rows` is a `RowBlock`.
@@ -82,17 +82,17 @@ def menu_costs(chip, rows, gains, drop, price, out):
         for i in range(rows.starts.size - 1):
             out[j, i] = np.inf
             for gain in gains:
-                out[j, i] = min(out[j, i], _solve(chip, j, rows, i, gain, drop, price, work))
+                out[j, i] = min(out[j, i], _solve(chip, j, rows, i, gain, price, work))
 
 
 @compiled
-def menu_matchings(chip, rows, gains, drop, price, cell_of, gain_of, cost_of):
-    """Match row i with the i-th neuron given; `cell_of` gets its cells, -1 for dropped."""
+def menu_matchings(chip, rows, gains, price, cell_of, gain_of, cost_of):
+    """Match row i with the i-th neuron given; `cell_of` gets its cells, -1 for none."""
     work = _scratch(rows, chip)
     for i in range(rows.starts.size - 1):
         cost_of[i], gain_of[i] = np.inf, gains[0]
         for gain in gains:
-            cost = _solve(chip, i, rows, i, gain, drop, price, work)
+            cost = _solve(chip, i, rows, i, gain, price, work)
             if cost < cost_of[i]:
                 cost_of[i], gain_of[i] = cost, gain
                 for e in range(rows.starts[i], rows.starts[i + 1]):
@@ -111,14 +111,14 @@ def _scratch(rows, chip):
 
 
 @compiled
-def _solve(chip, j, rows, i, gain, drop, price, work):
+def _solve(chip, j, rows, i, gain, price, work):
     """The least cost of row i on neuron j; `work.used` holds the cells."""
     a, n = rows.starts[i], rows.starts[i + 1] - rows.starts[i]
     for k in range(work.price.size):
         work.price[k], work.owner[k] = 0.0, -1
     for e in range(n):
         weight, factor = rows.weights[a + e], rows.importance[a + e]
-        work.dropped[e] = factor * weight * weight if drop else np.inf
+        work.dropped[e] = rows.skip[a + e] if rows.skip.size else np.inf
         work.used[e] = DROPPED
         _fill(chip, j, weight, factor, gain, price, work.cost[e])
         least, at = work.dropped[e], -1

@@ -29,6 +29,7 @@ class RowBlock(NamedTuple):
     starts : start of each row, shape (rows + 1,).
     weights, importance : of each connection, weights ascending within a row.
     uniform : whether importance is constant within each row.
+    skip : cost of leaving each connection without a cell; empty where none may be.
     ascending : all weights of the block in ascending order, with a trailing inf.
     place : position in `weights` of each entry of `ascending`.
     """
@@ -39,6 +40,7 @@ class RowBlock(NamedTuple):
     weights: Float[np.ndarray, " connections"]
     importance: Float[np.ndarray, " connections"]
     uniform: Bool[np.ndarray, " rows"]
+    skip: Float[np.ndarray, " some_connections"]
     ascending: Float[np.ndarray, " connections_and_one"]
     place: Int[np.ndarray, " connections"]
 
@@ -58,23 +60,34 @@ class RowBlock(NamedTuple):
 
 @understanding("a kernel of pairs", UNDERSTOOD)
 def row_blocks(
-    target: Target, importance: Float[np.ndarray, " connections"] | None, most_rows: int = 4096
+    target: Target,
+    importance: Float[np.ndarray, " connections"] | None,
+    most_rows: int = 4096,
+    drop: bool = False,
+    price: float | None = None,
 ) -> list[RowBlock]:
     """Split the target into blocks of at most `most_rows` (below 2^15) consecutive rows.
+
+    A connection without a cell costs its weighted square with `drop`, and `price` where there is one; the less of both.
 
     Raises
     ------
     InvalidInstance
-        when `importance` has the wrong length, or a value is negative or not finite.
+        when `importance` has the wrong length, or a value is negative or not finite, as for `price`.
     """
-    importance = checked_importance(target, importance)
+    importance, skip = checked_importance(target, importance), np.zeros(0)
+    if price is not None and not 0.0 <= price < np.inf:
+        raise InvalidInstance(f"price must be finite and >= 0, found {price}")
+    if drop or price is not None:
+        skip = importance * target.weights * target.weights if drop else np.full(target.n_connections, np.inf)
+        skip = skip if price is None else np.minimum(skip, price)
     blocks = []
     first = 0
     while first < target.n_rows:
         room = int(target.indptr[first]) + BLOCK_CONNECTIONS
         last = max(first + 1, int(np.searchsorted(target.indptr, room, side="right")) - 1)
         last = min(last, first + most_rows, target.n_rows)
-        blocks.append(_block(target, importance, first, last))
+        blocks.append(_block(target, importance, skip, first, last))
         first = last
     return blocks
 
@@ -146,12 +159,14 @@ def neuron_blocks(n_neurons: int, threads: int) -> Iterator[slice]:
 
 
 @understanding("a kernel of pairs", UNDERSTOOD)
-def finite_values(gains: Gains) -> Float[np.ndarray, " gains"] | None:
-    """The gains as an array, or None for a true interval."""
+def finite_values(gains: Gains, price: float | None = None) -> Float[np.ndarray, " gains"] | None:
+    """The gains as an array, or None for a true interval, which must not meet a price of tunable weights."""
     if not isinstance(gains, Gains):
         raise InvalidInstance(f"gains must be a matchopt.Gains, such as Gains.finite(1.0), found {gains!r}")
     if gains.values is not None:
         return np.array(gains.values)
+    if gains.low != gains.high and price is not None:
+        raise InvalidInstance("price: tunable weights have one only under a finite set of gains, found an interval")
     return np.array([gains.low]) if gains.low == gains.high else None
 
 
@@ -173,7 +188,13 @@ def checked_importance(
     return importance
 
 
-def _block(target: Target, importance: Float[np.ndarray, " connections"], first: int, last: int) -> RowBlock:
+def _block(
+    target: Target,
+    importance: Float[np.ndarray, " connections"],
+    skip: Float[np.ndarray, " some_connections"],
+    first: int,
+    last: int,
+) -> RowBlock:
     start, stop = int(target.indptr[first]), int(target.indptr[last])
     starts = target.indptr[first : last + 1] - start
     weights = target.weights[start:stop]
@@ -189,4 +210,5 @@ def _block(target: Target, importance: Float[np.ndarray, " connections"], first:
     if len(weight):
         differs[row[1:][(np.diff(weight) != 0) & (np.diff(row) == 0)]] = True
     ascending = np.append(weights[by_weight], np.inf)
-    return RowBlock(first, connection, starts, target.weights[connection], weight, ~differs, ascending, place)
+    skip = skip[connection] if skip.size else skip
+    return RowBlock(first, connection, starts, target.weights[connection], weight, ~differs, skip, ascending, place)

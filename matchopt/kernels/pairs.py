@@ -21,6 +21,7 @@ def pair_costs(
     gains: Gains,
     drop: bool,
     importance: Float[np.ndarray, " connections"] | None = None,
+    price: float | None = None,
     threads: int = 0,
     write_price: float = 0.0,
 ) -> Float[np.ndarray, "rows neurons"]:
@@ -37,6 +38,7 @@ def pair_costs(
     gains : the gains of the minimum; an interval is solved jointly with the wiring.
     drop : whether a connection may stay without a cell at cost q_e w_e^2.
     importance : q, >= 0, instead of `target.importance`.
+    price : cost of a fully tunable weight, which any connection may have in place of a cell, >= 0; None for none.
     threads : number of threads; 0 means one per core that the process may use.
     write_price : what a write costs besides, >= 0.
 
@@ -47,18 +49,20 @@ def pair_costs(
     Raises
     ------
     InvalidInstance
-        when `importance` does not fit the target, or `threads` is negative.
+        when `importance` does not fit the target, `threads` is negative, or there is a price under gains in an
+        interval.
     Refused
         for cells that can be written under gains of an interval.
     """
     if threads < 0:
         raise InvalidInstance(f"threads must be >= 0 (0 = all cores), found {threads}")
     threads = min(threads or cores(), max(1, hardware.n_neurons))
-    rows, cost = row_blocks(target, importance), np.empty((target.n_rows, hardware.n_neurons))
+    rows = row_blocks(target, importance, drop=drop, price=price)
+    values, cost = finite_values(gains, price), np.empty((target.n_rows, hardware.n_neurons))
     if hardware.programmable:
-        solve = partial(_written_costs, hardware, menu_gains(gains), drop, write_price)
+        solve = partial(_written_costs, hardware, menu_gains(gains), write_price)
     else:
-        solve = partial(_sorted_costs, CellSorter.of(hardware), _solver(rows, gains, drop))
+        solve = partial(_sorted_costs, CellSorter.of(hardware), _solver(rows, values, gains))
     # One shared iterator: a thread that is done takes the next block. next() on it is atomic.
     blocks = iter(list(neuron_blocks(hardware.n_neurons, threads)))
 
@@ -98,26 +102,20 @@ def _sorted_costs(
 
 
 def _written_costs(
-    hardware: Hardware,
-    gains: Float[np.ndarray, " gains"],
-    drop: bool,
-    price: float,
-    neurons: slice,
-    rows: list[RowBlock],
+    hardware: Hardware, gains: Float[np.ndarray, " gains"], price: float, neurons: slice, rows: list[RowBlock]
 ) -> Found:
     cells = menu_cells(hardware, neurons)
     for block in rows:
         found = np.empty((neurons.stop - neurons.start, block.n_rows))
-        menu_costs(cells, block, gains, drop, price, found)
+        menu_costs(cells, block, gains, price, found)
         yield found
 
 
 def _solver(
-    rows: list[RowBlock], gains: Gains, drop: bool
+    rows: list[RowBlock], values: Float[np.ndarray, " gains"] | None, gains: Gains
 ) -> Callable[[SortedCells, RowBlock, Float[np.ndarray, "neurons rows"]], None]:
     """What fills in the costs of some neurons for a block of rows."""
-    values = finite_values(gains)
     if values is not None:
-        return lambda cells, block, out: block_costs(cells, block, values, drop, out)
+        return lambda cells, block, out: block_costs(cells, block, values, out)
     steepest, low, high = {block.first: block.steepest for block in rows}, gains.low, gains.high
-    return lambda cells, block, out: block_interval_costs(cells, block, steepest[block.first], low, high, drop, out)
+    return lambda cells, block, out: block_interval_costs(cells, block, steepest[block.first], low, high, out)

@@ -9,15 +9,18 @@ from matchopt.kernels.small_assignment import DROPPED, assign
 
 
 @inlined
-def row_cost(a, b, weights, importance, uniform, cells, variance, n_cells, drop, near, limit, conflicts, best, work):
-    """Cost of the optimal matching, or any value >= `limit` where the optimum is at least that; spoils `near`."""
-    n = b - a
+def row_cost(a, b, weights, importance, uniform, cells, variance, n_cells, skip, near, limit, conflicts, best, work):
+    """Cost of the optimal matching, or any value >= `limit` where the optimum is at least that; spoils `near`.
+
+    `skip` is what each connection costs without a cell, and empty where all need one.
+    """
+    n, drop = b - a, skip.size > 0
     noisy = variance.size > 0
     if uniform and n > 0 and (drop or n <= n_cells) and _table_is_faster(n, n_cells, noisy, drop):
         if drop:
-            return importance[a] * drop_cost(a, b, weights, cells, variance, n_cells, best)
+            return drop_cost(a, b, weights, importance[a], cells, variance, n_cells, skip, best)
         return importance[a] * banded_cost(a, b, weights, cells, variance, n_cells, best)
-    return match_row(a, b, weights, importance, uniform, cells, variance, n_cells, drop, near, limit, conflicts, work)
+    return match_row(a, b, weights, importance, uniform, cells, variance, n_cells, skip, near, limit, conflicts, work)
 
 
 @inlined
@@ -35,13 +38,14 @@ def _table_is_faster(n, n_cells, noisy, drop):
 
 
 @inlined
-def match_row(a, b, weights, importance, uniform, cells, variance, n_cells, drop, near, limit, conflicts, work):
+def match_row(a, b, weights, importance, uniform, cells, variance, n_cells, skip, near, limit, conflicts, work):
     """Like `row_cost`, and `near[a:b]` holds the cells used where the result is below `limit`.
 
     On entry `near` holds the nearest cells (anything where n_cells is 0).
     """
+    drop = skip.size > 0
     if n_cells == 0 or b == a:
-        return _without_cells(a, b, weights, importance, drop, near)
+        return _without_cells(a, b, skip, near)
     if b - a > n_cells and not drop:
         return np.inf
     if uniform and not drop and variance.size == 0:
@@ -49,9 +53,9 @@ def match_row(a, b, weights, importance, uniform, cells, variance, n_cells, drop
         if found and importance[a] * error < limit:
             error += resolve_conflicts(a, b, weights, cells, n_cells, near, conflicts, found)
         return importance[a] * error
-    if _weighted_floor(a, b, weights, importance, cells, drop, near) >= limit:
+    if _weighted_floor(a, b, weights, importance, cells, skip, near) >= limit:
         return np.inf
-    return assign(a, b, weights, importance, cells, variance, n_cells, drop, near, work)
+    return assign(a, b, weights, importance, cells, variance, n_cells, skip, near, work)
 
 
 @inlined
@@ -65,21 +69,21 @@ def scale_cells(gain, cells, variance, n_cells, scaled, noise):
 
 
 @inlined
-def _without_cells(a, b, weights, importance, drop, near):
+def _without_cells(a, b, skip, near):
     cost = 0.0
     for e in range(a, b):
         near[e] = DROPPED
-        cost += importance[e] * weights[e] * weights[e] if drop else np.inf
+        cost += skip[e] if skip.size else np.inf
     return cost
 
 
 @inlined_sum
-def _weighted_floor(a, b, weights, importance, cells, drop, near):
+def _weighted_floor(a, b, weights, importance, cells, skip, near):
     cost = 0.0
     for e in range(a, b):
         difference = weights[e] - cells[near[e]]
-        least = difference * difference
-        if drop:
-            least = min(least, weights[e] * weights[e])
-        cost += importance[e] * least
+        least = importance[e] * (difference * difference)
+        if skip.size:
+            least = min(least, skip[e])
+        cost += least
     return cost

@@ -4,7 +4,7 @@ Needed where importance differs within a row (then the best matching may cross),
 Cells are sorted, so the cost of a target rises to both sides of its nearest cell, apart from read noise, which is never
 negative. Prices of cells are never positive. A scan that walks outwards from the nearest cell may therefore stop as
 soon as the squared error alone reaches the best free cell found so far: only a handful of cells are looked at. A target
-that may be dropped has a private dummy cell at the cost of its square.
+that may stay without a cell has a private dummy cell at the cost of that.
 
 References: Crouse, "On implementing 2D rectangular assignment algorithms", IEEE Trans. Aerosp. Electron. Syst. 52(4),
 2016, 10.1109/TAES.2016.140952.
@@ -43,18 +43,18 @@ def workspace(n_targets, n_cells):
 
 
 @inlined
-def assign(a, b, weights, importance, cells, variance, n_cells, drop, near, work):
-    """Cost of the optimal matching; on return `near[a:b]` holds the cells used, -1 for a dropped target.
+def assign(a, b, weights, importance, cells, variance, n_cells, skip, near, work):
+    """Cost of the optimal matching; on return `near[a:b]` holds the cells used, -1 for a target without one.
 
-    On entry `near` holds the nearest cells. Needs b - a <= n_cells unless `drop`, and n_cells >= 1. `variance` may be
-    empty. `work` comes from `workspace` and is left as it was found.
+    On entry `near` holds the nearest cells. Needs b - a <= n_cells where `skip`, the cost of targets without a cell, is
+    empty; and n_cells >= 1. `variance` may be empty. `work` comes from `workspace` and is left as it was found.
     """
     used, price_of_target, owner, price_of_cell = work.used, work.price_of_target, work.owner, work.price_of_cell
     for e in range(a, b):
         price_of_target[e - a] = 0.0
         used[e - a] = DROPPED
     for e in range(a, b):
-        _augment(e, a, weights, importance, cells, variance, n_cells, drop, near, work)
+        _augment(e, a, weights, importance, cells, variance, n_cells, skip, near, work)
     cost = 0.0
     for e in range(a, b):
         k = used[e - a]
@@ -62,22 +62,15 @@ def assign(a, b, weights, importance, cells, variance, n_cells, drop, near, work
         if k >= 0:
             owner[k] = -1
             price_of_cell[k] = 0.0
-        cost += importance[e] * matched_cost(e, k, weights, cells, variance)
+            difference = weights[e] - cells[k]
+            cost += importance[e] * (difference * difference + (variance[k] if variance.size else 0.0))
+        else:
+            cost += skip[e]
     return cost
 
 
 @inlined
-def matched_cost(e, k, weights, cells, variance):
-    """Squared error plus noise of target e on cell k; its square where k is -1 (dropped)."""
-    if k < 0:
-        return weights[e] * weights[e]
-    difference = weights[e] - cells[k]
-    noise = variance[k] if variance.size else 0.0
-    return difference * difference + noise
-
-
-@inlined
-def _augment(new, a, weights, importance, cells, variance, n_cells, drop, near, work):
+def _augment(new, a, weights, importance, cells, variance, n_cells, skip, near, work):
     """Bring target `new` into the matching by a shortest augmenting path (Crouse, section III)."""
     price_of_target, owner, price_of_cell = work.price_of_target, work.owner, work.price_of_cell
     distance, touched, settled = work.distance, work.touched, work.settled
@@ -88,9 +81,8 @@ def _augment(new, a, weights, importance, cells, variance, n_cells, drop, near, 
     length = 0.0
     while True:
         offset = length - price_of_target[e - a]
-        dropped = offset + importance[e] * weights[e] * weights[e]
-        if drop and dropped < best:
-            best, end, end_cell = dropped, e, DROPPED
+        if skip.size and offset + skip[e] < best:
+            best, end, end_cell = offset + skip[e], e, DROPPED
         free, reach, n_touched = _scan(
             e, offset, best, n_touched, weights, importance, cells, variance, n_cells, near, work
         )

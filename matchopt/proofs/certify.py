@@ -18,6 +18,7 @@ from matchopt.instances import (
 )
 from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.proofs.assignment import certify_assignment
+from matchopt.proofs.budget import certify_budget
 from matchopt.proofs.certificate import PROVED_WITHIN, TINY, Certificate
 from matchopt.proofs.crossbar import certify_crossbar
 from matchopt.proofs.effort import Effort
@@ -27,8 +28,7 @@ from matchopt.proofs.menus import certify_menus
 from matchopt.proofs.one_chip import certify_one_chip
 from matchopt.proofs.separable import LARGE
 
-# What layers may ask for is left to their own proofs; biases change no sum of layers' errors, nor does a network's
-# budget of tunable weights where its layers have none.
+# What layers may ask for is left to their own proofs; biases change no sum of layers' errors.
 _NETWORK = AT_0_1["network"] | {"several-neurons", "copies", "one-chip", "hard-wired"}
 _NETWORK |= {"programmable-cells", "write-budget"}
 _NETWORK -= {"task-loss", "functional-error", "score-error"}
@@ -51,7 +51,8 @@ def certify(instance: Instance, solution: Solution, *, seconds: float | None = N
     Parameters
     ----------
     instance : an assignment, a separable layer, one whose neurons share lines (some sixteen rows on one bus are proved
-        by branch and bound; a bound else), or a network of such layers.
+        by branch and bound; a bound else), one with a budget of tunable weights (a bound, which the optimum meets as a
+        rule), or a network of such layers.
     solution : a feasible solution of it; `matchopt.check` must have passed.
     seconds : time to spend; None for a fixed amount of work, of half a minute on one core or less, so that what is
         proved does not depend on the machine. When it is spent the bound reached so far is returned.
@@ -89,9 +90,13 @@ def certify(instance: Instance, solution: Solution, *, seconds: float | None = N
 def _certify_layer(layer: LayerInstance, mapping: LayerMapping, effort: Effort) -> Certificate:
     if layer.hardware.hard_wired:
         return certify_hard_wired(layer, mapping, effort)
-    written = not layer.demands.isdisjoint({"programmable-cells", "write-budget"})
-    prove = certify_crossbar if "shared-bus" in layer.demands else certify_menus if written else certify_layer
-    return prove(layer, mapping, effort)
+    if "shared-bus" in layer.demands:
+        return certify_crossbar(layer, mapping, effort)
+    if not layer.demands.isdisjoint({"programmable-cells", "write-budget"}):
+        return certify_menus(layer, mapping, effort)
+    if layer.rules.tunable > 0:
+        return certify_budget([layer], [mapping], math.inf, effort)
+    return certify_layer(layer, mapping, effort)
 
 
 @understanding("the proof of a bound on networks", _NETWORK)
@@ -104,9 +109,16 @@ def _certify_network(instance: NetworkInstance, mapping: NetworkMapping, effort:
             return certify_one_chip(instance, mapping, effort)
         except Refused:
             pass  # a bound that counts no sharing is one
-    found = []
-    for n, (layer, part) in enumerate(zip(instance.layers, mapping.layers, strict=True)):
-        share = effort.share(len(instance.layers) - n)
+    found, total = [], math.inf if instance.tunable is None else instance.tunable
+    pairs = dict(enumerate(zip(instance.layers, mapping.layers, strict=True)))
+    if total == 0:
+        pairs = {n: (replace(layer, rules=replace(layer.rules, tunable=0)), part) for n, (layer, part) in pairs.items()}
+    elif total < sum(layer.rules.tunable for layer in instance.layers):  # the layers share it
+        sharing = [pairs.pop(n) for n, layer in enumerate(instance.layers) if layer.rules.tunable > 0]
+        layers, parts = zip(*sharing, strict=True)
+        found.append(certify_budget(layers, parts, total, effort))
+    for turn, (n, (layer, part)) in enumerate(pairs.items()):
+        share = effort.share(len(pairs) - turn)
         try:
             allowed = share.steps
             found.append(_certify_layer(layer, part, share))

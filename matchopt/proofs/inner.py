@@ -29,6 +29,11 @@ def costs_at(
     found = np.full(len(rows), np.inf)
     fan_in = problem.fan_in[rows]
     even = problem.uniform[rows]
+    if problem.price < np.inf:  # where no error counts, cells are all that counts
+        free = np.append(problem.factor, 1.0)[problem.starts[rows]] == 0.0
+        short = np.maximum(0, fan_in - (cells.last - cells.first)[neurons])
+        found = np.where(free & even, 0.0 if problem.drop else problem.price * short, found)
+        even = even & ~free
     parts = []
     for n in np.unique(fan_in[even]).tolist():
         members = np.flatnonzero(even & (fan_in == n))
@@ -39,7 +44,7 @@ def costs_at(
         found[part] = _in_order(problem, cells, rows[part], neurons[part], int(fan_in[part[0]]))
 
     problem.each(work, parts)
-    for p in np.flatnonzero(~even).tolist():
+    for p in np.flatnonzero(~problem.uniform[rows]).tolist():
         found[p] = matching(problem, cells, int(rows[p]), int(neurons[p])).sum()
     return found
 
@@ -51,7 +56,7 @@ def window(problem: Separable, n: int) -> int:
     some optimal matching also gives every weight one of its n nearest cells (else one of those is free and not worse),
     which lie among the n on either side of its place; uncrossing two weights keeps both inside their windows.
     """
-    band = problem.n_cells if problem.drop else max(0, problem.n_cells - n + 1)
+    band = problem.n_cells if problem.skip.size else max(0, problem.n_cells - n + 1)
     return min(2 * n, band) if problem.chip.variance is None else band
 
 
@@ -64,15 +69,17 @@ def _in_order(
     """
     width = window(problem, n)
     if n == 0 or width == 0:
-        return problem.dropped[rows] if n == 0 or problem.drop else np.full(len(rows), np.inf)
+        return np.asarray(problem.unwired[rows])
+    factor = problem.factor[problem.starts[rows]]
     if problem.large:
         from matchopt.proofs import loops
 
         found, noise = np.empty(len(rows)), np.zeros((1, 0)) if cells.noise is None else cells.noise
         chip = (cells.value, noise)
-        loops.in_order(problem.weight, problem.starts[rows], n, width, neurons, *chip, problem.drop, found)
-        return _scaled(found, problem.factor[problem.starts[rows]])
-    weight = problem.weight[problem.starts[rows] + np.arange(n)[:, None]]
+        loops.in_order(problem.weight, problem.starts[rows], n, width, neurons, *chip, problem.relative_skip, found)
+        return _scaled(found, factor)
+    place = problem.starts[rows] + np.arange(n)[:, None]
+    weight, skip = problem.weight[place], problem.relative_skip[place] if problem.skip.size else None
     base = _windows(problem, cells, weight, neurons, width)
     first_cell, pairs = neurons * problem.n_cells, np.arange(len(rows))
     places = np.arange(width + 1)[:, None]
@@ -87,7 +94,7 @@ def _in_order(
             cost += cells.noise.ravel()[at]
         cost += ahead[:-1]
         least = np.empty_like(ahead)
-        skipped = ahead + weight[t] * weight[t] if problem.drop else None
+        skipped = None if skip is None else ahead + skip[t]
         least[0] = np.inf if skipped is None else skipped[0]
         least[1:] = cost if skipped is None else np.minimum(cost, skipped[1:])
         for w in range(1, width + 1):
@@ -104,8 +111,9 @@ def _windows(
 ) -> Int[np.ndarray, "weights pairs"]:
     """First cell of each weight's window, shape (n, pairs), never falling from one weight to the next."""
     n = len(weight)
-    low = np.zeros(n, np.int64) if problem.drop else np.arange(n)
-    high = low + (problem.n_cells if problem.drop else problem.n_cells - n + 1) - width
+    free = problem.skip.size > 0
+    low = np.zeros(n, np.int64) if free else np.arange(n)
+    high = low + (problem.n_cells if free else problem.n_cells - n + 1) - width
     if not (high > low).any():
         return np.broadcast_to(low[:, None], weight.shape)
     values, first_cell = cells.value.ravel(), neurons * problem.n_cells
@@ -130,8 +138,8 @@ def matching(problem: Separable, cells: Cells, row: int, neuron: int) -> Float[n
     distance = problem.weight[part, None] - cells.value[neuron, here]
     cost = distance * distance if cells.noise is None else distance * distance + cells.noise[neuron, here]
     cost = problem.factor[part, None] * cost
-    if problem.drop:  # one more column for each connection, on which it is dropped
-        cost = np.concatenate([cost, np.broadcast_to(problem.unrealised[part, None], (len(cost), len(cost)))], axis=1)
+    if problem.skip.size:  # one more column for each connection, on which it has no cell
+        cost = np.concatenate([cost, np.broadcast_to(problem.skip[part, None], (len(cost), len(cost)))], axis=1)
     if cost.shape[0] > cost.shape[1]:
         return np.array([np.inf])
     chosen = linear_sum_assignment(cost)

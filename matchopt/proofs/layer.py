@@ -109,11 +109,12 @@ def relaxed_bound(layer: LayerInstance) -> float:
 def certify_layer(instance: LayerInstance, mapping: LayerMapping, effort: Effort) -> Certificate:
     """See `matchopt.proofs.certify`."""
     problem = separable(instance)
-    objective = math.fsum(connection_costs(instance, mapping, _as_they_are))
+    objective = math.fsum(connection_costs(instance, mapping, as_they_are))
     return certify_pairs(Table.of(problem, effort), mapping, objective)
 
 
-def _as_they_are(instance: LayerInstance, mapping: LayerMapping) -> Readings:
+def as_they_are(instance: LayerInstance, mapping: LayerMapping) -> Readings:
+    """What fixed cells read, and the variance of that."""
     wires = mapping.neuron_of[mapping.row_of], mapping.cell
     return instance.hardware.weights[wires], instance.hardware.variance[wires]
 

@@ -20,29 +20,30 @@ def compiled(function: Any) -> Any:
 
 @compiled
 @no_type_check
-def relax(weights, rows, factor, value, noise, breakpoints, drop, n_rows):
+def relax(weights, rows, factor, value, noise, breakpoints, skip, n_rows):
     """The cost of every row if several connections may take one cell, raised by what that must cost them.
 
     Connections are ascending by weight, `value` and `noise` (which may be empty) are the cells that are cheapest
     somewhere, in turn from breakpoint to breakpoint. Of several connections of a row that want one cell all but one go
-    elsewhere: to one of its neighbours, without noise, or nowhere. Returns the costs and the numbers of such clashes.
+    elsewhere: to one of its neighbours, without noise, or nowhere, which costs `skip` (empty where all need a cell)
+    times the factor. Returns the costs and the numbers of such clashes.
     """
     sums, clashes = np.zeros(n_rows), np.zeros(n_rows, np.int64)
     wanted, most = np.full(n_rows, -1), np.zeros(n_rows)
-    k, last, noisy = 0, value.size - 1, noise.size > 0
+    k, last, noisy, drop = 0, value.size - 1, noise.size > 0, skip.size > 0
     for e in range(weights.size):
         a, i = weights[e], rows[e]
         while k < last and breakpoints[k] < a:
             k += 1
-        unrealised, cost = a * a, (a - value[k]) * (a - value[k])
+        cost = (a - value[k]) * (a - value[k])
         if noisy:
             cost += noise[k]
-        if drop and not cost < unrealised:
-            sums[i] += factor[e] * unrealised
+        if drop and not cost < skip[e]:
+            sums[i] += factor[e] * skip[e]
             wanted[i] = -1
             continue
         sums[i] += factor[e] * cost
-        elsewhere = unrealised if drop else np.inf
+        elsewhere = skip[e] if drop else np.inf
         if noisy:
             elsewhere = cost  # cells that are cheapest nowhere may be second
         else:
@@ -62,15 +63,16 @@ def relax(weights, rows, factor, value, noise, breakpoints, drop, n_rows):
 
 @compiled
 @no_type_check
-def in_order(weights, starts, n, width, neurons, value, noise, drop, found):
+def in_order(weights, starts, n, width, neurons, value, noise, skip, found):
     """Fill `found` with the least cost of an order-preserving matching of n weights from starts[p] on, on neurons[p].
 
-    `value` and `noise` (which may be empty) are the cells of all neurons, ascending by value. Without drops weight t
-    takes one of `width` cells that begin n before the first cell not below it, or as near as its band t .. t + K - n
-    allows (see `inner.window`): least[d] is the least cost of the weights so far on cells before number t + d + 1.
-    With drops every cell is looked at, and least[d] is that of the weights so far on the first d cells.
+    `value` and `noise` (which may be empty) are the cells of all neurons, ascending by value. Where all weights need a
+    cell, weight t takes one of `width` cells that begin n before the first cell not below it, or as near as its band
+    t .. t + K - n allows (see `inner.window`): least[d] is the least cost of the weights so far on cells before number
+    t + d + 1. Where they may go without, at `skip`, every cell is looked at, and least[d] is that of the weights so far
+    on the first d cells.
     """
-    n_cells, noisy = value.shape[1], noise.size > 0
+    n_cells, noisy, drop = value.shape[1], noise.size > 0, skip.size > 0
     least, band = np.empty(n_cells + 1), n_cells - n + 1
     for p in range(starts.size):
         cells, variance = value[neurons[p]], noise[neurons[p] if noisy else 0]
@@ -96,8 +98,8 @@ def in_order(weights, starts, n, width, neurons, value, noise, drop, found):
                     run = cost if cost < run else run
                     least[d] = run
                 continue
-            before_cost = least[0]
-            run = before_cost + a * a
+            before_cost, without = least[0], skip[starts[p] + e]
+            run = before_cost + without
             least[0] = run
             for k in range(n_cells):
                 difference = a - cells[k]
@@ -105,7 +107,7 @@ def in_order(weights, starts, n, width, neurons, value, noise, drop, found):
                 if noisy:
                     cost += variance[k]
                 before_cost = least[k + 1]
-                cost = cost if cost < before_cost + a * a else before_cost + a * a
+                cost = cost if cost < before_cost + without else before_cost + without
                 run = cost if cost < run else run
                 least[k + 1] = run
         found[p] = least[n_cells] if drop else run

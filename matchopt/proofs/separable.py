@@ -1,9 +1,10 @@
 """Layers whose error is a sum over pairs of a target row and a hardware neuron, and lower bounds on those pairs.
 
 With free routing and one cell per weight, row i on neuron j with gain g costs the sum over its connections (weight a,
-importance q) of q * ((a - g h)^2 + g^2 v) for the cell (h, v) it takes, or q * a^2 where it is dropped. A wire to an
-input outside the support would add q' * ((g h)^2 + g^2 v) >= 0 (q' is 1, or S[x,x] >= 0) and take a cell away, so extra
-inputs never help and are left out of every bound.
+importance q) of q * ((a - g h)^2 + g^2 v) for the cell (h, v) it takes, q * a^2 where it is dropped, or a price where a
+fully tunable weight serves it (`matchopt.proofs.budget` finds one for a budget of these). A wire to an input outside
+the support would add q' * ((g h)^2 + g^2 v) >= 0 (q' is 1, or S[x,x] >= 0) and take a cell away, so extra inputs never
+help and are left out of every bound.
 """
 
 import os
@@ -45,6 +46,7 @@ class Separable:
     cells : the same at each allowed gain; none where any gain of an interval is allowed.
     interval : ends of that interval.
     n_rows : number of target rows.
+    price : what a tunable weight costs, which any connection may have; inf for none.
     """
 
     row_of: Int[np.ndarray, " connections"]
@@ -55,6 +57,7 @@ class Separable:
     cells: tuple[Cells, ...]
     interval: tuple[float, float] | None
     n_rows: int
+    price: float = np.inf
 
     @cached_property
     def fan_in(self) -> Int[np.ndarray, " rows"]:
@@ -134,8 +137,27 @@ class Separable:
 
     @cached_property
     def dropped(self) -> Float[np.ndarray, " rows"]:
-        """The cost of each row without any cell."""
+        """The cost of each row with all its connections dropped."""
         return np.bincount(self.row_of, self.unrealised, minlength=self.n_rows).astype(np.float64)
+
+    @cached_property
+    def skip(self) -> Float[np.ndarray, " some_connections"]:
+        """The cost of each connection without a cell; empty where all need one."""
+        if not self.drop and self.price == np.inf:
+            return np.zeros(0)
+        return np.asarray(np.minimum(self.unrealised if self.drop else np.inf, np.full(len(self.weight), self.price)))
+
+    @cached_property
+    def relative_skip(self) -> Float[np.ndarray, " some_connections"]:
+        """The same over importance, where that is not 0."""
+        return np.asarray(self.skip / np.where(self.factor > 0.0, self.factor, 1.0)) if self.skip.size else self.skip
+
+    @cached_property
+    def unwired(self) -> Float[np.ndarray, " rows"]:
+        """The cost of each row without any cell; inf where it needs some."""
+        if self.skip.size or not self.weight.size:
+            return np.bincount(self.row_of, self.skip, minlength=self.n_rows).astype(np.float64)
+        return np.where(self.fan_in > 0, np.inf, 0.0)
 
 
 # What couples rows, or connections of a row, is not here; cells of one neuron alone share no line, so none leaks.
@@ -238,8 +260,10 @@ def relaxed_costs(
         picked, cost = nearest(cells, j, problem.ascending[0])
         sums, clashes = _row_sums(problem, picked[problem.places], cost[problem.places])
     else:
-        sums, clashes = problem.dropped.copy(), np.zeros(problem.n_rows, np.int64)
-    if not problem.drop:
+        sums, clashes = problem.unwired.copy(), np.zeros(problem.n_rows, np.int64)
+    if problem.price < np.inf:  # rows of unequal importance may pass over weights between two that want one cell
+        clashes[~problem.uniform] += 1
+    if not problem.skip.size:
         sums[problem.fan_in > cells.last[j] - cells.first[j]] = np.inf
     return sums, clashes
 
@@ -252,7 +276,9 @@ def _relaxed(problem: Separable, cells: Cells, j: int) -> tuple[Float[np.ndarray
     value, noise = cells.value[j, usable], NO_NOISE if cells.noise is None else cells.noise[j, usable]
     if on is not None:
         value, noise = value[on], noise[on]
-    parts = (value, noise, breakpoints, problem.drop, problem.n_rows)
+    skip = problem.relative_skip
+    skip = skip[problem.by_weight] if skip.size else skip
+    parts = (value, noise, breakpoints, skip, problem.n_rows)
     found: tuple[np.ndarray, np.ndarray] = loops.relax(*problem.ascending, *parts)
     return found
 
@@ -262,14 +288,14 @@ def _row_sums(
 ) -> tuple[Float[np.ndarray, " rows"], Int[np.ndarray, " rows"]]:
     """Cost of each row, and how many neighbours in it want the same cell.
 
-    The cheapest cell rises with the weight, and the weights that would rather be dropped than take a given cell form a
-    half-line, so connections that want one cell are neighbours in the order of weights.
+    The cheapest cell rises with the weight, and where importance is constant the weights that would rather take a given
+    cell than be dropped, or than pay a price, form an interval: those that want one cell are neighbours among weights.
     """
     priced = problem.factor * cost
     clash = (picked[1:] == picked[:-1]) & (problem.row_of[1:] == problem.row_of[:-1])
-    if problem.drop:
-        kept = cost < problem.weight * problem.weight  # without importance: where that is 0 both are as good
-        priced = np.where(kept, priced, problem.unrealised)
+    if problem.skip.size:
+        kept = priced < problem.skip
+        priced = np.where(kept, priced, problem.skip)
         clash &= kept[1:] & kept[:-1]
     sums = np.bincount(problem.row_of, priced, minlength=problem.n_rows)
     return sums.astype(np.float64), np.bincount(problem.row_of[1:][clash], minlength=problem.n_rows)

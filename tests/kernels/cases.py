@@ -99,14 +99,15 @@ def _realisations(w, h, v, drop):
                 yield hs, vs
 
 
-def by_assignment(w, q, h, v, gain, drop):
+def by_assignment(w, q, h, v, gain, drop, price=np.inf):
     """Least cost of a row at one gain by SciPy's assignment on the full matrix, with a private column to drop into."""
-    if len(w) > len(h) and not drop:
+    skip = np.minimum(q * w**2 if drop else np.inf, price) + np.zeros(len(w))
+    if len(w) > len(h) and not np.isfinite(skip).all():
         return np.inf
     cost = q[:, None] * ((w[:, None] - gain * h) ** 2 + gain**2 * v)
-    if drop:
-        never = 1.0 + cost.sum() + (q * w**2).sum()
+    if np.isfinite(skip).all():
+        never = 1.0 + cost.sum() + skip.sum()
         private = np.full((len(w), len(w)), never)
-        np.fill_diagonal(private, q * w**2)
+        np.fill_diagonal(private, skip)
         cost = np.hstack([cost, private])
     return cost[linear_sum_assignment(cost)].sum()

@@ -42,7 +42,9 @@ def by_runs(w, h):
 def by_paths(w, h, v, drop):
     near = np.empty(len(w), np.int32)
     nearest_of_row(w, h, len(h), near)
-    return assign(0, len(w), w, np.ones(len(w)), h, v, len(h), drop, near, workspace(len(w), len(h)))
+    return assign(
+        0, len(w), w, np.ones(len(w)), h, v, len(h), w**2 if drop else NO_NOISE, near, workspace(len(w), len(h))
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -65,7 +67,7 @@ def test_paths_against_tables(seed):
         best = np.empty(len(h) + 1)
         plain = banded_cost(0, len(w), w, h, NO_NOISE, len(h), best)
         noisy = banded_cost(0, len(w), w, h, v, len(h), best)
-        dropping = drop_cost(0, len(w), w, h, v, len(h), best)
+        dropping = drop_cost(0, len(w), w, 1.0, h, v, len(h), w * w, best)
         assert by_paths(w, h, NO_NOISE, False) == pytest.approx(plain, rel=1e-9, abs=1e-12), name
         assert by_paths(w, h, v, False) == pytest.approx(noisy, rel=1e-9, abs=1e-12), name
         assert by_paths(w, h, v, True) == pytest.approx(dropping, rel=1e-9, abs=1e-12), name
@@ -79,7 +81,7 @@ def test_scratch_is_left_clean():
         for _, w, h in sorted_rows(seed):
             near = np.empty(len(w), np.int32)
             nearest_of_row(w, h, len(h), near)
-            cost = assign(0, len(w), w, np.ones(len(w)), h, NO_NOISE, len(h), True, near, shared)
+            cost = assign(0, len(w), w, np.ones(len(w)), h, NO_NOISE, len(h), w**2, near, shared)
             assert cost == by_paths(w, h, NO_NOISE, True)
 
 

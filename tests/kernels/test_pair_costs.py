@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kernels.cases import by_assignment, by_least_squares, by_permutations, cases
 
 from matchopt import Gains, Hardware, InvalidInstance, Target
-from matchopt.kernels import pair_costs
+from matchopt.kernels import match_rows, pair_costs
 
 ONE = Gains()
 
@@ -39,6 +39,25 @@ def test_brute_force(case):
 def test_scipy(case):
     """Every cost is what SciPy's assignment finds on the full matrix of the pair."""
     close(costs(case, threads=1), expected(case, by_assignment))
+
+
+@given(cases(most_targets=20, most_cells=25), st.floats(0.0, 3.0))
+@settings(max_examples=80, deadline=None)
+def test_price(case, price):
+    """With a price for tunable weights every cost is SciPy's, and no row lacks cells; wirings cost as much."""
+    found = costs(case, price=price, threads=1)
+    close(found, expected(case, lambda *pair: by_assignment(*pair, price)))
+    chosen = np.zeros(case.target.n_rows, int)
+    wired = match_rows(case.target, case.hardware, chosen, gains=case.gains, drop=case.drop, price=price)
+    close(wired.cost, found[:, 0])
+    left = wired.cell_of < 0
+    squares = case.target.importance * case.target.weights**2 if case.drop else np.full(len(left), np.inf)
+    error = case.target.weights - wired.gain[case.target.row_of] * np.where(
+        left, 0, case.hardware.weights[0, wired.cell_of]
+    )
+    noise = wired.gain[case.target.row_of] ** 2 * case.hardware.variance[0, wired.cell_of]
+    each = np.where(left, np.minimum(squares, price), case.target.importance * (error**2 + noise))
+    close(np.bincount(case.target.row_of, each, case.target.n_rows), found[:, 0])
 
 
 @given(cases(most_targets=4, most_cells=5, interval=True))
@@ -133,10 +152,12 @@ def test_no_rows():
         ({"importance": np.ones(3)}, "one value per connection, 2, found shape"),
         ({"importance": np.array([1.0, -2.0])}, "found -2.0 at connection 1"),
         ({"importance": np.array([np.nan, 1.0])}, "found nan at connection 0"),
+        ({"price": -1.0}, "price must be finite and >= 0, found -1"),
+        ({"price": 1.0, "gains": Gains.interval(0.5, 2.0)}, "only under a finite set of gains"),
     ],
 )
 def test_bad_arguments(options, message):
     """A bad argument is refused with the value that was found."""
     target = Target.from_dense(np.ones((1, 2)))
     with pytest.raises(InvalidInstance, match=message):
-        pair_costs(target, Hardware(np.ones((1, 2))), gains=ONE, drop=False, **options)
+        pair_costs(target, Hardware(np.ones((1, 2))), **{"gains": ONE, "drop": False, **options})

@@ -15,6 +15,7 @@ PACKAGES = {
     "matchopt_corrections": ["recalibrate", "gains", "train-biases", "tune"],
     "matchopt_slots": ["slots"],
     "matchopt_parts": ["copies-alternate", "split-alternate"],
+    "matchopt_budget": ["lagrangian", "lagrangian-layer"],
     "matchopt_crossbar": [
         "crossbar-alternate",
         "crossbar-anneal",
