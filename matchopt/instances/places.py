@@ -1,8 +1,10 @@
 """Where the hardware neurons of a layer are on a measured chip, and what was measured there."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -82,7 +84,12 @@ class Origin:
     @property
     def n_neurons(self) -> int:
         """Number of neurons of the whole chip."""
-        return sum(place.neurons for place in self.places)
+        return self._ends[-1] if self.places else 0
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """The number behind the last neuron of each array."""
+        return list(accumulate(place.neurons for place in self.places))
 
     def cell(self, neuron: int, cell: int | None = None) -> CellPlace:
         """The physical name of a cell, or of a neuron, by its number on the chip.
@@ -92,13 +99,12 @@ class Origin:
         InvalidInstance
             when the chip has no such neuron.
         """
-        first = 0
-        for place in self.places:
-            if first <= neuron < first + place.neurons:
-                column = None if cell is None else place.column + cell
-                return CellPlace(place.file, place.array, place.row + neuron - first, column)
-            first += place.neurons
-        raise InvalidInstance(f"origin: the chip has {first} neurons, found number {neuron}")
+        if not 0 <= neuron < self.n_neurons:
+            raise InvalidInstance(f"origin: the chip has {self.n_neurons} neurons, found number {neuron}")
+        at = bisect_right(self._ends, neuron)
+        place = self.places[at]
+        column = None if cell is None else place.column + cell
+        return CellPlace(place.file, place.array, place.row + neuron - self._ends[at] + place.neurons, column)
 
     def facts(self) -> Json:
         """As JSON."""

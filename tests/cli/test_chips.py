@@ -13,7 +13,7 @@ from matchopt import NetworkInstance, check, read
 from matchopt.cli import main
 from matchopt.formats import SolutionFile, read_instance, read_solution
 from matchopt.library import problems_folder
-from matchopt.network import SparseNetwork, read_network
+from matchopt.network import SparseNetwork, read_network, write_network
 from matchopt.network.data.mnist import load_mnist
 
 TRAINED = problems_folder() / "networks" / "row8-seed0.safetensors"
@@ -92,6 +92,34 @@ def test_a_table_of_one_chip_is_all_that_its_accuracy_needs(tmp_path: Path) -> N
     again = read(table, instance=given)
     assert isinstance(again, SolutionFile)
     assert again.solution.digest == read_solution(best, instance=given).digest
+
+
+def test_no_line_of_a_tile_is_used_twice(tmp_path: Path) -> None:
+    """Tiles whose rows share their lines: a column of a tile carries one input of one layer, a row serves one."""
+    rng = np.random.default_rng(6)
+    weights = [
+        np.where(np.arange(before) < 2, rng.normal(size=(units, before)), 0.0) for units, before in ((6, 5), (4, 6))
+    ]
+    write_network(tmp_path / "net.safetensors", SparseNetwork.from_arrays(weights, [np.zeros(6), np.zeros(4)]))
+    tiles = {}
+    for name in ("north", "south"):
+        tiles |= {f"{name}.weights": rng.normal(size=(8, 5)), f"{name}.bus": np.zeros(8, int)}
+        tiles[f"{name}.usable"] = rng.random((8, 5)) >= 0.3
+    np.savez(tmp_path / "tiles.npz", **tiles)
+    instance, best, table = (tmp_path / name for name in ("chip.matchopt", "best.matchopt", "wiring.csv"))
+    chip = ("--hardware", tmp_path / "tiles.npz", "--one-chip", "--drop")
+    run("export", tmp_path / "net.safetensors", *chip, "--output", instance)
+    run("solve", instance, "--solver", "crossbar-alternate", "--iterations", 50, "--output", best)
+    run("convert", best, table, "--instance", instance)
+    carried, served = defaultdict(set), defaultdict(set)
+    with table.open(newline="") as file:
+        for line in csv.DictReader(file):
+            served[line["array"], line["chip_row"]].add((line["layer"], line["row"]))
+            if line["cell"]:
+                carried[line["array"], line["chip_column"]].add((line["layer"], line["input"]))
+                assert tiles[f"{line['array']}.usable"][int(line["chip_row"]), int(line["chip_column"])]
+    assert len(served) == 10 and all(len(rows) == 1 for rows in served.values())
+    assert len(carried) >= 4 and all(len(inputs) == 1 for inputs in carried.values())
 
 
 def test_a_table_that_names_other_cells_belongs_to_another_instance(tmp_path: Path) -> None:
