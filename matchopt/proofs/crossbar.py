@@ -3,16 +3,18 @@
 On one bus every mapping gives rows different neurons and inputs different lines. Let c[e,j,k] be the least that
 connection e can cost on cell (j, k), and split it in any way, c = A + B. Then every row costs at least its cheapest
 wiring on its neuron by A, every input its cheapest placement on its line by B, and two assignments over these add up to
-a bound on all mappings. With A = c, rows are wired freely, which holds on any number of buses. An ascent moves what is
-left over from one side to the other and back.
+a bound on all mappings. With A = c, rows are wired freely, which holds on any number of buses. An ascent lets each side
+keep the potentials of its own assignments, by turns, and gives the other all the rest of c: so a split is known by what
+one side keeps, which fits in memory where c does not.
 
 Nothing depends on how a split was found: bounds are computed from it alone, and assignments only through potentials
 (u, v) with v <= 0, which bound by weak duality whatever they are.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -29,7 +31,7 @@ from matchopt.proofs.effort import Effort
 from matchopt.proofs.feasible import refuse_infeasible, refuse_shared_lines
 from matchopt.proofs.separable import refuse_unfit
 
-MOST_SPLIT = 2**24  # entries of a split: 128 MiB
+MOST_KEPT = 2**25  # entries of what both sides keep: 256 MiB
 MOST_SEARCHED = 2**20  # costs of connections on cells up to which branch and bound may end
 SOUGHT = 1e-9  # of the objective: nothing better by less is sought
 WORTHWHILE = 1e-3  # relative gain of a step below which the ascent ends
@@ -38,6 +40,8 @@ UNDERSTOOD = frozenset(
     {"importance", "read-noise", "unusable-cells", "leak", "shared-bus", "drop", "extra-inputs", "gains"}
     | {"output-error", "programmable-cells", "write-budget"}
 )
+Some = Int[np.ndarray, " some"]
+Shares = Float[np.ndarray, "some neurons lines"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +84,15 @@ class Coupled:
     def shape(self) -> tuple[int, int, int]:
         """Connections, neurons and lines."""
         return (len(self.weight), *self.usable.shape)
+
+    @cached_property
+    def item_of(self) -> tuple[Int[np.ndarray, " connections"], Int[np.ndarray, " connections"]]:
+        """Row, and number of the input, of each connection."""
+        of = np.empty(len(self.weight), np.int64), np.empty(len(self.weight), np.int64)
+        for number, items in zip(of, self.items, strict=True):
+            for a, e in enumerate(items):
+                number[e] = a
+        return of
 
     def costs(self, e: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some neurons lines"]:
         """The least that connections `e` can cost on each cell; inf where they must be wired and cannot be."""
@@ -189,10 +202,7 @@ def _by_search(instance: LayerInstance, known: Certificate, effort: Effort) -> C
     fits = len(problem.items[0]) <= neurons and len(problem.items[1]) <= lines
     if not problem.one_bus or not 0 < math.prod(problem.shape) <= MOST_SEARCHED or effort.late or not fits:
         return known
-    of = [np.empty(len(problem.weight), np.int64) for _ in problem.items]
-    for number, items in zip(of, problem.items, strict=True):
-        for a, e in enumerate(items):
-            number[e] = a
+    of = problem.item_of
     row_of = np.unique(of[0], return_inverse=True)[1]  # rows without connections cost nothing anywhere
     goal = known.allowance / SOUGHT - known.allowance / 2.0
     found = search(problem.costs(np.arange(len(row_of))), row_of, of[1], goal, effort)
@@ -220,9 +230,45 @@ def split_bound(instance: LayerInstance, rows: Float[np.ndarray, "connections ne
     problem = coupled(instance)
     if not problem.one_bus or rows.shape != problem.shape or not np.isfinite(rows).all():
         raise Refused(f"a split has finite shares of shape {problem.shape} on one bus, found shape {rows.shape}")
-    own = np.array(rows, np.float64)
-    values = [_side(problem, own, side, 0.0) for side in (0, 1)]
-    return max(0.0, math.fsum(values) - problem.rounding())
+
+    def shares(side: int, e: Some) -> Shares:
+        costs = problem.costs(e)
+        return costs - rows[e] if side else np.where(np.isinf(costs), np.inf, np.asarray(rows[e], np.float64))
+
+    return max(0.0, math.fsum([_side(problem, side, shares)[0] for side in (0, 1)]) - problem.rounding())
+
+
+@understanding("the proof of a bound on layers", UNDERSTOOD)
+def kept_bound(
+    instance: LayerInstance,
+    price: Float[np.ndarray, "connections lines"],
+    fare: Float[np.ndarray, "inputs neurons lines"],
+) -> float:
+    """The bound of the split in which inputs keep `price[e, k] + fare[x, j, k]` and rows have the rest.
+
+    Parameters
+    ----------
+    instance : a layer on one bus, with a line for every input that has connections.
+    price : what is kept of connection e, its input on line k.
+    fare : what is kept of every connection of input x (those that have some, in order) with its row on neuron j.
+
+    Raises
+    ------
+    Refused
+        when these are not of this layer.
+    """
+    problem = coupled(instance)
+    count, neurons, lines = problem.shape
+    wanted = (count, lines), (len(problem.items[1]), neurons, lines)
+    if not problem.one_bus or (price.shape, fare.shape) != wanted or not np.isfinite([price.sum(), fare.sum()]).all():
+        raise Refused(f"what inputs keep has finite values of shapes {wanted} on one bus, found {price.shape} and "
+                      f"{fare.shape}")  # fmt: skip
+
+    def shares(side: int, e: Some) -> Shares:
+        kept = np.asarray(price[e][:, None, :] + fare[problem.item_of[1][e]], np.float64)
+        return kept if side else problem.costs(e) - kept
+
+    return max(0.0, math.fsum([_side(problem, side, shares)[0] for side in (0, 1)]) - problem.rounding())
 
 
 def _bounds(problem: Coupled, effort: Effort) -> Iterator[float]:
@@ -232,21 +278,22 @@ def _bounds(problem: Coupled, effort: Effort) -> Iterator[float]:
         _count(problem, side, effort)
         if effort.late:
             return
-        yield _side(problem, None, side, 0.0)
-    if len(sides) == 1 or not 0 < math.prod(problem.shape) <= MOST_SPLIT:
+        yield _side(problem, side, lambda _, e: problem.costs(e))[0]
+    entries = math.prod(problem.shape[1:]) * (len(problem.items[0]) + len(problem.items[1]))
+    if len(sides) == 1 or not 0 < entries <= MOST_KEPT:
         return
-    finite = replace(problem, usable=np.ones_like(problem.usable))
-    own, before = finite.costs(np.arange(problem.shape[0])) / 2.0, -math.inf
+    kept: list[Kept | None] = [None, None]
+    values, before = [0.0, 0.0], -math.inf
     while True:
         for side in sides:
             _count(problem, side, effort)
-        if effort.late:
+            if effort.late:
+                return
+            values[side], kept[side] = _side(problem, side, partial(_rest, problem, kept[1 - side]), keep=True)
+            yield math.fsum(values)
+        if math.fsum(values) - before < WORTHWHILE * abs(math.fsum(values)):
             return
-        value = math.fsum([_side(problem, own, side, 1.0) for side in sides])
-        yield value
-        if value - before < WORTHWHILE * abs(value):
-            return
-        before = value
+        before = math.fsum(values)
 
 
 def _count(problem: Coupled, side: int, effort: Effort) -> None:
@@ -254,48 +301,50 @@ def _count(problem: Coupled, side: int, effort: Effort) -> None:
     effort.spend(places * (EACH * len(problem.items[side]) + ENTRY * partners * problem.shape[0]))
 
 
-def _side(
-    problem: Coupled, own: Float[np.ndarray, "connections neurons lines"] | None, side: int, theta: float
-) -> float:
-    """The bound of one side; a share `theta` of its slack is moved to the other, in `own`, which this bound survives.
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What one side keeps: `price[e, j]` + `fare[a, j, k]` of connection e, its item a on place j, its partner on k."""
 
-    `own` is the rows' share; None gives everything to this side.
-    """
-    items, places = problem.items[side], problem.shape[1 + side]
-    least, slack = np.zeros((len(items), places)), []
+    price: Float[np.ndarray, "connections places"]
+    fare: Float[np.ndarray, "items places partners"]
+
+
+def _side(
+    problem: Coupled, side: int, shares: Callable[[int, Some], Shares], keep: bool = False
+) -> tuple[float, Kept | None]:
+    """The bound of one side by its shares, and if asked for what it needs to keep of them for that bound."""
+    items, places, partners = problem.items[side], problem.shape[1 + side], problem.shape[2 - side]
+    least = np.zeros((len(items), places))
+    kept = Kept(np.zeros((problem.shape[0], places)), np.zeros((len(items), places, partners))) if keep else None
     for a, e in enumerate(items):
         if len(e):
-            u, v = potentials(_blocks(problem, own, side, e))
+            blocks = shares(side, e).transpose((2, 0, 1) if side else (1, 0, 2))
+            u, v = potentials(np.ascontiguousarray(blocks))
             least[a] = u.sum(axis=1) + v.sum(axis=1)
-            slack.append((u, v))
-        else:
-            slack.append((np.zeros((places, 0)), np.zeros((places, 0))))
+            if kept is not None:
+                none = np.isinf(least[a])
+                kept.price[e], kept.fare[a] = np.where(none, 0.0, u.T), np.where(none[:, None], 0.0, v)
     if not len(items):
-        return 0.0
+        return 0.0, kept
     if len(items) > places or bool(np.isinf(least).all(axis=1).any()):
-        return 0.0  # no mapping at all, which is another proof
+        return 0.0, None  # no mapping at all, which is another proof
     u, v = potentials(least[None])
-    value = math.fsum([*u[0].tolist(), *v[0].tolist()])
-    if theta > 0.0 and own is not None:
-        over = least - u[0][:, None] - v[0]
+    if kept is not None:
+        over = np.where(np.isinf(least), 0.0, least - u[0][:, None] - v[0])
         for a, e in enumerate(items):
-            if len(e):
-                blocks, (price, fare) = _blocks(problem, own, side, e), slack[a]
-                with np.errstate(invalid="ignore"):  # inf - inf where it fits nowhere, and nothing is moved
-                    left = blocks - price[:, :, None] - fare[:, None, :] + (over[a] / len(e))[:, None, None]
-                moved = np.where(np.isfinite(left), theta * left, 0.0)
-                own[e] += moved.transpose(1, 2, 0) if side else -moved.transpose(1, 0, 2)
-    return value
+            kept.price[e] -= over[a] / max(1, len(e))
+    return math.fsum([*u[0].tolist(), *v[0].tolist()]), kept
 
 
-def _blocks(
-    problem: Coupled, own: Float[np.ndarray, "connections neurons lines"] | None, side: int, e: Int[np.ndarray, " some"]
-) -> Float[np.ndarray, "places some partners"]:
-    """This side's share of connections `e`, place by place."""
+def _rest(problem: Coupled, other: Kept | None, side: int, e: Some) -> Shares:
+    """What the other side leaves of connections `e`, shape (connections, neurons, lines)."""
     costs = problem.costs(e)
-    if own is not None:
-        costs = costs - own[e] if side else np.where(np.isinf(costs), np.inf, own[e])
-    return np.ascontiguousarray(costs.transpose(2, 0, 1) if side else costs.transpose(1, 0, 2))
+    if other is None:
+        return costs
+    fare = other.fare[problem.item_of[1 - side][e]]
+    if side:
+        return np.asarray(costs - other.price[e][:, :, None] - fare)
+    return np.asarray(costs - other.price[e][:, None, :] - fare.transpose(0, 2, 1))
 
 
 def potentials(
