@@ -10,20 +10,18 @@ formulation", Operations Research 46 (1998), 10.1287/opre.46.6.912.
 """
 
 import math
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 
 from matchopt import LayerInstance, Limits
-from matchopt_crossbar.ascent_loops import Potentials, Shares, ascend
-from matchopt_crossbar.layer import one_connection, scaled
+from matchopt_crossbar.ascent_loops import Potentials, Side, keep, share_out
+from matchopt_crossbar.layer import one_connection
 from matchopt_crossbar.relaxation import free_bound, transposed
 
-MOST_ENTRIES = 2**26  # of one copy, 256 MiB in single precision
-CHUNK = 2**21  # entries of costs made at once
+MOST_ENTRIES = 2**26  # of what both sides keep, 256 MiB in single precision
 WORTHWHILE = 1e-5  # relative gain of a step below which the ascent ends
-STEPS = 20  # without a time limit
+STEPS, WORK = 20, 2**31  # without a time limit: steps, and costs made
 ROUNDING = 2.0**-42  # of the largest cost times the connections
 
 
@@ -38,10 +36,8 @@ def best_bound(layer: LayerInstance, limits: Limits, share: float) -> float:
     """
     bound = free_bound(layer, limits)
     if share > 0.0 and fits(layer) and not limits.reached():
-        ascent = Ascent(layer)
-        ascent.run(limits, math.inf if limits.seconds is None else share * limits.seconds)
-        if not limits.reached():
-            bound = max(bound, ascent.bound())
+        seconds = math.inf if limits.seconds is None else share * limits.seconds
+        bound = max(bound, Ascent(layer).run(limits, seconds))
     return bound
 
 
@@ -55,107 +51,160 @@ def compile_ascent() -> None:
 def fits(layer: LayerInstance) -> bool:
     """Whether the ascent takes this layer: one bus, enough lines, and not too many entries."""
     chip, inputs = layer.hardware, len(np.unique(layer.target.indices))
-    entries = layer.target.n_connections * chip.n_neurons * chip.n_cells
+    entries = (layer.n_rows + inputs) * chip.n_neurons * chip.n_cells
     one = len(set(chip.bus.tolist())) == 1 and inputs <= chip.n_cells
     return one and 0 < entries <= MOST_ENTRIES
 
 
 class Ascent:
-    """The split of all costs, and the bound it gives.
+    """What each side keeps of all costs, and the bound it gives.
+
+    Each side keeps potentials of one place, and of a place and a partner; the other side has the rest of the costs,
+    which are made anew when they are needed. So memory is small.
 
     Parameters
     ----------
     layer : a layer that `fits`; leaks are left out where nothing may be dropped.
-    kind : type of float in which the copies are kept.
     """
 
-    def __init__(self, layer: LayerInstance, kind: type = np.float32) -> None:
+    def __init__(self, layer: LayerInstance) -> None:
         self._costs = ConnectionCosts(layer)
-        shape = self._costs.shape
-        turned, order = transposed(layer.target)
-        rows, cols = np.empty(shape, kind), np.empty((shape[0], shape[2], shape[1]), kind)
-        for part, cost in self._chunks():
-            rows[part] = cost / 2
-            cols[part] = (cost - rows[part]).transpose(0, 2, 1)
-        barred, starts = self._costs.barred, np.array(layer.target.indptr, np.int64)
-        self._sides = (
-            Shares(rows, cols, starts, np.arange(shape[0]), barred, np.zeros((layer.n_rows, shape[1]))),
-            Shares(cols, rows, np.array(turned.indptr, np.int64), order.astype(np.int64),
-                   np.ascontiguousarray(barred.T), np.zeros((turned.n_rows, shape[2]))),
-        )  # fmt: skip
-        self._scratch = [_scratch(side) for side in self._sides]
+        self._layer, self._sides = layer, _sides(layer, 4.0 * self._costs.worst * self._costs.shape[0])
+        self._values = [0.0, 0.0]
 
     @property
     def split(self) -> np.ndarray:
-        """The rows' copy of what each connection costs on each cell, shape (connections, neurons, cells)."""
-        return np.asarray(self._sides[0].own)
+        """The rows' share of what each connection costs on each cell, shape (connections, neurons, cells)."""
+        cols = self._sides[1]
+        kept = cols.price[:, None, :] + cols.fare.astype(np.float64)[self._sides[0].met]
+        return np.asarray(self._costs.of(slice(None)) - kept)
 
-    def step(self, theta: float = 1.0) -> float:
-        """Move slack from rows to inputs, then back; returns the bound, up to rounding."""
-        return float(sum(ascend(side, theta, *own) for side, own in zip(self._sides, self._scratch, strict=True)))
+    @property
+    def kept(self) -> tuple[np.ndarray, np.ndarray]:
+        """What inputs keep, for a proof: by connection and line, and (<= 0) by input, neuron and line."""
+        return self._sides[1].price, self._sides[1].fare
 
-    def run(self, limits: Limits, seconds: float, most: int | None = None) -> int:
-        """Steps until so many seconds are up, or they gain little; returns how many."""
-        most = most or (STEPS if math.isinf(seconds) else 10**9)
-        until, before, steps = time.monotonic() + seconds, -math.inf, 0
-        while steps < most and time.monotonic() < until and not limits.reached():
-            value = self.step()
-            steps += 1
-            if value - before < WORTHWHILE * abs(value):
+    def step(self) -> float:
+        """Let rows keep what they need, and inputs what is left; returns the bound, up to rounding."""
+        for number in (0, 1):
+            self._pass(number, lambda: False)
+        return self._value
+
+    def run(self, limits: Limits, seconds: float, most: int | None = None) -> float:
+        """Steps until so many seconds are up, or they gain little; returns the best bound, rounded down; >= 0."""
+        entries = math.prod(self._costs.shape)
+        most = most or (1 + min(STEPS, WORK // entries) if math.isinf(seconds) else 10**9)
+        left, before, best = limits.remaining(), -math.inf, -math.inf
+
+        def late() -> bool:
+            return left - limits.remaining() > seconds or limits.reached() is not None
+
+        for _ in range(most):
+            for number in (0, 1):
+                if not self._pass(number, late):
+                    return self._rounded(best)
+                best = max(best, self._value)
+            if best - before < WORTHWHILE * abs(best):
                 break
-            before = value
-        return steps
+            before = best
+        return self._rounded(best)
 
     def bound(self) -> float:
-        """The bound of the rows' copies as they are, whatever led to them, rounded down; >= 0.
+        """The bound as things are, rounded down; >= 0."""
+        return self._rounded(self._value)
 
-        The inputs' copies are made anew and rounded down, so that both together are no more than the costs.
-        """
-        rows, cols = self._sides[0].own, self._sides[1].own
-        for part, cost in self._chunks():
-            rest = (cost - rows[part]).transpose(0, 2, 1)
-            cols[part] = rest
-            cols[part] = np.where(cols[part] > rest, np.nextafter(cols[part], cols.dtype.type(-np.inf)), cols[part])
-        value = self.step(0.0)
+    @property
+    def _value(self) -> float:
+        return math.fsum(self._values)
+
+    def _pass(self, number: int, late: Callable[[], bool]) -> bool:
+        side, other = self._sides[number], self._sides[1 - number]
+        inner, outer, block = _scratch(side)
+        for a in range(len(side.least)):
+            keep(side, other, a, block, inner)
+            if late():
+                return False
+        self._values[number] = float(share_out(side, outer))
+        return True
+
+    def _rounded(self, value: float) -> float:
         return float(max(0.0, value - ROUNDING * (self._costs.worst * self._costs.shape[0] + abs(value))))
 
-    def _chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        number, *cells = self._costs.shape
-        size = max(1, CHUNK // (cells[0] * cells[1]))
-        for first in range(0, number, size):
-            part = slice(first, min(number, first + size))
-            yield part, self._costs.of(part)
+
+def _sides(layer: LayerInstance, barred: float) -> tuple[Side, Side]:
+    """Rows and inputs, which keep nothing yet."""
+    turned, order = transposed(layer.target)
+    chip, gains = layer.hardware, layer.rules.gains
+    ends = np.array(gains.values if gains.values is not None else (gains.low, gains.high), float)
+    weight, factor, order = layer.target.weights, layer.objective.importance(layer.target), order.astype(np.int64)
+    input_of = np.empty(len(weight), np.int64)
+    input_of[order] = turned.row_of
+    made = []
+    for starts, listed, met, turn in ((layer.target.indptr, np.arange(len(weight)), input_of, False),
+                                      (turned.indptr, order, layer.target.row_of, True)):  # fmt: skip
+        parts = [np.array(part.T if turn else part, order="C")
+                 for part in (chip.weights, chip.variance, chip.off, chip.usable)]  # fmt: skip
+        items, (places, partners) = len(starts) - 1, parts[0].shape
+        made.append(Side._make([
+            np.array(starts, np.int64), listed, np.array(weight), np.array(factor), np.array(met, np.int64), *parts,
+            ends, gains.is_interval, layer.rules.drop, barred, np.zeros((len(weight), places)),
+            np.zeros((items, partners, places), np.float32), np.zeros((items, places)),
+        ]))  # fmt: skip
+    return made[0], made[1]
 
 
 class ConnectionCosts:
-    """What each connection costs at least on each cell.
+    """What each connection costs at least on each cell, whatever gain its row has.
 
     Cells out of use, where nothing may be dropped, cost more than all mappings; elsewhere none is out of use.
     """
 
     def __init__(self, layer: LayerInstance) -> None:
-        self._chip, self._drop, target = scaled(layer), layer.rules.drop, layer.target
+        self._chip, self._rules, target = layer.hardware, layer.rules, layer.target
         self._weight, self._factor = target.weights, layer.objective.importance(target)
-        chip = self._chip
-        self.barred = np.zeros(chip.usable.shape, bool) if self._drop else ~chip.usable
-        most = float(np.abs(self._weight).max()) + float(np.abs(chip.weights).max(initial=0.0))
-        self.worst = float(self._factor.max()) * (most**2 + float(chip.variance.max(initial=0.0)))
+        chip, gains = self._chip, layer.rules.gains
+        self.barred = np.zeros(chip.usable.shape, bool) if layer.rules.drop else ~chip.usable
+        ends = gains.values if gains.values is not None else (gains.low, gains.high)
+        largest = float(np.abs(np.array(ends, float)).max())
+        most = float(np.abs(self._weight).max()) + largest * float(np.abs(chip.weights).max(initial=0.0))
+        self.worst = float(self._factor.max()) * (most**2 + largest**2 * float(chip.variance.max(initial=0.0)))
         self.shape = (len(self._weight), *chip.weights.shape)
 
     def of(self, part: slice) -> np.ndarray:
         """The costs of these connections, shape (connections, neurons, cells)."""
-        chip, weight = self._chip, self._weight[part][:, None, None]
-        error = (weight - chip.weights) ** 2 + chip.variance
-        if self._drop:
-            dropped = np.minimum(weight**2, (weight - chip.off) ** 2) if np.any(chip.off) else weight**2
-            error = np.where(chip.usable, np.minimum(error, dropped), dropped)
-        cost: np.ndarray = self._factor[part][:, None, None] * error
+        chip, gains, weight = self._chip, self._rules.gains, self._weight[part][:, None, None]
+        if gains.values is None:  # every cell has a gain that suits it best
+            on, off = self._fitted(weight, chip.weights, chip.variance), self._fitted(weight, chip.off, 0.0)
+            return self._priced(part, on, off)
+        return np.asarray(np.minimum.reduce([self._priced(part, gain, gain) for gain in gains.values]))
+
+    def at(self, part: slice, gain: float) -> np.ndarray:
+        """The same at one gain, on lines that are driven."""
+        return self._priced(part, gain, gain, silent=False)
+
+    def wired(self, part: slice, gain: float | np.ndarray) -> np.ndarray:
+        """The costs of connections that are not dropped, importance apart; inf where a cell is out of use."""
+        error = (self._weight[part][:, None, None] - gain * self._chip.weights) ** 2 + gain**2 * self._chip.variance
+        return np.asarray(np.where(self._chip.usable, error, np.inf))
+
+    def _priced(self, part: slice, on: float | np.ndarray, off: float | np.ndarray, silent: bool = True) -> np.ndarray:
+        weight, chip = self._weight[part][:, None, None], self._chip
+        error = self.wired(part, on)
+        if self._rules.drop:
+            error = np.minimum(error, weight**2) if silent or not np.any(chip.off) else error
+            error = np.minimum(error, (weight - off * chip.off) ** 2) if np.any(chip.off) else error
+        cost: np.ndarray = self._factor[part][:, None, None] * np.where(np.isinf(error), 0.0, error)
         cost[:, self.barred] = 4.0 * self.worst * self.shape[0]
         return cost
 
+    def _fitted(self, weight: np.ndarray, cell: np.ndarray, noise: np.ndarray | float) -> np.ndarray:
+        power, gains = cell**2 + noise, self._rules.gains
+        best = np.divide(weight * cell, power, out=np.zeros(np.broadcast(weight, cell).shape), where=power > 0.0)
+        return np.asarray(np.clip(best, gains.low, gains.high))
 
-def _scratch(side: Shares) -> tuple[object, ...]:
-    n_items, n_places = side.least.shape
-    most, n_partners = int(np.diff(side.start).max(initial=1)), side.own.shape[2]
+
+def _scratch(side: Side) -> tuple[Potentials, Potentials, np.ndarray]:
+    (n_items, n_places), n_partners = side.least.shape, side.cells.shape[1]
+    most = int(np.diff(side.start).max(initial=1))
     inner, outer = Potentials.of(max(most, n_partners)), Potentials.of(max(n_items, n_places))
-    return inner, outer, np.zeros((most, n_partners)), np.zeros((n_places, most)), np.zeros((n_places, n_partners))
+    return inner, outer, np.zeros((most, n_partners))

@@ -1,4 +1,4 @@
-"""Compiled loops of the dual ascent: assignments with their potentials, and slack moved to the other side."""
+"""Compiled loops of the dual ascent: assignments with their potentials, and what one item keeps of its costs."""
 
 from typing import Any, NamedTuple, no_type_check
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from matchopt import kernels
 
-BLOCK = 16  # lines handled together, so that a transposed block stays in the first-level cache
+DOWN = 1.0 + 2.0**-22  # so that single precision rounds what is kept down
 
 
 class Potentials(NamedTuple):
@@ -32,24 +32,37 @@ class Potentials(NamedTuple):
 def assign(cost, n_rows, n_cols, found):
     """Value of the cheapest assignment of n_rows <= n_cols, by shortest augmenting paths.
 
-    Rows and columns are counted from 1 in `found`. Its potentials keep u + v <= cost, up to rounding.
+    Rows and columns are counted from 1 in `found`. Its potentials keep u + v <= cost, up to rounding. Rows begin on
+    their cheapest columns, where these are free.
     """
-    for i in range(n_rows + 1):
-        found.of_row[i] = 0.0
     for j in range(n_cols + 1):
         found.of_col[j], found.row_of[j] = 0.0, 0
     for i in range(1, n_rows + 1):
-        found.row_of[0] = i
-        at = _shortest_path(cost, n_cols, found)
-        while at != 0:
-            found.row_of[at] = found.row_of[found.via[at]]
-            at = found.via[at]
+        least, at = cost[i - 1, 0], 1
+        for j in range(1, n_cols):
+            if cost[i - 1, j] < least:
+                least, at = cost[i - 1, j], j + 1
+        found.of_row[i] = least
+        if found.row_of[at] == 0:
+            found.row_of[at] = i
+        else:
+            _bring_in(cost, i, n_cols, found)
     value = 0.0
     for i in range(1, n_rows + 1):
         value += found.of_row[i]
     for j in range(1, n_cols + 1):
         value += found.of_col[j]
     return value
+
+
+@kernels.compiled
+@no_type_check
+def _bring_in(cost, i, n_cols, found):
+    found.row_of[0] = i
+    at = _shortest_path(cost, n_cols, found)
+    while at != 0:
+        found.row_of[at] = found.row_of[found.via[at]]
+        at = found.via[at]
 
 
 @kernels.compiled
@@ -81,71 +94,118 @@ def _shortest_path(cost, n_cols, found):
             return at
 
 
-class Shares(NamedTuple):
-    """One side of the ascent: `own[e, j, k]` this side's share of what connection e costs with its item on place j and
-    its partner on place k, `other[e, k, j]` that of the other side; connections `listed` item by item from `start`;
-    `barred[j, k]` cells out of use; and `least[a, j]`, the least share of item a on place j."""
+class Side(NamedTuple):
+    """Rows with neurons as places and lines as partners, or inputs the other way round.
 
-    own: Any
-    other: Any
+    Item a has the connections `listed` from `start[a]`; each has a `weight`, a `factor` and an item `met` of the other
+    side. `cells`, `noise`, `off` and `usable` are of (place, partner). The item keeps `price[e, j]` + `fare[a, k, j]`
+    (<= 0) of what connection e costs with it on place j and its partner on place k, and `least[a, j]` of the sum of
+    all. `gains` holds the two ends where `interval` says so.
+    """
+
     start: Any
     listed: Any
+    weight: Any
+    factor: Any
+    met: Any
+    cells: Any
+    noise: Any
+    off: Any
+    usable: Any
+    gains: Any
+    interval: Any
+    drop: Any
     barred: Any
+    price: Any
+    fare: Any
     least: Any
 
 
 @kernels.compiled
 @no_type_check
-def ascend(side, theta, inner, outer, block, rows, cols):
-    """One half step: the bound of this side, and a share `theta` of its slack moved to the other, which keeps it.
+def keep(side, other, a, block, inner):
+    """What item `a` keeps on each place: the potentials of its connections' cheapest assignment, and their sum.
 
-    `inner` and `outer` are scratch of assignments, `block` (most connections of an item, partners), `rows` (places,
-    most connections) and `cols` (places, partners) that of an item. Least shares of all items come first, as the slack
-    of an item holds an equal part of the reduced cost of the assignment of items.
+    The costs are those that the other side does not keep.
     """
+    first, count, n_partners = side.start[a], side.start[a + 1] - side.start[a], side.cells.shape[1]
+    side.fare[a] = 0
+    for j in range(side.cells.shape[0]):
+        for t in range(count):
+            e = side.listed[first + t]
+            _price(side, e, j, block[t])
+            kept, fare = other.price[e], other.fare[side.met[e], j]
+            for k in range(n_partners):
+                block[t, k] -= kept[k] + fare[k]
+        assign(block, count, n_partners, inner)
+        total = 0.0
+        for t in range(count):
+            side.price[side.listed[first + t], j] = inner.of_row[t + 1]
+            total += inner.of_row[t + 1]
+        for k in range(n_partners):
+            if inner.of_col[k + 1] < 0.0:
+                side.fare[a, k, j] = inner.of_col[k + 1] * DOWN
+                total += side.fare[a, k, j]
+        side.least[a, j] = total
+
+
+@kernels.compiled
+@no_type_check
+def share_out(side, outer):
+    """The bound of this side; what its items keep beyond that goes to the other, in equal parts of connections."""
     n_items, n_places = side.least.shape
-    for a in range(n_items):
-        for j in range(n_places):
-            side.least[a, j] = _least(side, a, j, block, inner)
     value = assign(side.least, n_items, n_places, outer)
-    if theta > 0.0:
-        for a in range(n_items):
-            count = side.start[a + 1] - side.start[a]
-            if count == 0:
-                continue
-            for j in range(n_places):
-                _least(side, a, j, block, inner)
-                over = (side.least[a, j] - outer.of_row[a + 1] - outer.of_col[j + 1]) / count
-                for t in range(count):
-                    rows[j, t] = inner.of_row[t + 1] - over
-                for k in range(cols.shape[1]):
-                    cols[j, k] = inner.of_col[k + 1]
-            for t in range(count):
-                _move(side, side.listed[side.start[a] + t], t, theta, rows, cols)
+    for a in range(n_items):
+        first, last = side.start[a], side.start[a + 1]
+        for j in range(n_places):
+            over = max(0.0, side.least[a, j] - outer.of_row[a + 1] - outer.of_col[j + 1])
+            side.least[a, j] -= over
+            for t in range(first, last):
+                side.price[side.listed[t], j] -= over / (last - first)
     return value
 
 
 @kernels.compiled
 @no_type_check
-def _least(side, a, j, block, inner):
-    """The least share of item a on place j, its connections on different partners."""
-    first, count, n_partners = side.start[a], side.start[a + 1] - side.start[a], block.shape[1]
-    for t in range(count):
-        own = side.own[side.listed[first + t], j]
-        for k in range(n_partners):
-            block[t, k] = own[k]
-    return assign(block, count, n_partners, inner)
+def _price(side, e, j, out):
+    """The least that connection e can cost on every cell of a place."""
+    w, q, cells, noise, off, usable = (
+        side.weight[e], side.factor[e], side.cells[j], side.noise[j], side.off[j], side.usable[j])  # fmt: skip
+    if side.interval:
+        low, high = side.gains[0], side.gains[1]
+        for k in range(cells.size):
+            square = cells[k] * cells[k] + noise[k]
+            g = min(max(w * cells[k] / square, low), high) if square > 0.0 else low
+            out[k] = (w - g * cells[k]) ** 2 + g * g * noise[k]
+    else:
+        g = side.gains[0]
+        for k in range(cells.size):
+            d = w - g * cells[k]
+            out[k] = d * d + g * g * noise[k]
+        for number in range(1, side.gains.size):
+            g = side.gains[number]
+            for k in range(cells.size):
+                d = w - g * cells[k]
+                out[k] = min(out[k], d * d + g * g * noise[k])
+    dropped = w * w
+    for k in range(cells.size):
+        if side.drop:
+            idle = min(dropped, _idle(side, w, off[k]))
+            out[k] = q * (min(out[k], idle) if usable[k] else idle)
+        else:
+            out[k] = q * out[k] if usable[k] else side.barred
 
 
 @kernels.compiled
 @no_type_check
-def _move(side, e, t, theta, rows, cols):
-    """Move the slack of a connection to the other side."""
-    n_places, n_partners = cols.shape
-    for first in range(0, n_places, BLOCK):
-        for k in range(n_partners):
-            for j in range(first, min(first + BLOCK, n_places)):
-                if not side.barred[j, k]:
-                    moved = theta * (side.own[e, j, k] - rows[j, t] - cols[j, k])
-                    side.own[e, j, k] -= moved
-                    side.other[e, k, j] += moved
+def _idle(side, w, off):
+    """What a connection costs at least that has only the leak of its cell."""
+    if off == 0.0:
+        return w * w
+    if side.interval:
+        g = min(max(w / off, side.gains[0]), side.gains[1])
+        return (w - g * off) ** 2
+    least = w * w
+    for number in range(side.gains.size):
+        least = min(least, (w - side.gains[number] * off) ** 2)
+    return least

@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from matchopt import Gains, Hardware, LayerInstance, LayerMapping, Limits, Rules, Target, check
 from matchopt.errors import Refused
-from matchopt.proofs import certify, split_bound
+from matchopt.proofs import certify, kept_bound, split_bound
 from matchopt.proofs.crossbar import coupled, potentials
 from matchopt.proofs.crossbar_tree import search
 from matchopt.proofs.effort import Effort
@@ -127,7 +127,12 @@ def test_the_solvers_bound_follows_from_its_multipliers_alone() -> None:
         ascent = Ascent(layer)
         for _ in range(5):
             ascent.step()
-        assert split_bound(layer, ascent.split.astype(float)) == pytest.approx(ascent.bound(), rel=1e-5)
+        found = kept_bound(layer, *ascent.kept)
+        assert found >= ascent.bound() * (1.0 - 1e-9)
+        assert split_bound(layer, ascent.split) == pytest.approx(found, rel=1e-9)
+        price, fare = ascent.kept
+        with pytest.raises(Refused, match="finite values of shapes"):
+            kept_bound(layer, price[:, 1:], fare[:, :, 1:])
 
 
 def test_the_ascent_beats_free_wiring() -> None:
