@@ -69,3 +69,45 @@ def optimum(layer: LayerInstance) -> float:
                 value = layer.value(LayerMapping.from_cells(target, np.array(neuron_of), k))
             best = min(best, value)
     return best
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "leak": {"leak": True},
+    "leak, drop": {"leak": True, "drop": True},
+    "leak, extra": {"leak": True, "extra_inputs": True},
+    "leak, extra, drop": {"leak": True, "extra_inputs": True, "drop": True},
+    "stuck": {"stuck": True},
+    "stuck, drop": {"stuck": True, "drop": True},
+    "stuck, extra, drop, noise": {"stuck": True, "extra_inputs": True, "drop": True, "noise": True},
+    "gains": {"gains": Gains.finite(0.5, 1.0, -1.5)},
+    "gains, drop, noise": {"gains": Gains.finite(0.5, -1.0), "drop": True, "noise": True},
+    "gains, leak": {"gains": Gains.finite(0.5, 2.0), "leak": True},
+    "gains, leak, drop": {"gains": Gains.finite(0.5, 2.0), "leak": True, "drop": True},
+    "interval": {"gains": Gains.interval(-2.0, 2.0)},
+    "interval, drop, noise": {"gains": Gains.interval(0.5, 2.0), "drop": True, "noise": True},
+    "interval, leak, importance": {"gains": Gains.interval(0.25, 3.0), "leak": True, "importance": True},
+    "two buses": {"buses": 2},
+    "two buses, leak": {"buses": 2, "leak": True},
+    "two buses, leak, drop": {"buses": 2, "leak": True, "drop": True},
+    "two buses, stuck, extra, drop": {"buses": 2, "stuck": True, "extra_inputs": True, "drop": True},
+    "two buses, gains, noise": {"buses": 2, "gains": Gains.finite(0.5, 2.0), "noise": True},
+    "two buses, interval, drop": {"buses": 2, "gains": Gains.interval(0.5, 2.0), "drop": True},
+}
+
+
+def variant(name: str, seed: int, rows: int = 2, inputs: int = 2, spare: int = 1) -> LayerInstance:
+    """A random layer of this variant, with so many spare neurons and lines."""
+    options = dict(VARIANTS[name])
+    rng = np.random.default_rng([seed, list(VARIANTS).index(name)])
+    buses, shape = options.pop("buses", 1), (rows + spare, inputs + spare)
+    support = rng.random((rows, inputs)) < 0.7
+    support[0, 0] = True
+    importance = rng.uniform(0.1, 3.0, support.shape) if options.pop("importance", False) else None
+    weights = rng.normal(size=shape)
+    off, usable = 0.6 * rng.normal(size=shape) if options.pop("leak", False) else None, None
+    if options.pop("stuck", False):
+        faulty = rng.random(shape) < 0.4
+        off, usable = np.where(faulty, 2.0 * rng.normal(size=shape), 0.0), ~faulty
+    noise = 0.3 * rng.random(shape) if options.pop("noise", False) else None
+    chip = Hardware(weights, noise, usable, off, rng.permutation(shape[0]) % buses)  # type: ignore[arg-type]
+    return LayerInstance(Target.from_dense(rng.normal(size=support.shape), support, importance), chip, Rules(**options))

@@ -8,6 +8,7 @@ from .cell_placement import Scales as Scales
 from .compiling import compiled as compiled
 from .compiling import reordered as reordered
 from .crossbar import Crossbar as Crossbar
+from .crossbar_wiring import wire_lines as wire_lines
 from .hard_wired import HardWired as HardWired
 from .hard_wired import SumWiring as SumWiring
 from .matching import Matching as Matching

@@ -7,18 +7,21 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from matchopt.errors import InvalidInstance
-from matchopt.instances import Hardware, Target
+from matchopt.instances import Gains, Hardware, Target
 from matchopt.instances.demands import refuse_unknown
 from matchopt.kernels.assignment import assign
 from matchopt.kernels.crossbar_assigning import TABLE as NOISE
 from matchopt.kernels.crossbar_assigning import descend, perturb
-from matchopt.kernels.crossbar_board import pack, unpacked_costs
+from matchopt.kernels.crossbar_board import Packed, pack, unpacked_costs
+from matchopt.kernels.crossbar_costs import LEAKING
 from matchopt.kernels.crossbar_scan import TABLE, anneal
-from matchopt.kernels.crossbar_tables import LEAKING, State, refresh_cols, refresh_rows
+from matchopt.kernels.crossbar_tables import State, refresh_cols, refresh_rows
 from matchopt.kernels.dense_assignment import Paths
 
 UNDERSTOOD = {"importance", "read-noise", "unusable-cells", "leak", "shared-bus"}
 LEAST = 1e-7  # of what all connections count for: smaller gains may be rounding of single precision
+ONE = Gains()
+OUTLYING = 3.0  # times the median change: no typical change is larger
 MOST_POLISHED = 2**23  # costs of connections on neurons, up to which a mapping is polished in double precision
 
 
@@ -32,11 +35,14 @@ class Crossbar:
     Parameters
     ----------
     target : the rows, at least one connection in all.
-    hardware : at least as many neurons; leaks are counted where all neurons share one bus, else they play no part.
+    hardware : at least as many neurons. Where cells leak, an input drives its line on every bus where a row listens to
+        it; the table of rows knows of lines that other rows drive already.
     rng : source of randomness.
     importance : of each connection, >= 0; None for the target's.
     drop : whether connections may be dropped.
     driven : what the squared leak of a cell outside a row's support counts for, by input; None for 1.
+    gains : of rows; every row is at the best one for its neuron and lines.
+    extra_inputs : whether a cell that leaks outside a row's support may be switched on.
 
     Attributes
     ----------
@@ -53,6 +59,8 @@ class Crossbar:
         importance: Float[np.ndarray, " connections"] | None = None,
         drop: bool = False,
         driven: Float[np.ndarray, " inputs"] | None = None,
+        gains: Gains = ONE,
+        extra_inputs: bool = False,
     ) -> None:
         for part in (target, hardware):
             refuse_unknown(part, UNDERSTOOD, "a kernel of crossbars")
@@ -62,7 +70,7 @@ class Crossbar:
                 f"{target.n_rows} rows and {hardware.n_neurons} neurons"
             )
         weights = target.importance if importance is None else np.asarray(importance)
-        self._problem = pack(target, hardware, weights, drop, driven)
+        self._problem = pack(target, hardware, weights, drop, driven, gains, extra_inputs)
         self._rng = rng
         board = self._problem.board
         m, n, buses = target.n_rows, len(self._problem.inputs), len(board.bus_start) - 1
@@ -70,7 +78,7 @@ class Crossbar:
         self.n_inputs, self.n_lines = n, lines
         self.per_scan = m * (neurons - 1) + buses * n * (lines - 1)
         self._least = LEAST * self._problem.unrealised
-        self._state = _fresh(m, n, buses, neurons, lines, rng)
+        self._state = _fresh(self._problem, rng)
         single, most = np.float32, max(neurons, lines)
         self._exponential = rng.exponential(size=TABLE + most).astype(single)
         drawn = -rng.gumbel(size=NOISE + most)
@@ -117,13 +125,19 @@ class Crossbar:
             kept = np.where(allowed, table, np.nan)[allowed.any(axis=1)][:, allowed.any(axis=0)].astype(np.float64)
             if kept.size > 1:
                 kept = kept - np.nanmean(kept, axis=0)
-                spread.append(float(np.nanstd(kept - np.nanmean(kept, axis=1)[:, None])))
+                apart = np.abs(kept - np.nanmean(kept, axis=1)[:, None])
+                usual = float(np.nanmedian(apart))  # cells that are stuck far off are moved away from at once
+                spread.append(min(float(np.sqrt(np.nanmean(apart**2))), OUTLYING * usual or np.inf))
         return max([*spread, 1e-6])
 
     @property
     def cost(self) -> float:
         """Cost of the present mapping, in units of the search, penalties for cells out of use included."""
-        return float(self._state.row_cost.sum(dtype=np.float64))
+        state = self._state
+        if self._problem.board.kind <= LEAKING:
+            return float(state.row_cost.sum(dtype=np.float64))
+        line = state.line[:, : self.n_inputs, None].astype(np.int64)  # rows take for granted that lines are driven
+        return float(np.take_along_axis(state.cols, line, axis=2).sum(dtype=np.float64))
 
     @property
     def best_cost(self) -> float:
@@ -165,14 +179,18 @@ class Crossbar:
         return float(descend(*args, self._noise, self._spare, self._paths))
 
     def polish(self, most: int = 50) -> None:
-        """Assign rows and inputs of the best mapping by turns in double precision; leaks are not counted.
+        """Assign rows and inputs of the best mapping by turns in double precision, at one gain and without leaks.
 
         Parameters
         ----------
         most : most assignments of both sides.
         """
         found, state = self._problem, self._state
-        if found.board.kind >= LEAKING or len(found.row_of) * state.rows.shape[1] > MOST_POLISHED:
+        if (
+            found.board.kind >= LEAKING
+            or state.gains.size > 0
+            or len(found.row_of) * state.rows.shape[1] > MOST_POLISHED
+        ):
             return
         value = self.value()
         for _ in range(most):
@@ -218,6 +236,15 @@ class Crossbar:
         wired = found.keeps(np.arange(len(found.row_of)), neurons, lines)
         return found.neurons[self._state.best_neuron[: len(self._state.rows)]], np.where(wired, lines, -1)
 
+    def best_lines(self) -> tuple[Int[np.ndarray, " rows"], Int[np.ndarray, "buses inputs"]]:
+        """The best mapping so far: neuron of each row, and line of each input on each bus.
+
+        Buses come in the order of their numbers, and inputs are those with connections, in order; -1 is no line.
+        """
+        found, state = self._problem, self._state
+        lines = state.best_line[:, : len(found.inputs)].astype(np.int64)
+        return found.neurons[state.best_neuron[: len(state.rows)]], np.where(lines < found.n_cells, lines, -1)
+
     def _chosen(self) -> tuple[Any, Any]:
         found = self._problem
         neurons = self._state.best_neuron[found.row_of].astype(np.int64)
@@ -227,23 +254,28 @@ class Crossbar:
         state = self._state
         state.stale_rows[:] = state.stale_cols[:] = True
         refresh_cols(self._problem.board, state)
-        total = refresh_rows(self._problem.board, state)
-        if total < state.best[0]:
-            state.best[0] = total
+        refresh_rows(self._problem.board, state)
+        if self.cost < state.best[0]:
+            state.best[0] = self.cost
             state.best_neuron[:], state.best_line[:] = state.neuron, state.line
 
 
-def _fresh(m: int, n: int, buses: int, neurons: int, lines: int, rng: np.random.Generator) -> State:
-    single, index, most = np.float32, np.uint32, max(neurons, lines)
-    return State(
+def _fresh(problem: Packed, rng: np.random.Generator) -> State:
+    single, index, board = np.float32, np.uint32, problem.board
+    m, n, buses = len(board.row_start) - 1, len(problem.inputs), len(board.bus_start) - 1
+    neurons, lines = board.cells.shape
+    most, gained = max(neurons, lines), board.interval or len(board.gains) > 1
+    items = [np.zeros(max(m, n), single) for _ in range(3)]  # of connections of one item
+    places = [np.zeros(most, single) for _ in range(2)]
+    return State._make([
         np.zeros(neurons, index), np.zeros((buses, lines), index), np.zeros((m, neurons), single),
         np.zeros((buses, n, lines), single), np.zeros(m, single), np.zeros((buses, n), single),
         np.ones((buses, m), bool), np.ones((buses, n), bool), np.zeros((buses, n), np.int64),
+        np.full(m, board.gains[0]), np.zeros((m, neurons) if gained else (0, 0), single),
         np.zeros(neurons, index), np.zeros((buses, lines), index), np.array([np.inf]), np.zeros(neurons, index),
-        np.zeros((buses, lines), index), np.zeros(max(m, n), index), np.zeros(max(m, n), single),
-        np.zeros(max(m, n), single), np.zeros(most, single), np.zeros(most, single), np.zeros(max(most, m, n), single),
+        np.zeros((buses, lines), index), np.zeros(max(m, n), index), *items, *places, np.zeros(max(most, m, n), single),
         np.array([rng.integers(1, 2**63)], np.uint64),
-    )  # fmt: skip
+    ])  # fmt: skip
 
 
 def _completed(chosen: Int[np.ndarray, " some"], size: int) -> Int[np.ndarray, " size"]:

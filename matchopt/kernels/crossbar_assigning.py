@@ -9,15 +9,16 @@ from typing import no_type_check
 import numpy as np
 
 from matchopt.kernels.compiling import quick
+from matchopt.kernels.crossbar_costs import LEAKING
 from matchopt.kernels.crossbar_scan import next_random
 from matchopt.kernels.crossbar_tables import (
-    LEAKING,
     copy,
     input_moved,
     note_best,
     refresh_cols,
     refresh_rows,
     row_moved,
+    sum_cols,
 )
 from matchopt.kernels.dense_assignment import place
 
@@ -31,12 +32,14 @@ def descend(board, state, most, least, noise, spare, paths):
     total = refresh_rows(board, state)
     for _ in range(most):
         before = total
+        if state.gains.size > 0:  # rows may have other gains now
+            refresh_cols(board, state)
         assign_cols(board, state, np.float32(0), noise, spare, paths)
         total = refresh_rows(board, state)
         assign_rows(board, state, np.float32(0), noise, spare, paths)
         refresh_cols(board, state)
         total = refresh_rows(board, state)
-        note_best(state, total, least)
+        note_best(state, sum_cols(state) if board.kind > LEAKING else total, least)
         if not total < before - least:
             break
     return total
@@ -50,22 +53,13 @@ def perturb(board, state, rounds, heat, ratio, least, noise, spare, paths):
         warm = np.float32(heat)
         assign_rows(board, state, warm, noise, spare, paths)
         refresh_cols(board, state)
-        if state.line.shape[0] == 1:  # then the inputs' costs are those of the whole, but for leaks, counted twice
-            _note_cols(board, state, least)
+        note_best(state, sum_cols(state), least)
         assign_cols(board, state, warm, noise, spare, paths)
-        note_best(state, refresh_rows(board, state), least)
+        total = refresh_rows(board, state)
+        if board.kind <= LEAKING:  # else rows take for granted that lines are driven
+            note_best(state, total, least)
         heat *= ratio
     return heat
-
-
-@quick
-@no_type_check
-def _note_cols(board, state, least):
-    total = 0.0
-    for x in range(state.cols.shape[1]):
-        total += state.col_cost[0, x]
-    if board.kind < LEAKING:
-        note_best(state, total, least)
 
 
 @quick

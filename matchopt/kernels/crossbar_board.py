@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from matchopt.instances import Hardware, Target
-from matchopt.kernels.crossbar_tables import DROPPED, LEAKING, PRICED, SQUARES, Board
+from matchopt.instances import Gains, Hardware, Target
+from matchopt.kernels.crossbar_costs import DROPPED, LEAKING, PRICED, SQUARES
+from matchopt.kernels.crossbar_tables import Board
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +23,7 @@ class Packed:
     neurons, place_of : neuron of the hardware at each place of the board, and the other way round.
     weight, factor : of each connection, in the target's units.
     cells, noise, off, usable : of the board's neurons and lines, in the target's units; extra lines are not usable.
+    n_cells : lines of the hardware, extra ones left out.
     drop : whether connections may be dropped.
     bar : what a cell out of use is charged, in units of the search; 0 where there is none.
     unrealised : cost of dropping everything, in units of the search, or what comes near it.
@@ -39,6 +41,7 @@ class Packed:
     noise: Float[np.ndarray, "neurons lines"]
     off: Float[np.ndarray, "neurons lines"]
     usable: Bool[np.ndarray, "neurons lines"]
+    n_cells: int
     drop: bool
     bar: float
     unrealised: float
@@ -73,12 +76,14 @@ def pack(
     factor: Float[np.ndarray, " connections"],
     drop: bool,
     driven: Float[np.ndarray, " inputs"] | None,
+    gains: Gains,
+    extra_inputs: bool,
 ) -> Packed:
     """See `matchopt.kernels.Crossbar`."""
     inputs, input_of = np.unique(target.indices, return_inverse=True)
     neurons = np.argsort(hardware.bus, kind="stable")
     starts = np.flatnonzero(np.diff(hardware.bus[neurons], prepend=-1))
-    leaks = len(starts) == 1 and bool(np.any(hardware.off))
+    leaks = not hardware.free_routing and bool(np.any(hardware.off))
     extra = max(0, len(inputs) - hardware.n_cells) + (len(inputs) if leaks and drop else 0)
     usable = _widened(hardware.usable[neurons], extra)
     cells, noise, off = (_widened(part[neurons], extra) for part in (hardware.weights, hardware.variance, hardware.off))
@@ -87,38 +92,47 @@ def pack(
     scaled = np.where(usable, cells, 0.0) / scale, noise / scale**2, off / scale
     weight, counts = target.weights / scale, factor / mean
     simple = not leaks and not noise.any() and bool((factor == factor[0]).all()) and (drop or bool(usable.all()))
+    simple = simple and gains.fixed
     kind = (DROPPED if drop else SQUARES) if simple else (LEAKING if leaks else PRICED) + drop
-    most = float(np.abs(weight).max() + np.abs(scaled[0]).max(initial=0.0))
-    bar = (
-        0.0 if bool(usable.all()) else 10.0 + 2.0 * float(counts.max()) * (most**2 + float(scaled[1].max(initial=0.0)))
-    )
+    ends = np.array(gains.values if gains.values is not None else (gains.low, gains.high), float)
+    largest = float(np.abs(ends).max())
+    most = float(np.abs(weight).max()) + largest * float(np.abs(scaled[0]).max(initial=0.0))
+    worst = most**2 + largest**2 * float(scaled[1].max(initial=0.0))
+    bar = 0.0 if bool(usable.all()) else 10.0 + 2.0 * float(counts.max()) * worst
+    spill = scaled[2] ** 2
+    if extra_inputs:  # a cell may be switched on rather than leak
+        spill = np.where(usable, np.minimum(spill, scaled[0] ** 2 + scaled[1]), spill)
     out_of_use = np.where(usable, 0.0, 0.0 if drop and not leaks else bar)
     every = np.ones(target.n_inputs) if driven is None else np.asarray(driven, float)
-    board = _board(target, input_of, weight, counts, (*scaled, out_of_use), kind, every[inputs] / mean, starts)
+    parts = scaled[0], scaled[1], out_of_use, scaled[2], spill
+    board = _board(target, input_of, weight, counts, parts, kind, every[inputs] / mean, starts, gains)
     place_of = np.empty_like(neurons)
     place_of[neurons] = np.arange(len(neurons))
     unrealised = float((counts * weight**2).sum()) or 1.0
     return Packed(
         board, target.row_of, input_of, inputs, neurons, place_of, target.weights, factor, cells, noise,
-        off if leaks else np.zeros_like(off), usable, drop, bar, unrealised,
+        off if leaks else np.zeros_like(off), usable, hardware.n_cells, drop, bar, unrealised,
     )  # fmt: skip
 
 
 def _board(
-    target: Target, input_of: Any, weight: Any, counts: Any, parts: tuple[Any, ...], kind: int, driven: Any, starts: Any
-) -> Board:
+    target: Target, input_of: Any, weight: Any, counts: Any, parts: tuple[Any, ...], kind: int, driven: Any,
+    starts: Any, gains: Gains,
+) -> Board:  # fmt: skip
     single, index = np.float32, np.uint32
     by_input = np.lexsort((target.row_of, input_of))
     col_start = np.concatenate([[0], np.cumsum(np.bincount(input_of, minlength=len(driven)))])
-    cells, noise, off, barred = (np.ascontiguousarray(part, single) for part in parts)
-    none = np.zeros((0, 0), single)
-    own = [noise if kind >= PRICED else none, barred if kind >= PRICED else none, off if kind >= LEAKING else none]
+    cells, *others = (np.ascontiguousarray(part, single) for part in parts)
+    none, needed = np.zeros((0, 0), single), (PRICED, PRICED, LEAKING, LEAKING)
+    own = [part if kind >= least else none for part, least in zip(others, needed, strict=True)]
+    ends = gains.values if gains.values is not None else (gains.low, gains.high)
     turned = [np.ascontiguousarray(part.T) for part in (cells, *own)]
     bus_start = np.append(starts, len(cells))
     return Board._make([
         np.array(target.indptr, np.int64), input_of.astype(index), weight.astype(single), counts.astype(single),
         col_start.astype(np.int64), target.row_of[by_input].astype(index), weight[by_input].astype(single),
-        counts[by_input].astype(single), cells, *own, *turned, driven.astype(single), bus_start.astype(np.int64),
+        counts[by_input].astype(single), cells, *own, *turned, driven.astype(single),
+        np.array(ends, single), gains.is_interval, bus_start.astype(np.int64),
         np.repeat(np.arange(len(starts)), np.diff(bus_start)), kind,
     ])  # fmt: skip
 

@@ -13,7 +13,16 @@ from typing import no_type_check
 import numpy as np
 
 from matchopt.kernels.compiling import inlined_quick, quick
-from matchopt.kernels.crossbar_tables import copy, input_moved, note_best, refresh_cols, refresh_rows, row_moved
+from matchopt.kernels.crossbar_costs import LEAKING
+from matchopt.kernels.crossbar_tables import (
+    copy,
+    input_moved,
+    note_best,
+    refresh_cols,
+    refresh_rows,
+    row_moved,
+    sum_cols,
+)
 
 FAR = np.float32(1e30)
 TABLE = 0x4000  # exponential numbers in the table; a scan takes a random window of it for every row
@@ -99,6 +108,7 @@ def anneal(board, state, scans, heat, ratio, least, exponential, everything):
             for i in range(n_rows):
                 if state.neuron_before[i] != state.neuron[i]:
                     row_moved(board, state, i, state.neuron_before[i])
+        if moves > 0 or state.gains.size > 0:
             refresh_cols(board, state)
         for b in range(state.line.shape[0]):
             line, before, cost = state.line[b], state.line_before[b], state.col_cost[b]
@@ -108,6 +118,7 @@ def anneal(board, state, scans, heat, ratio, least, exponential, everything):
                 for x in range(n_items):
                     if before[x] != line[x]:
                         input_moved(board, state, b, x)
-        note_best(state, refresh_rows(board, state), least)
+        total = refresh_rows(board, state)
+        note_best(state, sum_cols(state) if board.kind > LEAKING else total, least)
         heat *= ratio
     return heat

@@ -6,18 +6,16 @@ the fan-in. Moves of rows leave R as it is, and change only the lines of the oth
 
 from typing import Any, NamedTuple, no_type_check
 
-import numpy as np
-
 from matchopt.kernels.compiling import inlined_quick, quick
-
-SQUARES, DROPPED, PRICED, LEAKING = 0, 1, 2, 4  # kinds of costs; PRICED + 1 and LEAKING + 1 may drop connections
-NEVER = np.float32(1e37)
+from matchopt.kernels.crossbar_costs import LEAKING, driven_or_not, fill
+from matchopt.kernels.crossbar_gains import fill_gained
 
 
 class Board(NamedTuple):
     """What does not change: connections by row and by input, cells as (neurons, lines) and transposed, and buses, whose
-    neurons are neighbours. `noise`, `barred` (added to the cost of a wire) and `off` may be empty where the kind of
-    costs does not read them; `driven` is what a squared leak of each input counts for."""
+    neurons are neighbours. `noise`, `barred` (added to the cost of a wire), `off` and `spill` (what a cell costs a row
+    that has nothing on its line) may be empty where the kind of costs does not read them; `driven` is what spills of
+    each input count for. `gains` are the gains of rows, or two ends of an interval where `interval` says so."""
 
     row_start: Any
     row_input: Any
@@ -31,11 +29,15 @@ class Board(NamedTuple):
     noise: Any
     barred: Any
     off: Any
+    spill: Any
     cells_t: Any
     noise_t: Any
     barred_t: Any
     off_t: Any
+    spill_t: Any
     driven: Any
+    gains: Any
+    interval: Any
     bus_start: Any
     bus_of: Any
     kind: int
@@ -44,7 +46,8 @@ class Board(NamedTuple):
 class State(NamedTuple):
     """One mapping with its tables. The first rows of `neuron` are those of target rows, the rest spare neurons; so are
     the first lines of a bus those of inputs. `used` counts the connections of each input on each bus; tables are out of
-    date where `stale` says so. `best` is the least cost met, with its neurons and lines; the rest is scratch."""
+    date where `stale` says so. `gain` is that of each row, `gains` the best one on each neuron. `best` is the least
+    cost met, with its neurons and lines; the rest is scratch."""
 
     neuron: Any
     line: Any
@@ -55,6 +58,8 @@ class State(NamedTuple):
     stale_rows: Any
     stale_cols: Any
     used: Any
+    gain: Any
+    gains: Any
     neuron_before: Any
     line_before: Any
     best: Any
@@ -63,6 +68,7 @@ class State(NamedTuple):
     source: Any
     weight: Any
     factor: Any
+    scale: Any
     leak: Any
     buffer: Any
     column: Any
@@ -72,7 +78,7 @@ class State(NamedTuple):
 @quick
 @no_type_check
 def refresh_rows(board, state):
-    """Bring the table of rows up to date, and give the cost of the whole."""
+    """Bring the table of rows up to date, each at its best gain on each neuron, and give the cost of the whole."""
     n_rows, leaks = state.rows.shape[0], board.kind >= LEAKING
     if leaks:
         _leak_of_neurons(board, state)
@@ -87,13 +93,18 @@ def refresh_rows(board, state):
                     state.source[count] = line[x]
                     state.weight[count] = board.row_weight[e]
                     state.factor[count] = board.row_factor[e]
-                    state.column[count] = board.driven[x]
+                    state.column[count] = board.driven[x] if state.used[b, x] > 0 else 0
+                    state.scale[count] = board.gains[0]
                     count += 1
-                _fill(board, state, state.rows[i], low, high, count, True)
+                if board.interval or board.gains.size > 1:
+                    fill_gained(board, state, i, low, high, count)
+                else:
+                    fill(board, state, state.rows[i], low, high, count, True)
     total = 0.0
     for i in range(n_rows):
         state.row_cost[i] = state.rows[i, state.neuron[i]]
         total += state.row_cost[i]
+        _regain(board, state, i)
     return total
 
 
@@ -102,9 +113,9 @@ def refresh_rows(board, state):
 def refresh_cols(board, state):
     """Bring the table of inputs up to date."""
     n_lines, leaks = state.line.shape[1], board.kind >= LEAKING
-    if leaks:
-        _leak_of_lines(board, state)
     for b in range(state.line.shape[0]):
+        if leaks:
+            _leak_of_lines(board, state, b)
         for x in range(state.cols.shape[1]):
             if state.stale_cols[b, x] or leaks:
                 state.stale_cols[b, x] = False
@@ -116,13 +127,34 @@ def refresh_cols(board, state):
                         state.weight[count] = board.col_weight[e]
                         state.factor[count] = board.col_factor[e]
                         state.column[count] = board.driven[x]
+                        state.scale[count] = state.gain[board.col_row[e]]
                         count += 1
                 state.used[b, x] = count
-                _fill(board, state, state.cols[b, x], 0, n_lines, count, False)
-                if leaks:
-                    for k in range(n_lines):
-                        state.cols[b, x, k] += (board.driven[x] - 1) * state.leak[k]
+                _fill_col(board, state, b, x, n_lines, count)
             state.col_cost[b, x] = state.cols[b, x, state.line[b, x]]
+
+
+@quick
+@no_type_check
+def _fill_col(board, state, b, x, n_lines, count):
+    """An input that drives nothing on this bus leaks nothing there."""
+    out, share = state.cols[b, x], board.driven[x] if count > 0 else 0
+    for k in range(n_lines):
+        out[k] = share * state.leak[k] if board.kind >= LEAKING else 0
+    fill(board, state, out, 0, n_lines, count, False)
+    if board.kind == LEAKING + 1:
+        driven_or_not(board, state, out, count)
+
+
+@quick
+@no_type_check
+def sum_cols(state):
+    """The cost of the whole by the table of inputs, for rows where they are."""
+    total = 0.0
+    for b in range(state.line.shape[0]):
+        for x in range(state.cols.shape[1]):
+            total += state.col_cost[b, x]
+    return total
 
 
 @quick
@@ -133,6 +165,18 @@ def row_moved(board, state, i, before):
     for e in range(board.row_start[i], board.row_start[i + 1]):
         state.stale_cols[old, board.row_input[e]] = True
         state.stale_cols[new, board.row_input[e]] = True
+    _regain(board, state, i)
+
+
+@quick
+@no_type_check
+def _regain(board, state, i):
+    """Give row i its best gain where it is."""
+    j = state.neuron[i]
+    if state.gains.size > 0 and state.gain[i] != state.gains[i, j]:
+        state.gain[i] = state.gains[i, j]
+        for e in range(board.row_start[i], board.row_start[i + 1]):
+            state.stale_cols[board.bus_of[j], board.row_input[e]] = True
 
 
 @quick
@@ -165,99 +209,25 @@ def copy(values, out):
 @quick
 @no_type_check
 def _leak_of_neurons(board, state):
+    """What every neuron's cells spill on the lines of its bus that are driven, at gain 1."""
     for j in range(board.cells.shape[0]):
         state.leak[j] = 0
-    for x in range(board.driven.size):
-        off = board.off_t[state.line[0, x]]
-        for j in range(board.cells.shape[0]):
-            state.leak[j] += board.driven[x] * off[j] * off[j]
+    for b in range(state.line.shape[0]):
+        for x in range(board.driven.size):
+            if state.used[b, x] > 0:
+                spill = board.spill_t[state.line[b, x]]
+                for j in range(board.bus_start[b], board.bus_start[b + 1]):
+                    state.leak[j] += board.driven[x] * spill[j]
 
 
 @quick
 @no_type_check
-def _leak_of_lines(board, state):
+def _leak_of_lines(board, state, b):
+    """What the neurons in use on a bus spill on every line, at their gains."""
     for k in range(board.cells.shape[1]):
         state.leak[k] = 0
     for i in range(state.rows.shape[0]):
-        off = board.off[state.neuron[i]]
-        for k in range(board.cells.shape[1]):
-            state.leak[k] += off[k] * off[k]
-
-
-@quick
-@no_type_check
-def _fill(board, state, out, low, high, count, transposed):
-    """Sum the costs of one item's connections on every place from `low` to `high`; sources are rows of the cells."""
-    for j in range(low, high):
-        out[j] = state.leak[j] if board.kind >= LEAKING else 0
-    if board.kind == SQUARES:
-        _squares(state, out, low, high, count, board.cells_t if transposed else board.cells)
-    elif board.kind == DROPPED:
-        _kept_or_dropped(state, out, low, high, count, board.cells_t if transposed else board.cells)
-    elif transposed:
-        _priced(board.kind, state, out, low, high, count, board.cells_t, board.noise_t, board.barred_t, board.off_t)
-    else:
-        _priced(board.kind, state, out, low, high, count, board.cells, board.noise, board.barred, board.off)
-
-
-@inlined_quick
-@no_type_check
-def _squares(state, out, low, high, count, cells):
-    """Four connections at a time, so that sums stay in registers."""
-    t = 0
-    while t + 3 < count:
-        h0, h1 = cells[state.source[t]], cells[state.source[t + 1]]
-        h2, h3 = cells[state.source[t + 2]], cells[state.source[t + 3]]
-        w0, w1, w2, w3 = state.weight[t], state.weight[t + 1], state.weight[t + 2], state.weight[t + 3]
-        for j in range(low, high):
-            d0, d1, d2, d3 = w0 - h0[j], w1 - h1[j], w2 - h2[j], w3 - h3[j]
-            out[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
-        t += 4
-    while t < count:
-        h0, w0 = cells[state.source[t]], state.weight[t]
-        for j in range(low, high):
-            d0 = w0 - h0[j]
-            out[j] += d0 * d0
-        t += 1
-
-
-@inlined_quick
-@no_type_check
-def _kept_or_dropped(state, out, low, high, count, cells):
-    t = 0
-    while t + 3 < count:
-        h0, h1 = cells[state.source[t]], cells[state.source[t + 1]]
-        h2, h3 = cells[state.source[t + 2]], cells[state.source[t + 3]]
-        w0, w1, w2, w3 = state.weight[t], state.weight[t + 1], state.weight[t + 2], state.weight[t + 3]
-        q0, q1, q2, q3 = w0 * w0, w1 * w1, w2 * w2, w3 * w3
-        for j in range(low, high):
-            d0, d1, d2, d3 = w0 - h0[j], w1 - h1[j], w2 - h2[j], w3 - h3[j]
-            out[j] += (min(q0, d0 * d0) + min(q1, d1 * d1)) + (min(q2, d2 * d2) + min(q3, d3 * d3))
-        t += 4
-    while t < count:
-        h0, w0 = cells[state.source[t]], state.weight[t]
-        q0 = w0 * w0
-        for j in range(low, high):
-            d0 = w0 - h0[j]
-            out[j] += min(q0, d0 * d0)
-        t += 1
-
-
-@inlined_quick
-@no_type_check
-def _priced(kind, state, out, low, high, count, cells, noise, barred, off):
-    """Importance, read noise and cells out of use; where cells leak, less the leak that `out` holds already."""
-    for t in range(count):
-        s, w, q = state.source[t], state.weight[t], state.factor[t]
-        h, v, p = cells[s], noise[s], barred[s]
-        if kind < LEAKING:
-            dropped = q * w * w if kind > PRICED else NEVER
-            for j in range(low, high):
-                d = w - h[j]
-                out[j] += min(q * (d * d + v[j]) + p[j], dropped)
-        else:
-            o, driven = off[s], state.column[t]
-            for j in range(low, high):
-                d, u = w - h[j], w - o[j]
-                wired = q * (d * d + v[j]) + p[j]
-                out[j] += (min(wired, q * u * u) if kind > LEAKING else wired) - driven * o[j] * o[j]
+        if board.bus_of[state.neuron[i]] == b:
+            spill, square = board.spill[state.neuron[i]], state.gain[i] * state.gain[i]
+            for k in range(board.cells.shape[1]):
+                state.leak[k] += square * spill[k]

@@ -58,6 +58,7 @@ class Alternation(Solver):
         search, done = Search(instance, limits, rng), 0
         bound = best_bound(instance, limits, self.ascent)
         for _ in limits.steps(self.starts):
+            search.perturb(1, 0.0)  # rows first: for random rows few lines may be worth driving
             search.descend()
             search.offer()
             search.start()

@@ -17,7 +17,8 @@ class Exact(Solver):
 
     Depth first over rows and inputs, whichever leaves the largest gap. A node is bounded by the level-1 relaxation,
     with shares of rows and inputs that are functions of their own place alone, and closes the places whose reduced
-    costs fill the gap. It begins with a mapping by perturbed assignments. Threads share out the tree.
+    costs fill the gap; a neuron has a place for each gain. It begins with a mapping by perturbed assignments. Threads
+    share out the tree.
 
     Parameters
     ----------
@@ -33,18 +34,23 @@ class Exact(Solver):
     solves = LayerInstance
     needs = ("numba", "scipy")
     role = "exact"
-    understands = UNDERSTOOD
+    understands = UNDERSTOOD - {"gain-interval"}
 
     rounds: PositiveInt = 2000
 
     def refuses(self, instance: LayerInstance) -> str | None:
         """See `Solver.refuses`."""
-        chip = instance.hardware
-        entries = instance.target.n_connections * chip.n_neurons * max(chip.n_cells, instance.target.n_inputs)
+        chip, gains, inputs = instance.hardware, instance.rules.gains.values, len(np.unique(instance.target.indices))
+        leaks = bool(np.any(chip.off))
         if len(set(chip.bus.tolist())) > 1:
             return "all hardware neurons must share one bus"
-        if bool(np.any(chip.off)) and instance.rules.drop:
-            return "leaks of lines that nobody drives are not searched: allow no drops, or have no leaks"
+        if gains is None:
+            return "gains from an interval are not searched; allow a finite set"
+        if leaks and instance.rules.drop and len(gains) > 1:
+            return "a choice of gains together with drops and leaks is not searched"
+        connections = instance.n_rows * inputs if leaks else instance.target.n_connections
+        lines = chip.n_cells + inputs if leaks and instance.rules.drop else max(chip.n_cells, inputs)
+        entries = connections * chip.n_neurons * len(gains) * lines
         if entries > MOST_ENTRIES:
             return f"{entries} costs of connections on cells are too many for a proof, which takes {MOST_ENTRIES}"
         return refusal(instance)

@@ -18,15 +18,18 @@ WORTHWHILE = 0.1  # of the gap: a round that gains less is the last of its node
 
 
 class Layer(NamedTuple):
-    """What does not change: `cost[e, j, k]`; rows' connections from `row_start`; inputs' ones `listed` from
-    `col_start`; row and input of each connection; and the number of rounds a node may take."""
+    """What does not change: `cost[e, j, k]`, and how much `more` it is if e must be wired, empty where that plays no
+    part; rows' connections from `row_start`; inputs' ones `listed` from `col_start`; row and input of each connection;
+    how many gains each neuron has, which are places of it; and the number of rounds a node may take."""
 
     cost: Any
+    more: Any
     row_start: Any
     col_start: Any
     listed: Any
     row_of: Any
     col_of: Any
+    gains: Any
     rounds: Any
 
 
@@ -88,7 +91,7 @@ def search(layer, tree, depth, floor, nodes):
         if tree.bounds[depth, at] >= tree.best[0]:
             tree.left[depth] = 0
             continue
-        descend(tree, depth, tree.places[depth, at])
+        descend(layer, tree, depth, tree.places[depth, at])
         depth += 1
     return depth
 
@@ -141,7 +144,7 @@ def _list_places(tree, depth, chosen, total):
 
 @kernels.compiled
 @no_type_check
-def descend(tree, depth, place):
+def descend(layer, tree, depth, place):
     """Make the node below, with the branching item on one place."""
     down, rows = depth + 1, tree.over_rows.shape[0]
     tree.rows_open[down], tree.cols_open[down] = tree.rows_open[depth], tree.cols_open[depth]
@@ -152,9 +155,11 @@ def descend(tree, depth, place):
     for j in range(open_.shape[1]):
         if j != place:
             open_[i, j] = False
+    gains = layer.gains if chosen < rows else 1
     for other in range(open_.shape[0]):
         if other != i:
-            open_[other, place] = False
+            for j in range(place // gains * gains, place // gains * gains + gains):
+                open_[other, j] = False
 
 
 @kernels.compiled
@@ -266,10 +271,16 @@ def _reduced(table, over, place_of, found):
 @kernels.compiled
 @no_type_check
 def _try(layer, tree):
-    """Keep the mapping of both assignments, if it is the best so far."""
+    """Keep the mapping of both assignments, if it is the best so far and gives no neuron two gains."""
     total, rows = 0.0, tree.over_rows.shape[0]
+    for i in range(rows):
+        for other in range(i):
+            if tree.neuron[i] // layer.gains == tree.neuron[other] // layer.gains:
+                return
     for e in range(layer.cost.shape[0]):
         total += layer.cost[e, tree.neuron[layer.row_of[e]], tree.line[layer.col_of[e]]]
+    if layer.more.shape[0] > 0:
+        total += _listening(layer, tree)
     if total < tree.best[0]:
         tree.mine[0] = total
         tree.best[0] = total - TIED * abs(total)
@@ -277,3 +288,19 @@ def _try(layer, tree):
             tree.found[i] = tree.neuron[i]
         for x in range(tree.over_cols.shape[0]):
             tree.found[rows + x] = tree.line[x]
+
+
+@kernels.compiled
+@no_type_check
+def _listening(layer, tree):
+    """What it costs that a row listens to each line in use; FAR where none can."""
+    total = 0.0
+    for x in range(tree.over_cols.shape[0]):
+        k = tree.line[x]
+        if k < layer.more.shape[2]:
+            least = FAR
+            for t in range(layer.col_start[x], layer.col_start[x + 1]):
+                e = layer.listed[t]
+                least = min(least, layer.more[e, tree.neuron[layer.row_of[e]], k])
+            total += least
+    return total

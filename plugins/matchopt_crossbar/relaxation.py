@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from matchopt import Gains, Hardware, LayerInstance, Limits, Target, assign, pair_costs
-from matchopt_crossbar.layer import free_costs, scaled
+from matchopt_crossbar.layer import choice, free_costs, scaled
 
 ROUNDING = 2.0**-42  # of the cost of dropping everything and the bound together
 
@@ -13,14 +13,15 @@ ROUNDING = 2.0**-42  # of the cost of dropping everything and the bound together
 def free_bound(layer: LayerInstance, limits: Limits) -> float:
     """The larger of the errors with every row wired freely, and on one bus with every input placed freely; >= 0.
 
-    Leaks only add to these where nothing may be dropped; a dropped connection may be served by the leak of its cell.
+    With a choice of gains inputs are not placed, as a row then has one gain for all of them. Leaks only add to these
+    where nothing may be dropped; a dropped connection may be served by the leak of its cell.
     """
     chip, target = scaled(layer), layer.target
     if layer.rules.drop and not chip.free_routing and bool(np.any(chip.off)):
         return 0.0
     factor = layer.objective.importance(target)
     sides = [_assigned(free_costs(layer))]
-    if len(set(chip.bus.tolist())) == 1 and not limits.reached() and chip.n_cells:
+    if len(set(chip.bus.tolist())) == 1 and not limits.reached() and chip.n_cells and not choice(layer):
         turned, order = transposed(target)
         weights, variance, usable = (
             np.ascontiguousarray(part.T) for part in (chip.weights, chip.variance, chip.usable)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from matchopt import Gains, LayerInstance, LayerMapping, Limit, Limits, Result, Status, is_feasible, kernels
-from matchopt_crossbar.layer import free_costs, gain_of, one_connection, scaled
+from matchopt_crossbar.layer import choice, free_costs, one_connection, scaled
 
 MANY, SMALL = 10.0, 50.0  # connections of a row, and neurons and lines: with fewer it is worth to begin from higher up
 MOST_COOLINGS, FEW_COOLINGS = 8, 150.0  # at most; neurons and lines from which on there is one
@@ -22,7 +22,8 @@ class Search(kernels.Crossbar):
         outside = layer.objective.diagonal(layer.target, np.full(len(every), layer.n_rows), every)
         super().__init__(
             layer.target, scaled(layer), rng, importance=layer.objective.importance(layer.target),
-            drop=layer.rules.drop, driven=outside,
+            drop=layer.rules.drop, driven=outside, gains=layer.rules.gains if choice(layer) else Gains(),
+            extra_inputs=layer.rules.extra_inputs,
         )  # fmt: skip
         self._layer, self._limits, self._offered, self._last = layer, limits, np.inf, -np.inf
         if limits.start is not None and is_feasible(layer, limits.start):
@@ -51,10 +52,7 @@ class Search(kernels.Crossbar):
 
     def mapping(self) -> LayerMapping | None:
         """The best mapping, None where it breaks a rule."""
-        if not np.isfinite(self.value()):
-            return None
-        neuron_of, cell_of = self.best()
-        return LayerMapping.from_cells(self._layer.target, neuron_of, cell_of, gain_of(self._layer))
+        return kernels.wire_lines(self._layer, *self.best_lines())
 
     def finish(self) -> None:
         """Polish the best mapping in double precision and offer it."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matchopt import LayerInstance, Limit, Limits, PositiveInt, Result, Solver, is_feasible
-from matchopt_crossbar.layer import UNDERSTOOD, one_connection, refusal
+from matchopt_crossbar.layer import UNDERSTOOD, choice, one_connection, refusal
 
 PATIENCE = 3  # swaps without a better mapping before a kick, times the number of rows squared
 
@@ -33,7 +33,7 @@ class Tandem(Solver):
     name = "crossbar-tandem"
     solves = LayerInstance
     needs = ("numba", "scipy")
-    understands = UNDERSTOOD - {"drop", "leak", "unusable-cells"}
+    understands = UNDERSTOOD - {"drop", "leak", "unusable-cells", "gain-interval"}
 
     iterations: PositiveInt = 1_000_000
     patience: PositiveInt | None = None
@@ -46,6 +46,8 @@ class Tandem(Solver):
             return f"as many rows as inputs, neurons and cells are needed, found {rows}, {inputs}, {neurons}, {cells}"
         if len(set(instance.hardware.bus.tolist())) > 1:
             return "all hardware neurons must share one bus"
+        if choice(instance):
+            return "neurons with a choice of gains are not searched; allow a single gain"
         return refusal(instance)
 
     def prepare(self) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from matchopt import LayerInstance, LayerMapping
-from matchopt_crossbar.layer import scaled, with_cells
+from matchopt_crossbar.layer import scaled
 from matchopt_crossbar.tandem_loops import Pairs
 from matchopt_crossbar.tandem_loops import improve as improve
 from matchopt_crossbar.tandem_loops import start as start
@@ -11,7 +11,8 @@ from matchopt_crossbar.tandem_loops import start as start
 
 def mapped(layer: LayerInstance, place: np.ndarray) -> LayerMapping:
     """Rows and inputs on the neurons and lines of these numbers."""
-    return with_cells(layer, place.copy(), place[layer.target.indices])
+    gain = np.full(layer.n_rows, layer.rules.gains.default)
+    return LayerMapping.from_cells(layer.target, place.copy(), place[layer.target.indices], gain)
 
 
 def made(layer: LayerInstance, rng: np.random.Generator) -> Pairs:

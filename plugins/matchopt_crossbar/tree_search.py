@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from matchopt import LayerInstance, LayerMapping, Limits
+from matchopt import LayerInstance, LayerMapping, Limits, kernels
 from matchopt_crossbar.ascent import ConnectionCosts
 from matchopt_crossbar.exact_loops import TIED, Layer, Tree, descend, open_node, search, tree
-from matchopt_crossbar.layer import scaled, with_cells
 
 CHUNK = 200  # nodes between two looks at the clock
 ROUNDS = 8  # of the ascent at a node, at most
@@ -18,33 +17,62 @@ PARTS = 16  # subtrees for each thread
 def compiled_layer(layer: LayerInstance) -> tuple[Layer, int, int]:
     """The costs of all connections on all cells, and the numbers of rows and of inputs with connections.
 
-    Where cells leak, a row's other inputs have connections of their own, which cost what the cell leaks. Where
-    connections may be dropped, lines are added until there is one for every input.
+    A neuron has a place for each gain. Where cells leak, a row's other inputs have connections of their own, which cost
+    what the cell leaks. Where connections may be dropped, lines are added until there is one for every input, and where
+    cells leak as well, one more for every input: a line that is not driven does not leak.
     """
-    target, costs = layer.target, ConnectionCosts(layer)
+    target, costs, leaks = layer.target, ConnectionCosts(layer), bool(np.any(layer.hardware.off))
     inputs, input_of = np.unique(target.indices, return_inverse=True)
-    cost, row_of = costs.of(slice(None)), target.row_of
-    if layer.rules.drop and len(inputs) > cost.shape[2]:
-        dropped = (layer.objective.importance(target) * target.weights**2)[:, None, None]
-        extra = np.broadcast_to(dropped, (*cost.shape[:2], len(inputs) - cost.shape[2]))
-        cost = np.concatenate([cost, extra], axis=2)
-    if np.any(layer.hardware.off):
+    gains = layer.rules.gains.values or ()
+    every, row_of = slice(None), target.row_of
+    cost = _by_place([costs.at(every, gain) for gain in gains])
+    forced = leaks and layer.rules.drop
+    factor = layer.objective.importance(target)[:, None, None]
+    with np.errstate(invalid="ignore"):
+        wired = _by_place([factor * costs.wired(every, gain) for gain in gains])
+    more = wired - cost if forced else np.zeros((0, 1, 1))
+    if leaks:
         silent = np.ones((layer.n_rows, len(inputs)), bool)
         silent[row_of, input_of] = False
         rows, others = np.nonzero(silent)
-        counts = layer.objective.diagonal(target, rows, inputs[others])
-        leak = counts[:, None, None] * scaled(layer).off ** 2
+        counts = layer.objective.diagonal(target, rows, inputs[others])[:, None, None]
+        leak, listen = _spilled(layer)
         order = np.argsort(np.concatenate([row_of, rows]), kind="stable")
-        cost = np.concatenate([cost, leak])[order]
+        cost = np.concatenate([cost, counts * leak])[order]
         row_of, input_of = (np.concatenate(pair)[order] for pair in ((row_of, rows), (input_of, others)))
+        with np.errstate(invalid="ignore"):
+            more = np.concatenate([more, counts * listen])[order] if forced else more
+    extra = (len(inputs) if forced else max(0, len(inputs) - layer.hardware.n_cells)) if layer.rules.drop else 0
+    if extra:
+        dropped = np.zeros((len(row_of), 1, 1))
+        dropped[:, 0, 0][_inside(layer, row_of, inputs[input_of])] = factor[:, 0, 0] * target.weights**2
+        cost = np.concatenate([cost, np.broadcast_to(dropped, (*cost.shape[:2], extra))], axis=2)
     starts = [np.concatenate([[0], np.cumsum(np.bincount(of, minlength=size))])
               for of, size in ((row_of, layer.n_rows), (input_of, len(inputs)))]  # fmt: skip
     by_input = np.argsort(input_of, kind="stable")
-    return (
-        Layer._make([np.ascontiguousarray(cost), *starts, by_input, row_of, input_of, ROUNDS]),
-        layer.n_rows,
-        len(inputs),
-    )
+    tables = [np.ascontiguousarray(cost), np.where(np.isnan(more), np.inf, more)]
+    made = Layer._make([*tables, *starts, by_input, row_of, input_of, len(gains), ROUNDS])
+    return made, layer.n_rows, len(inputs)
+
+
+def _by_place(costs: list[np.ndarray]) -> np.ndarray:
+    """Costs at each gain, shape (connections, neurons, cells), as places of neurons with their gains."""
+    stacked = np.stack(costs, axis=2)
+    return stacked.reshape(len(stacked), -1, stacked.shape[3])
+
+
+def _spilled(layer: LayerInstance) -> tuple[np.ndarray, np.ndarray]:
+    """What a cell on a driven line costs a row without that input, and how much more if it has to listen."""
+    chip, gains = layer.hardware, np.array(layer.rules.gains.values)[None, :, None]
+    leak, listens = chip.off[:, None] ** 2, chip.weights[:, None] ** 2 + chip.variance[:, None]
+    listens = np.where(chip.usable[:, None] & layer.rules.extra_inputs, listens, np.inf)
+    least, shape = np.minimum(leak, listens), (1, -1, chip.n_cells)
+    return (gains**2 * least).reshape(shape), (gains**2 * (listens - least)).reshape(shape)
+
+
+def _inside(layer: LayerInstance, row: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Which of these pairs are connections; they are in the order of the target's."""
+    return np.isin(layer.target.keys(row, x), layer.target.keys(layer.target.row_of, layer.target.indices))
 
 
 class TreeSearch:
@@ -89,9 +117,9 @@ class TreeSearch:
         found = min(self._trees, key=lambda each: float(each.mine[0]))
         if not np.isfinite(found.mine[0]):
             return None
-        _, input_of = np.unique(self._layer.target.indices, return_inverse=True)
         line_of = found.found[self._rows :]
-        return with_cells(self._layer, found.found[: self._rows], line_of[input_of])
+        lines = np.where(line_of < self._layer.hardware.n_cells, line_of, -1)
+        return kernels.wire_lines(self._layer, found.found[: self._rows] // self._compiled.gains, lines[None, :])
 
     @property
     def nodes(self) -> int:
@@ -131,7 +159,7 @@ class TreeSearch:
             open_node(self._compiled, root, 0)
             done += 1
             for at in reversed(range(int(root.left[0]))):
-                descend(root, 0, root.places[0, at])
+                descend(self._compiled, root, 0, root.places[0, at])
                 below = (root.rows_open[1].copy(), root.cols_open[1].copy(), root.share[1].copy())
                 nodes.append((*below, float(root.bounds[0, at]), float(root.value[1])))
         return nodes

@@ -51,7 +51,7 @@ from matchopt.network.realised import realise, unmapped
 from matchopt.plugins import load_plugins
 from matchopt.proofs import certify, certify_infeasible, relaxed_bound
 from matchopt.proofs.assignment import certify_assignment
-from matchopt.proofs.crossbar import certify_crossbar, coupled, split_bound
+from matchopt.proofs.crossbar import certify_crossbar, coupled, kept_bound, split_bound
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.hard_wired import certify_hard_wired
 from matchopt.proofs.layer import certify_layer
@@ -96,6 +96,11 @@ def _solution(instance: Instance) -> Any:
     return OPTIMA[instance.digest]
 
 
+def _nothing_kept(instance: LayerInstance) -> tuple[np.ndarray, np.ndarray]:
+    count, neurons, lines = coupled(instance).shape
+    return np.zeros((count, lines)), np.zeros((len(coupled(instance).items[1]), neurons, lines))
+
+
 def _one_bus(instance: Instance) -> LayerInstance:
     """The same layer on one bus, as strange as it is."""
     assert isinstance(instance, LayerInstance)
@@ -137,6 +142,7 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     certify_crossbar: lambda instance, folder: certify_crossbar(instance, _solution(instance), Effort()),
     coupled: lambda instance, folder: coupled(instance),
     split_bound: lambda instance, folder: split_bound(_one_bus(instance), np.zeros(coupled(_one_bus(instance)).shape)),
+    kept_bound: lambda instance, folder: kept_bound(_one_bus(instance), *_nothing_kept(_one_bus(instance))),
     certify_infeasible: lambda instance, folder: certify_infeasible(instance),
     relaxed_bound: lambda instance, folder: relaxed_bound(instance),
     separable: lambda instance, folder: separable(instance),
@@ -194,6 +200,7 @@ BEHIND: dict[str, str] = {
     "formats.wiring_csv": "layers_of",
     "formats.wiring_json": "layers_of",
     "kernels.crossbar_board": "Crossbar",
+    "kernels.crossbar_wiring": "solvers that understand the layer, and a beginning that its caller checks",
     "kernels.menus": "pair_costs and match_rows",
     "kernels.packing": "tested below, part by part",
     "network.chip": "makes chips for targets; rules and objectives do not change what is drawn",
