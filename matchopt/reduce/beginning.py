@@ -1,5 +1,7 @@
 """A solution to begin from, made without a solver, so that no exact engine begins with nothing."""
 
+import math
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -13,7 +15,7 @@ from matchopt.instances import (
     NetworkMapping,
     Solution,
 )
-from matchopt.reduce.alternating import alternating
+from matchopt.reduce.crossbar import crossbar_beginning
 from matchopt.reduce.one_chip import assign_chip, join, not_assignable, not_joinable
 from matchopt.reduce.separable import layer_to_assignment, not_separable, wire
 from matchopt.reduce.surrogate import surrogate
@@ -21,11 +23,16 @@ from matchopt.reduce.surrogate import surrogate
 MOST_PAIRS = 2**24  # of rows and columns; beyond, beginning takes too long
 
 
-def beginning(instance: Instance) -> Solution | None:
+def beginning(instance: Instance, seconds: float = math.inf) -> Solution | None:
     """A solution in which every row in turn takes the cheapest column, or hardware neuron, that is left.
 
-    Of a layer the costs are weight errors under the plainest rules; where neurons share lines, see `alternating`.
-    Whoever takes it must check it: what more the rules ask for plays no part.
+    Of a layer the costs are weight errors under the plainest rules; where neurons share lines, it is searched for a
+    second (`crossbar_beginning`). Whoever takes it must check it: what more the rules ask for plays no part.
+
+    Parameters
+    ----------
+    instance : what is to be solved.
+    seconds : for searching, where there is a choice.
 
     Returns
     -------
@@ -37,21 +44,21 @@ def beginning(instance: Instance) -> Solution | None:
             col_of = _in_turn(instance.dense)
             return None if col_of is None else Assignment(col_of)
         case LayerInstance():
-            return _mapping(instance)
+            return _mapping(instance, seconds)
         case NetworkInstance() if instance.one_chip:
-            return _on_one_chip(surrogate(instance))
+            return _on_one_chip(surrogate(instance), seconds)
         case NetworkInstance():
-            found = [_mapping(layer) for layer in instance.layers]
+            found = [_mapping(layer, seconds / len(instance.layers)) for layer in instance.layers]
             return NetworkMapping(tuple(part for part in found if part is not None)) if None not in found else None
     return None
 
 
-def _on_one_chip(plain: NetworkInstance) -> Solution | None:
+def _on_one_chip(plain: NetworkInstance, seconds: float) -> Solution | None:
     """All rows of all layers in turn, as one assignment or one layer."""
     if not_assignable(plain) is not None and not_joinable(plain) is not None:
         return None
     way = assign_chip(plain) if not_assignable(plain) is None else join(plain)
-    found = beginning(way.parts[0])
+    found = beginning(way.parts[0], seconds)
     return None if found is None else way.lift([found])
 
 
@@ -68,9 +75,9 @@ def _in_turn(cost: Float[np.ndarray, "rows cols"]) -> Int[np.ndarray, " rows"] |
     return col_of
 
 
-def _mapping(layer: LayerInstance) -> LayerMapping | None:
+def _mapping(layer: LayerInstance, seconds: float) -> LayerMapping | None:
     if not layer.hardware.free_routing and not layer.hardware.hard_wired:
-        return alternating(layer)
+        return crossbar_beginning(layer, seconds)
     if layer.n_rows * layer.hardware.n_neurons > MOST_PAIRS or layer.n_rows > layer.hardware.n_neurons:
         return None
     plain = surrogate(layer)

@@ -24,13 +24,14 @@ from matchopt.instances import (
     Target,
 )
 from matchopt.proofs.infeasible import constructed
-from matchopt.reduce import Reduction, beginning, not_separable, program_size, reduction, surrogate
+from matchopt.reduce import Reduction, beginning, not_separable, prepare_crossbar, program_size, reduction, surrogate
 from matchopt.reduce.builder import MAX_ENTRIES
 from matchopt.reduce.reduction import unchanged
 from matchopt.reduce.shares import shared_out
 from matchopt.solver import Limits, Result, Solver, Status
 
 SLOW = 300_000  # coefficients of a program
+BEGINNING = 0.15  # of the time left, at most, for a solution to begin from
 
 
 def solve_parts(
@@ -107,7 +108,8 @@ def _is_slow(instance: Instance) -> bool:
 
 def _begun(instance: Instance, limits: Limits) -> Solution | None:
     """A feasible solution made without a solver, and reported; None where none is found, or the caller has one."""
-    for make in (beginning, constructed) if limits.start is None else ():
+    begin = partial(beginning, seconds=BEGINNING * limits.remaining())
+    for make in (begin, constructed) if limits.start is None else ():
         found = make(instance)
         if found is not None and _is_feasible(instance, found):
             limits.report(found)
@@ -214,6 +216,13 @@ def warm_up(rules: Rules) -> None:
     one = np.ones((1, 1))
     small = reduction(LayerInstance(Target.from_dense(one), Hardware(one), rules), AssignmentInstance)
     small.lift([Assignment(np.zeros(1, int))])
+
+
+def prepare_beginning(instance: Instance) -> None:
+    """The same for what makes a solution to begin from."""
+    layers = instance.layers if isinstance(instance, NetworkInstance) else (instance,)
+    if any(isinstance(layer, LayerInstance) and not layer.hardware.free_routing for layer in layers):
+        prepare_crossbar()
 
 
 def _lowered(way: Reduction, start: Solution | None) -> tuple[Solution, ...]:

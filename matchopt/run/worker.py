@@ -26,7 +26,7 @@ from matchopt.instances import INSTANCES, SOLUTIONS, AssignmentInstance, Program
 from matchopt.parts import Parts
 from matchopt.plugin_files import import_file, importing
 from matchopt.plugins import load_plugins
-from matchopt.run.descent import separable_rules, solve_parts, warm_up
+from matchopt.run.descent import prepare_beginning, separable_rules, solve_parts, warm_up
 from matchopt.run.messages import LOST_LINE, encode, read_message, write_all
 from matchopt.run.reaper import adopt_orphans, die_with
 from matchopt.settings import make
@@ -101,6 +101,8 @@ def _run(message: Parts, channel: Channel) -> None:
     reduced = separable_rules(instance) if cls.solves in (AssignmentInstance, ProgramInstance) else ()
     for rules in reduced:
         warm_up(rules)
+    if cls.solves is ProgramInstance:
+        prepare_beginning(instance)
     solver.prepare()
     began = time.monotonic()
     channel.send({"type": "started"})
