@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _NAMES = ("unit", "stuck_below", "stuck_above", "cells")  # of the options, and of the fields of `Reading`
 
 reading_options = together(
-    click.option("--unit", default="", help="Unit of the file's values, such as S; only named, never converted."),
+    click.option("--unit", help="Unit of the file's values, such as S; only named, never converted."),
     click.option("--stuck-below", type=float, metavar="VALUE",
                  help="Cells that read less are stuck: they add their value whenever their line is driven."),
     click.option("--stuck-above", type=float, metavar="VALUE", help="Cells that read more are stuck."),
@@ -29,9 +29,9 @@ state_options = together(
     click.option("--pairs", type=click.Choice(["none", "fixed"]), default="none", show_default=True,
                  help="fixed: a weight is the difference of two devices. An .npz file holds both, as arrays positive "
                  "and negative (of NAME: NAME.positive, NAME.negative); of other files the first is G+, the next G-."),
-    click.option("--line-resistance", type=click.FloatRange(min=0), default=0.0, metavar="R",
+    click.option("--line-resistance", type=click.FloatRange(min=0), default=0.0, show_default=True, metavar="R",
                  help="Resistance of the wire between two neighbouring cells times a typical conductance; takes of "
-                 "every weight what its place in the array costs.  [default: 0]"),
+                 "every weight what its place in the array costs."),
 )  # fmt: skip
 
 
@@ -57,6 +57,6 @@ def read_measured(files: "Sequence[str]", options: "Mapping[str, Any]") -> "Chip
     from matchopt.formats import ChipFile, Reading, read_chip
     from matchopt.instances.chip_state import ChipState
 
-    how = Reading(**{name: options[name] for name in _NAMES})
+    how = Reading(**{name: options[name] for name in _NAMES if options[name] is not None})
     chip = read_chip([ChipFile.parse(file) for file in files], how, options.get("pairs", "none"))
     return ChipState(options.get("readings"), options.get("line_resistance", 0.0)).of(chip)
