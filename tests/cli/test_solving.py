@@ -247,8 +247,10 @@ def test_ctrl_c_keeps_the_best_solution_and_leaves_nothing_else(assignment: Path
         while not mark.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         assert mark.exists()
-        time.sleep(0.3)  # the incumbent is on its way
-        family = psutil.Process(child.pid).children(recursive=True)
+        host, before = psutil.Process(child.pid), None
+        while before != (before := host.cpu_times()):  # it takes in the incumbent, however busy the machine is
+            time.sleep(0.5)
+        family = host.children(recursive=True)
         assert family
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=20)
