@@ -121,12 +121,31 @@ def crossbars() -> Iterator[LayerInstance]:
         yield replace(layer, provenance=Provenance(f"crossbar-{name}", source, SEED))
 
 
+def written() -> Iterator[LayerInstance]:
+    """All cells but a tenth can be written: to levels, in a range but a few of them, and to levels on one bus."""
+    sizes = {"12x12-levels": (12, 14, 0.6, Rules()), "12x12-limited": (12, 14, 0.6, Rules(writes=8)),
+             "crossbar-6x6": (6, 6, 0.5, Rules())}  # fmt: skip
+    for name, (rows, cells, density, rules) in sizes.items():
+        rng = np.random.default_rng(SEED)
+        support = rng.random((rows, rows)) < density
+        target = Target.from_dense(np.where(support, rng.laplace(scale=np.sqrt(0.5), size=support.shape), 0.0), support)
+        weights, stuck = rng.standard_normal((cells, cells)), rng.random((cells, cells)) < 0.1
+        bus = np.zeros(cells, int) if "crossbar" in name else None
+        low = np.where(stuck, np.nan, -1.5)
+        levels = np.where(stuck[:, :, None], np.nan, np.linspace(-1.5, 1.5, 5))
+        menus = {"low": low, "high": -low} if rules.writes is not None else {"levels": levels}
+        source = f"Laplace targets, {density:.0%} of {rows} x {rows}, on gaussian cells that can be written; {name}"
+        layer = LayerInstance(target, Hardware(weights, bus=bus, **menus), rules)
+        yield replace(layer, provenance=Provenance(f"written-{name}", source, SEED))
+
+
 def every_family() -> Iterator[Iterator[Instance]]:
     """The instances of every recipe."""
     net = target()
     families: tuple[Callable[[SparseNetwork], Iterator[Instance]], ...] = (networks, output_layers, crops)
     yield from (family(net) for family in families)
     yield crossbars()
+    yield written()
 
 
 def with_best(instance: Instance, seconds: float) -> tuple[Instance, str]:
