@@ -22,6 +22,7 @@ COMMANDS: CommandTable = {
     "plugins": ("extending", "List the plugins, those that failed to load included."),
     "new-plugin": ("extending", "Start a plugin of your own from a working template."),
     "check-solver": ("extending", "Run the conformance kit on a solver."),
+    "fuzz": ("fuzzing", "Judge all solvers on random tiny instances."),
     "data": ("datasets", "List the data sets and where they are; fetch one."),
     "reproduce": ("studies", "Run a study: published figures, a sweep of your own; with table and plots."),
     "problems": ("catalogue", "List the problems that ship with matchopt, with their best known values."),
