@@ -1,6 +1,6 @@
 """Bounds of the crossbars of `crossbars.py`: the level-1 relaxation beside free routing.
 
-    python benches/crossbar_bounds.py --output FILE.csv [--seconds 6] [--seeds 0 1 2 3 4]
+    python benches/crossbar_bounds.py --output FILE.csv [--redundancy 4 2 1] [--seconds 6] [--seeds 0 1 2 3 4]
 
 The ascent has so many seconds of one core's processor time, what a heuristic gives it in a minute; bounds are relative
 to the sum of squared targets.
@@ -24,6 +24,7 @@ FIELDS = ("redundancy", "drop", "seconds", "seed", "bound", "free_bound", "megab
 def main() -> None:
     """Bound, and write a line for each layer."""
     given = argparse.ArgumentParser(description=__doc__)
+    given.add_argument("--redundancy", type=int, nargs="+", default=[4, 2, 1])
     given.add_argument("--seconds", type=float, default=6.0)
     given.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     given.add_argument("--output", type=Path, required=True)
@@ -32,7 +33,7 @@ def main() -> None:
     with options.output.open("w", newline="") as lines:
         table = csv.writer(lines, lineterminator="\n")
         table.writerow(FIELDS)
-        for redundancy in (4, 2, 1):
+        for redundancy in options.redundancy:
             for drop in (False, True):
                 for seed in options.seeds:
                     layer = crossbar(redundancy, drop, seed)
