@@ -16,6 +16,7 @@ PACKAGES = {
     "matchopt_slots": ["slots"],
     "matchopt_parts": ["copies-alternate", "split-alternate"],
     "matchopt_budget": ["lagrangian", "lagrangian-layer"],
+    "matchopt_sums": ["sum-search"],
     "matchopt_crossbar": [
         "crossbar-alternate",
         "crossbar-anneal",
