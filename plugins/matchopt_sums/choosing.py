@@ -1,6 +1,6 @@
 """The best cells for one weight out of those that are free: singles, pairs by two pointers, then further ones."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, no_type_check
 
 import numpy as np
 
@@ -39,6 +39,7 @@ class State(NamedTuple):
 
 
 @kernels.compiled
+@no_type_check
 def empty(n_rows, n_cells):
     """A state without wires, for rows of so many connections."""
     return State(
@@ -48,6 +49,7 @@ def empty(n_rows, n_cells):
 
 
 @kernels.compiled
+@no_type_check
 def cost(row, state, e):
     """What connection e costs."""
     off = row.weights[e] - state.total[e]
@@ -55,6 +57,7 @@ def cost(row, state, e):
 
 
 @kernels.compiled
+@no_type_check
 def release(neuron, state, e):
     """Switch off the cells of connection e."""
     if state.count[e]:
@@ -65,6 +68,7 @@ def release(neuron, state, e):
 
 
 @kernels.compiled
+@no_type_check
 def take(neuron, state, e, n_picked):
     """Give connection e the cells that are picked, besides what it has."""
     for s in range(n_picked):
@@ -76,6 +80,7 @@ def take(neuron, state, e, n_picked):
 
 
 @kernels.compiled
+@no_type_check
 def restore(neuron, state):
     """Set all cells back to their owners before a move."""
     state.total[:], state.spread[:], state.count[:] = 0.0, 0.0, 0
@@ -89,6 +94,7 @@ def restore(neuron, state):
 
 
 @kernels.compiled
+@no_type_check
 def choose(row, neuron, state, e, most):
     """Pick the best of the free cells for a connection without any, `most` at most.
 
@@ -124,6 +130,7 @@ def choose(row, neuron, state, e, most):
 
 
 @kernels.compiled
+@no_type_check
 def _pair(neuron, free, n_free, wanted, without):
     """The pair of free cells whose sum comes nearest, by two pointers: its squared difference plus noise, its cells."""
     best, first, second, low, high = np.inf, -1, -1, 0, n_free - 1
@@ -147,6 +154,7 @@ def _pair(neuron, free, n_free, wanted, without):
 
 
 @kernels.compiled
+@no_type_check
 def _extended(neuron, state, wanted, n_free, most, least, number):
     """Add the free cell that helps most, again and again."""
     total, spread = 0.0, 0.0

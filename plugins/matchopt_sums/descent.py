@@ -1,5 +1,7 @@
 """Rows on neurons: built weight by weight, improved by choosing one or two weights' cells anew, and by kicks."""
 
+from typing import no_type_check
+
 import numpy as np
 
 from matchopt import kernels
@@ -11,6 +13,7 @@ KICKED = 3  # weights that lose their cells at once
 
 
 @kernels.compiled
+@no_type_check
 def scaled(cells, noise, n_usable, gain):
     """The usable cells of a neuron at a gain, ascending."""
     value, spread = np.empty(n_usable), np.empty(n_usable)
@@ -21,6 +24,7 @@ def scaled(cells, noise, n_usable, gain):
 
 
 @kernels.compiled
+@no_type_check
 def all_costs(starts, weights, factor, order, cells, noise, n_usable, gains, least, most, costs):
     """Fill costs[i, j] with what row i costs on neuron j at the best gain, each weight's cells chosen twice."""
     for i in range(costs.shape[0]):
@@ -39,6 +43,7 @@ def all_costs(starts, weights, factor, order, cells, noise, n_usable, gains, lea
 
 
 @kernels.compiled
+@no_type_check
 def improve(weights, factor, order, cells, noise, n_usable, gain, least, most, kicks, seed, owner):
     """Search for the cells of one row on one neuron; fills `owner` by position, returns the cost."""
     row, neuron = Row(weights, factor, least, most), scaled(cells, noise, n_usable, gain)
@@ -60,6 +65,7 @@ def improve(weights, factor, order, cells, noise, n_usable, gain, least, most, k
 
 
 @kernels.compiled
+@no_type_check
 def _total(row, state):
     total = 0.0
     for e in range(row.weights.size):
@@ -68,6 +74,7 @@ def _total(row, state):
 
 
 @kernels.compiled
+@no_type_check
 def _gains(neuron, before, found, factor):
     """Whether a cost is less by more than rounding can do to it."""
     size = factor * (neuron.cells[0] * neuron.cells[0] + neuron.cells[-1] * neuron.cells[-1])
@@ -75,6 +82,7 @@ def _gains(neuron, before, found, factor):
 
 
 @kernels.compiled
+@no_type_check
 def _build(row, neuron, state, order):
     """Choose for one weight after the other, leaving a cell for each of those that need one."""
     left, free = row.weights.size, neuron.cells.size
@@ -86,6 +94,7 @@ def _build(row, neuron, state, order):
 
 
 @kernels.compiled
+@no_type_check
 def _descend(row, neuron, state):
     """Choose anew and trade cells until neither one weight nor two can gain; returns the cost."""
     while _choose_anew(row, neuron, state) or _trade(row, neuron, state) or _choose_two(row, neuron, state):
@@ -94,6 +103,7 @@ def _descend(row, neuron, state):
 
 
 @kernels.compiled
+@no_type_check
 def _choose_anew(row, neuron, state):
     gained = False
     for e in range(row.weights.size if neuron.cells.size else 0):
@@ -110,6 +120,7 @@ def _choose_anew(row, neuron, state):
 
 
 @kernels.compiled
+@no_type_check
 def _choose_two(row, neuron, state):
     """One of two weights chooses among all that is free and the cells of both, the other among what it leaves."""
     n, gained = row.weights.size if neuron.cells.size else 0, False
@@ -137,6 +148,7 @@ def _choose_two(row, neuron, state):
 
 
 @kernels.compiled
+@no_type_check
 def _trade(row, neuron, state):
     """Exchange two cells of different weights, one of which may be free, or hand one over."""
     n, n_cells, gained = row.weights.size, neuron.cells.size, False
@@ -161,6 +173,7 @@ def _trade(row, neuron, state):
 
 
 @kernels.compiled
+@no_type_check
 def _traded(row, neuron, state, e, f, more, noisier):
     """Add to the sum and noise of e and take away from f (-1 is nobody), if both together gain."""
     before, found, factor = 0.0, 0.0, 0.0
@@ -180,6 +193,7 @@ def _traded(row, neuron, state, e, f, more, noisier):
 
 
 @kernels.compiled
+@no_type_check
 def _draw(random, below):
     """A number in 0 .. below - 1 (G. Marsaglia, "Xorshift RNGs", 2003)."""
     s = random[0]
@@ -191,6 +205,7 @@ def _draw(random, below):
 
 
 @kernels.compiled
+@no_type_check
 def _kick(row, neuron, state, random):
     """Some weights lose their cells and choose anew in a random order, the first without one of those it had."""
     n = row.weights.size

@@ -7,6 +7,7 @@ import numpy as np
 from matchopt import (
     Hardware,
     LayerInstance,
+    LayerMapping,
     Limits,
     NonNegativeInt,
     PositiveInt,
@@ -55,7 +56,7 @@ class SumSearch(Solver):
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
-        if limits.start is not None and is_feasible(instance, limits.start):
+        if isinstance(limits.start, LayerMapping) and is_feasible(instance, limits.start):
             limits.offer(limits.start, instance.value(limits.start))
         from matchopt_sums.pairs import Pairs  # compiles, or loads what was compiled
 
