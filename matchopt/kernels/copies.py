@@ -1,4 +1,5 @@
-"""The wiring of one row on several copies whose mean serves it: by branch and bound over connections.
+"""The wiring of one row on several copies whose mean serves it: by branch and bound over connections, or where that
+takes long by dynamic programming over the sets of cells that are taken.
 
 Every connection takes one cell of each copy, or none where it may be dropped, and no cell twice; what counts is the
 square of its weight less the mean. For two copies that is already a three-index assignment.
@@ -14,7 +15,8 @@ from matchopt.kernels.compiling import compiled
 
 MOST_CELLS = 62  # of one copy: bits of a word
 MOST_CHOICES = 50_000  # cells of all copies for one connection
-MOST_NODES = 5_000_000
+MOST_NODES = 50_000  # of the search; beyond, all sets of taken cells are gone through
+MOST_STATES = 2**18
 
 
 def copied_row(
@@ -53,8 +55,35 @@ def copied_row(
     order = np.argsort(costs, axis=1, kind="stable")
     found, best, nodes = _search(np.take_along_axis(costs, order, axis=1), order, choices, MOST_NODES)
     if nodes >= MOST_NODES:
-        raise Refused(f"no optimal wiring of a row on {len(cells)} copies was found in {MOST_NODES} steps")
+        if 2**values.size > MOST_STATES:
+            raise Refused(f"no optimal wiring of a row on {len(cells)} copies was found in {MOST_NODES} steps")
+        shift = np.where(picked, choices + values.shape[1] * each, 0)
+        found, best = _sweep(costs, np.where(picked, 1 << shift, 0).sum(axis=1), 2**values.size)
     return float(found), choices[best] if np.isfinite(found) else np.full((len(weights), len(cells)), -1)
+
+
+@compiled
+def _sweep(costs, taken, states):
+    """Least sum of one choice for each connection, `taken` being the cells of each choice, and the choices."""
+    n = len(costs)
+    least, chosen = np.full(states, np.inf), np.full((n, states), -1, np.int32)
+    least[0] = 0.0
+    for e in range(n):
+        more = np.full(states, np.inf)
+        for state in range(states):
+            if least[state] < np.inf:
+                for choice in range(len(taken)):
+                    after, cost = state | taken[choice], least[state] + costs[e, choice]
+                    if state & taken[choice] == 0 and cost < more[after]:
+                        more[after], chosen[e, after] = cost, choice
+        least = more
+    state, found = np.argmin(least), np.zeros(n, np.int64)
+    best = least[state]
+    if best < np.inf:
+        for e in range(n - 1, -1, -1):
+            found[e] = chosen[e, state]
+            state ^= taken[found[e]]
+    return best, found
 
 
 @compiled

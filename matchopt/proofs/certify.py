@@ -26,6 +26,7 @@ from matchopt.proofs.hard_wired import certify_hard_wired
 from matchopt.proofs.layer import certify_layer
 from matchopt.proofs.menus import certify_menus
 from matchopt.proofs.one_chip import certify_one_chip
+from matchopt.proofs.parts import certify_parts
 from matchopt.proofs.separable import LARGE
 
 # What layers may ask for is left to their own proofs; biases change no sum of layers' errors.
@@ -90,6 +91,8 @@ def certify(instance: Instance, solution: Solution, *, seconds: float | None = N
 def _certify_layer(layer: LayerInstance, mapping: LayerMapping, effort: Effort) -> Certificate:
     if layer.hardware.hard_wired:
         return certify_hard_wired(layer, mapping, effort)
+    if layer.rules.neurons > 1:
+        return certify_parts(layer, mapping, effort)
     if "shared-bus" in layer.demands:
         return certify_crossbar(layer, mapping, effort)
     if not layer.demands.isdisjoint({"programmable-cells", "write-budget"}):

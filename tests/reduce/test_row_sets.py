@@ -100,3 +100,24 @@ def test_too_many_sets_are_refused_before_they_are_made() -> None:
     values: Float[np.ndarray, "2 300"] = np.zeros((2, 300))
     with pytest.raises(Refused, match="2 copies of 300 cells are too many"):
         copies.copied_row(np.ones(3), np.ones(3), values, values, True)
+
+
+def test_ways_to_wire_copies_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Branch and bound and dynamic programming find the same least error, each with wires of that error."""
+    rng = np.random.default_rng(0)
+    for drop in (False, True):
+        for _ in range(10):
+            values, noise, w, q = rng.normal(size=(2, 4)), rng.random((2, 4)), rng.normal(size=3), rng.random(3)
+            values[0, 1] = np.nan
+            found = []
+            for most in (10**6, 1):
+                monkeypatch.setattr(copies, "MOST_NODES", most)
+                cost, cells = copies.copied_row(w, q, values, noise, drop)
+                picked = cells >= 0
+                mean, spread = (
+                    np.where(picked, part[np.arange(2), cells], 0.0).sum(axis=1) for part in (values, noise)
+                )
+                assert q @ ((w - mean) ** 2 + spread) == pytest.approx(cost)
+                assert all(len(set(column[column >= 0])) == (column >= 0).sum() for column in cells.T)
+                found.append(cost)
+            assert found[0] == pytest.approx(found[1])

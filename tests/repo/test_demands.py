@@ -56,6 +56,7 @@ from matchopt.proofs.effort import Effort
 from matchopt.proofs.hard_wired import certify_hard_wired
 from matchopt.proofs.layer import certify_layer
 from matchopt.proofs.menus import certify_menus
+from matchopt.proofs.parts import certify_parts
 from matchopt.proofs.separable import separable
 from matchopt.reduce import not_separable, reduction, surrogate, tightened
 from matchopt.reduce.layer_program import layers_to_program, program_size
@@ -140,6 +141,7 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     certify_menus: lambda instance, folder: certify_menus(instance, _solution(instance), Effort()),
     certify_hard_wired: lambda instance, folder: certify_hard_wired(_wired(instance), _solution(instance), Effort()),
     certify_crossbar: lambda instance, folder: certify_crossbar(instance, _solution(instance), Effort()),
+    certify_parts: lambda instance, folder: certify_parts(instance, _solution(instance), Effort()),
     coupled: lambda instance, folder: coupled(instance),
     split_bound: lambda instance, folder: split_bound(_one_bus(instance), np.zeros(coupled(_one_bus(instance)).shape)),
     kept_bound: lambda instance, folder: kept_bound(_one_bus(instance), *_nothing_kept(_one_bus(instance))),
