@@ -40,8 +40,9 @@ def main() -> None:
     """A line for each number of copies and seed."""
     given = argparse.ArgumentParser(description=__doc__)
     given.add_argument("--stuck", type=float, default=0.2)
-    given.add_argument("--copies", type=int, nargs="+", default=[1, 2, 3, 6])
+    given.add_argument("--copies", type=int, nargs="+", default=[1, 2, 6])
     given.add_argument("--ratios", type=float, nargs="+", default=[1.0, 1.25, 1.5])
+    given.add_argument("--gains", choices=GAINS, nargs="+", default=["one"])
     given.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given.add_argument("--rounds", type=int, default=3)
     given.add_argument("--output", type=Path, required=True)
@@ -51,7 +52,7 @@ def main() -> None:
     with options.output.open("w", newline="") as lines:
         table = csv.writer(lines, lineterminator="\n")
         table.writerow(FIELDS)
-        grid = product(GAINS, options.ratios, options.copies, options.seeds)
+        grid = product(options.gains, options.ratios, options.copies, options.seeds)
         for name, ratio, copies, seed in grid:
             faults = Imperfections(bad_cells=options.stuck)
             chip = draw_hardware(network, "gaussian", ratio, float(copies), seed, imperfections=faults)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SHARE = click.FloatRange(min=0, max=1)
 AT_LEAST_0 = click.FloatRange(min=0)
 _FLAWS = ("read_noise", "bad_cells", "bad_lines", "leak", "neurons_per_bus")  # options named as what they set
-_RULES = ("cells_per_weight", "drop", "extra_inputs", "gains", "tunable", "writes")
+_RULES = ("cells_per_weight", "drop", "extra_inputs", "gains", "tunable", "writes", "neurons_per_row", "copies")
 
 
 # The options that describe the chip.
@@ -72,6 +72,10 @@ _rule_options = together(
                  help="Fully tunable connections, as one budget of the network (of the layer, with --layer)."),
     click.option("--writes", type=click.IntRange(min=0),
                  help="Most cells of a layer that may be written, where its hardware has programmable cells."),
+    click.option("--neurons-per-row", type=click.IntRange(min=1), default=1, show_default=True,
+                 help="Most hardware neurons that one row is split over; their outputs add."),
+    click.option("--copies", type=click.IntRange(min=1), default=1, show_default=True,
+                 help="Most hardware neurons that each realise one row; their mean serves it."),
     click.option("--objective", type=Names("matchopt.instances.sample_objective:OBJECTIVES"),
                  default="weight-error", show_default=True,
                  help="What is minimised. weight-error: squared distance of the weights. output-error: "

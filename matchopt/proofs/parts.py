@@ -178,7 +178,7 @@ def _prices(costs: Float[np.ndarray, "rows sets"], member: Float[np.ndarray, "se
     found = linprog(costs[i, s], member[s].T, np.ones(member.shape[1]), once, np.ones(len(costs)), method="highs")
     if found.status != 0:
         return np.zeros(member.shape[1])
-    return np.minimum(np.asarray(found.ineqlin.marginals), 0.0)
+    return np.asarray(np.minimum(found.ineqlin.marginals, 0.0))
 
 
 def _tried(table: Float[np.ndarray, "connections choices"], cells: np.ndarray) -> float:

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from matchopt import Solver, hookimpl
 from matchopt_parts.copies import CopiesAlternate as CopiesAlternate
 from matchopt_parts.splitting import SplitAlternate as SplitAlternate
+from matchopt_parts.tiles import TilesCover as TilesCover
 
 
 @hookimpl
 def register_solvers(register: Callable[[type[Solver]], None]) -> None:
-    """Register copies-alternate and split-alternate."""
-    register(CopiesAlternate)
-    register(SplitAlternate)
+    """Register copies-alternate, split-alternate and tiles-cover."""
+    for solver in (CopiesAlternate, SplitAlternate, TilesCover):
+        register(solver)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matchopt_hungarian import Hungarian
 from matchopt_milp import Milp
-from matchopt_parts import CopiesAlternate, SplitAlternate
+from matchopt_parts import CopiesAlternate, SplitAlternate, TilesCover
 
 import matchopt
 from matchopt import (
@@ -100,3 +100,36 @@ def test_a_fan_in_beyond_the_cells_of_a_neuron_is_split() -> None:
     refused = LayerInstance(target, hardware, Rules(neurons_per_row=3))
     assert matchopt.solve(refused, "split-alternate").status == "unknown"
     assert "several-neurons" in (refusal(Hungarian(), instance) or "")
+
+
+def tiled(seed: int, tiles: int, **rules: Any) -> LayerInstance:
+    """Rows and inputs for several tiles of 5 x 6, a tenth of whose cells is out of use."""
+    rng = np.random.default_rng(seed)
+    target = Target.from_dense(rng.laplace(size=(8, 14)), rng.random((8, 14)) < 0.3)
+    usable, bus = rng.random((5 * tiles, 6)) < 0.9, np.repeat(np.arange(tiles), 5)
+    return LayerInstance(target, Hardware(rng.normal(1.0, 0.3, (5 * tiles, 6)), usable=usable, bus=bus), Rules(**rules))
+
+
+def test_layers_larger_than_a_tile_are_shared_out() -> None:
+    """Feasible, the same again, better with more tiles; negative weights need a negative gain, and nothing is lost."""
+    free: dict[str, Any] = {"drop": True, "neurons_per_row": 6}
+    both = Gains.finite(-1.0, 1.0)
+    solver, leaky = TilesCover(passes=1), tiled(0, 12, gains=both, **free)
+    few, many = (value(tiled(0, tiles, gains=both, **free), solver) for tiles in (2, 12))
+    plain = value(tiled(0, 12, **free), solver)
+    unmapped = float((leaky.target.weights**2).sum())
+    assert many < few < unmapped and many < plain < unmapped
+    stuck = np.where(leaky.hardware.usable, 0.0, 0.2)
+    hardware = Hardware(leaky.hardware.weights, usable=leaky.hardware.usable, off=stuck, bus=leaky.hardware.bus)
+    assert value(LayerInstance(leaky.target, hardware, leaky.rules), solver) < unmapped
+
+
+def test_without_drops_all_connections_are_served_or_nothing_is_said() -> None:
+    """Healthy tiles hold the layer; too few of them do not, and the message says what to do."""
+    rng = np.random.default_rng(1)
+    target = Target.from_dense(rng.normal(size=(4, 10)), rng.random((4, 10)) < 0.5)
+    hardware = Hardware(rng.normal(size=(30, 6)), bus=np.repeat(np.arange(6), 5))
+    assert value(LayerInstance(target, hardware, Rules(neurons_per_row=4)), TilesCover()) > 0
+    short = LayerInstance(target, Hardware(rng.normal(size=(5, 4)), bus=np.zeros(5, int)), Rules(neurons_per_row=2))
+    refused = TilesCover().solve(short, Limits(), np.random.default_rng(0))
+    assert refused.solution is None and "allow drops" in refused.message

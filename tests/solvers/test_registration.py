@@ -14,7 +14,7 @@ PACKAGES = {
     "matchopt_milp": ["milp"],
     "matchopt_corrections": ["recalibrate", "gains", "train-biases", "tune"],
     "matchopt_slots": ["slots"],
-    "matchopt_parts": ["copies-alternate", "split-alternate"],
+    "matchopt_parts": ["copies-alternate", "split-alternate", "tiles-cover"],
     "matchopt_budget": ["lagrangian", "lagrangian-layer"],
     "matchopt_sums": ["sum-search"],
     "matchopt_crossbar": [
