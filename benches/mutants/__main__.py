@@ -27,6 +27,7 @@ TESTS = (
     "tests/checker",
     "tests/proofs",
     "tests/reduce/test_ladder_refusals.py",
+    "tests/reduce/test_one_chip.py",
     "tests/run/test_judge.py",
     "tests/run/test_run.py",
     "tests/test_easy_and_hard.py",
@@ -42,7 +43,8 @@ def every_mutant() -> list[Mutant]:
     files = [
         path for room in ROOMS for path in ([ROOT / room] if room.endswith(".py") else (ROOT / room).rglob("*.py"))
     ]
-    return [m for p in sorted(files) for m in mutants(p.relative_to(ROOT).as_posix(), p.read_text())]
+    proving = [path for path in sorted(files) if path.name != "__main__.py"]  # that one only compiles
+    return [m for p in proving for m in mutants(p.relative_to(ROOT).as_posix(), p.read_text())]
 
 
 def recorded() -> dict[str, dict[str, str]]:

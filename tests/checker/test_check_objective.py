@@ -4,6 +4,7 @@ import math
 import time
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -360,6 +361,16 @@ def test_leak_by_hand() -> None:
     assert check(layer, plain).objective == pytest.approx((1.0 - 0.5) ** 2 + 0.25**2 + (2.0 - 1.0) ** 2, rel=1e-15)
     tuned = LayerMapping(np.array([0, 1]), **wires, tunable=np.array([1]))
     assert check(layer, tuned).objective == pytest.approx(0.25**2 + (2.0 - 1.0) ** 2, rel=1e-15)
+
+
+@pytest.mark.parametrize(("value", "error"), [(0.0, 1.0 + 0.1), (0.5, 0.25 + 0.2), (np.nan, 64.0 + 0.3)])
+def test_written_levels_by_hand(value: float, error: float) -> None:
+    """A weight of 1 by a cell that reads 9 as it is, with the variance of the state that it is in."""
+    target = Target.from_dense(np.array([[1.0]]))
+    menu = {"levels": np.array([[[0.0, 0.5]]]), "level_variance": np.array([[[0.1, 0.2]]])}
+    layer = LayerInstance(target, Hardware(np.array([[9.0]]), np.array([[0.3]]), **menu), Rules(writes=1))
+    mapping = replace(LayerMapping.from_cells(target, np.array([0]), np.array([0])), written=np.array([value]))
+    assert check(layer, mapping).objective == pytest.approx(error)
 
 
 def test_output_error_by_hand() -> None:

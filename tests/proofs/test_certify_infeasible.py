@@ -125,3 +125,28 @@ def test_a_point_near_zero_is_constructed(low: float, high: float, whole: bool, 
     bounds = (np.array([low]), np.array([high]), np.array([whole]))
     found = constructed(ProgramInstance(np.zeros(1), np.array([0]), [], [], [], [], *bounds))
     assert isinstance(found, ProgramPoint) and found.x.tolist() == [point]
+
+
+@pytest.mark.parametrize(("narrow", "proved"), [(1, True), (0, None)])
+def test_layers_on_one_chip_need_neurons_for_all_their_rows(narrow: int, proved: bool | None) -> None:
+    """Each fits alone; together they are four rows, and where they fit, a plain mapping uses each neuron once."""
+    usable = np.ones((4, 2), bool)
+    usable[:narrow, 0] = False
+    layer = LayerInstance(Target.from_dense(np.ones((2, 2))), Hardware(np.ones((4, 2)), usable=usable))
+    network = NetworkInstance((layer, replace(layer)), (np.zeros(2), np.zeros(2)), one_chip=True)
+    assert certify_infeasible(layer) is None and certify_infeasible(network) is proved
+    plain = constructed(network)
+    assert (plain is None) is (proved is True)
+    if isinstance(plain, NetworkMapping):
+        assert check(network, plain).feasible
+
+
+@pytest.mark.parametrize(
+    ("fan_in", "neurons", "proved"), [(2, 2, None), (3, 3, True), (2, 1, True), (4, 2, True)], ids=str
+)
+def test_rows_that_may_be_split_need_cells_enough(fan_in: int, neurons: int, proved: bool | None) -> None:
+    """One row, two hardware neurons at most, each of one cell."""
+    layer = LayerInstance(
+        Target.from_dense(np.ones((1, fan_in))), Hardware(np.ones((neurons, 1))), Rules(neurons_per_row=2)
+    )
+    assert certify_infeasible(layer) is proved

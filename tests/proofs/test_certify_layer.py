@@ -248,6 +248,8 @@ def test_what_is_proved_depends_on_work_not_on_time() -> None:
         bounds.append(certify_layer(layer, mapping, effort).bound)
         assert effort.late == (steps < 1e10)
     assert bounds[0] < bounds[1] == bounds[2] < bounds[3] <= layer.value(mapping)
+    untouched, exact = pair_bounds(separable(layer), Effort(steps=0.0))
+    assert not untouched.any() and not exact.any()
 
 
 def test_an_error_of_zero_is_proved_to_be_the_least() -> None:
@@ -488,5 +490,7 @@ def test_a_mapping_out_of_range_is_refused(change: str) -> None:
     assert certify(layer, good).optimal
     beyond = np.array(getattr(good, change))
     beyond[0] = 2
-    with pytest.raises(Refused, match="not feasible"):
-        certify(layer, replace(good, **{change: beyond}))
+    network = NetworkInstance((layer,), (np.zeros(2),))
+    for instance, mapping in ((layer, replace(good, **{change: beyond})), (network, NetworkMapping(()))):
+        with pytest.raises(Refused, match="not feasible"):
+            certify(instance, mapping)
