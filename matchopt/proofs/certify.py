@@ -125,7 +125,7 @@ def _certify_network(instance: NetworkInstance, mapping: NetworkMapping, effort:
         try:
             allowed = share.steps
             found.append(_certify_layer(layer, part, share))
-            effort.spend(allowed - share.steps)
+            effort.spend(allowed - share.steps if allowed < math.inf else 0.0)  # steps are not counted under a time
         except Refused as cause:
             raise Refused(f"layer {n}: {cause}") from None
     return Certificate(

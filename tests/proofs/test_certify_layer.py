@@ -415,6 +415,7 @@ def test_networks_add_up() -> None:
     best = certify(network, NetworkMapping((one[0][1], two[0][1])))
     assert (best.optimal, best.improvable) == (True, False)
     assert best.bound == pytest.approx(one[0][0] + two[0][0], abs=1e-11)
+    assert certify(network, NetworkMapping((one[0][1], two[0][1])), seconds=60.0) == best
     worse = certify(network, NetworkMapping((one[0][1], two[-1][1])))
     assert (worse.optimal, worse.improvable) == (False, True)
     loss = TaskLoss(np.zeros((1, 4)), np.array([0]))
