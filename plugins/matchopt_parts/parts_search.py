@@ -48,7 +48,7 @@ class RowParts:
 
     def _wide(self, slots: np.ndarray, gain: np.ndarray) -> Hardware:
         """For each line of `slots` a neuron with the cells of all of them, scaled by their gains."""
-        chip, shape = self.layer.hardware, (len(slots), -1)
+        chip, shape = self.layer.hardware, (len(slots), slots.shape[1] * self.layer.hardware.n_cells)
         at, g = np.maximum(slots, 0), gain[:, :, None]
         usable = chip.usable[at] & (slots >= 0)[:, :, None]
         return Hardware(

@@ -47,6 +47,8 @@ def cover(layer: LayerInstance, kept: np.ndarray, gain_of: np.ndarray) -> list[B
     Greedy: on each tile the inputs and parts of rows are chosen by turns that carry most squared weight not yet served.
     """
     target, chip, rules = layer.target, layer.hardware, layer.rules
+    if target.n_connections == 0:
+        return []
     gains = np.array(rules.gains.values or (1.0,))
     worth = layer.objective.importance(target) * target.weights**2 + 1e-300
     part_of = target.row_of * len(gains) + gain_of

@@ -133,3 +133,12 @@ def test_without_drops_all_connections_are_served_or_nothing_is_said() -> None:
     short = LayerInstance(target, Hardware(rng.normal(size=(5, 4)), bus=np.zeros(5, int)), Rules(neurons_per_row=2))
     refused = TilesCover().solve(short, Limits(), np.random.default_rng(0))
     assert refused.solution is None and "allow drops" in refused.message
+
+
+@pytest.mark.parametrize("solver", [SplitAlternate(rounds=1), CopiesAlternate(rounds=1), TilesCover(passes=1)])
+def test_layers_without_rows_or_connections_are_taken(solver: Solver) -> None:
+    """Nothing to wire is a mapping too."""
+    for rows in (0, 2):
+        instance = LayerInstance(Target.from_dense(np.zeros((rows, 3))), Hardware(np.ones((3, 2))))
+        found = solver.solve(instance, Limits(), np.random.default_rng(0)).solution
+        assert found is not None and check(instance, found).objective == 0.0
