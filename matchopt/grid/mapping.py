@@ -58,6 +58,7 @@ class MappingRun:
     full_fan_in : a hardware neuron has one cell per input of its layer, whatever `fan_in_ratio` is.
     law : law of random hardware weights; without effect where `chip` is given.
     chip : measured weights, a path below data/hardware of the library, such as "rram-random/array1.npz".
+    neurons_per_bus : neighbouring neurons that share their lines; 1 where `chip` is given.
     hardware_seed : seed of the draw.
     seed : of the solver.
     objective : see `matchopt.network.export_network`.
@@ -86,6 +87,7 @@ class MappingRun:
     full_fan_in: bool = False
     law: str = "gaussian"
     chip: str = ""
+    neurons_per_bus: PositiveInt = 1
     hardware_seed: NonNegativeInt = 0
     seed: NonNegativeInt = 0
     objective: str = "weight-error"
@@ -302,7 +304,7 @@ def _instance(run: MappingRun, network: SparseNetwork, chip: Sequence[Hardware],
 
 def _chip(run: MappingRun, network: SparseNetwork) -> Sequence[Hardware]:
     biases: Any = "hardware" if run.biases == "hardware" else "free"
-    flaws = Imperfections(read_noise=run.noise)
+    flaws = Imperfections(read_noise=run.noise, neurons_per_bus=run.neurons_per_bus)
     targets = layer_targets(network, biases)
     largest = [int(target.fan_in.max(initial=1)) for target in targets]
     ratios = [

@@ -2,18 +2,30 @@
 
 import numpy as np
 
-from matchopt.instances import Hardware, LayerInstance, LayerMapping, Target
-from matchopt.proofs import certify, loops
+from matchopt.instances import Gains, Hardware, LayerInstance, LayerMapping, Rules, Target
+from matchopt.proofs import certify, crossbar_tree, hard_wired, separable
+
+NOISE = np.full((3, 3), 0.1)
 
 
 def compile_all() -> None:
-    """Call every compiled function once."""
-    one, none, row = np.ones(1), np.zeros(0), np.zeros(1, np.int64)
-    loops.relax(one, row, one, one, none, none, False, 1)
-    loops.in_order(one, row, 1, 1, row, one[None], none[None], False, one.copy())
+    """Prove tiny layers as if they were large, and one on shared lines."""
+    before = separable.LARGE, hard_wired.PLAIN, crossbar_tree.PARTS
+    separable.LARGE, hard_wired.PLAIN, crossbar_tree.PARTS = 0, 0, 1
+    try:
+        for rules in (Rules(), Rules(drop=True), Rules(gains=Gains.interval(0.5, 2.0))):
+            for variance in (0.0 * NOISE, NOISE):
+                _prove(Hardware(np.arange(9.0).reshape(3, 3), variance), rules)
+        _prove(Hardware(np.arange(9.0).reshape(3, 3), input=np.tile(np.arange(3), (3, 1))), Rules())
+        _prove(Hardware(np.arange(9.0).reshape(3, 3), bus=np.zeros(3, int)), Rules())
+    finally:
+        separable.LARGE, hard_wired.PLAIN, crossbar_tree.PARTS = before
+
+
+def _prove(hardware: Hardware, rules: Rules) -> None:
     target = Target.from_dense(np.array([[1.0, 2.0, 0.0], [0.0, 1.0, 2.0], [2.0, 0.0, 1.0]]))
-    crossbar = LayerInstance(target, Hardware(np.arange(9.0).reshape(3, 3), bus=np.zeros(3, int)))
-    certify(crossbar, LayerMapping.from_cells(target, np.arange(3), target.indices))
+    layer = LayerInstance(target, hardware, rules)
+    certify(layer, LayerMapping.from_cells(target, np.arange(3), target.indices))
 
 
 if __name__ == "__main__":

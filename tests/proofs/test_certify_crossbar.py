@@ -209,3 +209,13 @@ def test_gains_of_an_interval_have_no_certificate_on_shared_lines() -> None:
         certify(LayerInstance(target, chip, Rules(gains=Gains.interval(0.5, 2.0))), mapping)
     several = LayerInstance(target, chip, Rules(gains=Gains.finite(0.5, 1.0)))
     assert certify(several, mapping).bound == 0.0 == several.value(mapping)
+
+
+def test_what_proofs_run_can_be_compiled_ahead() -> None:
+    """`python -m matchopt.proofs` proves a layer by each of the compiled loops, whatever they come to take."""
+    from matchopt.proofs import crossbar_loops, loops
+    from matchopt.proofs.__main__ import compile_all
+
+    compile_all()
+    loaded = (loops.relax, loops.in_order, loops.wired_costs, crossbar_loops.search)
+    assert all(each.signatures for each in loaded)
