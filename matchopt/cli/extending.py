@@ -1,6 +1,7 @@
 """The commands solvers, trainers, plugins, new-plugin and check-solver."""
 
 import json
+import textwrap
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,8 @@ from matchopt.cli.settings import FILE, debug_option, plugin_option, settings, t
 if TYPE_CHECKING:
     from matchopt.plugins import Registry, SolverEntry, TrainerEntry
     from matchopt.solver import Solver
+
+MOST_NAMES = 10  # at the head of a table of demands; where there are more, they are numbered
 
 
 @click.command(epilog="Example: matchopt solvers hungarian")
@@ -61,10 +64,15 @@ def _print_demands(listed: list[dict[str, Any]], in_words: bool) -> None:
         if not in_words:
             takes |= {f"as {to}": understood for (above, to), understood in WAYS_DOWN.items() if above == kind}
         names = demands_of_kind(kind)
-        rows = [[name, *("yes" if name in taken else "-" for taken in takes.values())] for name in names]
+        numbered = len(takes) > MOST_NAMES
+        heads, yes = ([str(n + 1) for n in range(len(takes))], "x") if numbered else (list(takes), "yes")
+        rows = [[name, *(yes if name in taken else "-" for taken in takes.values())] for name in names]
         if in_words:
             rows = [[*row, names[row[0]]] for row in rows]
-        print_table([f"{kind} demand", *takes, *(["meaning"] if in_words else [])], rows)
+        print_table([f"{kind} demand", *heads, *(["meaning"] if in_words else [])], rows)
+        if numbered:
+            legend = ", ".join(f"{n}: {name}" for n, name in zip(heads, takes, strict=True))
+            click.echo(textwrap.fill(legend, 100, initial_indent=" ", subsequent_indent=" ", break_on_hyphens=False))
 
 
 @click.command(epilog="Example: matchopt trainers deep-rewiring")
