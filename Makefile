@@ -12,13 +12,14 @@ endif
 # The tests start hundreds of processes; without bytecode on disk each would compile the sources again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo lint check test test-oldest bench bench-record mutants lock clean
+.PHONY: env demo lint check test test-long test-oldest bench bench-record mutants lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n '2,3p' Makefile | cut -c3-
 	@echo "  make env     the environment alone"
 	@echo "  make check   format, lint, types, import contracts, unit tests: under 2 minutes"
+	@echo "  make test-long  random instances of every kind, two hundred each, against enumeration and engines"
 	@echo "  make test-oldest  the quick tests with the oldest versions of the dependencies"
 	@echo "  make bench   benchmarks with their peers, in one run"
 	@echo "  make bench-record  those with peers, whose ratios go into benches/history.csv"
@@ -49,8 +50,12 @@ check: lint
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
 
 test: lint
-	$(BIN)/pytest -q -n 2 --dist loadfile --durations=20 --cov --cov-report=term:skip-covered --cov-fail-under=95
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not long" --durations=20 --cov --cov-report=term:skip-covered --cov-fail-under=95
 	$(BIN)/pytest -q benches --benchmark-disable -o addopts=--import-mode=importlib
+
+# The same instances as in the tests, some two hundred more of each kind: a quarter of an hour.
+test-long: env
+	$(BIN)/pytest -q -n 2 --dist loadfile -m long
 
 # The quick layer with the oldest versions that pyproject.toml allows, in an environment of its own.
 test-oldest:

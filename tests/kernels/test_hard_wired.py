@@ -77,7 +77,7 @@ def least_cost(made: LayerInstance, i: int, j: int) -> float:
     return best
 
 
-@pytest.mark.parametrize("seeds", [range(40), pytest.param(range(40, 240), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [range(40), pytest.param(range(40, 240), marks=[pytest.mark.slow, pytest.mark.long])])
 def test_pairs_cost_what_enumeration_finds_and_assignments_are_proved(
     seeds: range, monkeypatch: pytest.MonkeyPatch
 ) -> None:

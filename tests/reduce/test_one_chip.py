@@ -99,6 +99,7 @@ def test_engines_and_enumeration_agree(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(FAST, ALL))
 def test_engines_and_enumeration_agree_on_more(seed: int) -> None:
     """The same, up to 200."""

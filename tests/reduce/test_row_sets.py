@@ -70,6 +70,7 @@ def test_engines_agree_with_enumeration(variant: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("solver", [Milp(), CpSat()], ids=lambda solver: solver.name)
 def test_engines_agree_with_enumeration_on_many(variant: str, solver: Solver) -> None:

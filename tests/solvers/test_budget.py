@@ -74,7 +74,7 @@ def judged(instance: NetworkInstance | LayerInstance) -> tuple[float | None, flo
     return best, report.objective
 
 
-@pytest.mark.parametrize("first", [0, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("first", [0, pytest.param(30, marks=[pytest.mark.slow, pytest.mark.long])])
 def test_networks_agree_with_enumeration(first: int) -> None:
     """30 networks, 200 in the long run: bounds hold, what is claimed is true, and nearly all optima are found."""
     seeds = range(first, 30 if first == 0 else 200)
@@ -91,6 +91,7 @@ def test_layers_agree_with_enumeration() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_engines_agree() -> None:
     """On 200 networks CP-SAT and MILP find what `lagrangian` cannot beat and does not miss by more than its bound."""
     for seed in range(200):

@@ -73,6 +73,7 @@ def test_variants_agree_with_enumeration(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", VARIANTS)
 def test_many_variants_agree_with_enumeration_and_engines(name: str) -> None:
     """Two hundred layers of each variant, which CP-SAT and HiGHS solve as programs; short searches miss few optima."""

@@ -44,6 +44,7 @@ def test_engines_agree_with_enumeration(seed: int, shared: bool, limited: bool, 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @VARIANTS
 def test_engines_agree_with_enumeration_at_length(shared: bool, limited: bool, kinds: str) -> None:
     """The same on many layers more."""

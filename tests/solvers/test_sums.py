@@ -30,7 +30,7 @@ def layer(seed: int) -> LayerInstance:
     return replace(made, objective=OutputError(np.diag(rng.random(n)))) if rng.random() < 0.2 else made
 
 
-@pytest.mark.parametrize("seeds", [range(12), pytest.param(range(12, 200), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [range(12), pytest.param(range(12, 200), marks=[pytest.mark.slow, pytest.mark.long])])
 def test_small_layers_are_solved_to_their_optimum(seeds: range) -> None:
     """Never below it, at it but for one in fifty, and without a mapping only where there is none."""
     missed = 0

@@ -135,7 +135,7 @@ def test_an_instance_is_saved_and_drawn_again(tmp_path: Path) -> None:
     assert f"matchopt fuzz --replay {place.name}" in place.with_suffix(".txt").read_text()
 
 
-@pytest.mark.parametrize("most", [30, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("most", [30, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.long])])
 def test_shipped_solvers_agree(most: int) -> None:
     """No disagreement of the quick ones over random instances."""
     registry = load_plugins()
