@@ -1,0 +1,96 @@
+"""What the heuristics for crossbars have in common: a search that begins, is bounded, and offers what it finds."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from annotated_types import Ge, Le
+
+from matchopt import LayerInstance, Limit, Limits, PositiveFloat, Result, Solver
+from matchopt_crossbar.cooling import Cooling
+from matchopt_crossbar.layer import UNDERSTOOD, refusal, without_connections
+
+if TYPE_CHECKING:
+    from matchopt_crossbar.search import Search
+
+
+@dataclass(frozen=True)
+class Heuristic(Solver):
+    """A search of rows' neurons and inputs' lines, beside a bound.
+
+    Parameters
+    ----------
+    ascent : share of the time limit that goes into the relaxation's bound; 0 for none.
+    """
+
+    solves = LayerInstance
+    needs = ("numba", "scipy")
+    understands = UNDERSTOOD
+
+    ascent: Annotated[float, Ge(0), Le(1)] = field(default=0.1, kw_only=True)
+
+    def refuses(self, instance: LayerInstance) -> str | None:
+        """See `Solver.refuses`."""
+        return refusal(instance)
+
+    def prepare(self) -> None:
+        """See `Solver.prepare`."""
+        from matchopt_crossbar.ascent import compile_ascent
+        from matchopt_crossbar.search import compile_search
+
+        compile_search()
+        compile_ascent()
+
+    def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
+        """See `Solver.solve`."""
+        from matchopt_crossbar.ascent import best_bound
+        from matchopt_crossbar.search import Search
+
+        if instance.target.n_connections == 0:
+            return without_connections(instance)
+        search = Search(instance, limits, rng)
+        bound = best_bound(instance, limits, self.ascent)
+        limit, done = self.run(instance, search, limits)
+        search.finish()
+        return search.result(limit, bound, done)
+
+    @abstractmethod
+    def run(self, instance: LayerInstance, search: "Search", limits: Limits) -> tuple[Limit | None, dict[str, int]]:
+        """Search; returns why it ended early, and how much was done, for the stats."""
+
+
+@dataclass(frozen=True)
+class Cooled(Heuristic):
+    """One that cools down.
+
+    Parameters
+    ----------
+    hot, cold : first and last temperature as a share of a typical change of the error; None for what suits the
+        redundancy of the hardware.
+    """
+
+    hot: PositiveFloat | None = field(default=None, kw_only=True)
+    cold: PositiveFloat | None = field(default=None, kw_only=True)
+
+    def cooled(
+        self,
+        instance: LayerInstance,
+        search: "Search",
+        limits: Limits,
+        usual: tuple[float, float],
+        passes: int,
+        step: Callable[[int, float, float], float],
+    ) -> tuple[int, Limit | None]:
+        """Make passes of `step` from hot to cold, by `usual` where nothing else is asked for; see `Cooling.run`."""
+        from matchopt_crossbar.search import first_heat
+
+        hot = (self.hot or max(usual[0], first_heat(instance, search))) * search.unit
+        cold = (self.cold or usual[1]) * search.unit
+        return Cooling(hot, min(hot, cold), passes, search.coolings).run(step, search.offer, limits)
+
+
+def redundancy(instance: LayerInstance, search: "Search") -> float:
+    """Neurons and lines there are for each that is needed, multiplied."""
+    return instance.hardware.n_neurons * search.n_lines / (instance.n_rows * search.n_inputs)
