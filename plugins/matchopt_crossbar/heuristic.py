@@ -93,4 +93,4 @@ class Cooled(Heuristic):
 
 def redundancy(instance: LayerInstance, search: "Search") -> float:
     """Neurons and lines there are for each that is needed, multiplied."""
-    return instance.hardware.n_neurons * search.n_lines / (instance.n_rows * search.n_inputs)
+    return float(instance.hardware.n_neurons * search.n_lines / (instance.n_rows * search.n_inputs))

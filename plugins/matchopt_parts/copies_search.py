@@ -22,6 +22,7 @@ class Copies:
         self.cell = np.full((self.target.n_connections, most), -1)
         self.value, self.noise = np.zeros(self.cell.shape), np.zeros(self.cell.shape)
 
+    @property
     def total(self) -> float:
         """The error of all rows."""
         return float(self._errors(np.zeros(self.layer.n_rows, int) - 1).sum())
@@ -46,7 +47,7 @@ class Copies:
                     return False
                 if limits.reached():
                     return True
-            total = self.total()
+            total = self.total
             if total >= before * (1.0 - GAIN) or self.slots.shape[1] == 1:
                 return True
             before = total

@@ -1,18 +1,17 @@
 """Rows split over several hardware neurons: parts are assigned, then connections dealt to parts anew, by turns."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Ge, Le
 
-from matchopt import LayerInstance, Limit, Limits, NonNegativeInt, Result, Solver
-from matchopt_parts.layer import GAIN, UNDERSTOOD, kicked, refusal
+from matchopt import LayerInstance, Limits, Result
+from matchopt_parts.alternate import Alternate
+from matchopt_parts.layer import UNDERSTOOD
 from matchopt_parts.parts_search import RowParts, dealt
 
 
 @dataclass(frozen=True)
-class SplitAlternate(Solver):
+class SplitAlternate(Alternate):
     """Neurons to parts with the connections of each part fixed, connections to cells with the neurons fixed, by turns.
 
     Both halves are exact: the first is an assignment of all parts of all rows to neurons, at the gain and wiring that
@@ -32,16 +31,7 @@ class SplitAlternate(Solver):
     """
 
     name = "split-alternate"
-    solves = LayerInstance
-    needs = ("numba", "scipy")
     understands = UNDERSTOOD | {"several-neurons"}
-
-    rounds: NonNegativeInt = 20
-    kick: Annotated[float, Ge(0), Le(1)] = 0.1
-
-    def refuses(self, instance: LayerInstance) -> str | None:
-        """See `Solver.refuses`."""
-        return refusal(instance)
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`."""
@@ -50,14 +40,4 @@ class SplitAlternate(Solver):
             return Result(None, message="no neurons with cells enough for every row were found by taking the widest")
         search = RowParts(instance, slots)
         search.descend(limits)
-        best, least, kept, done = search.mapping(), search.total, search.slots.copy(), 0
-        limits.report(best)
-        for _ in limits.steps(self.rounds):
-            if search.settle(kicked(kept, self.kick, rng)):
-                search.descend(limits)
-            done += 1
-            if search.total < least * (1.0 - GAIN):
-                best, least, kept = search.mapping(), search.total, search.slots.copy()
-                limits.report(best)
-        stopped = limits.reached() or (Limit.ITERATION if done < self.rounds else None)
-        return Result(best, limit=stopped, stats={"rounds": done})
+        return self.exchanged(search, limits, rng)
