@@ -90,12 +90,19 @@ def _layer(instance: LayerInstance) -> Optimum:
 def _exact_is_best(layer: LayerInstance) -> bool:
     """Whether what is tunable is best at its target: it is, unless it can make up for the errors of other weights.
 
-    A cell that is written somewhere in a range can also make up for those of other cells of its weight, and for a gain.
+    A cell that is written somewhere in a range can also make up for those of other cells of its weight, those that are
+    hard-wired to its input and leak among them, and for a gain.
     """
-    ranged = not np.isnan(layer.hardware.low).all()
+    chip, ranged = layer.hardware, _ranged(layer)
     coupled = layer.rules.cells_per_weight > 1 or layer.rules.gains.is_interval or layer.rules.neurons > 1
+    coupled = coupled or bool(((chip.input >= 0) & (chip.off != 0.0)).any())
     free = layer.rules.tunable > 0 or ranged
     return not (free and not layer.objective.is_diagonal) and not (ranged and coupled)
+
+
+def _ranged(layer: LayerInstance) -> bool:
+    """Whether any value of a range may be written into some cell."""
+    return not np.isnan(layer.hardware.low).all()
 
 
 def _network(instance: NetworkInstance) -> Optimum:
@@ -130,7 +137,7 @@ def _on_one_chip(instance: NetworkInstance) -> Optimum:
     if chosen is None:
         return INFEASIBLE
     mappings = (mapping_of(layer, best[1]) for layer, (_, best) in zip(instance.layers, chosen, strict=True))
-    return Optimum(least, NetworkMapping(tuple(mappings)))
+    return Optimum(least, NetworkMapping(tuple(mappings)), all(_exact_is_best(layer) for layer in instance.layers))
 
 
 def _apart(sets: Sequence[Collection[object]]) -> bool:
@@ -161,5 +168,6 @@ def _coupled(instance: NetworkInstance) -> Optimum:
         value = instance.value(mapping)
         if value < least:
             least, best = value, mapping
-    tuned = budget > 0 and any(layer.rules.tunable for layer in instance.layers)
-    return INFEASIBLE if best is None else Optimum(least, best, proven=not (tuned or instance.adjustable))
+    free = instance.adjustable or any(_ranged(layer) for layer in instance.layers)
+    free = free or (budget > 0 and any(layer.rules.tunable for layer in instance.layers))
+    return INFEASIBLE if best is None else Optimum(least, best, proven=not free)

@@ -13,8 +13,9 @@ class Optimum:
     ----------
     value : least objective, an int for assignments with integer costs; None where the instance is infeasible.
     solution : a solution that attains it; None where the instance is infeasible.
-    proven : whether nothing can be better. False where digital biases or fully tunable weights may take any value and
-        only the instance's own were tried: then the least objective is at most `value`.
+    proven : whether nothing can be better. False where digital biases, fully tunable weights or what is written into
+        cells may take any value and only the instance's own, or the nearest, were tried: then the least objective is at
+        most `value`.
     """
 
     value: float | int | None

@@ -9,7 +9,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from layers import random_layer, random_mapping
 
-from matchopt import AssignmentInstance, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping, ProgramInstance
+from matchopt import (
+    AssignmentInstance,
+    FunctionalError,
+    Hardware,
+    LayerInstance,
+    LayerMapping,
+    NetworkInstance,
+    NetworkMapping,
+    ProgramInstance,
+    Rules,
+    Target,
+)
 from matchopt.checker import check
 from matchopt.testing import TinyInstance, brute_force, tiny_instances
 from matchopt.testing.brute_layer import all_layers
@@ -97,6 +108,26 @@ def test_an_optimum_that_others_may_beat_is_not_called_proven() -> None:
             reports = [check(tiny.instance, draw) for draw in draws]
             assert all(report.feasible for report in reports)
             assert min(report.objective for report in reports) < tiny.optimum.value - 1e-4  # type: ignore[operator, type-var]
+
+
+def test_what_is_written_into_a_range_may_make_up_for_leaks_and_in_networks() -> None:
+    """Then the target is not the best value to write, and enumeration, which tries no other, claims no optimum."""
+    on, target = np.array([[True, False]]), Target.from_dense(np.array([[0.3]]))
+    ends = {"low": np.where(on, -1.0, np.nan), "high": np.where(on, 1.0, np.nan)}
+    chip = Hardware(np.array([[5.0, 9.0]]), off=np.where(on, 0.0, 0.5), input=np.zeros((1, 2), int), **ends)
+    layer = LayerInstance(target, chip)
+    known = brute_force(layer)
+    assert isinstance(known.solution, LayerMapping) and not known.proven
+    assert known.value == pytest.approx(0.25)
+    assert check(layer, replace(known.solution, written=np.array([-0.2]))).objective == pytest.approx(0.0)
+    assert not brute_force(NetworkInstance((layer,), (np.zeros(1),), one_chip=True)).proven
+    apart = replace(layer, hardware=replace(chip, off=np.zeros((1, 2))))
+    assert brute_force(apart).proven and brute_force(NetworkInstance((apart,), (np.zeros(1),), one_chip=True)).proven
+    apart = replace(apart, hardware=Hardware(chip.weights, **ends))
+    error = NetworkInstance((apart,), (np.zeros(1),), objective=FunctionalError(np.ones((2, 1))))
+    assert not brute_force(error).proven
+    two_cells = replace(apart, rules=Rules(cells_per_weight=2))
+    assert not brute_force(NetworkInstance((two_cells,), (np.zeros(1),), one_chip=True)).proven
 
 
 def _nudged(solution: object, rng: np.random.Generator) -> NetworkMapping | LayerMapping:
