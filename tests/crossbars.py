@@ -53,20 +53,20 @@ def optimum(layer: LayerInstance) -> float:
     inputs, input_of = np.unique(target.indices, return_inverse=True)
     factor, n_lines = layer.objective.importance(target), chip.n_cells
     lines = [*range(n_lines), *([-1] * len(inputs) if layer.rules.drop else [])]
-    placed = {line_of for line_of in itertools.permutations(lines, len(inputs))}
-    best = np.inf
+    placed = set(itertools.permutations(lines, len(inputs)))
+    if not placed:
+        return np.inf
+    k, best = np.array(list(placed), np.int64)[:, input_of], np.inf  # all ways to place the inputs at once
     for neuron_of in itertools.permutations(range(chip.n_neurons), layer.n_rows):
         j = np.array(neuron_of)[target.row_of]
-        for line_of in placed:
-            k = np.array(line_of)[input_of]
-            usable = (k >= 0) & chip.usable[j, k]
-            wired = (target.weights - gain * chip.weights[j, k]) ** 2 + gain**2 * chip.variance[j, k]
-            wired = np.where(usable, wired, np.inf)
-            if layer.rules.drop:
-                wired = np.minimum(wired, target.weights**2)
-            value = float((factor * wired).sum()) if np.isfinite(wired).all() else np.inf
-            if np.any(chip.off) and np.isfinite(value):
-                value = layer.value(LayerMapping.from_cells(target, np.array(neuron_of), k))
+        wired = (target.weights - gain * chip.weights[j, k]) ** 2 + gain**2 * chip.variance[j, k]
+        wired = np.where((k >= 0) & chip.usable[j, k], wired, np.inf)
+        if layer.rules.drop:
+            wired = np.minimum(wired, target.weights**2)
+        fits = np.isfinite(wired).all(axis=1)
+        for value, cells in zip((factor * wired[fits]).sum(axis=1).tolist(), k[fits], strict=True):
+            if value < best and np.any(chip.off):  # what leaks is on inputs that a row does not have: it only adds
+                value = layer.value(LayerMapping.from_cells(target, np.array(neuron_of), cells))
             best = min(best, value)
     return best
 

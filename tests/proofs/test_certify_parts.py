@@ -32,11 +32,26 @@ def small(seed: int, rules: dict[str, Any], bus: Any = None) -> LayerInstance:
     )
 
 
-@given(st.integers(0, 10**6), st.sampled_from(RULES), st.sampled_from([None, [0, 0, 1, 1]]))
-@settings(max_examples=40, deadline=None)
+DRAWN = given(st.integers(0, 10**6), st.sampled_from(RULES), st.sampled_from([None, [0, 0, 1, 1]]))
+
+
+@DRAWN
+@settings(max_examples=12, deadline=None)
 def test_a_bound_is_never_above_the_optimum(seed: int, rules: dict[str, Any], bus: Any) -> None:
     """Whatever the rules; that of connections on their own neither."""
-    layer = small(seed, rules, bus)
+    bounded(small(seed, rules, bus))
+
+
+@pytest.mark.slow
+@DRAWN
+@settings(max_examples=100, deadline=None)
+def test_a_bound_is_never_above_the_optimum_of_more(seed: int, rules: dict[str, Any], bus: Any) -> None:
+    """The same on a hundred layers."""
+    bounded(small(seed, rules, bus))
+
+
+def bounded(layer: LayerInstance) -> None:
+    """The certificate of its optimum by enumeration holds."""
     best = brute_force(layer)
     if best.value is None or best.solution is None:
         return

@@ -1,6 +1,7 @@
 """Networks whose layers draw on one chip: engines, enumeration, checker and proofs agree."""
 
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -32,10 +33,12 @@ from matchopt.testing.tiny import tolerance_of
 from matchopt.testing.tiny_networks import tiny_networks
 
 REGISTRY = load_plugins()
+optimum_of = cache(brute_force)
 FAST, ALL = 30, 200
 OTHERS = np.array([3, 4, 5, 2])  # neurons of a chip
 
 
+@cache
 def drawn(seed: int) -> NetworkInstance:
     """A random network of two or three layers on one chip, small enough for enumeration."""
     rng = np.random.default_rng([12, seed])
@@ -59,7 +62,7 @@ def drawn(seed: int) -> NetworkInstance:
 
 def agreed(network: NetworkInstance, solvers: tuple[str, ...]) -> None:
     """Every solver that takes the network finds the optimum of enumeration, or proves that there is none."""
-    optimum = brute_force(network)
+    optimum = optimum_of(network)
     for name in solvers:
         solver = REGISTRY.make(name, {})
         try:
@@ -113,7 +116,7 @@ def test_the_draw_has_every_kind() -> None:
         *(network.demands for network in networks)
     )
     assert any(network.layers[0].hardware.free_routing for network in networks)
-    assert 0 < sum(brute_force(network).value is None for network in networks) < FAST / 2
+    assert 0 < sum(optimum_of(network).value is None for network in networks) < FAST / 2
 
 
 def _pair(first: dict[str, Any], second: dict[str, Any], **more: Any) -> NetworkInstance:

@@ -83,7 +83,7 @@ def test_twelve_by_twelve_is_proven() -> None:
 
 def test_a_stopped_proof_keeps_a_valid_bound() -> None:
     """With a few hundred nodes only, the bound lies between that of the root and the optimum."""
-    layer = crossbar(np.random.default_rng(1), "plain", 12, 0.5)
+    layer = crossbar(np.random.default_rng(1), "plain", 10, 0.5)
     whole, stopped = solved(Exact(), layer), solved(Exact(rounds=5), layer, iterations=300)
     assert stopped.status is Status.FEASIBLE and stopped.limit is Limit.NODE
     assert 0.0 < stopped.bound <= layer.value(whole.solution)

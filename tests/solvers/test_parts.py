@@ -47,10 +47,10 @@ def layer(seed: int, neurons: int = 14, cells: int = 4, **rules: Any) -> LayerIn
     return LayerInstance(target, hardware, Rules(**rules))
 
 
-def value(instance: LayerInstance, solver: Solver) -> float:
-    """The checked value of its answer; the same again for the same seed."""
-    first, second = (solver.solve(instance, Limits(), np.random.default_rng(0)).solution for _ in range(2))
-    assert isinstance(first, LayerMapping) and isinstance(second, LayerMapping) and first.digest == second.digest
+def value(instance: LayerInstance, solver: Solver, again: bool = True) -> float:
+    """The checked value of its answer; the same `again` for the same seed."""
+    first, *others = (solver.solve(instance, Limits(), np.random.default_rng(0)).solution for _ in range(1 + again))
+    assert isinstance(first, LayerMapping) and all(other.digest == first.digest for other in others)
     report = check(instance, first)
     assert report.violations == () and report.objective is not None
     return float(report.objective)
@@ -66,7 +66,7 @@ def test_close_to_the_optimum_and_never_below(kind: str, rules: str) -> None:
         instance = layer(seed, **several, **RULES[rules])
         found = value(instance, solver)
         if rules == "interval":  # no program of whole numbers; no worse than the gain 1 alone
-            assert found <= value(layer(seed, **several), solver) * (1 + 1e-9)
+            assert found <= value(layer(seed, **several), solver, again=False) * (1 + 1e-9)
             continue
         step = reduction(instance, ProgramInstance)
         exact = Milp().solve(step.parts[0], Limits(), np.random.default_rng(0))  # type: ignore[arg-type]
@@ -92,7 +92,7 @@ def test_a_fan_in_beyond_the_cells_of_a_neuron_is_split() -> None:
     found = []
     for parts in (4, 6):
         instance = LayerInstance(target, hardware, Rules(neurons_per_row=parts))
-        run = matchopt.solve(instance, "split-alternate", options={"rounds": 1})
+        run = matchopt.solve(instance, "split-alternate", options={"rounds": 1}, prove_seconds=0)
         assert run.status == "feasible" and isinstance(run.solution, LayerMapping)
         assert np.bincount(run.solution.row).max() <= parts
         found.append(run.objective)
