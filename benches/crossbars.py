@@ -2,8 +2,8 @@
 
     python benches/crossbars.py --output FILE.csv [--solver crossbar-perturb] [--seconds 10] [--seeds 0 1 2 3 4]
 
-Targets are Laplace-distributed at 10 % density, of mean square 1, cells normal. Errors are relative to the sum of squares
-of the targets. Seconds are those of one core's processor time, as machines are shared; lines are appended.
+Targets are Laplace-distributed at 10 % density, of mean square 1, cells normal. Errors are relative to the sum of
+squares of the targets. Seconds are those of one core's processor time, as machines are shared; lines are appended.
 """
 
 import argparse
