@@ -43,6 +43,11 @@ class Architecture(ABC):
         """Rows and columns of every weight matrix, in order."""
 
     @property
+    def tensors(self) -> tuple[tuple[int, ...], ...]:
+        """Dimensions of every weight matrix, the channels and sides of filters apart."""
+        return self.matrices
+
+    @property
     @abstractmethod
     def n_inputs(self) -> int:
         """Length of one flattened sample."""
@@ -214,6 +219,13 @@ class Convolutional(Architecture):
         filters = [(c.filters, c.size**2 * inputs) for c, inputs in zip(self.convolutions, channels, strict=False)]
         widths = (self.n_flat, *self.hidden, self.n_classes)
         return (*filters, *((after, before) for before, after in pairwise(widths)))
+
+    @property
+    def tensors(self) -> tuple[tuple[int, ...], ...]:
+        """See `Architecture.tensors`: filters, channels, height and width of a filter."""
+        filters = zip(self.convolutions, self.matrices, strict=False)
+        of = [(c.filters, columns // c.size**2, c.size, c.size) for c, (_, columns) in filters]
+        return (*of, *self.matrices[len(of) :])
 
     @property
     def n_inputs(self) -> int:

@@ -84,7 +84,7 @@ def test_start_is_distinct_sites_with_half_normal_theta(widths, share, seed):
 def test_budgets_hold_after_every_step(kind, found, connectivity, optimiser, budget, alpha, seed):
     """Both ways and both optimisers: exactly the budget, of every layer or in all; what is not in use is zero."""
     widths, data = network_and_data(found, seed)
-    budgets = matrix_budgets(FullyConnected(widths).matrices, connectivity)
+    budgets = matrix_budgets(FullyConnected(widths), connectivity)
     trainer = replace(TINY, connectivity=connectivity, optimiser=optimiser, budget=budget, alpha=alpha, epochs=2)
 
     def look(run, at):

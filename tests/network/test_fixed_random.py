@@ -15,7 +15,7 @@ from .stepping import SEEDS, WIDTHS_AND_DATA, assert_zero_outside, network_and_d
 def test_the_connections_of_the_start_are_those_of_the_end(found, connectivity, optimiser, decay, seed):
     """Exactly the budget of every layer, full layers included; the same sites and zeros elsewhere after every step."""
     widths, data = network_and_data(found, seed)
-    budgets, masks = matrix_budgets(FullyConnected(widths).matrices, connectivity), []
+    budgets, masks = matrix_budgets(FullyConnected(widths), connectivity), []
 
     def look(run, at):
         del at

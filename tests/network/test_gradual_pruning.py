@@ -37,7 +37,7 @@ def test_other_modes_end_with_exact_counts(mode, connectivity, seed):
     network = trainer.train(toy_data(), widths, seed).network
     if mode == "layer":
         assert tuple(layer.n_connections for layer in network.layers) == matrix_budgets(
-            FullyConnected(widths).matrices, connectivity
+            FullyConnected(widths), connectivity
         )
     else:
         assert network.n_connections == round(connectivity * (48 + 56 + 21))

@@ -30,7 +30,7 @@ def test_every_layer_keeps_its_number_and_replaces_what_is_due(
     Were a dropped site grown again at once, fewer would change than are due.
     """
     widths, data = network_and_data(found, seed)
-    budgets, before = matrix_budgets(FullyConnected(widths).matrices, connectivity), []
+    budgets, before = matrix_budgets(FullyConnected(widths), connectivity), []
     sizes = [m * n for n, m in pairwise(widths)]
 
     def look(run, at):

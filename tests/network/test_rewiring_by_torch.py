@@ -41,7 +41,7 @@ def test_exactly_k_connections_after_every_step(widths, share, alpha, noise, red
     """Full layers included, with both optimisers: K sites per matrix, theta >= 0, zeros elsewhere, lists in order."""
     options = DeepRewiring(share, 1, 7, 0.5, alpha=alpha, noise_std=noise, redraw_signs=redraw, optimiser=optimiser)
     method, data = run(options, widths, seed), toy_data(widths[0], widths[-1], seed=seed)
-    budgets = matrix_budgets(tuple((m, n) for n, m in pairwise(widths)), share)
+    budgets = matrix_budgets(FullyConnected(tuple(widths)), share)
     sizes = [m * n for n, m in pairwise(widths)]
     starts = np.cumsum([0, *sizes])
     for number in range(1, 11):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from matchopt.network.training.engines import by_hand
 from matchopt.network.training.method import Method, Phase, Setting
 from matchopt.network.training.optimisers import rate_factor
-from matchopt.network.training.starts import matrix_budgets
+from matchopt.network.training.starts import Densities, matrix_budgets
 from matchopt.network.training.trainer import Trainer
 from matchopt.settings import NonNegativeFloat, PositiveInt, Share
 
@@ -24,6 +24,7 @@ class DeepRewiring(Trainer):
     Parameters
     ----------
     connectivity : connections as a share of all possible ones; `matrix_budgets` shares them out.
+    densities : how dense layers are in relation to each other; see `density_ratios`.
     learning_rate : eta at the start.
     schedule : "constant", as in the paper; with "linear" or "cosine" eta falls to 0, as in other methods.
     rate_decay : factor on eta after every epoch, besides.
@@ -56,6 +57,7 @@ class DeepRewiring(Trainer):
     budget: Literal["layer", "network"] = "layer"
     redraw_signs: bool = False
     optimiser: Literal["sgd", "adam"] = "sgd"
+    densities: Densities = "1:3:30"
     threads: PositiveInt = 1
 
     def new_run(self, setting: Setting) -> Method:
@@ -71,7 +73,7 @@ class DeepRewiring(Trainer):
         phase = Phase("rewire", self.epochs, self.batch_size)
         noise = self.noise_std / self.learning_rate if self.learning_rate else 0.0
         ways = {"shared": self.budget == "network", "redraw_signs": self.redraw_signs, "adam": self.optimiser == "adam"}
-        budgets = matrix_budgets(setting.shapes, self.connectivity)
+        budgets = matrix_budgets(setting.architecture, self.connectivity, self.densities)
         return RewiringPlan(phase, budgets, self.alpha, noise, **ways, rate=self.rate)
 
     def rate(self, done: float) -> float:

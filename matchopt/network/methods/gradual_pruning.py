@@ -13,7 +13,7 @@ from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
 from matchopt.network.training.model import Shapes
 from matchopt.network.training.optimisers import Adam
-from matchopt.network.training.starts import matrix_budgets
+from matchopt.network.training.starts import Densities, matrix_budgets
 from matchopt.network.training.trainer import Trainer
 from matchopt.settings import NonNegativeFloat, NonNegativeInt, PositiveInt, Share
 
@@ -32,6 +32,7 @@ class GradualPruning(Trainer):
     fan_in : mode "row": connections of every unit, per layer.
     connectivity : the other modes: share of weights left at the end, above 0, at most 1; mode "layer" shares them out
         as `matrix_budgets` does.
+    densities : mode "layer": how dense layers are in relation to each other; see `density_ratios`.
     prune_epochs : passes over the training samples while pruning, >= 1.
     retrain_epochs : those of the retrain, >= 0.
     batch_size : samples per step while pruning.
@@ -70,6 +71,7 @@ class GradualPruning(Trainer):
     begin: Annotated[float, Interval(ge=0, lt=1)] = 0.15
     end: Share = 0.85
     refresh: PositiveInt = 100
+    densities: Densities = "1:3:30"
     threads: PositiveInt = 1
 
     def __post_init__(self) -> None:
@@ -98,6 +100,7 @@ class PruningRun(Method):
     def __init__(self, options: GradualPruning, setting: Setting) -> None:
         self._options = options
         self.net = setting.model(Adam(decay=options.prune_decay))
+        self._budgets = matrix_budgets(setting.architecture, options.connectivity, options.densities)
         self.phases = (
             Phase("prune", options.prune_epochs, options.batch_size),
             Phase("retrain", options.retrain_epochs, options.retrain_batch_size),
@@ -133,9 +136,7 @@ class PruningRun(Method):
             final = options.connectivity * net.n_weights
             yield np.concatenate(in_use)[None, :], round(final + (net.n_weights - final) * excess)
         elif options.mode == "layer":
-            for sites, (m, n), final in zip(
-                in_use, net.shapes, matrix_budgets(net.shapes, options.connectivity), strict=True
-            ):
+            for sites, (m, n), final in zip(in_use, net.shapes, self._budgets, strict=True):
                 yield sites[None, :], round(final + (m * n - final) * excess)
         else:  # so far all rows of a matrix have equally many
             for sites, (m, n), final in zip(in_use, net.shapes, options.fan_in, strict=True):

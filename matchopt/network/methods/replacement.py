@@ -13,7 +13,7 @@ from jaxtyping import Float32, Int64
 from matchopt.network.training.masked import MaskedModel
 from matchopt.network.training.method import Method, Phase, Setting, Step
 from matchopt.network.training.optimisers import Momentum, OptimiserName, rule
-from matchopt.network.training.starts import matrix_budgets, random_masks, sparse_normal
+from matchopt.network.training.starts import Densities, matrix_budgets, random_masks, sparse_normal
 from matchopt.network.training.trainer import Trainer
 from matchopt.settings import NonNegativeFloat, PositiveInt, Share
 
@@ -28,6 +28,7 @@ class SparseTraining(Trainer):
     Parameters
     ----------
     connectivity : connections as a share of all possible ones; `matrix_budgets` shares them out.
+    densities : how dense layers are in relation to each other; see `density_ratios`.
     learning_rate : at the start; falls linearly to 0.
     """
 
@@ -40,6 +41,7 @@ class SparseTraining(Trainer):
     learning_rate: NonNegativeFloat = 3e-3
     momentum: Momentum = 0.9
     decay: NonNegativeFloat = 1e-4
+    densities: Densities = "1:3:30"
 
     def new_run(self, setting: Setting) -> "SparseRun":
         return SparseRun(self, setting)
@@ -72,7 +74,7 @@ class SparseRun(Method):
 
     def __init__(self, options: SparseTraining, setting: Setting) -> None:
         self._options, self._chance = options, setting.chance
-        counts = matrix_budgets(setting.shapes, options.connectivity)
+        counts = matrix_budgets(setting.architecture, options.connectivity, options.densities)
         start = sparse_normal(setting.shapes, counts, setting.start)
         self.net = setting.model(rule(options.optimiser, options.momentum, options.decay), start)
         self.net.use(random_masks(setting.shapes, counts, setting.start))

@@ -7,7 +7,7 @@ from annotated_types import Ge, Interval
 
 from matchopt.network.training.engines import by_hand
 from matchopt.network.training.method import Method, Phase, Setting
-from matchopt.network.training.starts import matrix_budgets
+from matchopt.network.training.starts import Densities, matrix_budgets
 from matchopt.network.training.trainer import Trainer
 from matchopt.settings import PositiveInt, Share
 
@@ -23,6 +23,7 @@ class SoftDeepRewiring(Trainer):
     Parameters
     ----------
     connectivity : connections at the start as a share of all possible ones; `matrix_budgets` shares them out.
+    densities : how dense layers are in relation to each other; see `density_ratios`.
     learning_rate : eta.
     alpha : strength of the l1 prior, above 0. A weaker one leaves more connections.
     noise_std : standard deviation of the noise per step, above 0; temperature T = noise_std^2 / (2 eta). For p to be
@@ -49,6 +50,7 @@ class SoftDeepRewiring(Trainer):
     noise_std: Annotated[float, Ge(1e-9)] = 1e-6
     resting: Share = 0.3
     dormant_every: PositiveInt = 10
+    densities: Densities = "1:3:30"
     threads: PositiveInt = 1
 
     def new_run(self, setting: Setting) -> Method:
@@ -61,7 +63,7 @@ class SoftDeepRewiring(Trainer):
         """The options as values for a run: a `SoftPlan`."""
         from matchopt.network.methods.soft_rewiring import SoftPlan
 
-        counts, floors = matrix_budgets(setting.shapes, self.connectivity), []
+        counts, floors = matrix_budgets(setting.architecture, self.connectivity, self.densities), []
         temperature = self.noise_std**2 / (2.0 * self.learning_rate)
         for (m, n), count in zip(setting.shapes, counts, strict=True):
             p = min(self.resting * max(count, 1) / (m * n), 0.999)  # a full matrix keeps a floor to walk on

@@ -1,18 +1,46 @@
 """What networks begin with: how many connections each matrix has, random ones, and weights that suit them."""
 
+import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32
 
 from matchopt.errors import InvalidOption
+from matchopt.instances.architecture import Architecture
 from matchopt.network.training.model import Shapes
 
 OUTPUT_RATIO, HIDDEN_RATIO, INPUT_RATIO = 30.0, 3.0, 1.0  # densities .01, .03, .3 of Bellec et al. 2018, section 4
 
+Densities = Literal["1:3:30", "erdos-renyi", "uniform"]
 
-def matrix_budgets(shapes: Sequence[tuple[int, int]], connectivity: float) -> tuple[int, ...]:
-    """Share a number of connections out over the layers, in density ratio 1 : 3 : 30 (input, hidden, output matrices).
+
+def density_ratios(architecture: Architecture, densities: Densities) -> tuple[float, ...]:
+    """How dense every weight matrix is in relation to the others, as long as none is full.
+
+    Parameters
+    ----------
+    architecture : the network.
+    densities : "1:3:30" of the input, the hidden and the output matrices; "erdos-renyi" the sum of the dimensions of
+        the weight tensor over their product, the sides of a filter included (ERK), so that small matrices are denser;
+        "uniform" all the same.
+
+    References
+    ----------
+    Bellec, Kappel, Maass, Legenstein 2018, arXiv 1711.05136, section 4; Mocanu et al. 2018, arXiv 1707.04780, equation
+    3; Evci, Gale, Menick, Castro, Elsen 2020, arXiv 1911.11134, section 3, "Erdos-Renyi-Kernel".
+    """
+    if densities == "1:3:30":
+        between = [HIDDEN_RATIO] * (len(architecture.matrices) - 2)
+        return (INPUT_RATIO, *between, OUTPUT_RATIO)[-len(architecture.matrices) :]
+    if densities == "uniform":
+        return (1.0,) * len(architecture.matrices)
+    return tuple(sum(sides) / math.prod(sides) for sides in architecture.tensors)
+
+
+def matrix_budgets(architecture: Architecture, connectivity: float, densities: Densities = "1:3:30") -> tuple[int, ...]:
+    """Share a number of connections out over the layers, by the ratios of their densities.
 
     A layer that would be more than full is full, and one that would have less than a connection has one, as nothing
     passes a layer without any; the others fill up what is left (bisection on the common factor, then rounding per
@@ -21,25 +49,22 @@ def matrix_budgets(shapes: Sequence[tuple[int, int]], connectivity: float) -> tu
 
     Parameters
     ----------
-    shapes : rows and columns of every weight matrix, in order.
+    architecture : the network.
     connectivity : connections as a share of all possible ones, above 0, at most 1.
+    densities : see `density_ratios`.
 
     Examples
     --------
-    >>> matrix_budgets([(300, 784), (100, 300), (10, 100)], 0.05)
+    >>> from matchopt.instances.architecture import FullyConnected
+    >>> matrix_budgets(FullyConnected((784, 300, 100, 10)), 0.05)
     (8903, 3407, 1000)
-
-    References
-    ----------
-    Bellec, Kappel, Maass, Legenstein 2018, arXiv 1711.05136, section 4.
     """
     if not 0.0 < connectivity <= 1.0:
         raise InvalidOption(f"connectivity must be above 0 and at most 1, found {connectivity}")
-    sizes = [rows * cols for rows, cols in shapes]
-    ratios = [HIDDEN_RATIO] * len(sizes)
-    ratios[0], ratios[-1] = INPUT_RATIO, OUTPUT_RATIO
+    sizes = [rows * cols for rows, cols in architecture.matrices]
+    ratios = density_ratios(architecture, densities)
     wanted = connectivity * sum(sizes)
-    low, high = 0.0, 1.0 / min(ratios)
+    low, high = 0.0, 1.0 / min(ratios)  # of the common factor
     for _ in range(100):  # far beyond the precision of a float
         middle = (low + high) / 2
         total = sum(min(size, max(1.0, size * ratio * middle)) for size, ratio in zip(sizes, ratios, strict=True))
