@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
 SHARE = click.FloatRange(min=0, max=1)
 AT_LEAST_0 = click.FloatRange(min=0)
-_FLAWS = ("read_noise", "bad_cells", "bad_lines", "leak", "neurons_per_bus")  # options named as what they set
+_FLAWS = (
+    "read_noise",
+    "bad_cells",
+    "bad_lines",
+    "stuck_cells",
+    "leak",
+    "neurons_per_bus",
+)  # options named as what they set
 _RULES = ("cells_per_weight", "drop", "extra_inputs", "gains", "tunable", "writes", "neurons_per_row", "copies")
 
 
@@ -41,6 +48,9 @@ _hardware_options = together(
                  show_default=True, help="Law of random hardware weights, where no file is given."),
     click.option("--fan-in-ratio", type=float, default=1.25, show_default=True,
                  help="K/n: cells of a hardware neuron for each connection of the largest target neuron."),
+    click.option("--hard-wired", type=click.IntRange(min=0), default=0, show_default=True,
+                 help="Cells of every hardware neuron on each input of its layer, which can only be kept or switched "
+                 "off; instead of --fan-in-ratio, whose cells are routed.", metavar="D"),
     click.option("--neuron-ratio", type=float, default=1.0, show_default=True,
                  help="M/m: hardware neurons for each target neuron."),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
@@ -53,6 +63,8 @@ _hardware_options = together(
                  help="Probability that a cell is unusable."),
     click.option("--bad-lines", type=SHARE, default=0.0, show_default=True,
                  help="Probability that cell k is unusable in all neurons."),
+    click.option("--stuck-cells", type=SHARE, default=0.0, show_default=True,
+                 help="Probability that a cell cannot be switched off."),
     click.option("--leak", type=float, default=0.0, show_default=True,
                  help="What a cell adds while switched off, as a share of its weight."),
     click.option("--neurons-per-bus", type=click.IntRange(min=1), default=1, show_default=True,
@@ -174,9 +186,12 @@ def _chip(
     if not files:
         if given["readings"] or given["pairs"] != "none":
             raise click.UsageError("--readings and --pairs say what is in --hardware; give that too")
-        drawn = draw_hardware(network, law, fan_in_ratio, neuron_ratio, seed, biases=biases, imperfections=flaws)
+        options: dict[str, Any] = {"biases": biases, "imperfections": flaws, "hard_wired": given["hard_wired"]}
+        drawn = draw_hardware(network, law, fan_in_ratio, neuron_ratio, seed, **options)
         drawn = tuple(hardware_behind_lines(each, given["line_resistance"]) for each in drawn)
         return drawn if layer is None else (drawn[layer],)
+    if given["hard_wired"]:
+        raise click.UsageError("--hard-wired: what is wired on a measured chip is said by its file, as an array input")
     targets: list[Target] = list(layer_targets(network, biases))
     targets = targets if layer is None else [targets[layer]]
     if given["one_chip"]:

@@ -58,6 +58,8 @@ class MappingRun:
     full_fan_in : a hardware neuron has one cell per input of its layer, whatever `fan_in_ratio` is.
     law : law of random hardware weights; without effect where `chip` is given.
     chip : measured weights, a path below data/hardware of the library, such as "rram-random/array1.npz".
+    hard_wired : see `matchopt.network.draw_hardware`; 0 where `chip` is given. No more cells add up to a weight.
+    bad_cells, stuck_cells : see `matchopt.instances.Imperfections`.
     neurons_per_bus : neighbouring neurons that share their lines; 1 where `chip` is given.
     hardware_seed : seed of the draw.
     seed : of the solver.
@@ -87,6 +89,9 @@ class MappingRun:
     full_fan_in: bool = False
     law: str = "gaussian"
     chip: str = ""
+    hard_wired: NonNegativeInt = 0
+    bad_cells: Annotated[float, Interval(ge=0, le=1)] = 0.0
+    stuck_cells: Annotated[float, Interval(ge=0, le=1)] = 0.0
     neurons_per_bus: PositiveInt = 1
     hardware_seed: NonNegativeInt = 0
     seed: NonNegativeInt = 0
@@ -285,7 +290,8 @@ def _instance(run: MappingRun, network: SparseNetwork, chip: Sequence[Hardware],
     """What the solver gets."""
     gains = Gains.interval(SMALLEST_GAIN, LARGEST_GAIN) if run.gains else Gains()
     count = round(run.tunable * network.n_connections)
-    rules = Rules(drop=run.drop, extra_inputs=run.extra_inputs, gains=gains, tunable=count)
+    cells = max(1, run.hard_wired)
+    rules = Rules(cells_per_weight=cells, drop=run.drop, extra_inputs=run.extra_inputs, gains=gains, tunable=count)
     kind = OBJECTIVES.get(run.objective, WeightError)  # export_network names those there are
     samples, scale = _samples(_reference(network), network.widths[0], run.samples) if kind.samples else (None, 1.0)
     return export_network(
@@ -304,16 +310,16 @@ def _instance(run: MappingRun, network: SparseNetwork, chip: Sequence[Hardware],
 
 def _chip(run: MappingRun, network: SparseNetwork) -> Sequence[Hardware]:
     biases: Any = "hardware" if run.biases == "hardware" else "free"
-    flaws = Imperfections(read_noise=run.noise, neurons_per_bus=run.neurons_per_bus)
+    faults = {"bad_cells": run.bad_cells, "stuck_cells": run.stuck_cells}
+    flaws = Imperfections(read_noise=run.noise, neurons_per_bus=run.neurons_per_bus, **faults)
     targets = layer_targets(network, biases)
     largest = [int(target.fan_in.max(initial=1)) for target in targets]
     ratios = [
         run.fan_in_ratio if not run.full_fan_in else t.n_inputs / n for t, n in zip(targets, largest, strict=True)
     ]
     if not run.chip:
-        return draw_hardware(
-            network, run.law, ratios, run.neuron_ratio, run.hardware_seed, biases=biases, imperfections=flaws
-        )
+        options: dict[str, Any] = {"biases": biases, "imperfections": flaws, "hard_wired": run.hard_wired}
+        return draw_hardware(network, run.law, ratios, run.neuron_ratio, run.hardware_seed, **options)
     sizes = chip_sizes(targets, ratios, run.neuron_ratio)
     return chip_pool(read_chip([_chip_file(run)]), targets, sizes, np.random.default_rng(run.hardware_seed), flaws)
 

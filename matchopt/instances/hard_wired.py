@@ -1,6 +1,9 @@
 """Hardware whose cells are hard-wired: when the best sum of cells can be found for each weight alone."""
 
 import math
+from dataclasses import replace
+
+import numpy as np
 
 from matchopt.instances.hardware import Hardware
 
@@ -11,6 +14,12 @@ MOST_BITS = 62  # cells of a set that is held in one number
 def n_sums(cells: int, most: int) -> int:
     """How many sums of at most `most` of so many cells there are, the empty one included."""
     return sum(math.comb(cells, n) for n in range(min(cells, most) + 1))
+
+
+def wired_in_order(hardware: Hardware, cells: int) -> Hardware:
+    """The same chip, hard-wired: the first so many cells of every neuron to input 0, the next to input 1, and so on."""
+    order = np.arange(hardware.n_cells) // cells
+    return replace(hardware, input=np.broadcast_to(order, hardware.weights.shape))
 
 
 def not_sums(hardware: Hardware, cells_per_weight: int) -> str | None:

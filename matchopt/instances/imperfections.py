@@ -1,6 +1,6 @@
 """What real chips do to weights: noise, faults, leaks and shared wiring, in one place for all who draw hardware."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -23,6 +23,8 @@ class Imperfections:
     relative_noise : standard deviation of multiplicative read noise, as a share of each weight, >= 0.
     bad_cells : probability that a cell is unusable, independently, 0 .. 1.
     bad_lines : probability that cell k is unusable in all neurons (a dead line), independently over k, 0 .. 1.
+    stuck_cells : probability that a cell cannot be switched off, independently, 0 .. 1: it adds its weight whenever its
+        line is driven.
     leak : what a cell contributes while switched off, as a share of its weight, finite.
     neurons_per_bus : neighbouring neurons that share one wiring; 1 is free routing, all of them one crossbar.
 
@@ -42,6 +44,7 @@ class Imperfections:
     relative_noise: NonNegativeFloat = 0.0
     bad_cells: Annotated[float, Interval(ge=0, le=1)] = 0.0
     bad_lines: Annotated[float, Interval(ge=0, le=1)] = 0.0
+    stuck_cells: Annotated[float, Interval(ge=0, le=1)] = 0.0
     leak: FiniteFloat = 0.0
     neurons_per_bus: PositiveInt = 1
 
@@ -58,13 +61,21 @@ class Imperfections:
         if self.bad_cells > 0 or self.bad_lines > 0:
             dead_line = rng.random(full.shape[1]) < self.bad_lines
             usable = (rng.random(full.shape) >= self.bad_cells) & ~dead_line
-        return Hardware(
+        made = Hardware(
             full,
             variance,  # type: ignore[arg-type]  # None means default
             usable,  # type: ignore[arg-type]
             self.leak * full if self.leak else None,  # type: ignore[arg-type]
             np.arange(len(full)) // self.neurons_per_bus,
         )
+        return self.stuck(made, rng)
+
+    def stuck(self, cells: Hardware, rng: np.random.Generator) -> Hardware:
+        """The chip with some of its usable cells stuck at their weights."""
+        if self.stuck_cells == 0:
+            return cells
+        fails = (rng.random(cells.weights.shape) < self.stuck_cells) & cells.usable
+        return replace(cells, usable=cells.usable & ~fails, off=np.where(fails, cells.weights, cells.off))
 
 
 PERFECT = Imperfections()

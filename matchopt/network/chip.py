@@ -138,15 +138,16 @@ def _flawed(cells: Hardware, imperfections: Imperfections, rng: np.random.Genera
     """The hardware with imperfections on top of its own; `free` says that the chip has no buses of its own."""
     if not free and imperfections.neurons_per_bus > 1:
         raise InvalidInstance(f"{name}: the array has buses of its own; leave neurons_per_bus out")
-    added, factor = imperfections.applied(cells.weights, rng), imperfections.scale_error
+    added, factor = replace(imperfections, stuck_cells=0.0).applied(cells.weights, rng), imperfections.scale_error
     meant = cells if factor == 1.0 else cells.scaled(factor)
-    return replace(
+    both = replace(
         meant,
         variance=added.variance + meant.variance,
         usable=added.usable & cells.usable,
         off=added.off + meant.off,
         bus=added.bus if free else cells.bus,
     )
+    return imperfections.stuck(both, rng)
 
 
 def _scaled(hardware: Hardware, target: Target, fit: bool, factor: float = 1.0) -> Hardware:

@@ -11,6 +11,7 @@ from jaxtyping import Int
 from matchopt.errors import InvalidInstance
 from matchopt.instances import generators
 from matchopt.instances.base import Provenance
+from matchopt.instances.hard_wired import wired_in_order
 from matchopt.instances.hardware import Hardware
 from matchopt.instances.imperfections import PERFECT, Imperfections
 from matchopt.instances.layer import LayerInstance
@@ -118,6 +119,7 @@ def draw_hardware(
     *,
     biases: Biases = "free",
     imperfections: Imperfections = PERFECT,
+    hard_wired: int = 0,
 ) -> tuple[Hardware, ...]:
     """Draw one chip layer per network layer, sized relative to the network.
 
@@ -132,6 +134,8 @@ def draw_hardware(
     seed : seed of the draw; every layer has its own stream.
     biases : as in `export_network`; with "hardware" the constant input counts in the fan-in.
     imperfections : what the chip does to the weights drawn.
+    hard_wired : cells of every neuron on each input of its layer, which can listen to nothing else and are kept or
+        switched off; `fan_in_ratio` has no effect then. 0 for cells that are routed.
 
     Raises
     ------
@@ -142,11 +146,14 @@ def draw_hardware(
     """
     ratios = [fan_in_ratio] * len(network.layers) if isinstance(fan_in_ratio, (int, float)) else list(fan_in_ratio)
     targets = layer_targets(network, biases)
+    if hard_wired:
+        ratios = [hard_wired * t.n_inputs / max(1, int(t.fan_in.max(initial=0))) for t in targets]
     streams, sizes = np.random.default_rng(seed).spawn(len(targets)), chip_sizes(targets, ratios, neuron_ratio)
-    return tuple(
+    drawn = tuple(
         generators.draw_hardware(law, *size, rng, root_mean_square(target), imperfections)
         for target, size, rng in zip(targets, sizes, streams, strict=True)
     )
+    return tuple(wired_in_order(chip, hard_wired) for chip in drawn) if hard_wired else drawn
 
 
 def chip_sizes(targets: Sequence[Target], fan_in_ratio: Sequence[float], neuron_ratio: float) -> list[tuple[int, int]]:

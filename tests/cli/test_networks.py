@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+import matchopt
 from matchopt import (
     DataReference,
     FunctionalError,
@@ -88,6 +89,24 @@ def test_rules_and_flaws_arrive(network: Path) -> None:
     hardware = found.hardware
     assert hardware.variance.min() > 0 and not hardware.usable.all() and not hardware.free_routing
     assert np.allclose(hardware.off, 0.1 * hardware.weights)
+
+
+def test_cells_that_are_only_kept_or_switched_off(network: Path, tmp_path: Path) -> None:
+    """--hard-wired gives so many cells on every input, some of them stuck; files of chips say it themselves."""
+    found = exported(
+        network, "--hard-wired", 4, "--cells-per-weight", 4, "--stuck-cells", 0.2, "--drop", "--extra-inputs"
+    )
+    assert isinstance(found, NetworkInstance)
+    for layer in found.layers:
+        assert (layer.hardware.input == np.repeat(np.arange(layer.target.n_inputs), 4)).all()
+        assert 0.0 < (layer.hardware.off == layer.hardware.weights).mean() < 0.4
+    best = matchopt.solve(found, "hungarian", time_limit=60)
+    assert best.proof == "proven" and best.objective is not None
+    np.save(tmp_path / "chip.npy", np.ones((30, 9)))
+    done = run(
+        "export", network, "--output", tmp_path / "x.matchopt", "--hardware", tmp_path / "chip.npy", "--hard-wired", 2
+    )
+    assert done.exit_code == 2 and "said by its file" in done.stderr
 
 
 def test_the_tunable_budget_is_the_network_s(network: Path) -> None:

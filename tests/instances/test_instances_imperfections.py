@@ -32,6 +32,10 @@ def test_each_imperfection_is_what_it_says() -> None:
     assert np.allclose(made(leak=0.03).off, 0.03 * WEIGHTS)
     assert made(neurons_per_bus=4).bus.tolist() == [0, 0, 0, 0, 1, 1]
     assert 0.2 < 1 - made(bad_cells=0.3).usable.mean() < 0.4
+    stuck = made(bad_cells=0.2, stuck_cells=0.3, leak=0.1)
+    fails = stuck.off == WEIGHTS
+    assert 0.15 < fails.mean() < 0.35 and not stuck.usable[fails].any() and (~stuck.usable & ~fails).any()
+    assert np.allclose(stuck.off[~fails], 0.1 * WEIGHTS[~fails])
     dead = ~made(bad_lines=0.3).usable
     assert np.array_equal(dead.all(axis=0), dead.any(axis=0)) and 0.2 < dead.mean() < 0.4
 
@@ -50,6 +54,7 @@ def test_drawn_hardware_has_them_too() -> None:
         ({"relative_noise": float("nan")}, "relative_noise must be a finite number >= 0, found nan"),
         ({"bad_cells": 1.1}, "bad_cells must be a number >= 0 and <= 1, found 1.1"),
         ({"bad_lines": -1.0}, "bad_lines must be a number"),
+        ({"stuck_cells": 2.0}, "stuck_cells must be a number >= 0 and <= 1, found 2.0"),
         ({"leak": float("inf")}, "leak must be a finite number"),
         ({"scale_error": float("nan")}, "scale_error must be a finite number"),
         ({"neurons_per_bus": 0}, "neurons_per_bus must be a whole number >= 1, found 0"),

@@ -198,6 +198,15 @@ def test_imperfections_reach_the_chip():
     assert len(np.unique(chip[0].bus)) == 5
 
 
+def test_hard_wired_cells_are_those_of_each_input_in_order():
+    """As many on each input of the layer as asked for, hardware biases included, whatever its fan-in."""
+    network = random_network()
+    chip = draw_hardware(network, "gaussian", 9.9, 2.0, 0, biases="hardware", hard_wired=3)
+    for layer, target in zip(chip, layer_targets(network, "hardware"), strict=True):
+        assert layer.weights.shape == (2 * target.n_rows, 3 * target.n_inputs)
+        assert (layer.input == np.repeat(np.arange(target.n_inputs), 3)).all()
+
+
 def test_samples_and_rules_go_into_the_instance():
     """Rules are per layer or common; samples are embedded when asked for."""
     network = random_network()
