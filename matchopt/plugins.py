@@ -280,6 +280,8 @@ def _entries(
     entries = dict(known)
     for cls in found:
         validate(cls)
+        if cls.name == "auto":
+            raise PluginError(f"{full_name(cls)}: the name 'auto' stands for the solver that suits an instance")
         if cls.name in entries:
             place = full_name(entries[cls.name].cls)
             raise PluginError(f"two {what}s are called {cls.name!r}: {place} and {full_name(cls)}")

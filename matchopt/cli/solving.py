@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 @click.option(
     "--solver",
     required=True,
-    help="Name of the solver; `matchopt solvers` lists them. Several with + between them run one after the other.",
+    help="Name of the solver; `matchopt solvers` lists them. Several with + between them run one after the other. "
+    "auto takes what suits the instance, and says why.",
 )
 @table_option("-o", "--option", "options", about="An option of the solver, or stage.option=value of one of several")
 @click.option(

@@ -9,6 +9,8 @@ from dataclasses import replace
 from matchopt.errors import MatchoptError, PluginError
 from matchopt.instances import Solution
 from matchopt.plugin_files import refuse_while_importing
+from matchopt.plugins import load_plugins
+from matchopt.run.choice import AUTO, choose
 from matchopt.run.cold import nesting
 from matchopt.run.conclusion import conclude
 from matchopt.run.judge import Verdict
@@ -41,6 +43,14 @@ def perform_stages(
     refuse_while_importing()
     if nesting() >= MOST_NESTED:
         raise PluginError(f"a solver solves within a solver, {MOST_NESTED} deep; does one of them call itself?")
+    if task.solver == AUTO:
+        found, plainer = choose(task.instance, load_plugins(task.plugin_files))
+        named = replace(task, solver=found.solver, surrogate=task.surrogate or plainer)
+        run = perform_stages(
+            named, slots=slots, cancel=cancel, on_incumbent=on_incumbent, keep_on_interrupt=keep_on_interrupt
+        )
+        text = f"{AUTO} chose {found.solver}: {found.because}"
+        return replace(run, message="; ".join(filter(None, [text, run.message])))
     if len(task.stages) == 1 and not task.stage_limits:
         return perform(task, slots=slots, cancel=cancel, on_incumbent=on_incumbent, keep_on_interrupt=keep_on_interrupt)
     pipeline = Pipeline(task, slots, cancel, on_incumbent)

@@ -48,7 +48,8 @@ def solve(
     Parameters
     ----------
     instance : of any kind that reduces to the kind the solver takes.
-    solver : its name, or names with + between them, or a `Solver` whose class is registered or can be imported.
+    solver : its name, or names with + between them, or a `Solver` whose class is registered or can be imported; "auto"
+        for the one that suits the instance, which `Run.message` names with the reason.
     options : of a solver given by name; text is read by the option's type. Those of a pipeline name their stage, as
         in "slots.epochs", or its place, as in "3.epochs".
     time_limit : seconds of the solver's clock, which starts once its process has; None for no limit. A solver that

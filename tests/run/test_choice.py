@@ -1,0 +1,87 @@
+"""What `auto` stands for."""
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+import matchopt
+from matchopt import Hardware, LayerInstance, NetworkInstance, Rules, Target
+from matchopt.errors import Refused
+from matchopt.plugins import load_plugins
+from matchopt.run.choice import SUGGESTIONS, choose
+from matchopt.testing import TinyInstance, tiny_instances
+
+REGISTRY = load_plugins()
+
+
+def first_of_each() -> dict[str, TinyInstance]:
+    """A feasible tiny instance, whose optimum is known, for every suggestion that any of them gets."""
+    found: dict[str, TinyInstance] = {}
+    for tiny in tiny_instances():
+        if tiny.optimum.value is not None:
+            suggestion, plainer = choose(tiny.instance, REGISTRY)
+            found.setdefault(suggestion.solver + (" on the surrogate" if plainer else ""), tiny)
+    return found
+
+
+CHOSEN = first_of_each()
+
+
+def test_every_tiny_instance_has_a_solver_that_takes_it() -> None:
+    """Kinds, rules, hardware and objectives of all kinds; several suggestions are needed for them."""
+    chosen = defaultdict(list)
+    for tiny in tiny_instances():
+        chosen[choose(tiny.instance, REGISTRY)[0].solver].append(tiny.instance)
+    assert {"hungarian", "reroute", "reroute+slots", "cpsat", "milp"} <= set(chosen)
+
+
+@pytest.mark.parametrize("chosen", CHOSEN)
+def test_what_is_chosen_solves_and_says_why(chosen: str) -> None:
+    """The record names the solver and the reason; what is tiny and exact ends at the optimum."""
+    tiny, (solver, _, plainer) = CHOSEN[chosen], chosen.partition(" on ")
+    run = matchopt.solve(tiny.instance, "auto", time_limit=20)
+    assert run.solver == solver and run.solution is not None
+    assert run.message.startswith(f"auto chose {solver}: {choose(tiny.instance, REGISTRY)[0].because}")
+    if solver in ("hungarian", "cpsat", "milp", "crossbar-exact") and not plainer and tiny.optimum.proven:
+        assert run.objective == pytest.approx(tiny.optimum.value, rel=1e-6, abs=1e-9)
+
+
+PLAIN = Rules()
+
+
+def large(rules: Rules = PLAIN, bus: bool = False, inputs: int = 40) -> LayerInstance:
+    """A layer beyond the exact engines."""
+    rng = np.random.default_rng(0)
+    target = Target.from_dense(rng.normal(size=(40, inputs)), rng.random((40, inputs)) < 0.3)
+    on = {"bus": np.zeros(50, int)} if bus else {}
+    return LayerInstance(target, Hardware(rng.normal(size=(50, 60)), **on), rules)
+
+
+@pytest.mark.parametrize(
+    ("instance", "solver"),
+    [
+        (large(), "hungarian"),
+        (large(bus=True), "crossbar-perturb"),
+        (large(Rules(cells_per_weight=2)), "sum-search"),
+        (large(Rules(tunable=4)), "lagrangian-layer"),
+        (large(Rules(neurons_per_row=2)), "split-alternate"),
+        (NetworkInstance((large(inputs=40), large()), (np.zeros(40), np.zeros(40))), "hungarian"),
+        (NetworkInstance((large(), large(bus=True)), (np.zeros(40), np.zeros(40))), "crossbar-perturb"),
+    ],
+)
+def test_large_ones_get_what_is_made_for_them(instance: LayerInstance | NetworkInstance, solver: str) -> None:
+    """A heuristic where neurons share lines, cells add up or rows are split; nothing is reduced to find out."""
+    assert choose(instance, REGISTRY)[0].solver == solver
+
+
+def test_a_registry_without_solvers_is_one_sentence() -> None:
+    """What the instance asks for is named."""
+    none = type(REGISTRY)(solvers={}, trainers={}, plugins=(), failed=())
+    with pytest.raises(Refused, match=r"no solver that is installed takes this layer .*shared-bus"):
+        choose(large(bus=True), none)
+
+
+def test_suggestions_are_installed() -> None:
+    """A name that nobody registers would never be chosen."""
+    assert {name for suggestion in SUGGESTIONS for name in suggestion.solver.split("+")} <= set(REGISTRY.solvers)
