@@ -1,29 +1,18 @@
 """Rules and objectives of whole networks, by the definition and in memory that the number of samples does not raise."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
 
+from matchopt.checker.forward import PlainLayer, Spread, answers, batches, reads, run
 from matchopt.checker.layer import layer_violations
 from matchopt.checker.objective import layer_objective, realised_rows
 from matchopt.checker.report import Violation, total
 from matchopt.errors import Refused
-from matchopt.instances import (
-    FunctionalError,
-    LayerMapping,
-    NetworkInstance,
-    NetworkMapping,
-    SampleObjective,
-    ScoreError,
-    TaskLoss,
-)
+from matchopt.instances import FunctionalError, LayerMapping, NetworkInstance, NetworkMapping, ScoreError, TaskLoss
 
-SAMPLES = 2_000  # run through the network at a time: what a layer of some hundred rows does stays in the cache
-FULL = 0.1  # share of the inputs above which rows are multiplied together as a matrix
-ROUNDING = 1e-20  # a variance below this share of the mean square is that of a constant, computed in floats
+UNCOUNTED = -1  # label of a frame that does not count
 
 
 def network_violations(instance: NetworkInstance, mapping: NetworkMapping) -> Iterator[Violation]:
@@ -103,50 +92,6 @@ def network_objective(instance: NetworkInstance, mapping: NetworkMapping) -> flo
     return total(layer_objective(layer, part) for layer, part in pairs)
 
 
-@dataclass(frozen=True, eq=False)
-class PlainLayer:
-    """One layer of a network, row by row; the constant input of hardware biases is turned into biases.
-
-    Parameters
-    ----------
-    rows : weight by input, of every row.
-    n_inputs : number of inputs, without the constant one.
-    biases : what every row adds.
-    noise : read-noise variance summed over the rows, of every input.
-    constant_noise : the same of the constant input.
-    """
-
-    rows: list[dict[int, float]]
-    n_inputs: int
-    biases: Float[np.ndarray, " rows"]
-    noise: Float[np.ndarray, " inputs"]
-    constant_noise: float = 0.0
-
-    def sums(self, activity: Float[np.ndarray, "inputs samples"]) -> Float[np.ndarray, "rows samples"]:
-        """What the rows make of this activity; samples are columns, so that a row of few weights costs little."""
-        found = np.zeros((len(self.rows), activity.shape[1]))
-        full = [i for i, row in enumerate(self.rows) if len(row) > FULL * self.n_inputs]
-        if full:
-            matrix = np.zeros((len(full), self.n_inputs))
-            for at, i in enumerate(full):
-                matrix[at, list(self.rows[i])] = list(self.rows[i].values())
-            found[full] = matrix @ activity
-        for i in set(range(len(self.rows))) - set(full):
-            row = self.rows[i]
-            found[i] = np.array(list(row.values())) @ activity[list(row)] if row else 0.0
-        found += self.biases[:, None]
-        return found
-
-
-def run(network: list[PlainLayer], inputs: Float[np.ndarray, "inputs samples"]) -> Iterator[tuple[Any, Any]]:
-    """For each layer the activity it receives and the sums it forms, both with samples as columns."""
-    activity = inputs
-    for layer in network:
-        sums = layer.sums(activity)
-        yield activity, sums
-        activity = sums * (sums > 0)
-
-
 def realised_network(instance: NetworkInstance, mapping: NetworkMapping) -> list[PlainLayer]:
     """What the chip makes of a feasible mapping."""
     chosen = instance.biases if mapping.biases is None else mapping.biases
@@ -183,32 +128,32 @@ def _plain(rows: list[dict[int, float]], noise: np.ndarray, biases: np.ndarray |
 
 
 def task_loss(instance: NetworkInstance, mapping: NetworkMapping, task: TaskLoss) -> float:
-    """Mean cross-entropy of the realised network: each layer affine, ReLU between layers."""
-    network, losses = realised_network(instance, mapping), []
-    for inputs, labels in _batches(task):
-        *_, (_, logits) = run(network, inputs)
-        largest = logits.max(axis=0)
-        right = logits[task.labels[labels], np.arange(logits.shape[1])]
+    """Mean cross-entropy of the realised network's answers, those of frames that do not count left out."""
+    network, losses, count = realised_network(instance, mapping), [], 0
+    for inputs, part in batches(instance, task):
+        *_, (_, sums) = run(instance, network, inputs)
+        labels = task.labels[part].T.ravel()  # columns are in the order frame, sample
+        counted = np.flatnonzero(labels != UNCOUNTED)
+        logits, labels = answers(instance, sums)[:, counted], labels[counted]
+        largest = logits.max(axis=0, initial=-np.inf)
+        right = logits[labels, np.arange(len(labels))]
         losses.append(float((largest + np.log(np.exp(logits - largest).sum(axis=0)) - right).sum()))
-    return total(losses) / len(task.inputs)
+        count += len(labels)
+    return total(losses) / count
 
 
 def functional_error(instance: NetworkInstance, mapping: NetworkMapping, samples: FunctionalError) -> float:
     """Squared error and read noise of every layer's sums, as shares of the variance of the target's sums."""
     target, realised = target_network(instance), realised_network(instance, mapping)
-    count, layers = len(samples.inputs), len(instance.layers)
-    errors: list[list[float]] = [[] for _ in range(layers)]
+    errors: list[list[float]] = [[] for _ in instance.layers]
     spreads = [Spread(layer.n_rows) for layer in instance.layers]
-    for inputs, _ in _batches(samples):
-        both = zip(run(target, inputs), run(realised, inputs), strict=True)
+    for inputs, _ in batches(instance, samples):
+        both = zip(run(instance, target, inputs), run(instance, realised, inputs), strict=True)
         for n, ((_, wanted), (activity, found)) in enumerate(both):
             spreads[n].add(wanted)
-            errors[n].append(float(np.square(found - wanted).sum()))
-            layer = realised[n]
-            if layer.noise.any():
-                errors[n].append(float(layer.noise @ np.square(activity).sum(axis=1)))
-            errors[n].append(layer.constant_noise * inputs.shape[1])
-    return total(total(errors[n]) / count / spreads[n].variance() for n in range(layers))
+            errors[n] += [float(np.square(found - wanted).sum()), realised[n].added(activity)]
+    pairs = zip(errors, spreads, strict=True)
+    return total(total(error) / spread.count / spread.variance() for error, spread in pairs)
 
 
 def score_error(instance: NetworkInstance, mapping: NetworkMapping, samples: ScoreError) -> float:
@@ -219,11 +164,11 @@ def score_error(instance: NetworkInstance, mapping: NetworkMapping, samples: Sco
     target, realised = target_network(instance), realised_network(instance, mapping)
 
     def scores() -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
-        for inputs, _ in _batches(samples):
-            *_, (_, wanted) = run(target, inputs)
-            *_, (activity, found) = run(realised, inputs)
-            last, count = realised[-1], len(found)
-            noise = float(last.noise @ np.square(activity).sum(axis=1)) + last.constant_noise * inputs.shape[1]
+        for inputs, _ in batches(instance, samples):
+            *_, (_, wanted) = run(instance, target, inputs)
+            *_, (activity, found) = run(instance, realised, inputs)
+            count, noise = len(found), realised[-1].added(activity) / reads(instance) ** 2
+            wanted, found = answers(instance, wanted), answers(instance, found)
             if count > 1:
                 wanted, found = wanted - wanted.mean(axis=0), found - found.mean(axis=0)
                 noise -= noise / count
@@ -236,39 +181,3 @@ def score_error(instance: NetworkInstance, mapping: NetworkMapping, samples: Sco
     factor = common / size
     left = total(float(np.square(w - factor * f).sum()) + factor**2 * n for w, f, n in scores())
     return min(1.0, left / wished)
-
-
-class Spread:
-    """Mean and variance of each row over batches of samples, combined as they come.
-
-    T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample variance", The American
-    Statistician 37, 1983, doi:10.1080/00031305.1983.10483115.
-    """
-
-    def __init__(self, rows: int) -> None:
-        self.count = 0
-        self.mean = np.zeros(rows)
-        self.squares = np.zeros(rows)  # summed squared distances from the mean
-
-    def add(self, batch: Float[np.ndarray, "rows samples"]) -> None:
-        """Take in the columns of `batch`."""
-        size = batch.shape[1]
-        mean, both = batch.mean(axis=1), self.count + size
-        away = mean - self.mean
-        own = np.square(batch - mean[:, None]).sum(axis=1)
-        self.squares = self.squares + own + away**2 * self.count * size / both
-        self.mean = self.mean + away * size / both
-        self.count = both
-
-    def variance(self) -> float:
-        """The sum of the rows' variances; 1 where nothing varies."""
-        summed = float(self.squares.sum()) / self.count
-        size = summed + float((self.mean**2).sum())
-        return summed if summed > ROUNDING * size else 1.0
-
-
-def _batches(samples: SampleObjective) -> Iterator[tuple[Float[np.ndarray, "inputs samples"], slice]]:
-    """What the network receives, a few samples at a time as columns, and which samples they are."""
-    for start in range(0, len(samples.inputs), SAMPLES):
-        part = slice(start, start + SAMPLES)
-        yield np.ascontiguousarray(samples.inputs[part].T, dtype=np.float64) * samples.scale, part

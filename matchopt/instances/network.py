@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances import signals
-from matchopt.instances.architecture import Architecture, FullyConnected, architecture_from
+from matchopt.instances.architecture import Architecture, FullyConnected, Recurrent, architecture_from
 from matchopt.instances.architecture_fit import Buffers, completed, frozen_buffers
 from matchopt.instances.arrays import frozen
 from matchopt.instances.base import Instance, Provenance, Solution
@@ -26,6 +26,7 @@ from matchopt.instances.network_parts import (
     objective_of,
     objective_parts,
 )
+from matchopt.instances.passes import Pass, pass_of
 from matchopt.instances.sample_objective import NETWORK_OBJECTIVES, SampleObjective, asked_by
 from matchopt.parts import Json, Parts, exact_keys
 from matchopt.settings import FiniteFloat, NonNegativeInt, PositiveFloat, check_fields, checked, read_object
@@ -125,8 +126,8 @@ class NetworkInstance(Instance):
     samples : sample inputs of the network (without the constant 1), shape (samples, inputs); None for none.
     adjustable : whether a mapping may set the digital biases to other values; only with digital biases.
     architecture : how a sample runs through the layers. None, or any fully connected one, becomes the fully connected
-        one that the layers make, with ReLU between them. With another one a row is a filter or a gate, listens to a
-        patch or to [x_t, h_(t-1)], and `objective` must be None.
+        one that the layers make, with ReLU between them. With another one a row is a filter or a gate, and listens to a
+        patch or to [x_t, h_(t-1)].
     one_chip : whether all layers draw on one chip: equal numbers in `hardware.neuron` and `hardware.bus` of two layers
         are then one neuron and one bus, and no neuron, and no line of a bus, may serve two layers.
     buffers : running statistics of batch normalisation, as `architecture.buffers` lists them; digital and exact.
@@ -195,17 +196,16 @@ class NetworkInstance(Instance):
         object.__setattr__(self, "architecture", completed(said, shapes, besides))
 
     def _check_objective(self, objective: SampleObjective) -> None:
-        if not isinstance(self.architecture, FullyConnected):
-            raise InvalidInstance(
-                f"a {self.architecture.kind} network minimises the sum of its layers' objectives; {objective.name} "
-                "needs fully connected layers"
-            )
         if objective.level != "network":
             raise InvalidInstance(
                 f"a network minimises {', '.join(NETWORK_OBJECTIVES)} or the sum of its layers' objectives (None), "
                 f"found {objective.name}"
             )
-        objective.check_fit(self.n_inputs, self.layers[-1].n_rows)
+        net, outputs = self.architecture, self.layers[-1].n_rows
+        if isinstance(net, Recurrent) and net.readout == "every":
+            objective.check_fit(self.n_inputs, outputs, net.frames)
+        else:
+            objective.check_fit(self.n_inputs, outputs)
 
     @property
     def n_inputs(self) -> int:
@@ -232,14 +232,19 @@ class NetworkInstance(Instance):
         """The layers' target weights as full matrices."""
         return tuple(layer.target.dense() for layer in self.layers)
 
-    def target_signals(self, inputs: Float[np.ndarray, "samples inputs"]) -> list[Float[np.ndarray, "samples rows"]]:
+    @cached_property
+    def runs(self) -> Pass:
+        """How samples run through the architecture, whatever the weights."""
+        return pass_of(self.architecture, self.buffers)
+
+    def target_signals(self, inputs: Float[np.ndarray, "samples inputs"]) -> list[Float[np.ndarray, "_ rows"]]:
         """Pre-activations of every layer of the target network, with the instance's biases, on its own activity.
 
-        `inputs` are what the network receives, without the constant 1: `objective.rows(..)`. Fully connected networks
-        only; others are run by `matchopt.network.unmapped`.
+        One row for each sample, or for each sample and place. `inputs` are what the network receives, without the
+        constant 1: `objective.rows(..)`.
         """
-        self._check_chain()
-        return [signal for _, signal in signals.run(self.target_weights, self.biases, inputs)]
+        weights = [signals.packed(matrix) for matrix in self.target_weights]
+        return [signal for _, signal in self.runs.run(weights, self.biases, np.asarray(inputs, np.float64))]
 
     @cached_property
     def signal_variances(self) -> tuple[float, ...]:
@@ -250,24 +255,24 @@ class NetworkInstance(Instance):
         """
         if self.objective is None:
             raise InvalidInstance("signal_variances: only a network with an objective on samples has them")
-        return self.objective.variances(self.target_weights, self.biases)
+        return self.objective.variances(self)
 
     def logits(
         self,
         weights: Sequence[Float[np.ndarray, "rows inputs"]],
         inputs: Float[np.ndarray, "samples inputs"],
         biases: Sequence[Float[np.ndarray, " rows"]] | None = None,
-    ) -> Float[np.ndarray, "samples outputs"]:
+    ) -> Float[np.ndarray, "answers outputs"]:
         """Run the network with these full weight matrices, and digital biases, in place of its own.
 
-        Fully connected networks only; others are run by `matchopt.network.RealisedNetwork`.
+        One row for each answer: of each sample, or of each sample and frame.
         """
-        self._check_chain()
-        return signals.logits(weights, self.biases if biases is None else biases, inputs)
-
-    def _check_chain(self) -> None:
-        if not isinstance(self.architecture, FullyConnected):
-            raise InvalidInstance(f"a {self.architecture.kind} network is run by matchopt.network, not by its instance")
+        quick, found = [signals.packed(matrix) for matrix in weights], []
+        used = self.biases if biases is None else biases
+        for part in self.runs.chunks(len(inputs)):
+            *_, (_, last) = self.runs.run(quick, used, np.asarray(inputs[part], np.float64))
+            found.append(self.runs.answered(last))
+        return np.concatenate(found) if found else np.empty((0, self.layers[-1].n_rows))
 
     def value(self, mapping: NetworkMapping) -> float:
         """The objective of a feasible `mapping` (the fast form; `matchopt.check` has the plain one)."""

@@ -12,12 +12,14 @@ from matchopt.errors import InvalidInstance
 from matchopt.instances.arrays import frozen
 from matchopt.instances.demands import asks, demands_of
 from matchopt.instances.objective import LayerObjective, Objective, OutputError, WeightError
-from matchopt.instances.samples import chunks, compact, positive_scale, scaled_rows
-from matchopt.instances.signals import Biases, Matrices, packed, run_packed
+from matchopt.instances.passes import Pass
+from matchopt.instances.samples import compact, positive_scale, scaled_rows
+from matchopt.instances.signals import Biases, Matrices, packed
 from matchopt.parts import Json, Parts
 
 Noises = Iterable[Float[np.ndarray, "rows inputs"]]
 Labels = Int[np.ndarray, " samples"]
+IGNORED = -1  # label of a frame that does not count
 SILENT = 1e-20  # share of their mean square below which a variance of signals is the rounding of a constant
 
 
@@ -31,6 +33,10 @@ class Trained(Protocol):
     @property
     def target_weights(self) -> Matrices:
         """The layers' target weights as full matrices."""
+
+    @property
+    def runs(self) -> Pass:
+        """How samples run through it."""
 
     @property
     def signal_variances(self) -> Sequence[float]:
@@ -90,27 +96,35 @@ class SampleObjective(Objective):
         noises : read-noise variance of every realised weight, layer by layer; see `LayerInstance.noise`.
         """
 
-    def check_fit(self, n_inputs: int, n_outputs: int) -> None:
-        """Raise InvalidInstance unless it is an objective of networks of this size."""
-        del n_outputs
+    def check_fit(self, n_inputs: int, n_outputs: int, frames: int | None = None) -> None:
+        """Raise InvalidInstance unless it is an objective of networks of this size.
+
+        Parameters
+        ----------
+        n_inputs, n_outputs : of the network.
+        frames : answers for each sample, where there is one after every frame.
+        """
+        del n_outputs, frames
         if self.inputs.shape[1] != n_inputs:
             raise InvalidInstance(f"objective.inputs must have {n_inputs} columns, found {self.inputs.shape[1]}")
 
-    def variances(self, weights: Matrices, biases: Biases) -> tuple[float, ...]:
-        """Sum over rows of the variance of each layer's pre-activations; 1 for a layer that is constant."""
-        count, quick = len(self.inputs), [packed(matrix) for matrix in weights]
+    def variances(self, trained: Trained) -> tuple[float, ...]:
+        """Sum over rows of the variance of each layer's target signals; 1 for a layer that is constant."""
+        runs, weights = trained.runs, trained.target_weights
+        quick = [packed(matrix) for matrix in weights]
         near: list[np.ndarray] = []  # a value near each mean: squares of distances from it keep their digits
         first = [np.zeros(len(matrix)) for matrix in weights]
         second = [0.0] * len(weights)
-        for part in chunks(count):
-            for n, (_, signal) in enumerate(run_packed(quick, biases, self.rows(part))):
+        for part in runs.chunks(len(self.inputs)):
+            for n, (_, signal) in enumerate(runs.run(quick, trained.biases, self.rows(part))):
                 if len(near) == n:
                     near.append(signal.mean(axis=0))
                 away = signal - near[n]
                 first[n] += away.sum(axis=0)
                 second[n] += float(np.vdot(away, away))
         found = []
-        for start, total, squares in zip(near, first, second, strict=True):
+        for n, (start, total, squares) in enumerate(zip(near, first, second, strict=True)):
+            count = len(self.inputs) * runs.places[n]
             offset = total / count
             spread = squares / count - float(offset @ offset)
             found.append(spread if spread > SILENT * float(((start + offset) ** 2).sum()) else 1.0)
@@ -124,20 +138,21 @@ class TaskLoss(SampleObjective):
     Parameters
     ----------
     inputs : sample inputs, shape (samples, n_inputs), finite; uint8, float32 and float64 keep their type.
-    labels : class of each sample, in 0 .. number of outputs - 1.
+    labels : class of each sample, in 0 .. number of outputs - 1; for a network that answers after every frame of each
+        sample and frame, shape (samples, frames), -1 for frames that do not count.
     scale : the network receives `inputs * scale`; 1/255 for images in bytes. > 0.
     """
 
     inputs: Num[np.ndarray, "samples inputs"]
-    labels: Int[np.ndarray, " samples"]
+    labels: Int[np.ndarray, " samples *frames"]
     scale: float = 1.0
     name = "task-loss"
     labelled = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        shape = (len(self.inputs),)
-        object.__setattr__(self, "labels", frozen(self.labels, "objective.labels", int, 1, shape=shape))
+        shape = (len(self.inputs), None)[: 2 if np.ndim(self.labels) == 2 else 1]
+        object.__setattr__(self, "labels", frozen(self.labels, "objective.labels", int, len(shape), shape=shape))
 
     @classmethod
     def of_samples(cls, inputs: Num[np.ndarray, "samples inputs"], labels: Labels | None, scale: float) -> Self:
@@ -146,23 +161,32 @@ class TaskLoss(SampleObjective):
         return cls(inputs, labels, scale)
 
     @property
-    def classes(self) -> Int[np.ndarray, " samples"]:
+    def classes(self) -> Int[np.ndarray, " samples *frames"]:
         return self.labels
 
-    def check_fit(self, n_inputs: int, n_outputs: int) -> None:
+    def check_fit(self, n_inputs: int, n_outputs: int, frames: int | None = None) -> None:
         super().check_fit(n_inputs, n_outputs)
-        wrong = self.labels[(self.labels < 0) | (self.labels >= n_outputs)]
+        if frames is None and self.labels.ndim > 1:
+            raise InvalidInstance("objective.labels: labels per frame need a network that answers after every frame")
+        if frames is not None and self.labels.shape != (len(self.inputs), frames):
+            raise InvalidInstance(f"objective.labels: a network that answers after every frame needs labels of shape "
+                                  f"{(len(self.inputs), frames)}, found {self.labels.shape}")  # fmt: skip
+        least = 0 if frames is None else IGNORED
+        wrong = self.labels[(self.labels < least) | (self.labels >= n_outputs)]
         if len(wrong):
-            raise InvalidInstance(f"objective.labels must be in 0 .. {n_outputs - 1}, found {wrong[0]}")
+            raise InvalidInstance(f"objective.labels must be in {least} .. {n_outputs - 1}, found {wrong[0]}")
+        if (self.labels == IGNORED).all():
+            raise InvalidInstance("objective.labels: at least one frame must count, found -1 for all")
 
     def value(self, trained: Trained, weights: Matrices, biases: Biases, noises: Noises) -> float:
-        total, quick = 0.0, [packed(matrix) for matrix in weights]
-        for part in chunks(len(self.inputs)):
-            *_, (_, logits) = run_packed(quick, biases, self.rows(part))
+        runs, total, quick = trained.runs, 0.0, [packed(matrix) for matrix in weights]
+        for part in runs.chunks(len(self.inputs)):
+            *_, (_, signals) = runs.run(quick, biases, self.rows(part))
+            logits, labels = runs.answered(signals), self.labels[part].ravel()
             logits -= logits.max(axis=1, keepdims=True)
-            chosen = logits[np.arange(len(logits)), self.labels[part]]
-            total += float((np.log(np.exp(logits).sum(axis=1)) - chosen).sum())
-        return total / len(self.inputs)
+            losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(logits)), labels]
+            total += float((losses if self.labels.ndim == 1 else losses[labels != IGNORED]).sum())
+        return total / np.count_nonzero(self.labels != IGNORED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +198,8 @@ class FunctionalError(SampleObjective):
 
         [ sum_i E (z_i - z'_i)^2 + sum_i g_i^2 sum over wires of variance * E[x^2] ] / sum_i Var(z'_i)
 
-    with means E and Var over the samples. A layer whose target signals do not vary (their variance is at most
+    with means E and Var over the samples; of a filter over samples and places of the image, of a recurrent network over
+    samples and frames. A layer whose target signals do not vary (their variance is at most
     `SILENT` times their mean square, which is rounding) is divided by 1. Its fields are those of `SampleObjective`.
     """
 
@@ -183,18 +208,19 @@ class FunctionalError(SampleObjective):
     name = "functional-error"
 
     def value(self, trained: Trained, weights: Matrices, biases: Biases, noises: Noises) -> float:
-        count, total, variances = len(self.inputs), 0.0, trained.signal_variances
+        runs, total, variances = trained.runs, 0.0, trained.signal_variances
+        counts = [len(self.inputs) * places for places in runs.places]
         by_input = [noise.sum(axis=0) for noise in noises]
         wanted, found = ([packed(matrix) for matrix in each] for each in (trained.target_weights, weights))
-        for part in chunks(count):
+        for part in runs.chunks(len(self.inputs)):
             inputs = self.rows(part)
-            pairs = zip(run_packed(wanted, trained.biases, inputs), run_packed(found, biases, inputs), strict=True)
+            pairs = zip(runs.run(wanted, trained.biases, inputs), runs.run(found, biases, inputs), strict=True)
             for n, ((_, ideal), (received, signal)) in enumerate(pairs):
                 error = signal - ideal
                 squared = float(np.vdot(error, error))
                 if by_input[n].any():
                     squared += float(by_input[n] @ np.einsum("sx,sx->x", received, received))
-                total += squared / count / variances[n]
+                total += squared / counts[n] / variances[n]
         return total
 
 
@@ -210,7 +236,8 @@ class ScoreError(SampleObjective):
 
     in 0 .. 1: the squared sine of the angle between them, or the share of |s'|^2 that the best multiple of s leaves. N
     is what the read noise of the last layer adds to |s|^2, the sum over samples and wires of g^2 * variance * x^2
-    times (1 - 1/outputs), or times 1 for one output. The value is 1 where |s'|^2 * (|s|^2 + N) is 0. Its fields are
+    times (1 - 1/outputs), or times 1 for one output (of an answer that is the mean over F frames, the sum over frames
+    too, divided by F^2). The value is 1 where |s'|^2 * (|s|^2 + N) is 0. Its fields are
     those of `SampleObjective`.
     """
 
@@ -224,10 +251,12 @@ class ScoreError(SampleObjective):
         # What scores differ by, instead of the realised scores: small errors keep their digits.
         wished = away = across = added = 0.0
         wanted, found = ([packed(matrix) for matrix in each] for each in (trained.target_weights, weights))
-        for part in chunks(len(self.inputs)):
+        runs = trained.runs
+        for part in runs.chunks(len(self.inputs)):
             inputs = self.rows(part)
-            *_, (_, ideal) = run_packed(wanted, trained.biases, inputs)
-            *_, (received, outcome) = run_packed(found, biases, inputs)
+            *_, (_, ideal) = runs.run(wanted, trained.biases, inputs)
+            *_, (received, outcome) = runs.run(found, biases, inputs)
+            ideal, outcome = runs.answered(ideal), runs.answered(outcome)
             if outputs > 1:
                 ideal, outcome = (signal - signal.mean(axis=1, keepdims=True) for signal in (ideal, outcome))
             apart = outcome - ideal
@@ -237,6 +266,7 @@ class ScoreError(SampleObjective):
             if by_input.any():
                 added += float(by_input @ np.einsum("sx,sx->x", received, received))
         added *= 1.0 - 1.0 / outputs if outputs > 1 else 1.0
+        added /= runs.answers**2  # a mean of so many reads, each of noise of its own
         size = wished * (wished + 2.0 * across + away + added)
         if wished + across <= 0.0 or size <= 0.0:
             return 1.0

@@ -1,6 +1,5 @@
 """Sample inputs kept as compactly as they came: the images of a data set as bytes, one factor beside them."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -43,8 +42,3 @@ def scaled_rows(inputs: Num[np.ndarray, "samples inputs"], scale: float, which: 
     """The samples `which` (an index, a slice or an array of numbers) times `scale`, as float64."""
     chosen = np.asarray(inputs[which], dtype=np.float64)
     return chosen if scale == 1.0 else chosen * scale
-
-
-def chunks(samples: int) -> Iterator[slice]:
-    """Slices of at most `CHUNK` samples that cover all of them, in order."""
-    return (slice(start, min(start + CHUNK, samples)) for start in range(0, samples, CHUNK))

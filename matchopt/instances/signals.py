@@ -1,10 +1,13 @@
-"""Running a network of full weight matrices."""
+"""Running a fully connected network of full weight matrices; `passes` runs those of any architecture."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+
+from matchopt.instances.architecture import FullyConnected
+from matchopt.instances.passes import pass_of
 
 Matrices = Sequence[Float[np.ndarray, "rows inputs"]]
 Biases = Sequence[Float[np.ndarray, " rows"]] | None
@@ -25,7 +28,8 @@ def run(
     inputs : inputs of the network, without the constant 1.
     dtype : precision to compute in, that of the weights.
     """
-    return run_packed([packed(matrix) for matrix in weights], biases, inputs, dtype)
+    whole = FullyConnected((inputs.shape[1], *(len(matrix) for matrix in weights)))
+    return pass_of(whole, {}).run([packed(matrix) for matrix in weights], biases, np.asarray(inputs, dtype))
 
 
 def logits(
@@ -36,22 +40,6 @@ def logits(
     for _, signal in run(weights, biases, inputs, dtype):  # noqa: B007  # the last one is what is asked for
         pass
     return signal
-
-
-def run_packed(
-    matrices: Sequence[Any], biases: Biases, inputs: Float[np.ndarray, "samples inputs"], dtype: Any = np.float64
-) -> Iterator[tuple[Float[np.ndarray, "samples received"], Float[np.ndarray, "samples rows"]]]:
-    """The same of matrices that are `packed` already."""
-    received = np.asarray(inputs, dtype)
-    for n, matrix in enumerate(matrices):
-        if biases is None:
-            received = np.column_stack([received, np.ones(len(received), dtype)])
-        dense = isinstance(matrix, np.ndarray)
-        signal = received @ matrix.T if dense else (matrix @ np.ascontiguousarray(received.T)).T
-        if biases is not None:
-            signal += biases[n]
-        yield received, signal
-        received = np.maximum(signal, 0.0)
 
 
 def packed(matrix: Float[np.ndarray, "rows inputs"]) -> Any:

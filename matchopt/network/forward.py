@@ -9,11 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from matchopt.instances.architecture import Architecture, Convolution, Convolutional, FullyConnected, Recurrent
+from matchopt.instances.convolution import ALPHA, BATCH_EPSILON, BETA, REACH
 
-# Response normalisation of TensorFlow's CIFAR-10 tutorial, which DEEP R's network has: x / (1 + alpha * sum)^beta, the
-# sum of squares over the channel and `REACH` channels before and after it.
-REACH, ALPHA, BETA = 4, 0.001 / 9, 0.75
-BATCH_EPSILON = 1e-5  # added to variances before dividing by their root
 BATCH_MOMENTUM = 0.1  # share of the newest batch in the running statistics
 CHUNK = 2**24  # numbers of activity at a time where memory is to stay bounded: 64 MiB in single precision
 

@@ -185,7 +185,9 @@ def _network(rng: np.random.Generator, size: int) -> NetworkInstance:
         layers = tuple(
             replace(layer, hardware=Hardware(rng.normal(size=layer.hardware.weights.shape))) for layer in chosen.layers
         )
-        return replace(chosen, layers=layers)
+        name = str(rng.choice(["functional-error", "score-error", "task-loss"]))
+        objective: Any = OBJECTIVES[name](rng, chosen.n_inputs, layers[-1].n_rows) if rng.random() < 0.5 else None
+        return replace(chosen, layers=layers, objective=objective)
     for _ in range(TRIES):
         try:
             return _chain(rng, min(size, 3))

@@ -55,7 +55,7 @@ def tiny_networks() -> Mapping[str, NetworkInstance]:
         "infeasible-layer": NetworkInstance((plain[0], _layers(95, cells=1)[1]), free),
     }
     networks |= _under_score_errors(bytes_) | _on_one_chip(free)
-    networks |= {"convolutional": _convolutional(), "recurrent": _recurrent()}
+    networks |= _of_architectures()
     return {f"network-{name}": network for name, network in networks.items()}
 
 
@@ -115,6 +115,24 @@ def _sharing(
         chip = Hardware(weights[numbers] * factor, usable=alive[numbers], bus=buses[numbers], neuron=numbers)
         layers.append(replace(layer, hardware=chip))
     return NetworkInstance(tuple(layers), free, one_chip=True)
+
+
+def _of_architectures() -> dict[str, NetworkInstance]:
+    """Filters and gates, by the sum of their layers' errors and by what the whole network puts out."""
+    rng, images, cells = np.random.default_rng(106), _convolutional(), _recurrent()
+    every = replace(cells, architecture=Recurrent(1, 2, 1, 2, "every"))
+    pooled = Convolutional((1, 3, 3), (Convolution(2, 2, pool=2, normalise="batch"),), (), 2)
+    return {
+        "convolutional": images,
+        "convolutional-score-error": replace(
+            images, architecture=pooled, objective=ScoreError(rng.normal(size=(3, 9)))
+        ),
+        "recurrent": cells,
+        "recurrent-functional-error": replace(cells, objective=FunctionalError(rng.normal(size=(3, 2)))),
+        "recurrent-task-loss": replace(
+            every, objective=TaskLoss(rng.normal(size=(3, 2)), np.array([[0, 1], [1, -1], [1, 0]]))
+        ),
+    }
 
 
 def _convolutional() -> NetworkInstance:

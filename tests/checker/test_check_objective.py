@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchopt.checker import check
-from matchopt.checker.network import PlainLayer, Spread
+from matchopt.checker.forward import PlainLayer, Spread
 from matchopt.checker.objective import layer_objective
 from matchopt.checker.report import total
 from matchopt.errors import Refused
@@ -39,6 +39,8 @@ from matchopt.instances import (
     TaskLoss,
     WeightError,
 )
+from matchopt.instances.architecture import FullyConnected
+from matchopt.instances.passes import pass_of
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -250,7 +252,8 @@ def test_score_error_forgives_what_no_decision_depends_on(seed: int, factor: flo
         [biases[0] * hidden, factor * biases[1] + shift],
     )
     samples, quiet = ScoreError(rng.normal(size=(20, 3))), np.zeros((3, 4))
-    trained: Any = SimpleNamespace(target_weights=target[0], biases=target[1])
+    runs = pass_of(FullyConnected((3, 4, 3)), {})
+    trained: Any = SimpleNamespace(target_weights=target[0], biases=target[1], runs=runs)
 
     def score_error(weights: list[np.ndarray], biases: list[np.ndarray]) -> float:
         return samples.value(trained, weights, biases, [quiet])

@@ -8,7 +8,7 @@ import pytest
 from matchopt.checker import check
 from matchopt.errors import FormatError, InvalidInstance
 from matchopt.formats import read_instance, write
-from matchopt.instances import FunctionalError, NetworkInstance, TaskLoss
+from matchopt.instances import NetworkInstance, TaskLoss
 from matchopt.instances.architecture import Convolution, Convolutional, FullyConnected, Recurrent
 from matchopt.network.export import draw_hardware, export_network
 from matchopt.parts import Parts
@@ -70,7 +70,8 @@ def changed(instance, facts=None, arrays=None):
 
 
 INSTANCE, CHAIN = instance_of(CNN), instance_of(FullyConnected((6, 5, 4)))
-IMAGES = np.zeros((2, 36))
+EVERY = instance_of(replace(LSTM, readout="every"))
+IMAGES, FRAMES = np.zeros((2, 36)), np.zeros((2, 12))
 
 
 @pytest.mark.parametrize(
@@ -82,14 +83,12 @@ IMAGES = np.zeros((2, 36))
         ),
         (lambda: replace(INSTANCE, buffers={}), "buffers: 'mean.0' is missing"),
         (lambda: replace(INSTANCE, architecture=None, buffers={}), "layers.1: must take 2 inputs"),
-        (
-            lambda: replace(INSTANCE, objective=TaskLoss(IMAGES, np.zeros(2, int))),
-            "a convolutional network minimises the sum of its layers' objectives; task-loss needs fully connected",
-        ),
-        (lambda: replace(INSTANCE, objective=FunctionalError(IMAGES)), "functional-error needs fully connected"),
+        (lambda: replace(INSTANCE, objective=TaskLoss(IMAGES, np.full(2, 3))), r"labels must be in 0 \.\. 2, found 3"),
+        (lambda: replace(INSTANCE, objective=TaskLoss(IMAGES, np.zeros((2, 4), int))), "labels per frame need"),
+        (lambda: replace(EVERY, objective=TaskLoss(FRAMES, np.zeros(2, int))), r"labels of shape \(2, 4\)"),
+        (lambda: replace(EVERY, objective=TaskLoss(FRAMES, np.full((2, 4), -1))), "at least one frame must count"),
+        (lambda: replace(EVERY, objective=TaskLoss(FRAMES, np.full((2, 4), -2))), r"must be in -1 \.\. 1, found -2"),
         (lambda: replace(INSTANCE, samples=np.zeros((2, 35))), r"samples must have shape \('any', 36\)"),
-        (lambda: INSTANCE.logits(INSTANCE.target_weights, IMAGES), "is run by matchopt.network"),
-        (lambda: INSTANCE.target_signals(IMAGES), "is run by matchopt.network"),
         (changed(INSTANCE, {"architecture": {"kind": "other"}}), "architecture.kind must be one of"),
         (changed(INSTANCE, {"architecture": None}), "architecture must be an object"),
         (changed(CHAIN, {"architecture": FullyConnected((6, 5, 3)).facts()}), r"the layers make .*\(6, 5, 4\)"),

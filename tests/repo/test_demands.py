@@ -194,7 +194,7 @@ KERNELS: dict[Callable[..., Any], Callable[[Instance, Path], Any]] = {
 BEHIND: dict[str, str] = {
     **{
         f"checker.{name}": "check and is_feasible"
-        for name in ("assignment", "layer", "network", "objective", "program")
+        for name in ("assignment", "forward", "layer", "network", "objective", "program")
     },
     "formats.own": "keeps every fact and array of an instance",
     "formats.registry.read": "layers_of",
