@@ -28,6 +28,7 @@ from matchopt.proofs.menus import certify_menus
 from matchopt.proofs.one_chip import certify_one_chip
 from matchopt.proofs.parts import certify_parts
 from matchopt.proofs.separable import LARGE
+from matchopt.proofs.sums import certify_sums
 
 # What layers may ask for is left to their own proofs; biases change no sum of layers' errors.
 _NETWORK = AT_0_1["network"] | {"several-neurons", "copies", "one-chip", "hard-wired"}
@@ -93,6 +94,8 @@ def _certify_layer(layer: LayerInstance, mapping: LayerMapping, effort: Effort) 
         return certify_hard_wired(layer, mapping, effort)
     if layer.rules.neurons > 1:
         return certify_parts(layer, mapping, effort)
+    if layer.rules.cells_per_weight > 1:
+        return certify_sums(layer, mapping, effort)
     if "shared-bus" in layer.demands:
         return certify_crossbar(layer, mapping, effort)
     if not layer.demands.isdisjoint({"programmable-cells", "write-budget"}):

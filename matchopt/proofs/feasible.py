@@ -24,6 +24,17 @@ def refuse_infeasible(instance: LayerInstance, mapping: LayerMapping) -> None:
         raise Refused(NOTHING)
 
 
+def refuse_wrong_sums(instance: LayerInstance, mapping: LayerMapping) -> None:
+    """Raise Refused where `refuse_infeasible` does, or where the number of cells on an input breaks a rule."""
+    refuse_infeasible(instance, mapping)
+    target, rules = instance.target, instance.rules
+    served, count = np.unique(mapping.row_of * target.n_inputs + mapping.input, return_counts=True)
+    wanted = target.row_of * target.n_inputs + target.indices
+    fits = count.max(initial=0) <= rules.cells_per_weight and (rules.drop or bool(np.isin(wanted, served).all()))
+    if not fits or not (rules.extra_inputs or bool(np.isin(served, wanted).all())):
+        raise Refused(NOTHING)
+
+
 def _distinct_below(values: Int[np.ndarray, " any"], end: int) -> bool:
     return bool(((values >= 0) & (values < end)).all()) and len(np.unique(values)) == len(values)
 

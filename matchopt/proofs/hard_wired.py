@@ -21,7 +21,7 @@ from matchopt.proofs.assignment import HALF_ULP, dual_bound, prove, rounding_all
 from matchopt.proofs.certificate import Certificate
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.entries import DenseEntries
-from matchopt.proofs.feasible import NOTHING, refuse_infeasible
+from matchopt.proofs.feasible import NOTHING, refuse_wrong_sums
 from matchopt.proofs.separable import refuse_unfit
 
 UNDERSTOOD = (AT_0_1["layer"] | {"hard-wired"}) - {"tunable", "correlated-inputs", "gain-interval"}
@@ -58,7 +58,9 @@ def certify_hard_wired(instance: LayerInstance, mapping: LayerMapping, effort: E
     if reason is not None:
         raise Refused(f"no independent proof of a bound on this layer is known here: {reason}")
     refuse_unfit(instance)
-    _refuse_infeasible(instance, mapping)
+    refuse_wrong_sums(instance, mapping)
+    if not (instance.hardware.input[mapping.neuron_of[mapping.row_of], mapping.cell] == mapping.input).all():
+        raise Refused(NOTHING)
     objective, wired = instance.value(mapping), _by_input(instance)
     found = _costs(wired, effort)
     known, costs = ~np.isnan(found), np.nan_to_num(found, nan=0.0, posinf=np.inf)
@@ -71,19 +73,6 @@ def certify_hard_wired(instance: LayerInstance, mapping: LayerMapping, effort: E
     better = math.fsum(costs[rows, proof.col_of] + off[rows, proof.col_of])
     improvable = bool(known[rows, proof.col_of].all()) and better < objective - allowance
     return Certificate(bound, objective - bound <= allowance, improvable, allowance, "sums of cells, dual")
-
-
-def _refuse_infeasible(instance: LayerInstance, mapping: LayerMapping) -> None:
-    """Raise Refused where a wire or the number of cells on an input breaks a rule."""
-    refuse_infeasible(instance, mapping)
-    target, rules = instance.target, instance.rules
-    own = instance.hardware.input[mapping.neuron_of[mapping.row_of], mapping.cell]
-    served, count = np.unique(mapping.row_of * target.n_inputs + mapping.input, return_counts=True)
-    wanted = target.row_of * target.n_inputs + target.indices
-    fits = bool((own == mapping.input).all()) and count.max(initial=0) <= rules.cells_per_weight
-    fits = fits and (rules.drop or bool(np.isin(wanted, served).all()))
-    if not fits or not (rules.extra_inputs or bool(np.isin(served, wanted).all())):
-        raise Refused(NOTHING)
 
 
 def _by_input(layer: LayerInstance) -> _Wired:

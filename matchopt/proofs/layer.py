@@ -78,6 +78,10 @@ class Table:
         gains = GRID // 2 if self.problem.interval else len(self.problem.cells)
         return np.asarray(gains * each[rows])
 
+    def rounding(self, objective: float, proof: Proof) -> float:
+        """What rounding can do to a bound and to the objective together."""
+        return _rounding(self.problem, objective, proof)
+
     def exhibited(self, neuron_of: Int[np.ndarray, " rows"]) -> float:
         """The cost of the mapping with these neurons and optimal cells, recomputed connection by connection."""
         problem, rows = self.problem, np.arange(self.problem.n_rows)
@@ -135,7 +139,7 @@ def certify_pairs(table: Table, mapping: LayerMapping, objective: float) -> Cert
         proof = prove(known, chosen, table.bounds[every, chosen], table.effort)
         chosen, v, u = proof.col_of, proof.ended.v, known.row_minima(proof.ended.v)
         bound = float(dual_bound(DenseEntries(table.bounds), v))
-        rounding = _rounding(problem, objective, proof)
+        rounding = table.rounding(objective, proof)
         proved = max(bound - rounding, least)
         if bound >= objective - rounding:
             return Certificate(proved, True, False, 2.0 * rounding, "layer dual")

@@ -24,6 +24,7 @@ from matchopt.instances import LayerInstance, LayerMapping
 from matchopt.instances.demands import understanding
 from matchopt.proofs.assignment import HALF_ULP
 from matchopt.proofs.certificate import Certificate
+from matchopt.proofs.disjoint import least_apart
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.feasible import refuse_infeasible
 from matchopt.proofs.separable import refuse_unfit
@@ -34,7 +35,6 @@ UNDERSTOOD = frozenset(
 )
 MOST_SETS = 200_000  # of rows and sets
 MOST_CHOICES = 4096  # cells of all copies for one connection
-MOST_TRIED = 20_000  # ways to wire one row on one set of copies
 ROUNDS = 60
 EACH = 1e5  # steps of work that a set made exact takes, and a set in a linear program
 
@@ -158,11 +158,11 @@ class _Rows:
 
     def _cost(self, i: int, chosen: tuple[int, ...]) -> float:
         """What the row costs on the set; for copies a lower bound where there are too many ways."""
-        best = math.inf
+        best, apart = math.inf, np.arange(len(chosen)) * self.instance.hardware.n_cells
         for gains in product(range(len(self.gains)), repeat=len(chosen)):
             table, cells = self._table(i, chosen, [[g] for g in gains])
             if self.copies:
-                best = min(best, _tried(table, cells))
+                best = min(best, least_apart(table, np.where(cells < 0, -1, cells + apart))[0])
                 continue
             wide = self._dropped(i, table)
             rows, places = linear_sum_assignment(wide)
@@ -179,27 +179,3 @@ def _prices(costs: Float[np.ndarray, "rows sets"], member: Float[np.ndarray, "se
     if found.status != 0:
         return np.zeros(member.shape[1])
     return np.asarray(np.minimum(found.ineqlin.marginals, 0.0))
-
-
-def _tried(table: Float[np.ndarray, "connections choices"], cells: np.ndarray) -> float:
-    """The least sum of one choice for each connection that shares no cell; every choice apart after too many steps."""
-    order = np.argsort(table, axis=1, kind="stable")
-    left = np.append(np.cumsum(table.min(axis=1, initial=math.inf)[::-1])[::-1], 0.0)
-    best, steps = math.inf, 0
-
-    def extend(e: int, taken: frozenset[tuple[int, int]], paid: float) -> None:
-        nonlocal best, steps
-        if e == len(table):
-            best = min(best, paid)
-            return
-        for choice in order[e].tolist():
-            steps += 1
-            price = paid + float(table[e, choice])
-            if price + left[e + 1] >= best or steps > MOST_TRIED:
-                return
-            own = frozenset((a, k) for a, k in enumerate(cells[choice].tolist()) if k >= 0)
-            if not own & taken:
-                extend(e + 1, taken | own, price)
-
-    extend(0, frozenset(), 0.0)
-    return best if steps <= MOST_TRIED else float(left[0])

@@ -1,27 +1,34 @@
 """The pairs of rows and neurons of a layer: what they cost, and the wirings found for them."""
 
 from dataclasses import dataclass, field
+from math import comb
 
 import numpy as np
 
-from matchopt import LayerInstance, LayerMapping, Limits
+from matchopt import LayerInstance, LayerMapping, Limits, assign
 from matchopt_sums.descent import all_costs, improve
+from matchopt_sums.sets import MOST_BITS, best_sums, relaxed
 
+MOST_LOOKS = 2**32  # at sums for weights, some four seconds
+MOST_TRIED = 2**31  # sets and sums of one row on one neuron
+ROUNDING = 1e-12  # share of a bound
 TOGETHER = 2**16  # pairs of a connection and a neuron between two looks at the clock
 
 
 @dataclass(eq=False)
 class Pairs:
-    """The costs of all pairs, and the wiring of those that have been improved.
+    """The costs of all pairs, what they cost at least, and the wiring of those that have been improved.
 
     Parameters
     ----------
     layer : what is mapped.
     wired : of a pair its cost, and the connection that each cell serves, behind them the number of the gain.
+    exact : pairs whose least cost is known.
     """
 
     layer: LayerInstance
     wired: dict[tuple[int, int], tuple[float, np.ndarray]] = field(default_factory=dict)
+    exact: set[tuple[int, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         layer, chip, target = self.layer, self.layer.hardware, self.layer.target
@@ -35,6 +42,8 @@ class Pairs:
         self.gains = np.array(layer.rules.gains.values)
         self.sizes = (0 if layer.rules.drop else 1, min(layer.rules.cells_per_weight, chip.n_cells))
         self.costs = np.full((layer.n_rows, chip.n_neurons), np.inf)
+        self.bounds = np.zeros_like(self.costs)
+        self.n_sums = [sum(comb(count, n) for n in range(1, self.sizes[1] + 1)) for count in self.n_usable.tolist()]
 
     def fill(self, limits: Limits) -> bool:
         """Find the costs of all pairs; False where time is up before."""
@@ -48,29 +57,81 @@ class Pairs:
             all_costs(starts, target.weights.copy(), self.factor, self.first, *chip, part)
         return True
 
-    def improve(self, neurons: np.ndarray, kicks: int, rng: np.random.Generator, limits: Limits) -> bool:
-        """Search for better wirings of every row on these neurons, into `wired`; whether any was found."""
-        gained = False
+    def assigned(self) -> np.ndarray:
+        """The cheapest neurons, each once."""
+        neuron_of = assign(self.costs)
+        assert neuron_of is not None
+        return neuron_of
+
+    def offer(self, limits: Limits) -> bool:
+        """Offer the mapping with these; whether it is the best so far."""
+        neuron_of = self.assigned()
+        self.improve(neuron_of[:, None], 0, np.random.default_rng(0), Limits())
+        return limits.offer(mapping := self.mapping(neuron_of), self.layer.value(mapping))
+
+    def improve(self, neurons: np.ndarray, kicks: int, rng: np.random.Generator, limits: Limits) -> None:
+        """Search for better wirings of every row on these neurons, into `wired`."""
         for i in range(len(neurons)):
             for j in dict.fromkeys(neurons[i].tolist()):
-                known = (i, j) in self.wired
-                if (known and (kicks == 0 or limits.reached())) or not np.isfinite(self.costs[i, j]):
+                known = (i, j) in self.exact or ((i, j) in self.wired and kicks == 0)
+                if known or limits.reached() or not np.isfinite(self.costs[i, j]):
                     continue
                 for gain in self.gains.tolist():
-                    gained |= self._search(i, j, gain, kicks, int(rng.integers(2**31)))
-        return gained
+                    self._search(i, j, gain, kicks, int(rng.integers(2**31)))
 
-    def _search(self, i: int, j: int, gain: float, kicks: int, seed: int) -> bool:
+    def _search(self, i: int, j: int, gain: float, kicks: int, seed: int) -> None:
         part, owner = self.layer.target.row(i), np.full(self.cells.shape[1], -1)
         row = (self.layer.target.weights[part].copy(), self.factor[part], self.first[part])
         chip = (self.cells[j], self.noise[j], int(self.n_usable[j]), gain)
         found = improve(*row, *chip, *self.sizes, kicks, seed, owner)
-        known = (i, j) in self.wired
-        if known and found >= self.wired[i, j][0] * (1.0 - 1e-12):
-            return False
-        self.wired[i, j] = found, np.append(owner, [self.gains.tolist().index(gain)])
-        self.costs[i, j] = found
-        return known
+        if (i, j) not in self.wired or found < self.wired[i, j][0] * (1.0 - ROUNDING):
+            self.wired[i, j] = found, np.append(owner, [self.gains.tolist().index(gain)])
+            self.costs[i, j] = found
+
+    def relax(self, limits: Limits) -> None:
+        """Bound the costs of all pairs from below, those of neurons with too many sums by 0."""
+        target = self.layer.target
+        for j, n_sums in enumerate(self.n_sums):
+            looks = n_sums * len(self.gains) * target.n_connections * len(self.n_sums)
+            if looks <= MOST_LOOKS and not limits.reached():
+                least = np.full(self.layer.n_rows, np.inf)
+                for gain in self.gains.tolist():
+                    row = (target.indptr.copy(), target.weights.copy(), self.factor)
+                    chip = (self.cells[j], self.noise[j], int(self.n_usable[j]), gain)
+                    relaxed(*row, *chip, *self.sizes, n_sums, least)
+                self.bounds[:, j] = least
+
+    def bound(self) -> float:
+        """No mapping costs less."""
+        neuron_of = assign(self.bounds)
+        if neuron_of is None:
+            return -np.inf
+        return float(self.bounds[np.arange(len(neuron_of)), neuron_of].sum()) * (1.0 - ROUNDING)
+
+    def prove(self, limits: Limits) -> np.ndarray | None:
+        """The best neurons, if they are found: pairs that an assignment of bounds takes are made exact by turns."""
+        while (neuron_of := assign(self.bounds)) is not None:
+            some = [pair for pair in enumerate(neuron_of.tolist()) if pair not in self.exact]
+            if not some:
+                return neuron_of
+            for i, j in some:
+                work = int(self.layer.target.fan_in[i]) * self.n_sums[j] << int(self.n_usable[j])
+                if limits.reached() or self.n_usable[j] > MOST_BITS or work > MOST_TRIED:
+                    return None
+                self._settle(i, j)
+        return None
+
+    def _settle(self, i: int, j: int) -> None:
+        part, owner = self.layer.target.row(i), np.full(self.cells.shape[1], -1)
+        row = (self.layer.target.weights[part].copy(), self.factor[part])
+        for number, gain in enumerate(self.gains.tolist()):
+            below = self.wired[i, j][0] if (i, j) in self.wired else np.inf
+            chip = (self.cells[j], self.noise[j], int(self.n_usable[j]), gain)
+            found = best_sums(*row, *chip, *self.sizes, self.n_sums[j], below, owner)
+            if found < below:
+                self.wired[i, j] = found, np.append(owner, [number])
+        self.exact.add((i, j))
+        self.costs[i, j] = self.bounds[i, j] = self.wired[i, j][0]
 
     def mapping(self, neuron_of: np.ndarray) -> LayerMapping:
         """The mapping with these neurons and the wirings found for them."""

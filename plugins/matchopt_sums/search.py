@@ -27,14 +27,16 @@ class SumSearch(Solver):
 
     Each weight takes the best single, pair or triple of free cells, and further ones while they help, the largest
     weight first; then one weight, or two, choose anew until nothing is gained. That gives the costs of all pairs of
-    rows and neurons, and an assignment its neurons. Their pairs, and those with the cheapest other neurons, are
-    improved by kicks, each followed by a descent, and rows are assigned anew.
+    rows and neurons, and an assignment its neurons. Pairs are improved by descents, of ever more neurons, and by kicks,
+    and rows are assigned anew. Weights on their best sums, whoever else takes the cells, give a bound. On neurons of up
+    to 16 cells the best disjoint sums are found by dynamic programming over sets of cells, for as many pairs as it
+    takes to prove an assignment optimal.
 
     Parameters
     ----------
     rounds : improvements of pairs, each followed by an assignment.
-    kicks : of every pair in every round.
-    others : neurons of every row that are improved besides its own.
+    kicks : in every round, of every row on its neuron and the cheapest others.
+    others : neurons of every row whose cells are searched in the first round; twice as many in the next, and so on.
     """
 
     name = "sum-search"
@@ -45,9 +47,9 @@ class SumSearch(Solver):
         | {"output-error"}
     )
 
-    rounds: PositiveInt = 10
-    kicks: NonNegativeInt = 20
-    others: NonNegativeInt = 3
+    rounds: PositiveInt = 20
+    kicks: NonNegativeInt = 2
+    others: PositiveInt = 4
 
     def prepare(self) -> None:
         """See `Solver.prepare`."""
@@ -68,16 +70,18 @@ class SumSearch(Solver):
             return Result(None, Status.INFEASIBLE, message="some rows find no neurons with cells enough")
         pairs.improve(neuron_of[:, None], 0, rng, Limits())
         limits.offer(mapping := pairs.mapping(neuron_of), instance.value(mapping))
-        done, idle = 0, 0
-        for _ in limits.steps(self.rounds):
-            done += 1
-            near = np.argsort(pairs.costs, axis=1, kind="stable")[:, : self.others]
-            gained = pairs.improve(np.column_stack([neuron_of, near]), self.kicks, rng, limits)
-            neuron_of = assign(pairs.costs)
-            assert neuron_of is not None
-            pairs.improve(neuron_of[:, None], 0, rng, Limits())
-            limits.offer(mapping := pairs.mapping(neuron_of), instance.value(mapping))
-            idle = 0 if gained else idle + 1
-            if idle == 2:
+        pairs.relax(limits)
+        proven = pairs.prove(limits)
+        done, idle, reach = 0, 0, self.others
+        for _ in limits.steps(0 if proven is not None else self.rounds):
+            near = np.argsort(pairs.bounds + pairs.costs, axis=1, kind="stable")
+            pairs.improve(near[:, :reach], 0, rng, limits)
+            pairs.improve(np.column_stack([pairs.assigned(), near[:, : self.others]]), self.kicks, rng, limits)
+            idle = 0 if pairs.offer(limits) else idle + 1
+            done, reach = done + 1, 2 * reach
+            if idle > 1 and reach > 2 * instance.hardware.n_neurons:
                 break
-        return Result(limits.best, limit=limits.reached(), stats={"rounds": done})
+        pairs.offer(limits)
+        if proven is not None:
+            return Result(limits.best, Status.OPTIMAL, bound=pairs.bound())
+        return Result(limits.best, limit=limits.reached(), bound=pairs.bound(), stats={"rounds": done})

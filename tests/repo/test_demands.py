@@ -58,6 +58,7 @@ from matchopt.proofs.layer import certify_layer
 from matchopt.proofs.menus import certify_menus
 from matchopt.proofs.parts import certify_parts
 from matchopt.proofs.separable import separable
+from matchopt.proofs.sums import certify_sums
 from matchopt.reduce import not_separable, reduction, surrogate, tightened
 from matchopt.reduce.layer_program import layers_to_program, program_size
 from matchopt.reduce.linearise import linearise
@@ -142,6 +143,7 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     certify_hard_wired: lambda instance, folder: certify_hard_wired(_wired(instance), _solution(instance), Effort()),
     certify_crossbar: lambda instance, folder: certify_crossbar(instance, _solution(instance), Effort()),
     certify_parts: lambda instance, folder: certify_parts(instance, _solution(instance), Effort()),
+    certify_sums: lambda instance, folder: certify_sums(instance, _solution(instance), Effort()),
     coupled: lambda instance, folder: coupled(instance),
     split_bound: lambda instance, folder: split_bound(_one_bus(instance), np.zeros(coupled(_one_bus(instance)).shape)),
     kept_bound: lambda instance, folder: kept_bound(_one_bus(instance), *_nothing_kept(_one_bus(instance))),
@@ -223,6 +225,8 @@ BEHIND: dict[str, str] = {
     "proofs.menus.MenuTable": "certify_menus",
     "proofs.separable.refuse_unfit": "separable, and coupled",
     "proofs.one_chip": "certify",
+    "proofs.sums.SumTable": "certify_sums",
+    "proofs.sums.Sums": "certify_sums",
     "proofs.infeasible.constructed": "promises nothing; is_feasible, which asks, judges what it returns",
     "reduce.shares": "keeps every demand but one-chip, whose meaning it is",
     "reduce.crossbar": "its caller checks what it makes",

@@ -6,7 +6,21 @@ import numpy as np
 import pytest
 from matchopt_sums import SumSearch
 
-from matchopt import Gains, Hardware, LayerInstance, Limit, Limits, OutputError, Rules, Status, Target
+from matchopt import (
+    Gains,
+    Hardware,
+    LayerInstance,
+    Limit,
+    Limits,
+    OutputError,
+    ProgramInstance,
+    Rules,
+    Solver,
+    Status,
+    Target,
+    certify,
+    reduction,
+)
 from matchopt.checker import check
 from matchopt.contract import refusal
 from matchopt.testing import brute_force
@@ -30,22 +44,54 @@ def layer(seed: int) -> LayerInstance:
     return replace(made, objective=OutputError(np.diag(rng.random(n)))) if rng.random() < 0.2 else made
 
 
-@pytest.mark.parametrize("seeds", [range(12), pytest.param(range(12, 200), marks=[pytest.mark.slow, pytest.mark.long])])
-def test_small_layers_are_solved_to_their_optimum(seeds: range) -> None:
-    """Never below it, at it but for one in fifty, and without a mapping only where there is none."""
-    missed = 0
+def agree(seed: int, *engines: Solver) -> None:
+    """The search finds the optimum and claims it, which is proven; engines find it too; all see where there is none."""
+    made = layer(seed)
+    known, result = brute_force(made), SumSearch().solve(made, Limits(), np.random.default_rng(0))
+    down = reduction(made, ProgramInstance)
+    points = [engine.solve(down.parts[0], Limits(), np.random.default_rng(0)).solution for engine in engines]
+    if known.value is None:
+        assert result.status is Status.INFEASIBLE and points == [None] * len(engines)
+        return
+    assert result.solution is not None
+    report, found = check(made, result.solution), certify(made, result.solution)
+    assert report.objective == pytest.approx(known.value, rel=1e-9, abs=1e-12), report.violations
+    assert result.status is Status.OPTIMAL and result.bound <= known.value * (1 + 1e-9) + 1e-12 and found.optimal
+    for point in points:
+        assert point is not None
+        assert made.value(down.lift([point])) == pytest.approx(known.value, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_small_layers_are_solved_to_their_proven_optimum(seed: int) -> None:
+    """By the search, against enumeration."""
+    agree(seed)
+
+
+LONG = [pytest.mark.slow, pytest.mark.long]
+
+
+@pytest.mark.parametrize(
+    "seeds", [pytest.param(range(12, 42), marks=pytest.mark.slow), pytest.param(range(42, 212), marks=LONG)]
+)
+def test_engines_agree_on_small_layers(seeds: range) -> None:
+    """CP-SAT and HiGHS on the program of binaries, enumeration, the search and its proof."""
+    pytest.importorskip("ortools")
+    from matchopt_cpsat import CpSat
+    from matchopt_milp import Milp
+
     for seed in seeds:
-        made = layer(seed)
-        known = brute_force(made)
-        result = SumSearch().solve(made, Limits(), np.random.default_rng(0))
-        if known.value is None:
-            assert result.status is Status.INFEASIBLE
-            continue
-        report = check(made, result.solution)  # type: ignore[arg-type]
-        assert report.objective is not None, report.violations
-        assert report.objective >= known.value - 1e-12
-        missed += report.objective > known.value * (1 + 1e-9) + 1e-12
-    assert missed <= len(seeds) / 50
+        agree(seed, CpSat(), Milp())
+
+
+@pytest.mark.parametrize("cells", [12, pytest.param(14, marks=pytest.mark.slow)])
+def test_rows_of_a_dozen_are_solved_to_their_proven_optimum(cells: int) -> None:
+    """Twelve rows of six weights on fourteen neurons, two cells for each weight."""
+    rng = np.random.default_rng(1)
+    target, hardware = Target.from_dense(rng.normal(size=(12, 6))), Hardware(rng.normal(size=(14, cells)))
+    made = LayerInstance(target, hardware, Rules(2))
+    result = SumSearch().solve(made, Limits(), np.random.default_rng(0))
+    assert result.status is Status.OPTIMAL and certify(made, result.solution).optimal  # type: ignore[arg-type]
 
 
 def rms(cells: int, seed: int) -> float:
