@@ -18,7 +18,6 @@ from functools import cached_property, partial
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import linear_sum_assignment
 
 from matchopt.errors import Refused
 from matchopt.instances import LayerInstance, LayerMapping
@@ -373,6 +372,8 @@ def potentials(
 
 def _assigned(block: Float[np.ndarray, "rows cols"]) -> Int[np.ndarray, " rows"]:
     """The cheapest columns; any where there is no assignment."""
+    from scipy.optimize import linear_sum_assignment
+
     try:
         return np.asarray(linear_sum_assignment(block)[1])
     except ValueError:

@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import linear_sum_assignment, linprog
-from scipy.sparse import coo_array
 
 from matchopt.errors import Refused
 from matchopt.instances import LayerInstance, LayerMapping
@@ -158,6 +156,8 @@ class _Rows:
 
     def _cost(self, i: int, chosen: tuple[int, ...]) -> float:
         """What the row costs on the set; for copies a lower bound where there are too many ways."""
+        from scipy.optimize import linear_sum_assignment
+
         best, apart = math.inf, np.arange(len(chosen)) * self.instance.hardware.n_cells
         for gains in product(range(len(self.gains)), repeat=len(chosen)):
             table, cells = self._table(i, chosen, [[g] for g in gains])
@@ -172,6 +172,9 @@ class _Rows:
 
 def _prices(costs: Float[np.ndarray, "rows sets"], member: Float[np.ndarray, "sets neurons"]) -> np.ndarray:
     """Prices <= 0 of neurons, from the linear relaxation of one set for each row and no neuron twice."""
+    from scipy.optimize import linprog
+    from scipy.sparse import coo_array
+
     i, s = np.nonzero(np.isfinite(costs))
     every = np.arange(len(i))
     once = coo_array((np.ones(len(i)), (i, every)), shape=(len(costs), len(i)))
