@@ -6,16 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.measured import by_chip, read_measured, reading_options, state_options
-from matchopt.cli.settings import FILE, GAIN_SET, NUMBERS, Names, OutputFile, debug_option, together
+from matchopt.cli.measured import HOW_READ, by_chip, read_measured, reading_options, state_options
+from matchopt.cli.settings import (
+    FILE,
+    GAIN_SET,
+    NUMBERS,
+    Names,
+    OutputFile,
+    Real,
+    check_apart,
+    debug_option,
+    go_with,
+    together,
+)
 from matchopt.cli.trained import SAMPLE_SOURCE, read_trained, sample_options, trained_options
 
 if TYPE_CHECKING:
     from matchopt.instances import Hardware, Imperfections, Instance, Provenance, Target
     from matchopt.network import SparseNetwork
 
-SHARE = click.FloatRange(min=0, max=1)
-AT_LEAST_0 = click.FloatRange(min=0)
+SHARE = Real(min=0, max=1)
+AT_LEAST_0 = Real(min=0)
 _FLAWS = (
     "read_noise",
     "bad_cells",
@@ -133,6 +144,7 @@ def export(
     from matchopt.instances import Imperfections, Provenance, Rules
     from matchopt.terminal.sizes import size_of
 
+    check_apart(output, network)
     trained = read_trained(network, given["architecture"], given["input_mean"], given["input_std"])
     if layer is not None:
         _check_layer(layer, len(trained.layers), given["objective"], given["biases"])
@@ -183,15 +195,17 @@ def _chip(
     biases, rng = given["biases"], np.random.default_rng(seed)
     if given["one_chip"] and (not files or layer is not None):
         raise click.UsageError("--one-chip: all layers draw on the chip in --hardware; give that, and no --layer")
+    of_files = [name for name in (*HOW_READ, "readings", "keep_scale") if name != "line_resistance"]
+    go_with(files, "says what is in --hardware, or is done to it; give that too", *of_files)
+    go_with(not files, "is of random hardware; leave it out, or --hardware", "law")
+    go_with(not files, "draws the wiring; that of a measured chip is said by its file, as an array input", "hard_wired")
+    ratios = ("fan_in_ratio", "neuron_ratio")
+    go_with(not given["one_chip"], "sizes each layer's part of a chip; leave it out, or --one-chip", *ratios)
     if not files:
-        if given["readings"] or given["pairs"] != "none":
-            raise click.UsageError("--readings and --pairs say what is in --hardware; give that too")
         options: dict[str, Any] = {"biases": biases, "imperfections": flaws, "hard_wired": given["hard_wired"]}
         drawn = draw_hardware(network, law, fan_in_ratio, neuron_ratio, seed, **options)
         drawn = tuple(hardware_behind_lines(each, given["line_resistance"]) for each in drawn)
         return drawn if layer is None else (drawn[layer],)
-    if given["hard_wired"]:
-        raise click.UsageError("--hard-wired: what is wired on a measured chip is said by its file, as an array input")
     targets: list[Target] = list(layer_targets(network, biases))
     targets = targets if layer is None else [targets[layer]]
     if given["one_chip"]:

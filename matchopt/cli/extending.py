@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.settings import FILE, debug_option, plugin_option, settings, table_option
+from matchopt.cli.settings import FILE, Real, debug_option, plugin_option, settings, table_option
 
 if TYPE_CHECKING:
     from matchopt.plugins import Registry, SolverEntry, TrainerEntry
@@ -184,7 +184,7 @@ def new_plugin(name: str, folder: Path) -> None:
 @table_option("-o", "--option", "options", about="An option of the solver")
 @click.option(
     "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Real(min=0, min_open=True),
     default=600.0,
     show_default=True,
     metavar="S",
@@ -192,7 +192,7 @@ def new_plugin(name: str, folder: Path) -> None:
 )
 @click.option(
     "--solve-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Real(min=0, min_open=True),
     default=20.0,
     show_default=True,
     metavar="S",

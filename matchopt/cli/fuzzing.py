@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from matchopt.cli.settings import FILE, debug_option, plugin_option, settings
+from matchopt.cli.settings import FILE, Real, debug_option, go_with, plugin_option, settings
 
 if TYPE_CHECKING:
     from matchopt.solver import Solver
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: matchopt fuzz --seconds 600 --solver hungarian --solver cpsat --output found")
-@click.option("--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, metavar="S",
+@click.option("--seconds", type=Real(min=0), default=60.0, show_default=True, metavar="S",
               help="For how long.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the sequence of instances.")
 @click.option("--solver", "names", multiple=True, help="Ask this one; repeatable. All that are installed otherwise.")
 @click.option("--size", type=click.IntRange(1, 12), default=3, show_default=True,
               help="Most rows and inputs of a layer.")  # fmt: skip
 @click.option("--instances", type=click.IntRange(min=1), help="End after so many.")
-@click.option("--solve-limit", type=click.FloatRange(min=0, min_open=True), default=2.0, show_default=True, metavar="S",
+@click.option("--solve-limit", type=Real(min=0, min_open=True), default=2.0, show_default=True, metavar="S",
               help="Time limit of each solve.")  # fmt: skip
 @click.option("--output", type=FILE, help="A folder for the instances that failures are found on.")
 @click.option("--replay", type=FILE, help="Judge the instance in this file instead of random ones.")
@@ -47,6 +47,8 @@ def fuzz(
     `running.matchopt` of --output. Exit status: 0 when nothing was found, 1 when something was, 2 for bad input.
     """
     solvers = _solvers(names)
+    drawing = ("seconds", "seed", "size", "instances")
+    go_with(replay is None, "is of random instances; leave it out, or --replay", *drawing)
     if replay is not None:
         context.exit(_again(replay, solvers, solve_limit))
     if output is not None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.settings import together
+from matchopt.cli.settings import Real, together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from matchopt.instances import Chip
 
 _NAMES = ("unit", "stuck_below", "stuck_above", "cells")  # of the options, and of the fields of `Reading`
+
+HOW_READ = (*_NAMES, "pairs", "line_resistance")  # options that say how files are taken
 
 reading_options = together(
     click.option("--unit", help="Unit of the file's values, such as S; only named, never converted."),
@@ -29,7 +31,7 @@ state_options = together(
     click.option("--pairs", type=click.Choice(["none", "fixed"]), default="none", show_default=True,
                  help="fixed: a weight is the difference of two devices. An .npz file holds both, as arrays positive "
                  "and negative (of NAME: NAME.positive, NAME.negative); of other files the first is G+, the next G-."),
-    click.option("--line-resistance", type=click.FloatRange(min=0), default=0.0, show_default=True, metavar="R",
+    click.option("--line-resistance", type=Real(min=0), default=0.0, show_default=True, metavar="R",
                  help="Resistance of the wire between two neighbouring cells times a typical conductance; takes of "
                  "every weight what its place in the array costs."),
 )  # fmt: skip

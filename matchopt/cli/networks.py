@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.measured import by_chip, read_measured, reading_options, state_options
-from matchopt.cli.settings import FILE, NUMBERS, Names, OutputFile, debug_option, together
+from matchopt.cli.measured import HOW_READ, by_chip, read_measured, reading_options, state_options
+from matchopt.cli.settings import FILE, NUMBERS, Names, OutputFile, Real, check_apart, debug_option, go_with, together
 from matchopt.cli.trained import FEW, read_trained, trained_options
 
 if TYPE_CHECKING:
@@ -26,12 +26,13 @@ _converter_options = together(
                  help="Largest sum that converters tell: one for all layers, or one each, in the unit of the layer's "
                  "weights times its inputs.  [default: the largest on the validation images]"),
 )  # fmt: skip
+TRAINED = ("architecture", "input_mean", "input_std")  # of a network that is read
 # The chip as it is now.
 _chip_options = together(
     click.option("--chip", multiple=True, metavar="FILE[:NAME]",
                  help="Take the values of the cells from here anew, given as --hardware was given to export.  "
                  "[default: those that the mapping was made for]"),
-    click.option("--at", type=click.FloatRange(min=0), metavar="SECONDS",
+    click.option("--at", type=Real(min=0), metavar="SECONDS",
                  help="The time of the reading in --chip that counts.  [default: the latest]"),
     click.option("--refit", type=Names("matchopt.network.later:Refit"),
                  help="Set gains anew, whatever the rules allow. layer: one factor for each layer, by least squares of "
@@ -85,6 +86,9 @@ def evaluate(
     from matchopt.network.evaluation import data_of
     from matchopt.network.evaluation import evaluate as examine
 
+    check_apart(wiring, instance, solution)
+    go_with(options["chip"], "says how the files in --chip are taken; give --chip", "at", *HOW_READ)
+    go_with(network, "goes with --network; an instance has its own from export", *TRAINED)
     converter = _converter(options)
     given = read_instance(instance)
     mapping = read_solution(solution, instance=given)
@@ -93,8 +97,6 @@ def evaluate(
         click.echo(f"infeasible: {report.violations[0].message}", err=True)
         context.exit(1)
     trained = None if network is None else read_trained(network, architecture, input_mean, input_std)
-    if trained is None and (input_mean or input_std):
-        raise click.UsageError("--input-mean and --input-std go with --network; an instance has them from export")
     named, data = None if trained is None else trained.record.data, None
     if isinstance(given, NetworkInstance):
         data = data_of(named or given.data, given.n_inputs)
@@ -138,8 +140,6 @@ def _as_now(
         chips = [read_measured(group, asked) for group in ([files] if shared else by_chip(files, options))]
         assert isinstance(instance, NetworkInstance | LayerInstance)
         instance = on_chips(instance, chips)
-    elif options["at"] is not None or options["line_resistance"] or options["pairs"] != "none":
-        raise click.UsageError("--at, --pairs and --line-resistance say how the files in --chip are taken; give --chip")
     if how is None:
         return instance, mapping
     return instance, refitted_any(instance, mapping, how, None if data is None else data.train_images[:FEW])

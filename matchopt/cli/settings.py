@@ -1,6 +1,7 @@
 """What all commands share: global options, and the types of their parameters."""
 
 import functools
+import math
 import tempfile
 import warnings
 from collections import Counter
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import click
+from click.core import ParameterSource
 
 from matchopt.errors import FormatWarning
 
@@ -80,6 +82,28 @@ class Names(click.Choice):  # type: ignore[type-arg]  # generic in newer click o
         module, _, attribute = self._source.partition(":")
         names = getattr(import_module(module), attribute)
         return tuple(name for name in get_args(names) or names if name != self._without)
+
+
+class Real(click.FloatRange):
+    """A number of a range; nan is within none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = float(super().convert(value, param, ctx))
+        return self.fail(f"{value} is no number", param, ctx) if math.isnan(found) else found
+
+
+def go_with(present: object, why: str, *names: str) -> None:
+    """Refuse the options called `names` where they are given and what they belong to is not `present`."""
+    context = click.get_current_context()
+    for name in names:
+        if not present and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{name.replace('_', '-')} {why}")
+
+
+def check_apart(output: Path | None, *inputs: Path) -> None:
+    """Refuse to write over what is read."""
+    if output is not None and output.resolve() in [path.resolve() for path in inputs]:
+        raise click.UsageError(f"{str(output)!r} is read, and would be written over; name another file")
 
 
 class OutputFile(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only

@@ -14,7 +14,10 @@ from matchopt.cli.settings import (
     FILE,
     STAGE_LIMIT,
     OutputFile,
+    Real,
+    check_apart,
     debug_option,
+    go_with,
     plugin_option,
     settings,
     strict_option,
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
 @table_option("-o", "--option", "options", about="An option of the solver, or stage.option=value of one of several")
 @click.option(
     "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Real(min=0, min_open=True),
     default=60.0,
     show_default=True,
     metavar="S",
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
 @table_option("--stage-limit", "stage_limits", kind=STAGE_LIMIT, about="Seconds of one stage in place of its share")
 @click.option(
     "--memory-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Real(min=0, min_open=True),
     metavar="GB",
     help="Memory of the solver's process, in units of 10^9 bytes.  [default: 80 % of what is free]",
 )
@@ -63,7 +66,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--prove-seconds",
-    type=click.FloatRange(min=0),
+    type=Real(min=0),
     metavar="S",
     help="Most seconds for the proof, 0 for none.  [default: a fixed amount of work]",
 )
@@ -104,6 +107,7 @@ def solve(
     from matchopt.run import solve as run
     from matchopt.terminal.progress import Progress
 
+    check_apart(output, path)
     with _only_json(as_json):
         instance = read_instance(path, form)
         begin = None if start is None else read_solution(start, instance=instance, related=True)
@@ -184,7 +188,7 @@ def _show_stages(stages: "Sequence[Run]") -> None:
 @click.option("--prove", is_flag=True, help="Also compute a lower bound, and say whether the solution is optimal.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Real(min=0, min_open=True),
     metavar="S",
     help="Most seconds for --prove.  [default: a fixed amount of work]",
 )
@@ -211,6 +215,7 @@ def check(
     from matchopt.formats import read_instance, read_solution
     from matchopt.proofs import certify
 
+    go_with(prove, "is for --prove; give that too", "seconds")
     given = read_instance(instance, form)
     decision = read_solution(solution, instance=given)
     report = examine(given, decision)

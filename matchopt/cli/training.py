@@ -155,10 +155,12 @@ def _trainer(method: str, given: dict[str, Any]) -> "TrainerContract":
         if name not in known:
             flag = f"--{name.replace('_', '-')}"
             raise click.UsageError(f"{flag} is no option of {method}; see matchopt trainers {method}")
-    if {"fan_in", "mode"} <= known and "connectivity" in chosen:
-        if "fan_in" in chosen or chosen.get("mode") == "row":
+    if {"fan_in", "mode"} <= known:
+        if "connectivity" in chosen:
+            chosen.setdefault("mode", "global")
+        mode = (chosen | given["options"]).get("mode", "row")
+        if ("connectivity" if mode == "row" else "fan_in") in chosen:
             raise click.UsageError("give --fan-in (mode row) or --connectivity (modes layer and global), not both")
-        chosen.setdefault("mode", "global")
     epochs = given["epochs"]
     if epochs is not None and "epochs" in known:
         chosen["epochs"] = epochs

@@ -55,6 +55,15 @@ class Reading:
     stuck_above: float | None = None
     cells: int | None = None
 
+    def __post_init__(self) -> None:
+        low, high = self.stuck_below, self.stuck_above
+        for name, value in (("stuck_below", low), ("stuck_above", high)):
+            if value is not None and not np.isfinite(value):
+                raise InvalidInstance(f"chip: {name} must be a finite number, found {value}; leave it out for none")
+        if low is not None and high is not None and low > high:
+            raise InvalidInstance(f"chip: stuck_below {low:g} lies above stuck_above {high:g}, so that all readings "
+                                  "would be stuck; exchange them")  # fmt: skip
+
 
 AS_IT_IS = Reading()
 

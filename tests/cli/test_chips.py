@@ -213,6 +213,21 @@ def test_a_bad_file_is_one_sentence(tmp_path: Path, name: str, content: bytes | 
     assert message in done.stderr and "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--stuck-below", "5e-4", "--stuck-above", "3e-4"], "stuck_below 0.0005 lies above stuck_above 0.0003"),
+        (["--stuck-above", "nan"], "stuck_above must be a finite number, found nan"),
+    ],
+)
+def test_ends_of_a_range_that_cannot_be_are_one_sentence(tmp_path: Path, options: list[str], message: str) -> None:
+    """Not taken for a chip on which everything is stuck, or nothing."""
+    np.save(tmp_path / "chip.npy", np.full((2, 2), 4e-4))
+    done = CliRunner().invoke(main, ["chip", str(tmp_path / "chip.npy"), *options])
+    assert done.exit_code == 2
+    assert message in done.stderr and len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.slow
 def test_reads_of_a_file_are_reads_of_the_network(tmp_path: Path) -> None:
     """Repeated readings of a chip give the noise that evaluate draws, with its spread; one reading gives none."""

@@ -78,14 +78,16 @@ def test_converters_read_the_sums(files: tuple[Path, Path]) -> None:
         (["--adc-range", "1"], "--adc-range goes with --adc-bits"),
         (["--adc-bits", "1"], "2<=x<=32"),
         (["--adc-bits", "4", "--adc-range", "0"], "ranges must be a list of finite numbers > 0 or none"),
-        (["--at", "5"], "give --chip"),
+        *[([flag, "5"], f"{flag} says how the files in --chip are taken; give --chip") for flag in ("--at", "--cells")],
+        (["--architecture", "mnist-cnn"], "--architecture goes with --network"),
+        (["--wiring", "INSTANCE"], "is read, and would be written over"),
         (["--chip", "none.npz"], "none.npz"),
         (["--adc-bits", "4", "--adc-range", "1,2,3"], "give one, or one per layer, 2, found 3"),
     ],
 )
 def test_bad_input_of_evaluate(files: tuple[Path, Path], options: list[str], message: str) -> None:
     """Each mistake is named; exit status 2."""
-    done = run("evaluate", *files, *options)
+    done = run("evaluate", *files, *(word.replace("INSTANCE", str(files[0])) for word in options))
     assert done.exit_code == 2
     assert message in done.stderr and "Traceback" not in done.stderr
 
@@ -193,8 +195,12 @@ def test_halves_in_two_files_are_a_pair(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--pairs", "fixed"], "say what is in --hardware; give that too"),
-        (["--readings", "0,1"], "say what is in --hardware; give that too"),
+        (["--pairs", "fixed"], "--pairs says what is in --hardware, or is done to it; give that too"),
+        *[([flag, "1"], f"{flag} says .* give that too") for flag in ("--readings", "--unit", "--stuck-above")],
+        (["--keep-scale"], "--keep-scale says .* give that too"),
+        (["--hardware", "PAIRS:first", "--law", "uniform"], "--law is of random hardware; leave it out, or --hardware"),
+        (["--hardware", "PAIRS", "--one-chip", "--neuron-ratio", "2"], "--neuron-ratio .* or --one-chip"),
+        (["--output", "NETWORK"], "net.safetensors' is read, and would be written over"),
         (["--hardware", "PAIRS:first", "--hardware", "PAIRS:last", "--readings", "0,7"], "no reading from 7 to 7"),
         (["--hardware", "PAIRS:middle", "--hardware", "PAIRS:last"], "unknown array of .*'middle'"),
         (["--hardware", "plus.npy"], "plus.npy is G., and no file for its G- follows"),
@@ -203,8 +209,9 @@ def test_halves_in_two_files_are_a_pair(tmp_path: Path, monkeypatch: pytest.Monk
 )
 def test_bad_input_of_export(files: tuple[Path, Path], pairs: Path, options: list[str], message: str) -> None:
     """Each mistake is named; exit status 2."""
-    words = [word.replace("PAIRS", str(pairs)) for word in options]
+    network = files[0].with_name("net.safetensors")
+    words = [word.replace("PAIRS", str(pairs)).replace("NETWORK", str(network)) for word in options]
     words += ["--pairs", "fixed"] if "--hardware" in words else []
-    done = run("export", files[0].with_name("net.safetensors"), "--output", files[0], *words)
+    done = run("export", network, "--output", files[0], *words)
     assert done.exit_code == 2
     assert re.search(message, done.stderr) and "Traceback" not in done.stderr, done.stderr

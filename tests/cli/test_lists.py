@@ -216,6 +216,20 @@ def test_check_solver_of_an_unknown_solver() -> None:
     assert done.exit_code == 2 and "did you mean 'greedy'" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("fuzz --solve-limit nan", "nan is no number"),
+        ("fuzz --seed 3 --replay no.matchopt", "--seed is of random instances; leave it out, or --replay"),
+        ("check-solver hungarian --time-limit nan", "nan is no number"),
+    ],
+)
+def test_numbers_that_say_nothing_are_refused(words: str, message: str) -> None:
+    """Before anything runs; exit status 2."""
+    done = run(*words.split())
+    assert done.exit_code == 2 and message in done.stderr
+
+
 def test_solvers_show_the_demands_that_they_take() -> None:
     """A table for each kind, from the declarations; with a name, what the demands mean; JSON lists them."""
     table = run("solvers").stdout

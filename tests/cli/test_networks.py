@@ -491,7 +491,7 @@ def test_normalised_inputs_belong_to_the_network(tmp_path: Path, monkeypatch: py
 def test_moments_without_their_network_are_refused(network: Path, tmp_path: Path) -> None:
     """They would say nothing about an instance, which has its own."""
     done = run("evaluate", *solved(tmp_path, network), "--input-mean", 0.5)
-    assert done.exit_code == 2 and "go with --network; an instance has them from export" in done.stderr
+    assert done.exit_code == 2 and "--input-mean goes with --network; an instance has its own" in done.stderr
 
 
 def test_a_target_unlike_its_record_is_doubted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

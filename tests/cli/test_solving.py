@@ -125,7 +125,8 @@ def test_a_refusal_gives_status_1_and_its_reason(tmp_path: Path) -> None:
         (["--solver", "hungarian", "-o", "engine"], "must read option=value"),
         (["--solver", "hungarian", "-o", "engine=fast"], "engine"),
         (["--solver", "hungarian", "--time-limit", "0"], "--time-limit"),
-        (["--solver", "hungarian", "--time-limit", "nan"], "time_limit"),
+        (["--solver", "hungarian", "--time-limit", "nan"], "nan is no number"),
+        (["--solver", "hungarian", "--output", "INSTANCE"], "three.txt' is read, and would be written over"),
         (["--solver", "hungarian", "--format", "mps"], "three.txt"),
         (["--solver", "hungarian", "--format", "mpz"], "did you mean 'mps'"),
         (["--solver", "hungarian", "--output", "nowhere/best.matchopt"], "nowhere"),
@@ -136,7 +137,8 @@ def test_a_refusal_gives_status_1_and_its_reason(tmp_path: Path) -> None:
 )
 def test_bad_input_gives_status_2_and_says_what(assignment: Path, arguments: list[str], message: str) -> None:
     """Wrong names, values and files are named on standard error; standard output stays empty."""
-    done = run("solve", assignment, *arguments, "--json")
+    words = [str(assignment) if word == "INSTANCE" else word for word in arguments]
+    done = run("solve", assignment, *words, "--json")
     assert (done.exit_code, done.stdout) == (2, "")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -192,6 +194,12 @@ def test_every_violation_is_named(layer: Path, tmp_path: Path) -> None:
     assert told.exit_code == 1
     for violation in verdict["violations"]:
         assert violation["message"] in told.stdout
+
+
+def test_seconds_of_no_proof_are_refused(assignment: Path) -> None:
+    """They would say nothing."""
+    done = run("check", assignment, assignment, "--seconds", 1)
+    assert done.exit_code == 2 and "--seconds is for --prove; give that too" in done.stderr
 
 
 @pytest.mark.parametrize("corrupt", ["truncated", "flipped", "empty", "instance"])

@@ -84,6 +84,8 @@ def test_trainers_are_listed_with_promise_and_options() -> None:
         (["--method", "dense", "--connectivity", "0.1"], "--connectivity is no option of dense"),
         (["--fan-in", "8,8,30", "--connectivity", "0.1"], "not both"),
         (["--mode", "row", "--connectivity", "0.1"], "not both"),
+        (["--mode", "global", "--fan-in", "8,8,30"], "not both"),
+        (["--option", "mode=layer", "--fan-in", "8,8,30"], "not both"),
         (["--widths", "784"], "widths"),
         (["--widths", "784,x"], "whole numbers with commas"),
         (["--widths", "784,20,11"], "end with 10"),
