@@ -73,12 +73,14 @@ def functional_bound(instance: NetworkInstance, threads: int) -> float:
 
     The first layer hears the samples themselves, whatever the others do, so its error is an output error under their
     covariances (second moments where biases do not adjust) and the least of that is bounded pair by pair; later layers
-    cost 0 at least. Not for layers with extra inputs, where other inputs may stand in for the row's own. Cells route
-    freely and serve one weight each, as `reroute` asks.
+    cost 0 at least. Not for layers with extra inputs, where other inputs may stand in for the row's own. Cells
+    serve one weight each, as `reroute` asks, and are bounded as if they routed freely.
     """
     objective, layer = instance.objective, instance.layers[0]
     if objective is None or objective.name != FunctionalError.name or instance.biases is None:
         return -math.inf
+    if not layer.hardware.free_routing and layer.hardware.off.any():
+        return -math.inf  # what leaks may come near to weights that no cell does
     if layer.rules.extra_inputs or layer.rules.tunable or layer.target.fan_in.max(initial=0) > MOST_FAN_IN:
         return -math.inf
     mean, covariance = _covariances(objective, layer.target.n_inputs)

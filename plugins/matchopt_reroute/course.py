@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from matchopt import NetworkInstance, NetworkMapping, kernels
+from matchopt_reroute.buses import Buses
 from matchopt_reroute.descent import Descent
 from matchopt_reroute.goal import Goal
-from matchopt_reroute.state import LayerTask, State
+from matchopt_reroute.lines import LinePlacement, exchanged
+from matchopt_reroute.state import LayerTask, Moments, State
 from matchopt_reroute.wiring import assigned, never
 
 WORTHWHILE = 0.01  # a round that lowers the error by less is the last one
@@ -18,6 +21,32 @@ FREE = (1e-6, 1e6)  # scales that a hidden row may be realised at, where nothing
 OUTPUT_SCALES = (1.0, 1.4, 2.0, 2.8)  # common to the last layer; above 1 the realised outputs are smaller
 KICKS = 5_000  # disturbances of a layer, shared by its rows
 MOST_PAIRS, MOST_KICKS = 3e9, 3e9  # see `LayerTask.affordable`: a layer takes seconds, however wide its rows are
+FEW_ROUNDS, MOST_ROUNDS = 20, 100  # of the search of weights on shared lines that lines begin from
+MOST_BEGINNINGS, FEW = 8, 20_000  # of small layers, whose rows times inputs are few
+TURNS, MOST_EXCHANGES = 2, 5e8  # how often lines are exchanged, for about so many nanoseconds
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Hardware neurons of rows, `which` of the gains, and the scales they were judged at."""
+
+    scales: kernels.Scales
+    neuron_of: np.ndarray
+    which: np.ndarray
+
+    def factors(self, task: LayerTask) -> np.ndarray:
+        """The gain of every row; 1 under an interval."""
+        factors: np.ndarray = np.array(list(task.placers))[self.which]
+        return factors
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A layer's neurons, places of cells, gains and scales, its lines where they are shared, and its error."""
+
+    mapped: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+    line_of: np.ndarray | None
+    cost: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,59 +108,101 @@ class Course:
         """
         n = len(state.layers)
         task, activity = state.tasks[n], state.activity[n]
-        moments = task.moments(activity, self.ridge)
+        moments, last = task.moments(activity, self.ridge), n == len(state.tasks) - 1
         errors = task.errors(moments, activity, task.realisable, slice(None))
+        if task.buses is not None:
+            placed = self._on_lines(task, task.buses, moments, errors, last, coarsely)
+        else:
+            chosen = self._chosen(task, None, errors, last, coarsely)
+            placed = None if chosen is None else self._improved(task, None, errors, chosen, coarsely)
+        if placed is None:
+            return False
+        state.append(*placed.mapped, placed.line_of)
+        return coarsely or not self.stop()
+
+    def _on_lines(
+        self, task: LayerTask, buses: Buses, moments: Moments, errors: kernels.RowErrors, last: bool, coarsely: bool
+    ) -> Placed | None:
+        """The best of several beginnings and turns: neurons for these lines, then lines for these neurons."""
+        worth, best = moments.matrix.diagonal().astype(float), None
+        heard, beginnings = task.heard(), max(1, min(MOST_BEGINNINGS, FEW // errors.linear.size))
+        for beginning in range(1 if coarsely else beginnings):
+            rng = np.random.default_rng((self.seed, beginning))
+            if beginning and task.layer.rules.drop:
+                line_of = buses.random_lines(beginning > 1, rng)
+            else:
+                line_of = buses.first_lines(worth, FEW_ROUNDS if coarsely else MOST_ROUNDS, rng)
+                line_of = buses.with_others(line_of, worth) if task.layer.rules.extra_inputs else line_of
+            for turn in range(1 if coarsely else TURNS):
+                chosen = self._chosen(task, line_of, errors, last, coarsely)
+                if chosen is None:
+                    return best
+                placed = self._improved(task, line_of, errors, chosen, coarsely)
+                if not coarsely:
+                    neuron_of, input_of = placed.mapped[:2]
+                    before = LinePlacement(buses, buses.driven(neuron_of, input_of, line_of))
+                    line_of, start = exchanged(
+                        before, errors, neuron_of, chosen.factors(task), chosen.scales, input_of, inputs=heard,
+                        work=MOST_EXCHANGES / beginnings, seed=self.seed + turn, stop=self.stop,
+                    )  # fmt: skip
+                    placed = self._improved(task, line_of, errors, chosen, coarsely, start)
+                if best is None or placed.cost < best.cost:
+                    best = placed
+        return best
+
+    def _chosen(
+        self, task: LayerTask, line_of: np.ndarray | None, errors: kernels.RowErrors, last: bool, coarsely: bool
+    ) -> Choice | None:
+        """The cheapest assignment of rows to hardware neurons over all scales; None if time was up."""
+        scales, placers, stop = self._scales(task, last), task.placers_on(line_of), never if coarsely else self.stop
         inputs = task.likely(errors, self.candidates)
-        scales = self._scales(task, last=n == len(state.tasks) - 1)
-        tries = len(scales) * len(task.placers)
-        neurons = task.near_neurons(1 if coarsely else task.affordable(inputs, MOST_PAIRS / tries))
-        stop = never if coarsely else self.stop
-        best: tuple[float, kernels.Scales, np.ndarray, np.ndarray] | None = None
+        few = 1 if coarsely else task.affordable(inputs, MOST_PAIRS / (len(scales) * len(placers)))
+        neurons, best, least = task.near_neurons(few, line_of), None, np.inf
         for scale in scales:
-            costs = np.stack(
-                [p.costs(errors, scale, inputs=inputs, neurons=neurons, stop=stop) for p in task.placers.values()]
-            )
+            rule: dict[str, Any] = {"inputs": inputs, "neurons": neurons, "stop": stop}
+            costs = np.stack([placer.costs(errors, scale, **rule) for placer in placers.values()])
             if stop():
-                return False
+                return None
             cost = costs.min(axis=0)
             neuron_of = assigned(cost)
             rows = np.arange(len(neuron_of))
             total = float(cost[rows, neuron_of].sum())
-            if best is None or total < best[0]:
-                best = total, scale, neuron_of, costs.argmin(axis=0)[rows, neuron_of]
-        assert best is not None
-        heard, kicks = inputs, 0
-        if not coarsely:
-            heard = task.heard()
-            kicks = min(KICKS // max(1, len(neuron_of)), task.affordable(heard, MOST_KICKS))
-        state.append(*self._improved(task, errors, best, heard, kicks, stop))
-        return not stop()
+            if best is None or total < least:
+                best, least = Choice(scale, neuron_of, costs.argmin(axis=0)[rows, neuron_of]), total
+        return best
 
     def _improved(
         self,
         task: LayerTask,
+        line_of: np.ndarray | None,
         errors: kernels.RowErrors,
-        best: tuple[float, kernels.Scales, np.ndarray, np.ndarray],
-        heard: np.ndarray | None,
-        kicks: int,
-        stop: Callable[[], bool],
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Neurons, places, gains and scales of all rows after a longer search on the neurons they got."""
-        _, scales, neuron_of, which = best
-        m = len(neuron_of)
-        input_of, scale = np.full((m, task.layer.hardware.n_cells), -1), np.ones(m)
-        gain = np.array(list(task.placers))[which]
-        for number, placer in enumerate(task.placers.values()):
-            rows = np.flatnonzero(which == number)
-            own = None if heard is None else heard[rows]
-            found = placer.improve(
-                errors.rows(rows), neuron_of[rows], scales, inputs=own, kicks=kicks, seed=self.seed, stop=stop
-            )
-            input_of[rows], scale[rows] = found.input_of, found.scale
-        gains = task.layer.rules.gains
+        chosen: Choice,
+        coarsely: bool,
+        start: np.ndarray | None = None,
+    ) -> Placed:
+        """The rows after a longer search on the neurons they got; beside leaks one by one where there is a start."""
+        m, buses, stop = len(chosen.neuron_of), task.buses, never if coarsely else self.stop
+        heard, kicks = (task.likely(errors, self.candidates), 0) if coarsely else (task.heard(), KICKS // max(1, m))
+        kicks = min(kicks, task.affordable(heard, MOST_KICKS), kicks if buses is None else 8 * len(task.columns))
+        input_of = np.full((m, task.layer.hardware.n_cells), -1) if start is None else start
+        scale, cost = np.ones(m), np.zeros(m)
+        leaky = None if start is None or buses is None or not buses.leaky.any() else buses
+        for number, placer in enumerate(task.placers_on(line_of).values()):
+            rows = np.flatnonzero(chosen.which == number)
+            for some in [rows] if leaky is None else rows[:, None]:
+                rule: dict[str, Any] = {"inputs": None if heard is None else heard[some], "kicks": kicks}
+                if start is not None:
+                    rule["start"] = input_of[some]
+                if leaky is not None:
+                    rule["kept"] = leaky.only_listens(chosen.neuron_of, input_of, int(some[0]))
+                found = placer.improve(
+                    errors.rows(some), chosen.neuron_of[some], chosen.scales, seed=self.seed, stop=stop, **rule
+                )
+                input_of[some], scale[some], cost[some] = found.input_of, found.scale, found.cost
+        gains, gain = task.layer.rules.gains, chosen.factors(task)
         if gains.low is not None and gains.high is not None:
-            return neuron_of, input_of, np.clip(scale, gains.low, gains.high), np.ones(m)
-        return neuron_of, input_of, gain, scale
+            gain, scale = np.clip(scale, gains.low, gains.high), np.ones(m)
+        return Placed((chosen.neuron_of, input_of, gain, scale), line_of, float(cost.sum()))
 
     def _scales(self, task: LayerTask, last: bool) -> list[kernels.Scales]:
         if not self.free or task.layer.rules.gains.is_interval:

@@ -7,6 +7,7 @@ that hear the row, falls. Where the row and its wanted activity are silent nothi
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -71,15 +72,16 @@ class Descent:
         errors = task.errors(moments, activity, (wanted - shift)[None], rows)
         neuron = mapped.neuron_of[rows]
         interval = task.layer.rules.gains.is_interval
-        placer = task.placers[1.0] if interval else task.placers[float(mapped.gain[i])]
+        placer = task.placers_on(mapped.line_of)[1.0 if interval else float(mapped.gain[i])]
         scales = task.scales if interval else kernels.Scales()
-        found = placer.improve(
-            errors, neuron, scales, start=mapped.input_of[rows], inputs=task.heard(rows), kicks=kicks, seed=i
-        )
+        rule: dict[str, Any] = {"inputs": task.heard(rows), "kicks": kicks, "seed": i}
+        if task.buses is not None:
+            rule["kept"] = task.buses.only_listens(mapped.neuron_of, mapped.input_of, i)
+        found = placer.improve(errors, neuron, scales, start=mapped.input_of[rows], **rule)
         gain = float(np.clip(found.scale[0], scales.low, scales.high)) if interval else float(mapped.gain[i])
         if np.array_equal(found.input_of[0], mapped.input_of[i]) and gain == mapped.gain[i]:
             return False
-        weights, noise = state.row(n, int(neuron[0]), found.input_of[0], gain)
+        weights, noise = state.row(n, int(neuron[0]), found.input_of[0], gain, mapped.line_of)
         heard = np.flatnonzero(weights)
         signal = weights[heard] @ activity[heard]
         bias = float(mapped.bias[i])

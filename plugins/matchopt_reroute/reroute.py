@@ -25,28 +25,27 @@ from matchopt import (
 from matchopt_reroute.bounds import functional_bound
 from matchopt_reroute.course import Course
 from matchopt_reroute.state import layer_tasks, sample_rows
-from matchopt_reroute.wiring import UNDERSTOOD, Unplaceable, smallest
+from matchopt_reroute.wiring import UNDERSTOOD, NotFound, Unplaceable, smallest_layers
 
 
 @dataclass(frozen=True)
 class Reroute(Solver):
     """Maps a network so that its signals on sample inputs come out right; reads no labels.
 
-    First comes a coarse mapping, on the hardware neurons of the least weight error. Then layer by layer, on the
-    activity that the mapped layers before give: for every pair of neurons (of wide rows, the likely ones) a local
-    search that begins near the target weights places the cells on whatever inputs the rules allow, for the least error
-    of the pre-activations on the samples; an assignment chooses the hardware neurons. Then rows are wired anew, one by
-    one and last layers first, for the signal that serves the layers after them best; a new wiring is kept only if the
-    error falls when it is recomputed. Adjustable biases are set along.
+    First comes a coarse mapping, on the hardware neurons of least weight error. Then layer by layer, on the activity
+    that the mapped layers before give: for every pair of neurons (of wide rows, the likely ones) a local search near
+    the target weights places the cells on whatever inputs the rules allow, for the least error of the pre-activations;
+    an assignment chooses the hardware neurons. Then rows are wired anew, one by one and last layers first, for the
+    signal that serves the layers after them best; a new wiring is kept only if the error falls when it is recomputed.
+    Adjustable biases are set along. On shared lines, rows choose cells to switch on, and inputs exchange lines.
 
     ReLU does not mind if a hidden row is realised at another positive scale as long as the next layer reckons with it,
     and no decision changes when all outputs shrink by one factor. Where weights are scarce this freedom decides. The
     score error leaves it, the functional error does not: with aim=outputs the solver minimises the error of the outputs
     up to their scale, whatever the instance's objective is; with aim=signals it minimises the functional error as it
     stands. Either way the answer is no worse than the start by the instance's own objective, unless that is a sum over
-    layers, which plays no part. Labels of a task loss are read for that comparison only.
-
-    Under a functional error, without extra inputs, there is a lower bound: what the first layer costs at least.
+    layers, which plays no part. Labels of a task loss are read for that comparison only. Under a functional error,
+    without extra inputs, there is a lower bound: what the first layer costs at least.
 
     Parameters
     ----------
@@ -69,7 +68,7 @@ class Reroute(Solver):
     needs = ("numba", "scipy")
     understands = UNDERSTOOD | {
         "extra-inputs", "gain-interval", "tunable", "network-tunable", "hardware-bias", "adjustable-bias",
-        "task-loss", "functional-error", "score-error",
+        "task-loss", "functional-error", "score-error", "shared-bus",
     }  # fmt: skip
 
     aim: Literal["outputs", "signals"] = "outputs"
@@ -86,18 +85,20 @@ class Reroute(Solver):
         return None
 
     def prepare(self) -> None:
-        network = NetworkInstance((smallest(),), (np.zeros(1),), objective=FunctionalError(np.eye(2)))
-        self.solve(network, Limits(), np.random.default_rng(0))
+        for layer in smallest_layers():
+            network = NetworkInstance((layer,), (np.zeros(1),), objective=FunctionalError(np.eye(2)))
+            self.solve(network, Limits(), np.random.default_rng(0))
 
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`; budgets of tunable connections are left unspent."""
-        start = limits.start
-        if not isinstance(start, NetworkMapping) or not is_feasible(instance, start):
-            start = None
+        given = limits.start
+        start = given if isinstance(given, NetworkMapping) and is_feasible(instance, given) else None
         aimed = ScoreError if self.aim == "outputs" else FunctionalError
         judged = instance.objective is not None and instance.objective.name == aimed.name
         try:
             found = self._found(instance, limits, rng, start, judged)
+        except NotFound as cause:
+            return Result(start, limit=limits.reached(), message=f"in some layer {cause}")
         except Unplaceable as cause:
             return Result(None, Status.INFEASIBLE, message=f"in some layer {cause}")
         late = limits.reached()
@@ -112,17 +113,17 @@ class Reroute(Solver):
         start: NetworkMapping | None,
         judged: bool,
     ) -> NetworkMapping:
-        """The best mapping found; `judged` says whether states on the way are compared by the instance's objective."""
+        """The best mapping found; if `judged`, states on the way are compared by the instance's objective."""
         if start is not None and instance.objective is not None:
             limits.offer(start, instance.value(start))
         inputs = sample_rows(instance, self.samples, rng)
         tasks = layer_tasks(instance, inputs, limits.threads)
         seed = int(rng.integers(2**31 - 1))
 
+        told: list[NetworkMapping] = []
+
         def offer(mapping: NetworkMapping) -> bool:
             return limits.offer(mapping, instance.value(mapping))
-
-        told: list[NetworkMapping] = []
 
         def tell(mapping: NetworkMapping) -> None:
             """The coarse mapping, for the caller to have; other objectives not aimed at might keep it for good."""

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from matchopt import LayerInstance, NetworkInstance, NetworkMapping, kernels
+from matchopt_reroute.buses import Buses
+from matchopt_reroute.lines import LinePlacement
 from matchopt_reroute.wiring import cell_table, from_table, gain_choices, likely_inputs, listed, with_assigned
 
 SINGLE = np.float32
 LOOKS = 6.0  # nanoseconds a cell and what it is looked at against
+SWITCHED, GATHERED = 3.0, 20.0  # nanoseconds a pair of cells that may be switched, and a column, on shared lines
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +38,10 @@ class LayerTask:
     signals : the target network's pre-activations, (rows, samples).
     given : digital biases that stay as they are; None where they adjust or are hardware.
     centred : whether biases adjust, so that only variances count.
-    placers : for each gain of a finite set (1 under an interval) the search on cells of that gain.
+    placers : for each gain of a finite set (1 under an interval) the search on cells of that gain, routed freely.
     scales : the gains of an interval, else the scale 1.
+    threads : most threads.
+    buses : of neurons that share lines; None where none do.
     """
 
     layer: LayerInstance
@@ -48,6 +53,14 @@ class LayerTask:
     centred: bool
     placers: dict[float, kernels.CellPlacement]
     scales: kernels.Scales
+    threads: int
+    buses: Buses | None
+
+    def placers_on(self, line_of: np.ndarray | None) -> dict[float, Any]:
+        """The searches by gain, on these lines where lines are shared."""
+        if line_of is None or self.buses is None:
+            return dict(self.placers)
+        return {gain: LinePlacement(self.buses, line_of, gain, self.threads) for gain in self.placers}
 
     @property
     def realisable(self) -> np.ndarray:
@@ -89,10 +102,14 @@ class LayerTask:
         """
         cells, rows = self.layer.hardware.n_cells, len(self.weights)
         heard = len(self.columns) if inputs is None else inputs.shape[1]
+        if self.buses is not None:
+            return max(1, int(work / max(1, rows * (SWITCHED * heard * heard + GATHERED * len(self.columns)))))
         return max(1, int(work / max(1, rows * LOOKS * cells * (cells + heard))))
 
-    def near_neurons(self, few: int) -> np.ndarray | None:
+    def near_neurons(self, few: int, line_of: np.ndarray | None = None) -> np.ndarray | None:
         """The `few` hardware neurons of each row with the least weight errors, one of a whole mapping's; None for all.
+
+        On the lines of `line_of`, where they are shared.
 
         Raises
         ------
@@ -102,6 +119,8 @@ class LayerTask:
         if few >= self.layer.hardware.n_neurons:
             return None
         rules = self.layer.rules
+        if self.buses is not None and line_of is not None:
+            return with_assigned(self.buses.weight_errors(line_of), few)
         cost = kernels.pair_costs(self.layer.target, self.layer.hardware, gains=rules.gains, drop=rules.drop)
         return with_assigned(cost, few)
 
@@ -140,7 +159,8 @@ def layer_tasks(instance: NetworkInstance, inputs: np.ndarray, threads: int) -> 
         given = None if biases is None or instance.adjustable else biases[n].astype(SINGLE)
         wanted = np.ascontiguousarray(signals.T, SINGLE)
         listening = (columns, support[:, columns], weights[:, columns])
-        tasks.append(LayerTask(layer, *listening, wanted, given, instance.adjustable, placers, scales))
+        buses = None if layer.hardware.free_routing else Buses(layer, columns)
+        tasks.append(LayerTask(layer, *listening, wanted, given, instance.adjustable, placers, scales, threads, buses))
     return tasks
 
 
@@ -155,6 +175,7 @@ class Mapped:
     weights : realised weights on the columns, gains included.
     noise : read-noise variance on the columns, gains included; without columns where there is none at all.
     signals : pre-activations, (rows, samples).
+    line_of : where lines are shared, that of every column on every bus, -1 for none; else None.
     """
 
     neuron_of: np.ndarray
@@ -164,6 +185,7 @@ class Mapped:
     weights: np.ndarray
     noise: np.ndarray
     signals: np.ndarray
+    line_of: np.ndarray | None = None
 
 
 class State:
@@ -175,24 +197,40 @@ class State:
         first = np.column_stack([inputs, np.ones(len(inputs))]) if self.hardware_biases else inputs
         self.activity = [np.ascontiguousarray(first[:, tasks[0].columns].T, SINGLE)]
 
-    def append(self, neuron_of: np.ndarray, input_of: np.ndarray, gain: np.ndarray, scale: np.ndarray) -> None:
+    def append(
+        self,
+        neuron_of: np.ndarray,
+        input_of: np.ndarray,
+        gain: np.ndarray,
+        scale: np.ndarray,
+        line_of: np.ndarray | None = None,
+    ) -> None:
         """Add the next layer's mapping; `scale` is that of the target signals over the realised ones."""
-        task = self.tasks[len(self.layers)]
-        wires = [self.row(len(self.layers), j, at, g) for j, at, g in zip(neuron_of, input_of, gain, strict=True)]
+        n = len(self.layers)
+        task = self.tasks[n]
+        if task.buses is not None and line_of is not None:
+            line_of = task.buses.driven(neuron_of, input_of, line_of)
+        rows = zip(neuron_of, input_of, gain, strict=True)
+        wires = [self.row(n, j, at, g, line_of) for j, at, g in rows]
         weights = np.array([weights for weights, _ in wires], SINGLE).reshape(len(neuron_of), len(task.columns))
         noise = np.zeros((len(wires), 0), SINGLE)
         if task.layer.hardware.variance.any():
             noise = np.array([noise for _, noise in wires], SINGLE).reshape(weights.shape)
-        self.layers.append(Mapped(neuron_of, input_of, gain, np.zeros(len(gain)), weights, noise, weights[:, :0]))
-        self.run(len(self.layers) - 1, scale)
+        bias, signals = np.zeros(len(gain)), weights[:, :0]
+        self.layers.append(Mapped(neuron_of, input_of, gain, bias, weights, noise, signals, line_of))
+        self.run(n, scale)
 
-    def row(self, n: int, neuron: int, input_of: np.ndarray, gain: float) -> tuple[np.ndarray, np.ndarray]:
+    def row(
+        self, n: int, neuron: int, input_of: np.ndarray, gain: float, line_of: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Weights and read noise of one row on the columns."""
         task = self.tasks[n]
         hardware, heard = task.layer.hardware, input_of >= 0
         weights, noise = np.zeros((2, len(task.columns)), SINGLE)
         weights[input_of[heard]] = gain * hardware.weights[neuron, heard]
         noise[input_of[heard]] = gain**2 * hardware.variance[neuron, heard]
+        if task.buses is not None and line_of is not None:
+            weights += SINGLE(gain) * task.buses.leaks(neuron, input_of, line_of)
         return weights, noise
 
     def run(self, n: int, scale: np.ndarray | None = None) -> None:
@@ -226,7 +264,8 @@ class State:
             if len(part.tunable) or (column[part.input] < 0).any():
                 return False
             input_of = np.append(column, -1)[cell_table(part, task.layer.hardware.n_cells)]
-            self.append(part.neuron_of.copy(), input_of, part.gain.copy(), np.ones(part.n_rows))
+            lines = None if task.buses is None else task.buses.lines_of(part.neuron_of, input_of)
+            self.append(part.neuron_of.copy(), input_of, part.gain.copy(), np.ones(part.n_rows), lines)
             if task.centred and (biases := mapping.biases or self.instance.biases) is not None:
                 self.layers[n].bias[:] = biases[n]
                 self.run(n)

@@ -11,6 +11,10 @@ class Unplaceable(Exception):
     """No choice of hardware neurons gives every row cells enough for its connections; its text says so."""
 
 
+class NotFound(Exception):
+    """No mapping was found that keeps the rules of shared lines, though there may be one; its text says so."""
+
+
 def never() -> bool:
     """A stop that never comes."""
     return False
@@ -62,6 +66,12 @@ def smallest() -> LayerInstance:
     """A layer of one row, to be solved before any clock starts: that loads or compiles all that solving calls."""
     moments = OutputError(np.array([[1.0, 0.5], [0.5, 1.0]]))
     return LayerInstance(Target.from_dense(np.array([[1.0, 0.5]])), Hardware(np.array([[1.0, 0.4]])), objective=moments)
+
+
+def smallest_layers() -> tuple[LayerInstance, LayerInstance]:
+    """The same, and on two neurons that share lines."""
+    layer, chip = smallest(), Hardware(np.ones((2, 2)), bus=np.zeros(2, np.int64))
+    return layer, LayerInstance(layer.target, chip, objective=layer.objective)
 
 
 def take_start(instance: LayerInstance, limits: Limits) -> None:
