@@ -28,9 +28,10 @@ reading_options = together(
 
 # What a chip is taken for.
 state_options = together(
-    click.option("--pairs", type=click.Choice(["none", "fixed"]), default="none", show_default=True,
-                 help="fixed: a weight is the difference of two devices. An .npz file holds both, as arrays positive "
-                 "and negative (of NAME: NAME.positive, NAME.negative); of other files the first is G+, the next G-."),
+    click.option("--pairs", type=click.Choice(["none", "fixed", "free"]), default="none", show_default=True,
+                 help="fixed: a weight is the difference of the two devices at one place of G+ and G-. free: of any "
+                 "two of a neuron (with --cells-per-weight 2). An .npz file holds both, as arrays positive and "
+                 "negative (of NAME: NAME.positive, NAME.negative); of other files the first is G+, the next G-."),
     click.option("--line-resistance", type=Real(min=0), default=0.0, show_default=True, metavar="R",
                  help="Resistance of the wire between two neighbouring cells times a typical conductance; takes of "
                  "every weight what its place in the array costs."),
@@ -38,7 +39,7 @@ state_options = together(
 
 
 def by_chip(files: "Sequence[str]", options: "Mapping[str, Any]") -> list[list[str]]:
-    """The files of each chip, where files are not all of one: single ones, or the two of fixed pairs."""
+    """The files of each chip, where files are not all of one: single ones, or the two of pairs."""
     if options["pairs"] == "none":
         return [[file] for file in files]
     groups, left = [], list(files)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -190,7 +191,7 @@ def _chosen(names: list[str], name: str | None, source: Source) -> dict[str, dic
 
 
 def _array(found: Mapping[str, np.ndarray], place: Place, how: Reading) -> ChipArray:
-    fields = _cleaned(_folded(found, how.cells))
+    fields: dict[str, Any] = dict(_cleaned(_folded(found, how.cells)))
     others = {name: fields.pop(name) for name in OTHERS if name in fields}
     array = ChipArray(place=place, **fields, others=others)
     if how.stuck_below is None and how.stuck_above is None:

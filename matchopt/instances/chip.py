@@ -40,6 +40,8 @@ class ChipArray(ReadOnly):
     seconds : when each reading was taken, shape (R,), >= 0, ascending; readings at one time are repetitions. Default 0.
     others : fields of `Hardware` about each cell that say what can be written into it, or which input it is hard-wired
         to, by name, shape (M, K) or (M, K, S), in the chip's unit.
+    beside : where the cells from number `beside.first_cell` on were read from, where that is not `place`; None for all
+        from there.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class ChipArray(ReadOnly):
     readings: Float[np.ndarray, "readings neurons cells"] | None = None
     seconds: Float[np.ndarray, " readings"] | None = None
     others: Mapping[str, np.ndarray] = field(default_factory=dict)
+    beside: Place | None = None
 
     def __post_init__(self) -> None:
         self._take_readings()
@@ -81,6 +84,7 @@ class ChipArray(ReadOnly):
             self,
             weights=weights,
             place=replace(self.place, neurons=len(weights)),
+            beside=None if self.beside is None else replace(self.beside, neurons=len(weights)),
             usable=filled(self.usable, "chip.usable", bool, weights.shape, True),
             stuck=stuck,
             off=off if not stuck.any() else frozen(np.where(stuck, weights, off), "chip.off", float, 2),
@@ -162,8 +166,8 @@ class Chip(ReadOnly):
     arrays : at least one; sizes may differ.
     unit : of all values, such as "S" (siemens); "" if unknown.
     pairs : "none": every cell is a device. "fixed": arrays come in twos of one shape, G+ and G-, and a weight is the
-        difference of the cells at one place of both. "free": the same, but any cell of a neuron of G+ may make a weight
-        with any of a neuron of G-.
+        difference of the cells at one place of both. "free": the same, but any cells of a neuron of G+ may make a
+        weight with any of the same neuron of G-. `matchopt.instances.differential` makes weights of both.
 
     Raises
     ------
@@ -224,7 +228,8 @@ class Chip(ReadOnly):
 
     def origin(self, scale: float = 1.0) -> Origin:
         """Where the neurons are, and the factor from values to weights."""
-        return Origin(tuple(array.place for array in self.arrays), self.unit, scale)
+        places = [place for array in self.arrays for place in (array.place, array.beside) if place is not None]
+        return Origin(tuple(places), self.unit, scale)
 
     def hardware(
         self,
@@ -239,7 +244,7 @@ class Chip(ReadOnly):
         Parameters
         ----------
         neurons : numbers of the neurons, each once; None for all.
-        cells : so many cells of each, the first ones; None for all.
+        cells : so many cells of each, the first ones (half of them from each half of free pairs); None for all.
         scale : factor from the chip's unit to weights, > 0.
 
         Raises
@@ -253,13 +258,14 @@ class Chip(ReadOnly):
         if numbers.min(initial=0) < 0 or numbers.max(initial=-1) >= self.n_neurons:
             raise InvalidInstance(f"neurons: the chip has {self.n_neurons}, found number {numbers.max()}")
         width = self.n_cells if cells is None else cells
-        fields = {name: self._padded([getattr(array, name) for array in self.arrays], width, 0)[numbers]
+        narrow = replace(self, arrays=tuple(_narrowed(array, width) for array in self.arrays))
+        fields = {name: self._padded([getattr(array, name) for array in narrow.arrays], width, 0)[numbers]
                   for name in ("weights", "variance", "usable", "off")}  # fmt: skip
         for name, nothing in OTHERS.items():
-            given = [array.others.get(name) for array in self.arrays]
+            given = [array.others.get(name) for array in narrow.arrays]
             if any(part is not None for part in given):
                 fields[name] = self._padded(given, width, nothing)[numbers]
-        found = Hardware(**fields, bus=self.bus[numbers], neuron=numbers, origin=self.origin())
+        found = Hardware(**fields, bus=self.bus[numbers], neuron=numbers, origin=narrow.origin())
         return found if scale == 1.0 else found.scaled(scale)
 
     def _padded(self, parts: Sequence[np.ndarray | None], width: int, nothing: float) -> np.ndarray:
@@ -272,6 +278,19 @@ class Chip(ReadOnly):
                 cut = part[:, :width]
                 full[(place, *(slice(side) for side in cut.shape[1:]))] = cut
         return full
+
+
+def _narrowed(array: ChipArray, width: int) -> ChipArray:
+    """Half of so many cells from `place` and half from `beside`, where there are two and they are more."""
+    if array.beside is None or width >= array.n_cells:
+        return array
+    first = array.beside.first_cell
+    half = min((width + 1) // 2, first)
+    kept = np.r_[:half, first : min(first + width - half, array.n_cells)]
+    fields = {name: getattr(array, name)[:, kept] for name in ("weights", "usable", "stuck", "off", "variance")}
+    others = {name: values[:, kept] for name, values in array.others.items()}
+    readings = None if array.readings is None else array.readings[:, :, kept]
+    return replace(array, **fields, others=others, readings=readings, beside=replace(array.beside, first_cell=half))
 
 
 def _others(given: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Mapping[str, np.ndarray]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances.chip import Chip
-from matchopt.instances.differential import paired
+from matchopt.instances.differential import freed, paired
 from matchopt.instances.drift import over_readings
 from matchopt.instances.line_resistance import chip_behind_lines
 from matchopt.settings import NonNegativeFloat, check_fields
@@ -33,10 +33,12 @@ class ChipState:
         check_fields(self, "chip", InvalidInstance)
 
     def of(self, chip: Chip) -> Chip:
-        """The chip in this state; fixed pairs are subtracted first, so that what drifts in both halves cancels.
+        """The chip in this state; fixed pairs are subtracted first, so that what drifts in both halves cancels, and the
+        halves of free pairs joined at last, as each array has lines of its own.
 
         Raises InvalidInstance when it was not read at these times.
         """
         chip = paired(chip) if chip.pairs == "fixed" else chip
         chip = chip if self.readings is None else over_readings(chip, self.readings)
-        return chip_behind_lines(chip, self.line_resistance) if self.line_resistance else chip
+        chip = chip_behind_lines(chip, self.line_resistance) if self.line_resistance else chip
+        return freed(chip) if chip.pairs == "free" else chip

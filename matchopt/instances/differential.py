@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from matchopt.errors import InvalidInstance
-from matchopt.instances.chip import Chip, ChipArray
+from matchopt.instances.chip import OTHERS, Chip, ChipArray
 from matchopt.instances.places import Place
 
 
@@ -27,6 +27,55 @@ def paired(chip: Chip) -> Chip:
     return Chip(tuple(_difference(plus, minus) for plus, minus in arrays), chip.unit)
 
 
+def freed(chip: Chip) -> Chip:
+    """The chip whose hardware neurons have the cells of G+ and behind them those of G-, which count negative.
+
+    A weight is then a sum of cells of both signs: under a rule of two cells per weight any cell of G+ with any of G-
+    (or two of one half, as their currents add up too), or one cell alone. Weights, readings, leaks and values to write
+    of G- have the other sign; cells keep the place where they were read.
+
+    Raises
+    ------
+    InvalidInstance
+        when the pairs of the chip are not free, or G+ and G- have other buses or times of reading.
+    """
+    if chip.pairs != "free":
+        raise InvalidInstance(f"chip.pairs: only free pairs are joined, found {chip.pairs!r}")
+    arrays = zip(chip.arrays[::2], chip.arrays[1::2], strict=True)
+    return Chip(tuple(_joined(plus, minus) for plus, minus in arrays), chip.unit)
+
+
+def _joined(plus: ChipArray, minus: ChipArray) -> ChipArray:
+    _refuse_unlike(plus, minus)
+    both: dict[str, np.ndarray] = {}
+    for name in ("weights", "usable", "stuck", "off", "variance", "readings"):
+        first, second = getattr(plus, name), getattr(minus, name)
+        if first is not None:
+            second = -second if name in ("weights", "off", "readings") else second
+            both[name] = np.concatenate([first, second], axis=-1)
+    mirrored = {"low": -minus.others["high"], "high": -minus.others["low"]} if "low" in minus.others else {}
+    if "levels" in minus.others:
+        mirrored["levels"] = -minus.others["levels"]
+    others = {}
+    for name in {**plus.others, **minus.others}:
+        halves = [plus.others.get(name), {**minus.others, **mirrored}.get(name)]
+        depth = max(part.shape[2:] for part in halves if part is not None)
+        full = np.full((*both["weights"].shape, *depth), OTHERS[name], np.int64 if name == "input" else np.float64)
+        for part, at in zip(halves, (0, plus.n_cells), strict=True):
+            if part is not None:
+                full[(slice(None), slice(at, at + part.shape[1]), *map(slice, part.shape[2:]))] = part
+        others[name] = full
+    beside = replace(minus.place, first_cell=plus.n_cells)
+    return ChipArray(**both, place=plus.place, bus=plus.bus, seconds=plus.seconds, others=others, beside=beside)
+
+
+def _refuse_unlike(plus: ChipArray, minus: ChipArray) -> None:
+    for field in ("bus", "seconds"):
+        if not np.array_equal(getattr(plus, field), getattr(minus, field)):
+            raise InvalidInstance(f"chip.pairs: {field} must be the same for G+ and G-, found "
+                                  f"{getattr(plus, field)} and {getattr(minus, field)}")  # fmt: skip
+
+
 def _difference(plus: ChipArray, minus: ChipArray) -> ChipArray:
     others = {**plus.others, **minus.others}
     if set(others) - {"input"}:
@@ -34,10 +83,7 @@ def _difference(plus: ChipArray, minus: ChipArray) -> ChipArray:
                               f"{', '.join(others)}")  # fmt: skip
     if not np.array_equal(plus.others.get("input", -1), minus.others.get("input", -1)):
         raise InvalidInstance("chip.pairs: input must be the same for G+ and G-")
-    for field in ("bus", "seconds"):
-        if not np.array_equal(getattr(plus, field), getattr(minus, field)):
-            raise InvalidInstance(f"chip.pairs: {field} must be the same for G+ and G-, found "
-                                  f"{getattr(plus, field)} and {getattr(minus, field)}")  # fmt: skip
+    _refuse_unlike(plus, minus)
     return ChipArray(
         plus.weights - minus.weights,
         _both(plus.place, minus.place),

@@ -24,6 +24,8 @@ class Place:
     array : name of the array in it; "" where the file names none.
     row, column : of the array's first cell in the file, >= 0.
     neurons : number of the array's rows, which are hardware neurons, >= 0.
+    first_cell : number of the array's first cell in its hardware neurons, >= 0; above 0 for an array beside the one
+        before, whose rows are the same hardware neurons.
 
     Raises
     ------
@@ -36,6 +38,7 @@ class Place:
     row: NonNegativeInt = 0
     column: NonNegativeInt = 0
     neurons: NonNegativeInt = 0
+    first_cell: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
         check_fields(self, "place", InvalidInstance)
@@ -63,7 +66,8 @@ class Origin:
 
     Parameters
     ----------
-    places : the arrays of the chip in order: neurons 0, 1, .. are the rows of the first, those after them of the next.
+    places : the arrays of the chip in order: neurons 0, 1, .. are the rows of the first, those after them of the next
+        that is not beside another.
     unit : of the measured values, such as "S" (siemens); "" if unknown.
     scale : factor from measured values to the weights of this layer, finite; below 0 where a chip is read
         with the other sign.
@@ -88,8 +92,8 @@ class Origin:
 
     @cached_property
     def _ends(self) -> list[int]:
-        """The number behind the last neuron of each array."""
-        return list(accumulate(place.neurons for place in self.places))
+        """The number behind the last neuron of each array; of those beside another that of the other."""
+        return list(accumulate(0 if place.first_cell else place.neurons for place in self.places))
 
     def cell(self, neuron: int, cell: int | None = None) -> CellPlace:
         """The physical name of a cell, or of a neuron, by its number on the chip.
@@ -102,13 +106,17 @@ class Origin:
         if not 0 <= neuron < self.n_neurons:
             raise InvalidInstance(f"origin: the chip has {self.n_neurons} neurons, found number {neuron}")
         at = bisect_right(self._ends, neuron)
+        start = self._ends[at] - self.places[at].neurons
+        while at + 1 < len(self.places) and 0 < self.places[at + 1].first_cell <= (cell or 0):
+            at += 1
         place = self.places[at]
-        column = None if cell is None else place.column + cell
-        return CellPlace(place.file, place.array, place.row + neuron - self._ends[at] + place.neurons, column)
+        column = None if cell is None else place.column + cell - place.first_cell
+        return CellPlace(place.file, place.array, place.row + neuron - start, column)
 
     def facts(self) -> Json:
         """As JSON."""
-        return {**field_values(self), "places": [field_values(place) for place in self.places]}
+        places = [{k: v for k, v in field_values(place).items() if k != "first_cell" or v} for place in self.places]
+        return {**field_values(self), "places": places}
 
     @classmethod
     def from_facts(cls, facts: Any) -> "Origin":

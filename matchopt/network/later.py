@@ -51,9 +51,9 @@ def _values(layer: LayerInstance, chip: Chip, number: int) -> Hardware:
         raise InvalidInstance(f"layers.{number}: its hardware does not say where on a chip it is; export it from the "
                               "chip's file")  # fmt: skip
     sizes = [place.neurons for place in before.origin.places]
-    if sizes != [array.n_neurons for array in chip.arrays]:
-        raise InvalidInstance(f"layers.{number}: its chip has arrays of {sizes} neurons, found "
-                              f"{[array.n_neurons for array in chip.arrays]}")  # fmt: skip
+    others = [place.neurons for place in chip.origin().places]
+    if sizes != others:
+        raise InvalidInstance(f"layers.{number}: its chip has arrays of {sizes} neurons, found {others}")
     found = chip.hardware(before.neuron, before.n_cells, before.origin.scale)
     values = {name: getattr(found, name) for name in ("weights", "variance", "off", "measured")}
     return replace(before, **values)

@@ -6,7 +6,7 @@ wired freely.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,6 +29,7 @@ MOST_SUMS = 2**20  # of the cells of one neuron
 MOST_ENTRIES = 2**20  # costs of connections on sums held at once: 8 MiB
 MOST_OF_SETS = 2**28  # steps of work up to which all sets of cells are gone through
 TRIED = 2e3  # steps of effort of one step of a search
+CALL = 2e4  # of one sum with all sets, besides those
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,7 @@ class SumTable(Table):
 
     layer: LayerInstance
     most: int
+    left: set[tuple[int, int]] = field(default_factory=set)  # pairs that the search could not make exact
 
     @classmethod
     def of_layer(cls, layer: LayerInstance, effort: Effort) -> "SumTable":
@@ -122,7 +124,7 @@ class SumTable(Table):
     def of_sets(self, i: int, j: int) -> float:
         """Steps of going through all sets of cells for row `i` on neuron `j`."""
         count = int(self.layer.hardware.n_usable[j])
-        return math.ldexp(float(self.problem.fan_in[i]) * self.n_sums[j], count) if count < 24 else math.inf
+        return float(self.problem.fan_in[i]) * self.n_sums[j] * (CALL + 2.0**count) if count < 24 else math.inf
 
     def wired(self, i: int, j: int) -> tuple[float, bool]:
         """The least cost of row `i` on neuron `j`, inf where it does not fit; False if it is a bound only."""
@@ -150,14 +152,16 @@ class SumTable(Table):
         del enough
         changed = False
         for i, j in zip(rows.tolist(), neurons.tolist(), strict=True):
-            if self.n_sums[j] > MOST_SUMS or self.effort.late:
+            if self.n_sums[j] > MOST_SUMS or self.effort.late or (i, j) in self.left:
                 continue
             each = self.of_sets(i, j)
             tries = TRIED * MOST_TRIED + 200.0 * float(self.problem.fan_in[i]) * self.n_sums[j]
             self.effort.spend(len(self.gains) * (each if each <= MOST_OF_SETS else tries))
             value, done = self.wired(i, j)
-            changed |= done or value > self.bounds[i, j]
-            self.bounds[i, j], self.exact[i, j] = max(value, float(self.bounds[i, j])) if not done else value, done
+            if done:
+                self.bounds[i, j], self.exact[i, j], changed = value, True, True
+            else:
+                self.left.add((i, j))
         return changed
 
     def work(self, rows: Int[np.ndarray, " pairs"]) -> Int[np.ndarray, " pairs"]:

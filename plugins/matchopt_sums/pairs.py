@@ -10,7 +10,7 @@ from matchopt_sums.descent import all_costs, improve
 from matchopt_sums.sets import MOST_BITS, best_sums, relaxed
 
 MOST_LOOKS = 2**32  # at sums for weights, some four seconds
-MOST_TRIED = 2**31  # sets and sums of one row on one neuron
+MOST_TRIED = 2**34  # sets of cells with sums, of all pairs that are made exact
 ROUNDING = 1e-12  # share of a bound
 TOGETHER = 2**16  # pairs of a connection and a neuron between two looks at the clock
 
@@ -108,18 +108,19 @@ class Pairs:
             return -np.inf
         return float(self.bounds[np.arange(len(neuron_of)), neuron_of].sum()) * (1.0 - ROUNDING)
 
-    def prove(self, limits: Limits) -> np.ndarray | None:
-        """The best neurons, if they are found: pairs that an assignment of bounds takes are made exact by turns."""
+    def prove(self, limits: Limits) -> bool:
+        """Whether the best neurons are found: pairs that an assignment of bounds takes are made exact by turns."""
+        left = MOST_TRIED
         while (neuron_of := assign(self.bounds)) is not None:
             some = [pair for pair in enumerate(neuron_of.tolist()) if pair not in self.exact]
-            if not some:
-                return neuron_of
             for i, j in some:
-                work = int(self.layer.target.fan_in[i]) * self.n_sums[j] << int(self.n_usable[j])
-                if limits.reached() or self.n_usable[j] > MOST_BITS or work > MOST_TRIED:
-                    return None
+                left -= int(self.layer.target.fan_in[i]) * self.n_sums[j] << int(self.n_usable[j])
+                if limits.reached() or self.n_usable[j] > MOST_BITS or left < 0:
+                    return False
                 self._settle(i, j)
-        return None
+            if not some:
+                return True
+        return False
 
     def _settle(self, i: int, j: int) -> None:
         part, owner = self.layer.target.row(i), np.full(self.cells.shape[1], -1)

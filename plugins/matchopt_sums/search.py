@@ -71,9 +71,8 @@ class SumSearch(Solver):
         pairs.improve(neuron_of[:, None], 0, rng, Limits())
         limits.offer(mapping := pairs.mapping(neuron_of), instance.value(mapping))
         pairs.relax(limits)
-        proven = pairs.prove(limits)
         done, idle, reach = 0, 0, self.others
-        for _ in limits.steps(0 if proven is not None else self.rounds):
+        for _ in limits.steps(self.rounds):
             near = np.argsort(pairs.bounds + pairs.costs, axis=1, kind="stable")
             pairs.improve(near[:, :reach], 0, rng, limits)
             pairs.improve(np.column_stack([pairs.assigned(), near[:, : self.others]]), self.kicks, rng, limits)
@@ -81,7 +80,8 @@ class SumSearch(Solver):
             done, reach = done + 1, 2 * reach
             if idle > 1 and reach > 2 * instance.hardware.n_neurons:
                 break
+        proven = pairs.prove(limits)
         pairs.offer(limits)
-        if proven is not None:
+        if proven:
             return Result(limits.best, Status.OPTIMAL, bound=pairs.bound())
         return Result(limits.best, limit=limits.reached(), bound=pairs.bound(), stats={"rounds": done})

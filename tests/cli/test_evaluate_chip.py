@@ -1,5 +1,6 @@
 """What `matchopt evaluate` knows of chips besides their weights: converters, other times, pairs and wires."""
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -215,3 +216,38 @@ def test_bad_input_of_export(files: tuple[Path, Path], pairs: Path, options: lis
     done = run("export", network, "--output", files[0], *words)
     assert done.exit_code == 2
     assert re.search(message, done.stderr) and "Traceback" not in done.stderr, done.stderr
+
+
+def test_free_pairs_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights of two devices anywhere in G+ and G-: the table and the file alone give weights and accuracy."""
+    monkeypatch.setattr("matchopt.network.evaluation.load_mnist", images)
+    rng = np.random.default_rng(3)
+    held = {sign: rng.lognormal(0.0, 0.3, (22, 40)) * 1e-5 for sign in ("positive", "negative")}
+    np.savez(tmp_path / "halves.npz", **held)  # type: ignore[arg-type]
+    chip = ["--pairs", "free", "--cells-per-weight", 2, "--unit", "S"]
+    instance, _ = made(tmp_path, "--hardware", tmp_path / "halves.npz", *chip, "--fan-in-ratio", 2)
+    best, table = tmp_path / "best.matchopt", tmp_path / "wiring.csv"
+    done = run(
+        "solve", instance, "--solver", "sum-search", "--option", "rounds=1", "--prove-seconds", 0, "--output", best
+    )
+    assert done.exit_code == 0, done.stderr
+    again = ["--chip", tmp_path / "halves.npz", "--pairs", "free"]
+    found = json.loads(run("evaluate", instance, best, "--wiring", table, *again, "--json").stdout)
+    given = read_instance(instance)
+    assert isinstance(given, NetworkInstance) and given.biases is not None
+    full, signs = [np.zeros((layer.n_rows, layer.target.n_inputs)) for layer in given.layers], set()
+    with table.open(newline="") as file:
+        for line in csv.DictReader(file):
+            sign = {"positive": 1.0, "negative": -1.0}[line["array"]]
+            value = sign * held[line["array"]][int(line["chip_row"]), int(line["chip_column"])]
+            assert value == float(line["value"]) and value * float(line["scale"]) == float(line["weight"])
+            full[int(line["layer"])][int(line["row"]), int(line["input"])] += float(line["weight"])
+            signs.add(sign)
+    assert signs == {1.0, -1.0}
+    received = images().test_images.astype(float)
+    for matrix, bias in zip(full, given.biases, strict=True):
+        signal = received @ matrix.T + bias
+        received = np.maximum(signal, 0.0)
+    assert found["mapped"]["test"] == np.mean(signal.argmax(axis=1) == images().test_labels)
+    for error, layer, matrix in zip(found["layers"], given.layers, full, strict=True):
+        assert error["squared"] == pytest.approx(((layer.target.dense() - matrix) ** 2).sum())

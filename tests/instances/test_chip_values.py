@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from matchopt import Hardware, LayerInstance, LayerMapping, OutputError, Target
 from matchopt.errors import InvalidInstance
 from matchopt.instances import Chip, ChipArray, Place
-from matchopt.instances.differential import paired
+from matchopt.instances.differential import freed, paired
 from matchopt.instances.drift import over_readings
 from matchopt.instances.line_resistance import chip_behind_lines, hardware_behind_lines, line_factors
 
@@ -162,3 +162,49 @@ def test_wires_take_their_share_of_everything() -> None:
     assert np.array_equal(chip_behind_lines(chip, 0.0).arrays[1].weights, chip.arrays[1].weights)
     with pytest.raises(InvalidInstance, match="line_resistance must be"):
         line_factors(3, 4, -1.0)
+
+
+def test_free_pairs_are_cells_of_both_signs() -> None:
+    """Cells of G+ and then of G-, which count negative, with their faults and menus; places are where each was read."""
+    rng = np.random.default_rng(0)
+    masks, low = rng.random((4, 3, 4)) < 0.6, rng.normal(size=(2, 3, 4))
+    menus = [{"low": part, "high": part + 1.0} for part in low]
+    plus = array(1, "plus", usable=masks[0], stuck=masks[2], others=menus[0])
+    minus = array(2, "minus", usable=masks[1], off=0.1 * np.ones((3, 4)), others=menus[1])
+    minus = replace(minus, place=Place("chip.npz", "minus", row=5, column=2))
+    chip = freed(Chip((plus, minus), "S", "free"))
+    hardware = chip.hardware([2, 0], scale=2.0)
+    for a, j in enumerate((2, 0)):
+        for k in range(8):
+            half, sign, column, at = (plus, 1.0, k, 0) if k < 4 else (minus, -1.0, k - 4, 1)
+            assert hardware.weights[a, k] == 2.0 * sign * half.weights[j, column]
+            assert hardware.off[a, k] == 2.0 * sign * half.off[j, column]
+            assert hardware.variance[a, k] == 4.0 * half.variance[j, column]
+            assert hardware.usable[a, k] == half.usable[j, column]
+            ends = sorted(2.0 * sign * low[at][j, column] + np.array([0.0, 2.0 * sign]))
+            assert [hardware.low[a, k], hardware.high[a, k]] == pytest.approx(ends)
+            assert hardware.origin is not None
+            found = hardware.origin.cell(j, k)
+            assert (found.array, found.row, found.column) == (half.place.array, (0, 5)[at] + j, (0, 2)[at] + column)
+    layer = LayerInstance(Target.from_dense(np.ones((2, 2))), hardware)
+    again = LayerInstance.from_parts(layer.parts()).hardware.origin
+    assert again == hardware.origin and "first_cell" not in str(Chip((plus,)).hardware().origin.facts())  # type: ignore[union-attr]
+    assert np.array_equal(chip.at(1.0).arrays[0].weights[:, 4:], -minus.at(1.0).weights)
+
+
+def test_a_cut_of_free_pairs_keeps_both_halves() -> None:
+    """Of three cells two are of G+ and one of G-, each where it was read; halves may be of different widths."""
+    plus, minus = array(1, "plus"), ChipArray(np.arange(15.0).reshape(3, 5), Place("x", "minus"), seconds=None)
+    plus = ChipArray(plus.weights, Place("x", "plus"))
+    chip = freed(Chip((plus, minus), "", "free"))
+    cut = chip.hardware(cells=3)
+    assert np.array_equal(cut.weights, np.column_stack([plus.weights[:, :2], -minus.weights[:, :1]]))
+    assert cut.origin is not None
+    assert [(at.array, at.column) for at in (cut.origin.cell(1, k) for k in range(3))] == [
+        ("plus", 0), ("plus", 1), ("minus", 0),
+    ]  # fmt: skip
+    assert chip.hardware(cells=9).n_cells == chip.n_cells == 9
+    with pytest.raises(InvalidInstance, match="only free pairs are joined, found 'fixed'"):
+        freed(Chip((plus, plus), "", "fixed"))
+    with pytest.raises(InvalidInstance, match="bus must be the same"):
+        freed(Chip((plus, ChipArray(np.ones((2, 5)))), "", "free"))
