@@ -54,6 +54,8 @@ _chip_options = together(
 @_converter_options
 @_chip_options
 @click.option("--wiring", type=OutputFile(), help="Also write the wiring table here, .csv or .json.")
+@click.option("--masks", type=OutputFile(), metavar="FILE.npz",
+              help="Also write which cells are switched on, a boolean array for each of the chip's.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @debug_option
 @click.pass_context
@@ -69,6 +71,7 @@ def evaluate(
     reads: int,
     seed: int,
     wiring: Path | None,
+    masks: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -87,6 +90,7 @@ def evaluate(
     from matchopt.network.evaluation import evaluate as examine
 
     check_apart(wiring, instance, solution)
+    check_apart(masks, instance, solution)
     go_with(options["chip"], "says how the files in --chip are taken; give --chip", "at", *HOW_READ)
     go_with(network, "goes with --network; an instance has its own from export", *TRAINED)
     converter = _converter(options)
@@ -108,6 +112,8 @@ def evaluate(
         click.echo(f"Warning: {doubt}", err=True)
     if wiring is not None:
         write(mapping, wiring, instance=given)
+    if masks is not None:
+        write(mapping, masks, "masks", instance=given)
     if as_json:
         click.echo(json.dumps({"objective": report.objective, **asdict(found)}, allow_nan=False))
     else:

@@ -9,6 +9,7 @@ from typing import Any
 
 from matchopt.errors import FormatError, Refused, UnknownName
 from matchopt.formats.lp import write_lp
+from matchopt.formats.masks import write_masks
 from matchopt.formats.mps_read import is_mps, read_mps
 from matchopt.formats.mps_write import write_mps
 from matchopt.formats.orlib_assignment import is_dense, is_sparse, read_dense, read_sparse, write_dense, write_sparse
@@ -83,7 +84,7 @@ _DENSE = "OR-Library linear assignment, dense"
 _SPARSE = "OR-Library linear assignment, allowed pairs only"
 _GAP = "OR-Library generalised assignment, as a program (read only)"
 _WIRING = "mapping as a wiring table for chip tool chains"
-_JSON, _CSV = (_with_instance(write) for write in (write_wiring_json, write_wiring_csv))
+_JSON, _CSV, _MASKS = (_with_instance(write) for write in (write_wiring_json, write_wiring_csv, write_masks))
 _ALL = (
     Format("matchopt", _OWN, (".matchopt",), is_own, read_own, lambda thing: True, _alone(write_own)),
     Format("mps", "integer linear programs", (".mps",), is_mps, read_mps, _is_program, _alone(write_mps)),
@@ -102,6 +103,8 @@ _ALL = (
         "wiring-csv", f"{_WIRING}, CSV", (".wiring.csv", ".csv"), is_wiring_csv, None, _is_mapping, _CSV,
         read_wiring_csv,
     ),
+    Format("masks", "mapping as masks of the chip's arrays (write only)", (".masks.npz", ".npz"), lambda source: False,
+           None, _is_mapping, _MASKS),
 )  # fmt: skip
 FORMATS: Mapping[str, Format] = MappingProxyType({entry.name: entry for entry in _ALL})
 

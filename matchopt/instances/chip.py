@@ -83,7 +83,7 @@ class ChipArray(ReadOnly):
         set_fields(
             self,
             weights=weights,
-            place=replace(self.place, neurons=len(weights)),
+            place=replace(self.place, neurons=len(weights), cells=self.place.cells or weights.shape[1]),
             beside=None if self.beside is None else replace(self.beside, neurons=len(weights)),
             usable=filled(self.usable, "chip.usable", bool, weights.shape, True),
             stuck=stuck,

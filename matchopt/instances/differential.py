@@ -65,7 +65,7 @@ def _joined(plus: ChipArray, minus: ChipArray) -> ChipArray:
             if part is not None:
                 full[(slice(None), slice(at, at + part.shape[1]), *map(slice, part.shape[2:]))] = part
         others[name] = full
-    beside = replace(minus.place, first_cell=plus.n_cells)
+    beside = replace(minus.place, first_cell=plus.n_cells)  # which has the number of its own cells already
     return ChipArray(**both, place=plus.place, bus=plus.bus, seconds=plus.seconds, others=others, beside=beside)
 
 

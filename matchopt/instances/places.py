@@ -26,6 +26,7 @@ class Place:
     neurons : number of the array's rows, which are hardware neurons, >= 0.
     first_cell : number of the array's first cell in its hardware neurons, >= 0; above 0 for an array beside the one
         before, whose rows are the same hardware neurons.
+    cells : number of the array's columns, >= 0; 0 where unknown.
 
     Raises
     ------
@@ -39,6 +40,7 @@ class Place:
     column: NonNegativeInt = 0
     neurons: NonNegativeInt = 0
     first_cell: NonNegativeInt = 0
+    cells: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
         check_fields(self, "place", InvalidInstance)
@@ -115,7 +117,8 @@ class Origin:
 
     def facts(self) -> Json:
         """As JSON."""
-        places = [{k: v for k, v in field_values(place).items() if k != "first_cell" or v} for place in self.places]
+        newer = ("first_cell", "cells")
+        places = [{k: v for k, v in field_values(place).items() if k not in newer or v} for place in self.places]
         return {**field_values(self), "places": places}
 
     @classmethod

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -232,7 +233,8 @@ def test_free_pairs_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     )
     assert done.exit_code == 0, done.stderr
     again = ["--chip", tmp_path / "halves.npz", "--pairs", "free"]
-    found = json.loads(run("evaluate", instance, best, "--wiring", table, *again, "--json").stdout)
+    masks = tmp_path / "masks.npz"
+    found = json.loads(run("evaluate", instance, best, "--wiring", table, "--masks", masks, *again, "--json").stdout)
     given = read_instance(instance)
     assert isinstance(given, NetworkInstance) and given.biases is not None
     full, signs = [np.zeros((layer.n_rows, layer.target.n_inputs)) for layer in given.layers], set()
@@ -251,3 +253,46 @@ def test_free_pairs_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert found["mapped"]["test"] == np.mean(signal.argmax(axis=1) == images().test_labels)
     for error, layer, matrix in zip(found["layers"], given.layers, full, strict=True):
         assert error["squared"] == pytest.approx(((layer.target.dense() - matrix) ** 2).sum())
+    assert_masks(masks, held, full)
+
+
+def assert_masks(path: Path, chip: dict[str, np.ndarray], full: list[np.ndarray]) -> None:
+    """Masks and the arrays of the chip, and nothing else, make these weights."""
+    masks, made_up = dict(np.load(path)), [np.zeros_like(matrix) for matrix in full]
+    for name, values in chip.items():
+        assert masks[name].dtype == bool and masks[name].shape == values.shape
+        assert ((masks[f"{name}.input"] >= 0) == masks[name]).all()
+        for row, column in np.argwhere(masks[name]).tolist():
+            at = int(masks[f"{name}.row"][row]), int(masks[f"{name}.input"][row, column])
+            weight = masks[f"{name}.factor"][row] * values[row, column]
+            made_up[int(masks[f"{name}.layer"][row])][at] += weight
+    for found, wanted in zip(made_up, full, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-15)
+
+
+def test_masks_of_drawn_chips_and_of_tiles(tmp_path: Path) -> None:
+    """Layers without a file have their number; files without names theirs, both of one name if they are two."""
+    instance, mapping = made(tmp_path, "--gains", "2")
+    for part in ("masks.npz", "chip.masks.npz"):
+        assert run("convert", mapping, tmp_path / part, "--instance", instance).exit_code == 0
+    assert (tmp_path / "masks.npz").read_bytes() == (tmp_path / "chip.masks.npz").read_bytes()
+    given, masks = read_instance(instance), np.load(tmp_path / "masks.npz")
+    assert isinstance(given, NetworkInstance)
+    chip = {f"layer{n}": layer.hardware.weights for n, layer in enumerate(given.layers)}
+    realised = [layer.realised(part) for layer, part in zip(given.layers, by_number(given).layers, strict=True)]
+    assert_masks(tmp_path / "masks.npz", chip, realised)
+    rng = np.random.default_rng(5)
+    tiles = {folder: rng.normal(size=(14, 40)) for folder in ("a", "b")}
+    for folder, values in tiles.items():
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "tile.npy", values)
+    files = [part for folder in tiles for part in ("--hardware", tmp_path / folder / "tile.npy")]
+    instance, mapping = made(tmp_path, *files, "--one-chip")
+    (tmp_path / "masks.npz").unlink()
+    tiled = read_instance(instance)
+    assert isinstance(tiled, NetworkInstance)
+    parts = [replace(part, neuron_of=part.neuron_of + 12 * n) for n, part in enumerate(by_number(tiled).layers)]
+    write(NetworkMapping(tuple(parts)), tmp_path / "apart.matchopt", instance=tiled)
+    assert run("convert", tmp_path / "apart.matchopt", tmp_path / "masks.npz", "--instance", instance).exit_code == 0
+    names = [name for name in np.load(tmp_path / "masks.npz").files if "." not in name]
+    assert names == ["tile", "tile_1"] and masks["layer0"].sum() == given.layers[0].target.n_connections

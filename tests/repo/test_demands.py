@@ -201,6 +201,7 @@ BEHIND: dict[str, str] = {
     "formats.own": "keeps every fact and array of an instance",
     "formats.registry.read": "layers_of",
     "formats.registry.read_solution": "layers_of",
+    "formats.masks": "layers_of",
     "formats.wiring_csv": "layers_of",
     "formats.wiring_json": "layers_of",
     "kernels.crossbar_board": "Crossbar",
