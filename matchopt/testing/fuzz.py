@@ -15,7 +15,7 @@ from matchopt.testing.drawn import drawn
 from matchopt.testing.jury import Answer, Failure, judged
 
 REPEATED = 4  # every so many instances solves are made twice
-COLUMNS = ("instances", "refused", "solved", "proven", "failures")
+COLUMNS = ("instances", "refused", "solved", "proven", "late", "failures")
 
 
 @dataclass
@@ -41,6 +41,7 @@ class Fuzzing:
             row["refused"] += bool(answer.refused)
             row["solved"] += answer.objective is not None
             row["proven"] += answer.result is not None and answer.result.status in (Status.OPTIMAL, Status.INFEASIBLE)
+            row["late"] += answer.late
         for failure in failures:
             self.counts.setdefault(failure.solver, Counter())["failures"] += 1
             self.failures.append((self.instances, failure))

@@ -24,6 +24,7 @@ from matchopt.testing.tiny import TinyInstance, tolerance_of
 ROUNDING = 1e-6  # relative, of engines that work with tolerances
 MOST_WORK = 2e5  # choices of rows that enumeration may go through
 PROOF = 1.0  # seconds for a certificate
+PATIENCE = 10.0  # times the time limit: shares of it, which some solvers allot to their parts, are then never used up
 HANGING = 10  # seconds of processor time past its time limit after which a solve is broken off
 
 
@@ -45,13 +46,17 @@ class Failure:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of one solver: a refusal, a failure, or a result with its checked objective."""
+    """What became of one solver: a refusal, a failure, or a result with its checked objective.
+
+    `late` are those that went on far beyond their limit, which is no failure: in a solve the host ends their process.
+    """
 
     solver: str
     refused: str = ""
     result: Result | None = None
     objective: float | None = None
     failures: tuple[Failure, ...] = ()
+    late: bool = False
 
 
 class TimedOut(Exception):
@@ -96,8 +101,7 @@ def _asked(instance: Instance, solver: Solver, seconds: float, repeat: bool) -> 
     if isinstance(attempt, Refused):
         return Answer(solver.name, str(attempt))
     if isinstance(attempt, TimedOut):
-        detail = f"no answer {HANGING} s of processor time after its limit of {seconds:g} s"
-        return Answer(solver.name, failures=(Failure(solver.name, "hang", detail),))
+        return Answer(solver.name, late=True)
     if isinstance(attempt, Exception) or attempt is None:
         detail = f"raises {raised(attempt) if attempt else 'nothing and answers nothing'}"
         return Answer(solver.name, failures=(Failure(solver.name, "crash", detail),))
@@ -131,9 +135,13 @@ def _weighed(case: Case, trial: Trial, repeat: bool) -> Answer:
 
 
 def _again(case: Case, result: Result) -> list[Failure]:
-    """What another answer for the same seed is worth."""
+    """What another answer for the same seed is worth; what differs has to differ again with all the time it needs."""
     attempt = Case(case.solver, case.tiny, seconds=case.seconds).attempt
     if not isinstance(attempt, Exception) and (_late(case, attempt) or same_answer(result, attempt.result)):
+        return []
+    patient = [Case(case.solver, case.tiny, seconds=PATIENCE * case.seconds).attempt for _ in range(2)]
+    results = [one.result for one in patient if not isinstance(one, Exception)]
+    if len(results) == 2 and same_answer(*results):
         return []
     said = f"raises {raised(attempt)}" if isinstance(attempt, Exception) else f"another answer, {attempt.result.status}"
     return [Failure(case.solver.name, "seed", f"{result.status}, then with the same seed {said}")]
