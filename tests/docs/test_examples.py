@@ -17,7 +17,8 @@ def examples() -> list[tuple[str, str, str]]:
     for folder, inside in ((ROOT, "matchopt"), (ROOT / "plugins", ".")):
         for path in sorted((folder / inside).rglob("*.py")):
             module = ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")
-            for node in ast.walk(ast.parse(path.read_text())):
+            source = path.read_text()
+            for node in ast.walk(ast.parse(source)) if ">>> " in source or "\n    Example" in source else ():
                 text = ast.get_docstring(node) if isinstance(node, DEFINITIONS) else None
                 if text and (">>> " in text or "\nExample" in text):
                     found.append((module, getattr(node, "name", "module"), text))
