@@ -46,7 +46,8 @@ def test_a_mapping_and_its_point_have_the_same_objective(seed: int) -> None:
     assert layer.value(lifted) == pytest.approx(layer.value(mapping), abs=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(35))
+# HiGHS takes seconds for one of them.
+@pytest.mark.parametrize("seed", [*(set(range(35)) - {29}), pytest.param(29, marks=pytest.mark.slow)])
 def test_no_mapping_beats_the_program(seed: int) -> None:
     """The program's optimum lifts to a mapping of that objective, and no random mapping is better."""
     rng = np.random.default_rng(1000 + seed)

@@ -122,8 +122,8 @@ def kills_its_parent_once(instance, limits):
 @escaping
 def fills_shared_memory(instance, limits):
     with open(f"/dev/shm/matchopt-test-{os.getpid()}", "wb") as file:
-        for _ in range(60):
-            file.write(bytes(10**7))
+        for _ in range(30):
+            file.write(bytes(2 * 10**7))
             time.sleep(0.05)
 
 
@@ -138,8 +138,8 @@ def maps_shared_memory(instance, limits):
 @escaping
 def fills_a_nameless_file(instance, limits):
     fd = os.memfd_create("x")
-    for _ in range(60):
-        os.write(fd, bytes(10**7))
+    for _ in range(30):
+        os.write(fd, bytes(2 * 10**7))
         time.sleep(0.05)
 
 

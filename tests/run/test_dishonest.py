@@ -79,7 +79,7 @@ def test_a_gap_is_that_of_the_proved_bound(instance):
     assert run.gap == pytest.approx((27 - 9) / 27)
 
 
-def test_the_clock_is_the_hosts(instance, cold):
+def test_the_clock_is_the_hosts(instance, cold, quick_kills):
     """Neither another "started" nor a patched clock gives a solver more time or takes some off the record."""
     run = solve(instance, "starts-again", plugin_files=[FILE], time_limit=0.4, cold=cold)
     assert (run.status, run.limit, run.objective) == (Status.FEASIBLE, "time", 27) and run.solver_seconds < 4
