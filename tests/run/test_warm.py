@@ -263,7 +263,6 @@ def test_the_server_imports_no_plugin(monkeypatch, tmp_path):
 def test_a_solver_may_solve(instance):
     """Its process is a host of its own; killed, it leaves neither its worker nor its fork server."""
 
-
     def stop(best):
         raise KeyboardInterrupt
 
