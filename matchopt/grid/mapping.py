@@ -56,7 +56,7 @@ class MappingRun:
     solver : name of a solver, or a pipeline of several, such as "hungarian+reroute".
     target : name of a network in the study's targets, or "row8", which ships.
     fan_in_ratio, neuron_ratio : K/n and M/m.
-    full_fan_in : a hardware neuron has one cell per input of its layer, whatever `fan_in_ratio` is.
+    full_fan_in : `fan_in_ratio` counts cells for each input of the layer, not for each connection of a unit.
     law : law of random hardware weights; without effect where `chip` is given.
     chip : measured weights, a path below data/hardware of the library, such as "rram-random/array1.npz".
     hard_wired : see `matchopt.network.draw_hardware`; 0 where `chip` is given. No more cells add up to a weight.
@@ -316,9 +316,8 @@ def _chip(run: MappingRun, network: SparseNetwork) -> Sequence[Hardware]:
     flaws = Imperfections(read_noise=run.noise, neurons_per_bus=run.neurons_per_bus, **faults)
     targets = layer_targets(network, biases)
     largest = [int(target.fan_in.max(initial=1)) for target in targets]
-    ratios = [
-        run.fan_in_ratio if not run.full_fan_in else t.n_inputs / n for t, n in zip(targets, largest, strict=True)
-    ]
+    wide = [t.n_inputs / n if run.full_fan_in else 1.0 for t, n in zip(targets, largest, strict=True)]
+    ratios = [run.fan_in_ratio * each for each in wide]
     if not run.chip:
         options: dict[str, Any] = {"biases": biases, "imperfections": flaws, "hard_wired": run.hard_wired}
         return draw_hardware(network, run.law, ratios, run.neuron_ratio, run.hardware_seed, **options)

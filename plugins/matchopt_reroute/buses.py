@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from matchopt import LayerInstance, assign, kernels
-from matchopt_reroute.wiring import NotFound
+from matchopt_reroute.wiring import NotFound, never
 
 SINGLE = np.float32
 HOT, COLD = 0.28, 0.048  # temperatures of the search of weights, as those of `crossbar-perturb`
+LOOK = 5  # rounds of it between two looks at the clock
 MOST_COSTS = 2**26  # entries of its table; beyond, each bus is assigned on its own
 
 
@@ -43,7 +45,9 @@ class Buses:
         count = np.bincount(self.of_neuron, (chip.off != 0.0).any(axis=1))
         object.__setattr__(self, "leaky", count > 0)
 
-    def first_lines(self, worth: np.ndarray, rounds: int, rng: np.random.Generator) -> np.ndarray:
+    def first_lines(
+        self, worth: np.ndarray, rounds: int, rng: np.random.Generator, stop: Callable[[], bool] = never
+    ) -> np.ndarray:
         """Lines of about the least weight error, for inputs with connections.
 
         Parameters
@@ -51,6 +55,7 @@ class Buses:
         worth : what a squared error of a weight counts for on every column, >= 0.
         rounds : assignments of rows and of inputs under noise that fades.
         rng : source of that.
+        stop : asked now and then; once it is true the search ends.
 
         Raises
         ------
@@ -73,7 +78,10 @@ class Buses:
                 target, layer.hardware, rng, importance=counts, drop=layer.rules.drop, driven=outside,
                 gains=layer.rules.gains, extra_inputs=layer.rules.extra_inputs,
             )  # fmt: skip
-            search.perturb(rounds, HOT * search.unit, (COLD / HOT) ** (1.0 / max(1, rounds)))
+            heat = HOT * search.unit
+            for _ in range(0, rounds, LOOK):
+                if not stop():
+                    heat = search.perturb(LOOK, heat, (COLD / HOT) ** (1.0 / rounds))
             search.resume()
             search.descend()
             neuron_of, found = search.best_lines()

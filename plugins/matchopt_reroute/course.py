@@ -131,7 +131,8 @@ class Course:
             if beginning and task.layer.rules.drop:
                 line_of = buses.random_lines(beginning > 1, rng)
             else:
-                line_of = buses.first_lines(worth, FEW_ROUNDS if coarsely else MOST_ROUNDS, rng)
+                rounds, stop = (FEW_ROUNDS, never) if coarsely else (MOST_ROUNDS, self.stop)
+                line_of = buses.first_lines(worth, rounds, rng, stop)
                 line_of = buses.with_others(line_of, worth) if task.layer.rules.extra_inputs else line_of
             for turn in range(1 if coarsely else TURNS):
                 chosen = self._chosen(task, line_of, errors, last, coarsely)
