@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from matchopt.kernels import Projection, Wires, adam_step, wired_backward, wired_forward
+from matchopt_slots.line_projection import LineProjection
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's usual constants (Kingma and Ba, ICLR 2015, arXiv 1412.6980)
 
@@ -48,6 +49,13 @@ class TrainedLayer:
     def wires(self) -> Wires:
         """The wires of the last projection."""
         return self.projection.wires
+
+    @property
+    def listening(self) -> np.ndarray:
+        """Which entries of the padded arrays are wires that listen; others are none, or leak."""
+        if isinstance(self.projection, LineProjection):
+            return np.arange(self.wires.inputs.shape[1]) < self.projection.listening[:, None]
+        return self.wires.listed
 
 
 class Activity:

@@ -30,7 +30,8 @@ class Slots(Options, Solver):
     any input; otherwise rows keep their target's inputs (all of them unless `drop`), matched exactly and in order. A
     few times early on rows are assigned to hardware neurons anew, by what their wishes are worth on each. Digital
     biases are trained where they are adjustable; hardware biases are weights like all others. A row keeps the gain it
-    begins with.
+    begins with. Neurons that share lines keep these, and rows their neurons: which cells are on is trained. Without a
+    start neurons and lines are those of a small weight error.
 
     The task loss uses labels. The functional error does not: then every layer learns to give the target network's
     signals; nor does the score error: then the outputs learn to point where the target's do. Read noise counts in what
@@ -53,20 +54,22 @@ class Slots(Options, Solver):
     understands = frozenset({
         "importance", "read-noise", "unusable-cells", "leak", "drop", "extra-inputs", "gains", "gain-interval",
         "output-error", "correlated-inputs", "task-loss", "functional-error", "score-error",
-        "hardware-bias", "adjustable-bias", "network-tunable",
+        "hardware-bias", "adjustable-bias", "network-tunable", "shared-bus",
     })  # fmt: skip
 
     def refuses(self, instance: NetworkInstance) -> str | None:
         """Networks without samples to train on; see `Solver.refuses`."""
         if instance.objective is None:
             return "slots trains on samples: the network must minimise task-loss, functional-error or score-error"
+        if self.start == "scratch" and any(not layer.hardware.free_routing for layer in instance.layers):
+            return "slots has no lines to begin with from scratch where neurons share them; leave start at assignment"
         return None
 
     def prepare(self) -> None:
-        """See `Solver.prepare`: training two tiny networks, one for each way to route, calls all that there is."""
-        for free in (True, False):
-            rules = Rules(drop=free, extra_inputs=free)
-            layer = LayerInstance(Target.from_dense(np.ones((1, 1))), Hardware(np.ones((1, 1))), rules)
+        """See `Solver.prepare`: training tiny networks, one for each way to route, calls all that there is."""
+        for free, bus in ((True, [0, 1]), (False, [0, 1]), (True, [0, 0])):
+            rules, chip = Rules(drop=free, extra_inputs=free), Hardware(np.ones((2, 1)), bus=np.array(bus))
+            layer = LayerInstance(Target.from_dense(np.ones((1, 1))), chip, rules)
             objective = FunctionalError(np.array([[1.0], [2.0]]))
             network = NetworkInstance((layer, layer), (np.zeros(1), np.zeros(1)), objective=objective, adjustable=True)
             replace(self, epochs=1, batch=1, rebind=1).solve(network, Limits(), np.random.default_rng(0))
@@ -78,7 +81,11 @@ class Slots(Options, Solver):
         course = run(self, instance, limits, rng)
         if course is None:
             message = "some layer has no assignment of rows to hardware neurons with cells enough"
-            return Result(None, Status.INFEASIBLE, message=message)
+            if all(layer.hardware.free_routing for layer in instance.layers):
+                return Result(None, Status.INFEASIBLE, message=message)
+            return Result(
+                None, message="no mapping was found on the shared lines to begin with; put a solver before it"
+            )
         limit = None
         if limits.iterations is not None and limits.iterations < self.epochs:
             limit = Limit.ITERATION

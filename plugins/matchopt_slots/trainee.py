@@ -113,10 +113,10 @@ class Trainee:
         """The mapping that the wires are."""
         parts = []
         for n, (layer, part) in enumerate(zip(self.layers, self._bound, strict=True)):
-            made, listed = layer.wires, layer.wires.listed
-            inputs = made.inputs[listed].astype(np.int64)
-            starts = np.concatenate([[0], np.cumsum(made.count)])
-            cells = made.cells[listed].astype(np.int64)
+            made, listening = layer.wires, layer.listening
+            inputs = made.inputs[listening].astype(np.int64)
+            starts = np.concatenate([[0], np.cumsum(listening.sum(axis=1))])
+            cells = made.cells[listening].astype(np.int64)
             inputs = self._samples.live[inputs] if n == 0 else inputs
             parts.append(LayerMapping(part.neuron_of, starts, cells, inputs, part.gain))
         biases = tuple(bias.astype(np.float64) for bias in self.biases) if self._instance.adjustable else None
@@ -127,7 +127,7 @@ class Trainee:
         found = []
         for layer, part, own in zip(self._instance.layers, self._bound, self.layers, strict=True):
             variance = part.gain[:, None] ** 2 * layer.hardware.variance[part.neuron_of]
-            rows, _ = np.nonzero(own.wires.listed)
-            by_wire = variance[rows, own.wires.cells[own.wires.listed]]
-            found.append(np.bincount(own.wires.inputs[own.wires.listed], by_wire, own.wishes.values.shape[1]))
+            rows, _ = np.nonzero(own.listening)
+            by_wire = variance[rows, own.wires.cells[own.listening]]
+            found.append(np.bincount(own.wires.inputs[own.listening], by_wire, own.wishes.values.shape[1]))
         return found

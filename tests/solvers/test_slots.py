@@ -25,6 +25,12 @@ from matchopt.checker import check
 from matchopt.contract import refusal
 
 QUICK = Slots(epochs=3)
+ONE_BUS: dict[str, Any] = {"bus": lambda rng, shape: np.zeros(shape[0], int)}
+LEAKY: dict[str, Any] = {  # three neurons each, some cells stuck, all others leaking a little
+    "bus": lambda rng, shape: 7 * (np.arange(shape[0]) // 3),
+    "off": lambda rng, shape: 0.1 * rng.standard_normal(shape),
+    "usable": lambda rng, shape: rng.random(shape) < 0.9,
+}
 FREE = {"drop": True, "extra_inputs": True}
 
 
@@ -56,6 +62,29 @@ CASES: dict[str, dict[str, Any]] = {
     "faults and noise": FREE | {"cells": 2, "chip": {
         "usable": lambda rng, shape: rng.random(shape) < 0.8, "variance": lambda rng, shape: 0.1 * rng.random(shape)}},
 }  # fmt: skip
+
+
+SHARED: dict[str, tuple[float, dict[str, Any]]] = {  # and what share of the loss is left at most
+    "one crossbar": (0.7, FREE | {"adjustable": True, "cells": 8, "chip": ONE_BUS}),
+    "own inputs": (0.9, {"adjustable": True, "cells": 8, "chip": ONE_BUS, "gains": Gains.finite(0.5, 2.0)}),
+    "few lines": (0.99, FREE | {"cells": -2, "chip": ONE_BUS | {"variance": lambda rng, shape: rng.random(shape)}}),
+    "leaks": (0.9, FREE | {"hardware_biases": True, "cells": 6, "chip": LEAKY}),
+    "leaks, own inputs": (0.999, {"drop": True, "cells": 6, "chip": LEAKY}),
+}
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_shared_lines_are_kept_and_training_pays(case: str) -> None:
+    """Each incumbent passes the checker and is better than the one before; begun from again the last stays as it is."""
+    share, made = SHARED[case]
+    instance, reported = network(1, True, **made), []
+    solver = Slots(epochs=20, batch=20, rate=0.05, bias_rate=0.05)
+    result = solved(instance, solver, on_incumbent=lambda solution, _: reported.append(solution))
+    values = [objective(instance, Result(solution)) for solution in reported]
+    assert values == sorted(values, reverse=True) and objective(instance, result) == values[-1]
+    assert values[-1] < share * values[0]
+    begun = solved(instance, Slots(epochs=0), start=result.solution)
+    assert objective(instance, begun) == pytest.approx(values[-1], rel=1e-6)
 
 
 @pytest.mark.slow
@@ -176,16 +205,13 @@ def test_refuses_in_one_sentence() -> None:
     def with_rules(**changes: Any) -> NetworkInstance:
         return replace(instance, layers=tuple(replace(layer, **changes) for layer in instance.layers))
 
-    shared = replace(instance.layers[0].hardware, bus=np.zeros(10, int))
-    other = (shared, instance.layers[1].hardware)
     refused = {
         "task-loss, functional-error or score-error": surrogate(instance),
         "tunable": with_rules(rules=Rules(tunable=1)),
         "several-cells": with_rules(rules=Rules(cells_per_weight=2)),
-        "shared-bus": replace(instance, layers=tuple(
-            replace(layer, hardware=h) for layer, h in zip(instance.layers, other, strict=True))),
-    }  # fmt: skip
+    }
     assert refusal(QUICK, instance) is None
+    assert "no lines to begin with" in (refusal(Slots(start="scratch"), network(1, True, chip=ONE_BUS)) or "")
     for words, what in refused.items():
         assert words in (refusal(QUICK, what) or "")
 
