@@ -74,15 +74,16 @@ class Pass(ABC):
 
     @abstractmethod
     def backward(
-        self, matrices: Sequence[Any], trace: Sequence[tuple[Rows, Rows]], slopes: Sequence[Any]
-    ) -> list[Rows]:
+        self, matrices: Sequence[Any], trace: Sequence[tuple[Rows, Rows]], slopes: Sequence[Any], first: int = 0
+    ) -> list[Any]:
         """Derivatives of a loss by the signals of every layer.
 
         Parameters
         ----------
         matrices : as in `run`, dense.
-        trace : what `run` gave, from layer 0 on.
+        trace : what `run` gave, from layer 0 on; of layers before `first` anything.
         slopes : derivatives of the loss by each layer's signals as far as it reads them itself; None for not at all.
+        first : the layer to end with; of earlier ones None is returned.
         """
 
     def shift(self, n: int) -> Float[np.ndarray, " rows"] | float:
@@ -130,16 +131,16 @@ class Chain(Pass):
             yield received, signals
 
     def backward(
-        self, matrices: Sequence[Any], trace: Sequence[tuple[Rows, Rows]], slopes: Sequence[Any]
-    ) -> list[Rows]:
-        found = [slopes[-1]]
-        for n in range(len(matrices) - 1, 0, -1):
+        self, matrices: Sequence[Any], trace: Sequence[tuple[Rows, Rows]], slopes: Sequence[Any], first: int = 0
+    ) -> list[Any]:
+        found: list[Any] = [slopes[-1]]
+        for n in range(len(matrices) - 1, first, -1):
             received = found[0] @ matrices[n]
             if received.shape[1] > self.architecture.matrices[n][1]:  # the constant
                 received = received[:, :-1]
             slope = self._links[n].backward(trace[n - 1][1], received)
             found.insert(0, slope if slopes[n - 1] is None else slope + slopes[n - 1])
-        return found
+        return [None] * first + found
 
     def shift(self, n: int) -> Float[np.ndarray, " rows"] | float:
         mean: np.ndarray | None = self.buffers.get(f"mean.{n}")
@@ -177,9 +178,11 @@ class Recurrence(Pass):
             yield received, signals
 
     def backward(
-        self, matrices: Sequence[Any], trace: Sequence[tuple[Rows, Rows]], slopes: Sequence[Any]
-    ) -> list[Rows]:
+        self, matrices: Sequence[Any], trace: Sequence[tuple[Rows, Rows]], slopes: Sequence[Any], first: int = 0
+    ) -> list[Any]:
         net = self._cells
+        if first == 1:
+            return [None, slopes[1]]
         by_outputs = slopes[1] @ matrices[1][:, : net.hidden]
         back = matrices[0][:, net.features : net.features + net.hidden]
         return [net.backward(trace[0][1], back, by_outputs, slopes[0]), slopes[1]]

@@ -79,6 +79,8 @@ def functional_bound(instance: NetworkInstance, threads: int) -> float:
     objective, layer = instance.objective, instance.layers[0]
     if objective is None or objective.name != FunctionalError.name or instance.biases is None:
         return -math.inf
+    if not instance.runs.plain:
+        return -math.inf
     if not layer.hardware.free_routing and layer.hardware.off.any():
         return -math.inf  # what leaks may come near to weights that no cell does
     if layer.rules.extra_inputs or layer.rules.tunable or layer.target.fan_in.max(initial=0) > MOST_FAN_IN:

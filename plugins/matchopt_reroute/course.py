@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from matchopt import NetworkInstance, NetworkMapping, kernels
+from matchopt import FunctionalError, NetworkInstance, NetworkMapping, kernels
 from matchopt_reroute.buses import Buses
 from matchopt_reroute.descent import Descent
 from matchopt_reroute.goal import Goal
 from matchopt_reroute.lines import LinePlacement, exchanged
-from matchopt_reroute.state import LayerTask, Moments, State
+from matchopt_reroute.run_descent import RunDescent
+from matchopt_reroute.run_goal import RunGoal
+from matchopt_reroute.run_state import RunState, most_samples, run_tasks
+from matchopt_reroute.state import LayerTask, Moments, State, layer_tasks, sample_rows
 from matchopt_reroute.wiring import assigned, never
 
 WORTHWHILE = 0.01  # a round that lowers the error by less is the last one
@@ -49,13 +52,35 @@ class Placed:
     cost: float
 
 
+Kinds = tuple[type[Any], type[Any], type[Any]]  # of states, goals and descents
+
+
+def prepared(
+    instance: NetworkInstance, most: int, signals: bool, threads: int, rng: np.random.Generator
+) -> tuple[list[LayerTask], Any, Kinds]:
+    """The layers' tasks on at most so many samples, what states begin with, and what runs are made of.
+
+    `signals` says whether the signals of all layers are aimed at, not the outputs alone.
+    """
+    if instance.runs.plain:
+        inputs = sample_rows(instance, most, rng)
+        return layer_tasks(instance, inputs, threads), inputs, (State, Goal, Descent)
+    inputs = sample_rows(instance, min(most, most_samples(instance)), rng)
+    aimed = instance.objective is not None and instance.objective.name == FunctionalError.name
+    every = signals or aimed  # then signals may be aimed at in the end
+    return *run_tasks(instance, inputs, threads, rng, every), (RunState, RunGoal, RunDescent)
+
+
 @dataclass(frozen=True, eq=False)
 class Course:
-    """What a run needs; options are those of the solver, `free` says whether scales may be chosen at all."""
+    """What a run needs; options are those of the solver, `free` says whether scales may be chosen at all.
+
+    `inputs` is what states take.
+    """
 
     instance: NetworkInstance
     tasks: list[LayerTask]
-    inputs: np.ndarray
+    inputs: Any
     outputs_only: bool
     free: bool
     candidates: int
@@ -64,19 +89,21 @@ class Course:
     rounds: int
     seed: int
     stop: Callable[[], bool]
+    kinds: Kinds = (State, Goal, Descent)
 
     def run(
         self, start: NetworkMapping | None, offer: Callable[[NetworkMapping], object], rng: np.random.Generator
     ) -> State:
         """The state at the end; `offer` gets the mappings on the way, the first of them soon."""
-        coarse = State(self.instance, self.tasks, self.inputs)
+        make_state, make_goal, make_descent = self.kinds
+        coarse = make_state(self.instance, self.tasks, self.inputs)
         for _ in self.tasks:
             self.place(coarse, coarsely=True)
         offer(coarse.mapping())
         state = self._first(start, coarse)
-        goal = Goal(state, self.outputs_only)
+        goal = make_goal(state, self.outputs_only)
         offer(state.mapping())
-        descent = Descent(state, goal, self.ridge, self.stop)
+        descent = make_descent(state, goal, self.ridge, self.stop)
         for _ in range(self.rounds):
             before = goal.value()
             for n in reversed(range(len(self.tasks))):
@@ -90,11 +117,12 @@ class Course:
 
     def _first(self, start: NetworkMapping | None, coarse: State) -> State:
         """The state of the first pass, or that of the start or the coarse one where that is the better one."""
-        state, begun = State(self.instance, self.tasks, self.inputs), State(self.instance, self.tasks, self.inputs)
+        make_state, make_goal, _ = self.kinds
+        state, begun = (make_state(self.instance, self.tasks, self.inputs) for _ in range(2))
         states = [state] if all(self.place(state) for _ in self.tasks) else [coarse]
         if start is not None and begun.begin_with(start):
             states.insert(0, begun)
-        return min(states, key=lambda found: Goal(found, self.outputs_only).value())
+        return min(states, key=lambda found: float(make_goal(found, self.outputs_only).value()))
 
     def place(self, state: State, coarsely: bool = False) -> bool:
         """Map the next layer; False when the time was up before it was.
@@ -206,7 +234,7 @@ class Course:
         return Placed((chosen.neuron_of, input_of, gain, scale), line_of, float(cost.sum()))
 
     def _scales(self, task: LayerTask, last: bool) -> list[kernels.Scales]:
-        if not self.free or task.layer.rules.gains.is_interval:
+        if not self.free or not task.homogeneous or task.layer.rules.gains.is_interval:
             return [task.scales]
         if last:
             return [kernels.Scales(u, u) for u in OUTPUT_SCALES]

@@ -13,7 +13,7 @@ import numpy as np
 
 from matchopt import kernels
 from matchopt_reroute.goal import Change, Goal, Slopes
-from matchopt_reroute.state import SINGLE, Moments, State
+from matchopt_reroute.state import SINGLE, LayerTask, Mapped, Moments, State
 
 REACH = 2.0  # largest change that is wished for, relative to the row's present signal
 LEAST = 1e-6  # least relative gain of an accepted row
@@ -70,18 +70,11 @@ class Descent:
         mapped, activity, rows = state.layers[n], state.activity[n], np.array([i])
         shift = 0.0 if task.given is None else task.given[i]
         errors = task.errors(moments, activity, (wanted - shift)[None], rows)
-        neuron = mapped.neuron_of[rows]
-        interval = task.layer.rules.gains.is_interval
-        placer = task.placers_on(mapped.line_of)[1.0 if interval else float(mapped.gain[i])]
-        scales = task.scales if interval else kernels.Scales()
-        rule: dict[str, Any] = {"inputs": task.heard(rows), "kicks": kicks, "seed": i}
-        if task.buses is not None:
-            rule["kept"] = task.buses.only_listens(mapped.neuron_of, mapped.input_of, i)
-        found = placer.improve(errors, neuron, scales, start=mapped.input_of[rows], **rule)
-        gain = float(np.clip(found.scale[0], scales.low, scales.high)) if interval else float(mapped.gain[i])
-        if np.array_equal(found.input_of[0], mapped.input_of[i]) and gain == mapped.gain[i]:
+        found = searched(task, mapped, i, errors, kicks)
+        if found is None:
             return False
-        weights, noise = state.row(n, int(neuron[0]), found.input_of[0], gain, mapped.line_of)
+        input_of, gain = found
+        weights, noise = state.row(n, int(mapped.neuron_of[i]), input_of, gain, mapped.line_of)
         heard = np.flatnonzero(weights)
         signal = weights[heard] @ activity[heard]
         bias = float(mapped.bias[i])
@@ -92,7 +85,23 @@ class Descent:
         change = Change(n, i, signal, price * noisier * signal.size)
         if not self.goal.accept(change, LEAST):
             return False
-        mapped.input_of[i], mapped.gain[i], mapped.bias[i], mapped.weights[i] = found.input_of[0], gain, bias, weights
+        mapped.input_of[i], mapped.gain[i], mapped.bias[i], mapped.weights[i] = input_of, gain, bias, weights
         if mapped.noise.size:
             mapped.noise[i] = noise
         return True
+
+
+def searched(
+    task: LayerTask, mapped: Mapped, i: int, errors: kernels.RowErrors, kicks: int
+) -> tuple[np.ndarray, float] | None:
+    """Other places and another gain of row i that `errors` of it alone are smaller with; None where there are none."""
+    rows, interval = np.array([i]), task.layer.rules.gains.is_interval
+    placer = task.placers_on(mapped.line_of)[1.0 if interval else float(mapped.gain[i])]
+    scales = task.scales if interval else kernels.Scales()
+    rule: dict[str, Any] = {"inputs": task.heard(rows), "kicks": kicks, "seed": i}
+    if task.buses is not None:
+        rule["kept"] = task.buses.only_listens(mapped.neuron_of, mapped.input_of, i)
+    found = placer.improve(errors, mapped.neuron_of[rows], scales, start=mapped.input_of[rows], **rule)
+    gain = float(np.clip(found.scale[0], scales.low, scales.high)) if interval else float(mapped.gain[i])
+    same = np.array_equal(found.input_of[0], mapped.input_of[i]) and gain == mapped.gain[i]
+    return None if same else (found.input_of[0], gain)

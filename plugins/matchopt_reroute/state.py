@@ -42,6 +42,8 @@ class LayerTask:
     scales : the gains of an interval, else the scale 1.
     threads : most threads.
     buses : of neurons that share lines; None where none do.
+    homogeneous : whether what follows a hidden row takes a positive factor on its signals, less `shift`, as it comes.
+    shift : what signals are compared with by what follows, such as a mean of batch normalisation.
     """
 
     layer: LayerInstance
@@ -55,6 +57,8 @@ class LayerTask:
     scales: kernels.Scales
     threads: int
     buses: Buses | None
+    homogeneous: bool = True
+    shift: Any = 0.0
 
     def placers_on(self, line_of: np.ndarray | None) -> dict[float, Any]:
         """The searches by gain, on these lines where lines are shared."""
