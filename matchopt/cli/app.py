@@ -24,6 +24,7 @@ COMMANDS: CommandTable = {
     "check-solver": ("extending", "Run the conformance kit on a solver."),
     "fuzz": ("fuzzing", "Judge all solvers on random tiny instances."),
     "data": ("datasets", "List the data sets and where they are; fetch one."),
+    "bench": ("benching", "Compare solvers: instances x solvers x options x seeds, resumable."),
     "reproduce": ("studies", "Run a study: published figures, a sweep of your own; with table and plots."),
     "problems": ("catalogue", "List the problems that ship with matchopt, with their best known values."),
 }

@@ -18,6 +18,7 @@ from matchopt.grid.task import ERROR, GridTask
 
 Record = dict[str, Any]
 Notify = Callable[[int, int, GridTask, Record], None]  # tasks done, tasks in all, the last one and its record
+Begun = Callable[[GridTask], None]
 
 
 def run_grid(
@@ -27,6 +28,7 @@ def run_grid(
     jobs: int = 1,
     executor: Executor | None = None,
     notify: Notify | None = None,
+    begun: Begun | None = None,
 ) -> list[Record]:
     """Perform what `log` does not hold yet, and what that needs.
 
@@ -37,13 +39,14 @@ def run_grid(
     jobs : tasks at a time, each in a process of its own on this machine.
     executor : performs the tasks instead.
     notify : called after every task.
+    begun : called with every task that is handed to a process; with some executors it waits there.
 
     Returns
     -------
     list of dict
         the records in the order of the tasks. A task that failed has "error", a sentence, instead of figures.
     """
-    course = _Course(tasks, log, notify)
+    course = _Course(tasks, log, notify, begun)
     if course.waiting:
         with LocalProcesses(jobs) if executor is None else nullcontext(executor) as lines:
             course.run(lines)
@@ -59,8 +62,8 @@ def is_done(task: GridTask, log: ResultLog) -> bool:
 class _Course:
     """One run of a grid."""
 
-    def __init__(self, tasks: Sequence[GridTask], log: ResultLog, notify: Notify | None) -> None:
-        self._log, self._notify = log, notify
+    def __init__(self, tasks: Sequence[GridTask], log: ResultLog, notify: Notify | None, begun: Begun | None) -> None:
+        self._log, self._notify, self._begun = log, notify, begun
         longest_first = sorted(_with_needs(tasks, log), key=lambda task: -task.seconds)
         self.waiting = {task.key: task for task in longest_first}
         self._total, self._done = len(self.waiting), 0
@@ -93,8 +96,7 @@ class _Course:
             if isinstance(lines, LocalProcesses) and len(self._running) >= lines.width:
                 return
             needs = [need.key for need in task.needs]
-            open_keys = {*self.waiting, *(other.key for other in self._running.values())}
-            if any(key in open_keys for key in needs):
+            if any(key in self.waiting for key in needs) or any(o.key in needs for o in self._running.values()):
                 continue
             del self.waiting[task.key]
             lost = [found[ERROR] for key in needs if ERROR in (found := self._log.get(key) or {})]
@@ -104,6 +106,8 @@ class _Course:
                 self._start(task, lines)
 
     def _start(self, task: GridTask, lines: Executor) -> None:
+        if self._begun is not None:
+            self._begun(task)
         try:
             future = lines.submit(perform_guarded, task)
         except BrokenExecutor as cause:  # a process has just died; what was under way is yet to say so

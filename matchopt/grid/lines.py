@@ -1,5 +1,6 @@
 """Where tasks are performed: in processes of this machine, or on a Dask cluster."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from matchopt.errors import InvalidOption, MissingExtra, NoCluster
+from matchopt.run.reaper import die_with
 
 PATIENCE = 10.0  # seconds that a scheduler has to answer, and a process to end
 
@@ -51,7 +53,9 @@ class LocalProcesses(Executor):
         self._pool = self._started()
 
     def _started(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self.width, mp_context=get_context("spawn"), initializer=_set_signals)
+        return ProcessPoolExecutor(
+            self.width, mp_context=get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
+        )
 
     def _end(self, at_once: bool) -> None:
         processes = list((self._pool._processes or {}).values())  # noqa: SLF001  # there is no public way to them
@@ -105,8 +109,12 @@ def _kill(processes: Sequence[BaseProcess]) -> None:
         process.kill()
 
 
-def _set_signals() -> None:
-    """Ctrl-C is the parent's to answer, who then sends SIGTERM: a task under way ends as by Ctrl-C."""
+def _begin(parent: int) -> None:
+    """A process of the pool goes with its parent, however that ends.
+
+    Ctrl-C is the parent's to answer, who then sends SIGTERM: a task under way ends as by Ctrl-C.
+    """
+    die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
 

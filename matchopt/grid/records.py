@@ -71,23 +71,39 @@ class ResultLog:
     def append(self, key: str, result: Mapping[str, Any]) -> None:
         """Add a result; it is on the disk when this returns. What JSON cannot say is recorded as `as_json` has it."""
         line = {"key": key, **as_json(result)}
-        with self.path.open("ab") as file:
-            file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with self.path.open("ab") as file:
+                file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as cause:  # a full disk, say, whose error names no file
+            raise OSError(cause.errno, cause.strerror, str(self.path)) from None
         self._found[key] = line
 
     def _load(self) -> None:
         content = self.path.read_bytes() if self.path.exists() else b""
-        whole, _, torn = content.rpartition(b"\n")
-        for number, line in enumerate(whole.splitlines(), start=1):
-            try:
-                result = json.loads(line)
-                self._found[result["key"]] = result
-            except (ValueError, KeyError, TypeError, RecursionError):
-                raise FormatError(f"{self.path}, line {number} is no result; remove the line or the file") from None
+        self._found |= results_in(content, self.path)
+        torn = content.rpartition(b"\n")[2]
         if torn:
             write_bytes(self.path, content[: len(content) - len(torn)])
+
+
+def results_in(content: bytes, path: Path) -> dict[str, dict[str, Any]]:
+    """The results in the lines of a file called `path`, by key, the last of each; a torn last line is left out.
+
+    Raises
+    ------
+    FormatError
+        for a line that is no result.
+    """
+    found = {}
+    for number, line in enumerate(content.rpartition(b"\n")[0].splitlines(), start=1):
+        try:
+            result = json.loads(line)
+            found[result["key"]] = result
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise FormatError(f"{path}, line {number} is no result; remove the line or the file") from None
+    return found
 
 
 def as_json(value: Any) -> Any:

@@ -31,6 +31,7 @@ from matchopt.reduce.shares import shared_out
 from matchopt.solver import Limits, Result, Solver, Status
 
 SLOW = 300_000  # coefficients of a program
+FORESEEN = 5_000  # coefficients of a program that is built only to ask whether it would be refused
 BEGINNING = 0.15  # of the time left, at most, for a solution to begin from
 
 
@@ -94,6 +95,21 @@ def solve_parts(
         best[number] = result.solution
     whole = _whole(way, results)
     return (_without_claims(whole), replaced) if replaced else (whole, "")
+
+
+def foreseen_refusal(instance: Instance, solver: Solver) -> str | None:
+    """Why the solver would refuse the instance, itself or on the way down, found without solving.
+
+    None also where building a program would take long, so that only a run can tell.
+    """
+    try:
+        program = solver.solves is ProgramInstance and isinstance(instance, LayerInstance | NetworkInstance)
+        if program and FORESEEN < program_size(instance) <= MAX_ENTRIES:  # type: ignore[arg-type]
+            return None
+        _way_down(instance, solver, None, False)
+    except Refused as cause:
+        return str(cause)
+    return None
 
 
 def _is_slow(instance: Instance) -> bool:

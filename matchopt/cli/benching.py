@@ -1,0 +1,100 @@
+"""The commands that compare solvers: bench, and report."""
+
+import os
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from matchopt.cli.settings import PAIR, Real, debug_option, plugin_option, settings
+from matchopt.cli.studies import cluster_option
+
+if TYPE_CHECKING:
+    from matchopt.bench import BenchOutcome, BenchPlan, News
+
+
+@click.command(
+    epilog="Example: matchopt bench 'crossbar-*' --solver crossbar-anneal --solver crossbar-perturb --seeds 3 "
+    "--time-limit 10 --output crossbars"
+)
+@click.argument("instances", nargs=-1, required=True)
+@click.option("--solver", "solvers", multiple=True,
+              help="A solver, several with + between them as a pipeline, or auto; repeatable.  [default: all that are "
+              "installed]")  # fmt: skip
+@click.option("-o", "--option", "options", type=PAIR, multiple=True,
+              help="solver.option=value; an option that comes several times is tried with each value.")  # fmt: skip
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Seeds of each solver, from 0.")
+@click.option("--time-limit", type=Real(min=0, min_open=True), default=10.0, show_default=True, metavar="S",
+              help="Seconds of each run by the solver's clock.")  # fmt: skip
+@click.option("--target-gap", type=Real(min=0, max=1), metavar="G",
+              help="End a run once it is this close to the best value known of its instance, 0.01 for 1 %: how long "
+              "that takes is what counts then.")  # fmt: skip
+@click.option("--iterations", type=click.IntRange(min=0),
+              help="Most passes of a solver's main loop: work that is the same on every machine.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Most threads of a solver.")
+@click.option("--memory-limit", type=Real(min=0, min_open=True), metavar="GB",
+              help="Memory of a run.  [default: 80 % of what is free]")  # fmt: skip
+@click.option("--prove-seconds", type=Real(min=0), metavar="S",
+              help="Most seconds for the proof, 0 for none.  [default: a fixed amount of work]")  # fmt: skip
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path("bench"), show_default=True,
+              help="Folder for results; what an earlier run left there is used again.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Runs at a time; with more than there are idle cores, seconds mean little.")  # fmt: skip
+@cluster_option
+@plugin_option
+@debug_option
+def bench(
+    instances: tuple[str, ...],
+    solvers: tuple[str, ...],
+    options: tuple[tuple[str, Any], ...],
+    output: Path,
+    jobs: int,
+    cluster: str | None,
+    **limits: Any,
+) -> None:
+    """Compare solvers: every one on every instance with every seed, each run checked and certified.
+
+    INSTANCES are files, folders of files, names or quoted patterns of `matchopt problems`, or "shipped" for all that
+    ship. Each run is one line of results.jsonl in the folder, written as soon as it is there: stop with Ctrl-C, or pull
+    the plug, and the same command goes on with what is missing. A solver that refuses an instance is not run on it.
+
+    A fixed piece of work is timed before and after every run. Where it takes more than 1.25 times its usual time the
+    machine was not the same, and the run's seconds are marked as spoiled.
+
+    At the end there are results.csv (and results.parquet with pyarrow) and the report, as by `matchopt report`.
+
+    Exit status: 1 where a run could not be performed at all.
+    """
+    from matchopt.bench import BenchPlan, find_instances, find_variants, run_bench, said
+    from matchopt.grid.lines import dask_executor
+    from matchopt.terminal.progress import Progress
+
+    files = settings().plugin_files
+    plan = BenchPlan(find_instances(instances), find_variants(solvers, options, files), **limits)
+    connection = nullcontext() if cluster is None else dask_executor(cluster)
+    with connection as executor, Progress("bench") as bar:
+
+        def tell(news: "News") -> None:
+            bar.update(news.done, f"{said(news)}; running {', '.join(news.running[:jobs])}", news.total)
+            if not os.isatty(2):
+                click.echo(said(news), err=True)
+
+        found = run_bench(plan, output, jobs=jobs, plugin_files=files, executor=executor, notify=tell)
+    _end(plan, found, output)
+
+
+def _end(plan: "BenchPlan", found: "BenchOutcome", output: Path) -> None:
+    """Write what there is, and say what was run."""
+    from matchopt.bench import REFUSED, read_results, write_tables
+
+    for record in found.failed:
+        click.echo(f"failed: {record['solver']} on {record['instance']}: {record['error']}", err=True)
+    written = write_tables(read_results([output]), output)
+    refused = sum(record.get("status") == REFUSED for record in found.records)
+    again = f", {found.reused} of them from an earlier run" if found.reused else ""
+    stale = f"; {found.stale} other results in the folder" if found.stale else ""
+    sizes = f"{len(plan.instances)} instances, {len(plan.variants)} solvers, {plan.seeds} seeds"
+    click.echo(f"{sizes}: {len(found.records) - refused} runs{again}, {refused} refusals{stale}; {written[0]}")
+    if found.failed:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,237 @@
+"""A bench: every run once, refusals not at all, targets, results of several folders, one sentence when a disk fails."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from matchopt import AssignmentInstance, Provenance, write
+from matchopt.bench import BenchPlan, News, find_instances, find_variants, read_results, run_bench, said, write_tables
+from matchopt.bench.course import RESULTS
+from matchopt.bench.reference import TOLERANCE, drifts, reference_seconds
+from matchopt.bench.results import as_parquet
+from matchopt.cli import main
+from matchopt.errors import DataError, InvalidOption, UnknownName
+
+SLOW_STEPS = '''
+"""A solver that reports ever better assignments, a step every hundredth of a second."""
+import time
+from dataclasses import dataclass
+import numpy as np
+from matchopt import Assignment, AssignmentInstance, Result, Solver, hookimpl
+
+@dataclass(frozen=True)
+class Steps(Solver):
+    """Random assignments, the best so far."""
+    name = "steps"
+    solves = AssignmentInstance
+    pause: float = 0.01  # seconds
+
+    def solve(self, instance, limits, rng):
+        for _ in limits.steps():
+            time.sleep(self.pause)
+            found = Assignment(rng.permutation(instance.n_cols)[: instance.n_rows])
+            limits.offer(found, instance.value(found))
+        return Result(limits.best)
+
+@hookimpl
+def register_solvers(register):
+    register(Steps)
+'''
+
+
+def folder_of(tmp_path: Path, count: int = 2, size: int = 3) -> Path:
+    """A folder of assignment instances, whose best value is the enumerated one."""
+    made = tmp_path / "instances"
+    made.mkdir()
+    for number in range(count):
+        cost = np.random.default_rng(number).integers(1, 20, (size, size)).astype(float)
+        instance = AssignmentInstance(cost)
+        if size == 3:
+            least = min(cost[0, a] + cost[1, b] + cost[2, 3 - a - b] for a in range(3) for b in range(3) if a != b)
+            instance = replace(instance, provenance=Provenance(name=f"a{number}", best_value=float(least)))
+        write(instance, made / f"a{number}.matchopt")
+    return made
+
+
+def run(plan: BenchPlan, folder: Path, **more: Any) -> Any:
+    """A bench in threads of this process."""
+    with ThreadPoolExecutor(1) as pool:
+        return run_bench(plan, folder, executor=pool, **more)
+
+
+def test_every_pair_once_and_no_refusal_run(tmp_path: Path) -> None:
+    """Runs and refusals are all there, with checked figures; the same call again does nothing, more seeds add to it."""
+    plan = BenchPlan(find_instances([str(folder_of(tmp_path))]), find_variants(["hungarian", "greedy-pairs", "slots"]))
+    news: list[News] = []
+    found = run(plan, tmp_path / "r", notify=news.append)
+    by = {(record["instance"], record["solver"]): record for record in found.records}
+    assert len(by) == 6 and not found.failed and found.reused == found.stale == 0
+    for instance in plan.instances:
+        best, greedy = by[instance.name, "hungarian"], by[instance.name, "greedy-pairs"]
+        assert best["objective"] == instance.best_value and best["proof"] == "proven" and best["gap"] < 1e-9
+        assert greedy["objective"] >= best["objective"] and greedy["trace"][-1][1] == greedy["objective"]
+        assert by[instance.name, "slots"]["status"] == "refused" and "trace" not in by[instance.name, "slots"]
+        assert len(best["reference"]) == 2 and min(best["reference"]) > 0
+    assert [item.done for item in news] == [1, 2, 3, 4] and news[-1].seconds_left == 0.0 and news[0].total == 4
+    assert "4 of 4, 0 s to go: " in said(news[-1])
+    lines = (tmp_path / "r" / RESULTS).read_bytes()
+    assert run(plan, tmp_path / "r").reused == 6 and (tmp_path / "r" / RESULTS).read_bytes() == lines
+    more = run(replace(plan, seeds=2), tmp_path / "r")
+    assert (len(more.records), more.reused) == (12, 6)
+    assert run(plan, tmp_path / "r").stale == 6  # those of the second seed are none of this bench's
+
+
+def test_options_make_variants_and_mistakes_are_named(tmp_path: Path) -> None:
+    """An option with two values is two variants, crossed with the others; wrong words are said before anything runs."""
+    options = [("greedy.order", "norm"), ("greedy.order", "regret"), ("hungarian+slots.slots.epochs", "3")]
+    labels = [v.label for v in find_variants(["greedy", "auto", "hungarian+slots"], options)]
+    assert labels == ["greedy order=norm", "greedy order=regret", "auto", "hungarian+slots slots.epochs=3"]
+    with pytest.raises(UnknownName, match="unknown solver 'gredy'; did you mean 'greedy'"):
+        find_variants(["gredy"])
+    with pytest.raises(UnknownName, match="solver of an option"):
+        find_variants(["greedy"], [("greedy-pairs.order", "norm")])
+    with pytest.raises(InvalidOption, match="order"):
+        find_variants(["greedy"], [("greedy.order", "size")])
+    with pytest.raises(UnknownName, match="crossbar-8x9"):
+        find_instances(["crossbar-8x9"])
+    shipped = find_instances(["shipped", "crossbar-*"])
+    assert len(shipped) >= 30 and sum(i.name.startswith("crossbar-") for i in shipped) == 4
+    with pytest.raises(InvalidOption, match="twice"):
+        BenchPlan(shipped[:1] * 2, find_variants(["greedy"]))
+    (folder := tmp_path / "i").mkdir()
+    write(AssignmentInstance(np.eye(2)), folder / "a.matchopt")
+    with pytest.raises(InvalidOption, match="no best value of a is known"):
+        BenchPlan(find_instances([str(folder)]), find_variants(["greedy"]), target_gap=0.1)
+
+
+def test_a_target_ends_a_run_and_is_timed(tmp_path: Path) -> None:
+    """A solver that would go on for a minute stops as soon as it is close enough, and when it was is recorded."""
+    (plugin := tmp_path / "steps.py").write_text(SLOW_STEPS)
+    instances = find_instances([str(folder_of(tmp_path, 1))])
+    plan = BenchPlan(instances, find_variants(["steps"], plugin_files=[plugin]), time_limit=60.0, target_gap=0.0)
+    (record,) = run(plan, tmp_path / "r", plugin_files=[plugin]).records
+    assert (record["limit"], record["objective"]) == ("target", instances[0].best_value)
+    assert 0.0 < record["target_seconds"] <= record["solver_seconds"] < 60.0
+    (tables,) = list(csv.DictReader(io.StringIO((write_tables([record], tmp_path)[0]).read_text())))
+    assert float(tables["target_seconds"]) == record["target_seconds"] and tables["target_gap"] == "0.0"
+
+
+def test_folders_merge_and_failures_are_tried_again(tmp_path: Path) -> None:
+    """A run that two folders hold counts once; what failed there may be done elsewhere; drift marks its own run."""
+    plan = BenchPlan(find_instances([str(folder_of(tmp_path))]), find_variants(["hungarian"]))
+    done = run(plan, tmp_path / "a")
+    lines = (tmp_path / "a" / RESULTS).read_text().splitlines()
+    (tmp_path / "b").mkdir()
+    lost = json.dumps({"key": json.loads(lines[1])["key"], "error": "it was lost"})
+    (tmp_path / "b" / RESULTS).write_text(f"{lines[0]}\n{lost}\n" + '{"torn')
+    merged = read_results([tmp_path / "b", tmp_path / "a"])
+    assert [r["objective"] for r in merged] == [r["objective"] for r in done.records] and len(merged) == 2
+    with pytest.raises(DataError, match="holds no results of a bench"):
+        read_results([tmp_path])
+    times = [{"machine": m, "reference": r} for m, r in [("x", [1, 1]), ("x", [1, 2]), ("y", [9, 9]), ("y", None)]]
+    assert drifts(times) == [1.0, 2.0, 1.0, None] and TOLERANCE < 2.0 and 0 < reference_seconds() < 1
+
+
+def test_parquet_holds_the_rows_and_traces(tmp_path: Path) -> None:
+    """What pandas or DuckDB would read equals the records."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    plan = BenchPlan(find_instances([str(folder_of(tmp_path))]), find_variants(["hungarian", "slots"]))
+    run(plan, tmp_path / "r")
+    records = read_results([tmp_path / "r"])
+    table = parquet.read_table(io.BytesIO(as_parquet(records))).to_pylist()
+    assert [row["objective"] for row in table] == [record.get("objective") for record in records]
+    assert [row["trace"] for row in table] == [[e[:2] for e in record.get("trace", [])] for record in records]
+
+
+def command(*words: str, **more: Any) -> "subprocess.Popen[str]":
+    """The command in a process of its own."""
+    program = [sys.executable, "-m", "matchopt.cli", "bench", *words]
+    return subprocess.Popen(program, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_every_run_is_there_once(tmp_path: Path) -> None:
+    """`kill -9` of the driver or of one of its processes, then the same command: no line lost, none twice."""
+    (plugin := tmp_path / "steps.py").write_text(SLOW_STEPS)
+    compared = ["--solver", "steps", "--solver", "greedy-pairs", "--seeds", "4", "--plugin", str(plugin)]
+    limits = ["--jobs", "2", "--time-limit", "0.1", "--output", str(tmp_path / "r")]
+    words = [str(folder_of(tmp_path, 4)), *compared, *limits]
+    chance, before = random.Random(0), b""
+    for number in range(3):
+        driver = command(*words)
+        wait_for_lines(tmp_path / "r" / RESULTS, before.count(b"\n") + chance.randint(1, 6), driver)
+        victims = (children(driver.pid) if number == 1 else []) or [driver.pid]
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(chance.choice(victims), signal.SIGKILL)
+        if number == 1:  # the driver goes on by itself
+            driver.wait(120)
+        driver.kill()
+        driver.communicate()
+        content = (tmp_path / "r" / RESULTS).read_bytes()
+        assert content.startswith(before)  # what was finished is as it was
+        before = content[: content.rindex(b"\n") + 1]
+    done = command(*words)
+    _, told = done.communicate(timeout=120)
+    assert done.returncode == 0, told
+    content = (tmp_path / "r" / RESULTS).read_bytes()
+    keys = [json.loads(line)["key"] for line in content.splitlines()]
+    assert content.startswith(before) and len(keys) == len(set(keys)) == 32
+
+
+def wait_for_lines(path: Path, count: int, driver: "subprocess.Popen[str]") -> None:
+    """Until the file has so many lines or the driver ends."""
+    deadline = time.monotonic() + 120
+    while driver.poll() is None and time.monotonic() < deadline:
+        if path.exists() and path.read_bytes().count(b"\n") >= count:
+            return
+        time.sleep(0.02)
+
+
+def children(pid: int) -> list[int]:
+    """The processes of the driver's pool."""
+    psutil = pytest.importorskip("psutil")
+    return [child.pid for child in psutil.Process(pid).children() if "spawn_main" in " ".join(child.cmdline())]
+
+
+@contextlib.contextmanager
+def small_disk(place: Path, options: str) -> Iterator[Path]:
+    """A file system of its own, where this machine allows that."""
+    place.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can mount a file system")
+@pytest.mark.parametrize(("options", "reason"), [("size=8k", "No space left"), ("ro", "Read-only file system")])
+def test_a_disk_that_takes_no_more_is_one_sentence(tmp_path: Path, options: str, reason: str) -> None:
+    """A full disk and a read-only one end the command with exit status 2; whole lines stay."""
+    with small_disk(tmp_path / "disk", options) as disk:
+        words = ["bench", str(folder_of(tmp_path, 2)), "--solver", "slots", "--solver", "tune", "--seeds", "8"]
+        done = CliRunner().invoke(main, [*words, "--output", str(disk / "r")])
+        assert done.exit_code == 2 and done.stderr.startswith("Error: ") and reason in done.stderr, done.stderr
+        assert str(disk) in done.stderr and len(done.stderr.splitlines()) == 1
+        if options != "ro":
+            assert all(record["status"] == "refused" for record in read_results([disk / "r"]))
