@@ -30,7 +30,7 @@ _LAYER = (
     "several-neurons copies programmable-cells write-budget hard-wired"
 )
 _OBJECTIVES = "output-error correlated-inputs task-loss functional-error score-error"
-_NETWORK = "hardware-bias adjustable-bias network-tunable one-chip convolutional recurrent"
+_NETWORK = "hardware-bias adjustable-bias network-tunable one-chip chained convolutional recurrent"
 _OTHERS = "sparse forbidden-pairs integer-costs rectangular whole-variables continuous-variables unbounded-variables"
 UNDERSTOOD = frozenset(f"{_LAYER} {_OBJECTIVES} {_NETWORK} {_OTHERS}".split())
 

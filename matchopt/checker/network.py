@@ -35,6 +35,8 @@ def network_violations(instance: NetworkInstance, mapping: NetworkMapping) -> It
         yield Violation("network-tunable-budget", f"the network: {allowed}")
     if instance.one_chip:
         yield from _shared_twice(instance, mapping)
+    if instance.chained:
+        yield from _off_their_lines(instance, mapping)
     yield from _biases(instance, mapping)
 
 
@@ -56,6 +58,22 @@ def _shared_twice(instance: NetworkInstance, mapping: NetworkMapping) -> Iterato
                 if other != n:
                     taken = f"line {k} of bus {bus} carries an input of layer {other} (row {row}) already"
                     yield Violation("line-two-layers", f"layer {n}, row {i}: {taken}", row=i, layer=n)
+
+
+def _off_their_lines(instance: NetworkInstance, mapping: NetworkMapping) -> Iterator[Violation]:
+    """Cells of chained arrays that listen to a row on another line than that of its hardware neuron."""
+    for n in range(1, len(instance.layers)):
+        before, part = mapping.layers[n - 1], mapping.layers[n]
+        line_of = dict(zip(before.row.tolist(), before.neuron_of.tolist(), strict=True))
+        driven = instance.layers[n - 1].hardware.n_neurons  # lines from here on are left to a constant input
+        for a, i in enumerate(part.row.tolist()):
+            for k, x in part.wires(a):
+                if x in line_of and line_of[x] != k:
+                    on = f"input {x} is on line {line_of[x]}, which row {x} of layer {n - 1} drives, not on line {k}"
+                    yield Violation("line-of-another", f"layer {n}, row {i}: {on}", row=i, layer=n)
+                elif x not in line_of and k < driven:
+                    on = f"input {x} is on line {k}, which hardware neuron {k} of layer {n - 1} drives"
+                    yield Violation("line-of-another", f"layer {n}, row {i}: {on}", row=i, layer=n)
 
 
 def _biases(instance: NetworkInstance, mapping: NetworkMapping) -> Iterator[Violation]:

@@ -50,6 +50,9 @@ _hardware_options = together(
     click.option("--one-chip", is_flag=True,
                  help="All layers draw on one chip, whose arrays are all files given: every hardware neuron and line "
                  "is offered to every layer, and serves one."),
+    click.option("--chained", is_flag=True,
+                 help="The layers are crossbars one behind the other: hardware neuron j of one drives line j of the "
+                 "next. Random hardware has --fan-in-ratio lines for each input of the first."),
     reading_options,
     state_options,
     click.option("--readings", type=NUMBERS,
@@ -148,12 +151,13 @@ def export(
     trained = read_trained(network, given["architecture"], given["input_mean"], given["input_std"])
     if layer is not None:
         _check_layer(layer, len(trained.layers), given["objective"], given["biases"])
+    _check_chained(given, layer)
     flaws = Imperfections(**{name: given[name] for name in _FLAWS})
     draw = tuple(given[name] for name in ("law", "fan_in_ratio", "neuron_ratio", "seed"))
     chip = _chip(trained, layer, hardware, draw, flaws, not keep_scale, given)
     options = {name: given[name] for name in ("objective", "biases", "centred")}
     options |= {"rules": Rules(**{name: given[name] for name in _RULES}), "tunable": given["tunable"] or None}
-    options["one_chip"] = given["one_chip"]
+    options |= {name: given[name] for name in ("one_chip", "chained")}
     options |= sample_options(trained, given["objective"], given["samples"])
     drawn = "{} hardware, K/n {:g}, M/m {:g}".format(*draw)
     source = f"{network.name} on {', '.join(hardware) or drawn}"
@@ -202,7 +206,8 @@ def _chip(
     ratios = ("fan_in_ratio", "neuron_ratio")
     go_with(not given["one_chip"], "sizes each layer's part of a chip; leave it out, or --one-chip", *ratios)
     if not files:
-        options: dict[str, Any] = {"biases": biases, "imperfections": flaws, "hard_wired": given["hard_wired"]}
+        options: dict[str, Any] = {"biases": biases, "imperfections": flaws}
+        options |= {name: given[name] for name in ("hard_wired", "chained")}
         drawn = draw_hardware(network, law, fan_in_ratio, neuron_ratio, seed, **options)
         drawn = tuple(hardware_behind_lines(each, given["line_resistance"]) for each in drawn)
         return drawn if layer is None else (drawn[layer],)
@@ -211,7 +216,7 @@ def _chip(
     if given["one_chip"]:
         return one_chip(read_measured(files, given), targets, rng, flaws, fit)
     chips = by_chip(files, given)
-    if len(chips) == 1 and len(targets) > 1:
+    if len(chips) == 1 and len(targets) > 1 and not given["chained"]:
         sizes = chip_sizes(targets, [fan_in_ratio] * len(targets), neuron_ratio)
         return chip_shared(read_measured(chips[0], given), targets, sizes, rng, flaws, fit)
     if flaws != type(flaws)():
@@ -221,7 +226,21 @@ def _chip(
         )
     if len(chips) != len(targets):
         raise click.UsageError(f"one file of hardware for each layer is needed, {len(targets)}, found {len(chips)}")
-    return chip_layers([read_measured(chip, given) for chip in chips], targets, fit)
+    layers = chip_layers([read_measured(chip, given) for chip in chips], targets, fit)
+    return _on_one_bus(layers) if given["chained"] else layers
+
+
+def _check_chained(given: dict[str, Any], layer: int | None) -> None:
+    if given["chained"] and layer is not None:
+        raise click.UsageError("--chained: one layer is behind no other; leave --layer out")
+    go_with(not given["chained"], "says who shares lines; with --chained all neurons of a layer do",
+            "neurons_per_bus", "hard_wired", "one_chip")  # fmt: skip
+
+
+def _on_one_bus(layers: tuple["Hardware", ...]) -> tuple["Hardware", ...]:
+    import numpy as np
+
+    return tuple(replace(layer, bus=np.zeros_like(layer.bus)) for layer in layers)
 
 
 def _instance(

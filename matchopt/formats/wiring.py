@@ -78,7 +78,9 @@ class Wire:
 
 @understanding(
     "a wiring table",
-    ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"} | {"programmable-cells", "write-budget", "hard-wired"},
+    ANY_AT_0_1
+    | {"several-neurons", "copies", "one-chip", "chained", "programmable-cells"}
+    | {"write-budget", "hard-wired"},
 )
 def layers_of(instance: Instance) -> tuple[LayerInstance, ...]:
     """The layers that a wiring table of this instance lists."""

@@ -24,6 +24,7 @@ BY_KIND: Mapping[str, Mapping[str, str]] = {
         "hardware-bias": "biases are hardware weights on an input that is always 1",
         "adjustable-bias": "a mapping may set the digital biases",
         "one-chip": "all layers share the neurons and lines of one chip, each used once",
+        "chained": "hardware neuron j of a layer drives line j of the next, without routing between them",
         "network-tunable": "all layers together may have so many fully tunable weights",
         "convolutional": "rows are filters that are moved over images",
         "recurrent": "rows are gates of a cell that hears its own past outputs",

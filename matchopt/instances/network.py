@@ -13,6 +13,7 @@ from matchopt.instances.architecture import Architecture, FullyConnected, Recurr
 from matchopt.instances.architecture_fit import Buffers, completed, frozen_buffers
 from matchopt.instances.arrays import frozen
 from matchopt.instances.base import Instance, Provenance, Solution
+from matchopt.instances.chained import check_chained
 from matchopt.instances.demands import PLAIN, asks, demands_of
 from matchopt.instances.layer import LayerInstance, LayerMapping
 from matchopt.instances.network_parts import (
@@ -130,6 +131,8 @@ class NetworkInstance(Instance):
         patch or to [x_t, h_(t-1)].
     one_chip : whether all layers draw on one chip: equal numbers in `hardware.neuron` and `hardware.bus` of two layers
         are then one neuron and one bus, and no neuron, and no line of a bus, may serve two layers.
+    chained : whether the layers are crossbars one behind the other, without routing between them: what sits on neuron
+        j of one is on line j of the next. Inputs of the network go on any lines of the first.
     buffers : running statistics of batch normalisation, as `architecture.buffers` lists them; digital and exact.
     provenance : where the instance comes from; no part of its content.
 
@@ -137,7 +140,7 @@ class NetworkInstance(Instance):
     ------
     InvalidInstance
         when the layers do not follow each other, or biases, labels or samples do not fit, or one chip has too few
-        neurons, or two buses for one of them.
+        neurons, or two buses for one of them, or chained layers are no crossbars that follow each other.
     """
 
     kind = "network"
@@ -153,6 +156,7 @@ class NetworkInstance(Instance):
     architecture: Architecture = None  # type: ignore[assignment]  # an architecture once made
     buffers: Buffers = field(default_factory=dict)
     one_chip: bool = False
+    chained: bool = False
 
     def __post_init__(self) -> None:
         layers = tuple(self.layers)
@@ -174,6 +178,10 @@ class NetworkInstance(Instance):
             self._check_objective(self.objective)
         if checked(self.one_chip, bool, "one_chip", InvalidInstance):
             self._check_chip()
+        if checked(self.chained, bool, "chained", InvalidInstance):
+            if self.one_chip:
+                raise InvalidInstance("chained: arrays one behind the other are chips of their own; leave one_chip out")
+            check_chained(layers, self.architecture)
 
     def _check_chip(self) -> None:
         bus_of: dict[int, int] = {}
@@ -225,6 +233,7 @@ class NetworkInstance(Instance):
             adjustable=asks("adjustable-bias", self.adjustable),
             architecture=self.architecture.demands,
             one_chip=asks("one-chip", self.one_chip),
+            chained=asks("chained", self.chained),
         )
 
     @cached_property
@@ -290,8 +299,7 @@ class NetworkInstance(Instance):
         facts |= objective.facts
         if self.adjustable:
             facts["adjustable"] = True
-        if self.one_chip:
-            facts["one_chip"] = True
+        facts |= {name: True for name in ("one_chip", "chained") if getattr(self, name)}
         if not isinstance(self.architecture, FullyConnected):  # which the layers say themselves
             facts["architecture"] = self.architecture.facts()
         arrays: dict[str, np.ndarray] = {}
@@ -333,6 +341,7 @@ class NetworkInstance(Instance):
             architecture=said,  # type: ignore[arg-type]
             buffers=parts.under("buffers"),
             one_chip=facts.get("one_chip", False),
+            chained=facts.get("chained", False),
         )
         if said not in (None, found.architecture):
             raise InvalidInstance(f"architecture: the layers make {found.architecture}, found {said}")

@@ -16,7 +16,7 @@ FLAGS: dict[str, type[SampleObjective]] = {name.replace("-", "_"): cls for name,
 _FACTS = {f"sample_{fact}" for cls in FLAGS.values() for fact in cls.fact_names()}
 REQUIRED = {"tunable", "biases", "data", "task_loss", "layers"}
 # Left out at their defaults, so that digests of older instances stay.
-OPTIONAL = {*(set(FLAGS) - REQUIRED), *_FACTS, "adjustable", "architecture", "one_chip"}
+OPTIONAL = {*(set(FLAGS) - REQUIRED), *_FACTS, "adjustable", "architecture", "one_chip", "chained"}
 
 
 def objective_parts(objective: SampleObjective | None) -> Parts:
@@ -80,5 +80,5 @@ def check_facts(facts: Any) -> None:
     checked(facts["tunable"], int | None, "tunable", InvalidInstance)
     checked(facts["biases"], Literal["free", "hardware"], "biases", InvalidInstance)
     checked(facts["layers"], list[dict[str, Any]], "layers", InvalidInstance)
-    for name in (*FLAGS, "adjustable", "one_chip"):
+    for name in (*FLAGS, "adjustable", "one_chip", "chained"):
         checked(facts.get(name, False), bool, name, InvalidInstance)

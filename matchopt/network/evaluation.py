@@ -125,7 +125,9 @@ class Evaluation:
 
 @understanding(
     "the evaluation of a mapping",
-    ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"} | {"programmable-cells", "write-budget", "hard-wired"},
+    ANY_AT_0_1
+    | {"several-neurons", "copies", "one-chip", "chained", "programmable-cells"}
+    | {"write-budget", "hard-wired"},
 )
 def evaluate(
     instance: Instance,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -41,6 +42,7 @@ def export_network(
     embed_samples: bool = False,
     tunable: int | None = None,
     one_chip: bool = False,
+    chained: bool = False,
     provenance: Provenance | None = None,
 ) -> NetworkInstance:
     """Make the instance of mapping `network` onto `hardware`.
@@ -66,7 +68,7 @@ def export_network(
         biases are recalibrated.
     embed_samples : whether the samples, scaled, also go into the instance as `samples`, so that others can judge
         outputs without the data set.
-    tunable, one_chip : see `NetworkInstance`.
+    tunable, one_chip, chained : see `NetworkInstance`.
     provenance : where the instance comes from.
 
     Raises
@@ -100,6 +102,7 @@ def export_network(
         architecture=network.architecture,
         buffers=network.buffers,
         one_chip=one_chip,
+        chained=chained,
     )
 
 
@@ -120,6 +123,7 @@ def draw_hardware(
     biases: Biases = "free",
     imperfections: Imperfections = PERFECT,
     hard_wired: int = 0,
+    chained: bool = False,
 ) -> tuple[Hardware, ...]:
     """Draw one chip layer per network layer, sized relative to the network.
 
@@ -136,6 +140,8 @@ def draw_hardware(
     imperfections : what the chip does to the weights drawn.
     hard_wired : cells of every neuron on each input of its layer, which can listen to nothing else and are kept or
         switched off; `fan_in_ratio` has no effect then. 0 for cells that are routed.
+    chained : whether the layers are crossbars one behind the other (see `NetworkInstance`): the first has
+        `fan_in_ratio` lines for each of its inputs, the others one for each neuron before, and for a constant input.
 
     Raises
     ------
@@ -148,7 +154,13 @@ def draw_hardware(
     targets = layer_targets(network, biases)
     if hard_wired:
         ratios = [hard_wired * t.n_inputs / max(1, int(t.fan_in.max(initial=0))) for t in targets]
+    if chained:
+        ratios[0] *= targets[0].n_inputs / max(1, int(targets[0].fan_in.max(initial=0)))
     streams, sizes = np.random.default_rng(seed).spawn(len(targets)), chip_sizes(targets, ratios, neuron_ratio)
+    if chained:
+        lines = [neurons + (biases == "hardware") for neurons, _ in sizes]
+        sizes = [sizes[0], *((own, cells) for (own, _), cells in zip(sizes[1:], lines, strict=False))]
+        imperfections = replace(imperfections, neurons_per_bus=max(neurons for neurons, _ in sizes))
     drawn = tuple(
         generators.draw_hardware(law, *size, rng, root_mean_square(target), imperfections)
         for target, size, rng in zip(targets, sizes, streams, strict=True)

@@ -20,7 +20,9 @@ from matchopt.settings import checked
 Refit = Literal["layer", "neuron", "outputs"]
 
 
-@understanding("a chip at another time", AT_0_1["network"] | {"several-neurons", "copies", "one-chip", "hard-wired"})
+@understanding(
+    "a chip at another time", AT_0_1["network"] | {"several-neurons", "copies", "one-chip", "chained", "hard-wired"}
+)
 def on_chips(instance: NetworkInstance | LayerInstance, chips: Sequence[Chip]) -> NetworkInstance | LayerInstance:
     """The instance with the values of its cells taken from chips anew; neurons, buses, faults and scales stay.
 

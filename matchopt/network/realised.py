@@ -13,7 +13,7 @@ from matchopt.instances.layer import LayerInstance, LayerMapping
 from matchopt.instances.network import NetworkInstance, NetworkMapping
 from matchopt.network.running import Runnable
 
-UNDERSTOOD = AT_0_1["network"] | {"several-neurons", "copies", "one-chip"}
+UNDERSTOOD = AT_0_1["network"] | {"several-neurons", "copies", "one-chip", "chained"}
 UNDERSTOOD |= {"programmable-cells", "write-budget", "hard-wired"}
 
 

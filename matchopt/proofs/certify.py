@@ -31,7 +31,7 @@ from matchopt.proofs.separable import LARGE
 from matchopt.proofs.sums import certify_sums
 
 # What layers may ask for is left to their own proofs; biases change no sum of layers' errors.
-_NETWORK = AT_0_1["network"] | {"several-neurons", "copies", "one-chip", "hard-wired"}
+_NETWORK = AT_0_1["network"] | {"several-neurons", "copies", "one-chip", "chained", "hard-wired"}
 _NETWORK |= {"programmable-cells", "write-budget"}
 _NETWORK -= {"task-loss", "functional-error", "score-error"}
 
@@ -134,7 +134,7 @@ def _certify_network(instance: NetworkInstance, mapping: NetworkMapping, effort:
     return Certificate(
         bound=math.fsum(part.bound for part in found),
         optimal=all(part.optimal for part in found),
-        improvable=any(part.improvable for part in found),
+        improvable=any(part.improvable for part in found) and not (instance.one_chip or instance.chained),
         allowance=math.fsum(part.allowance for part in found),
         method="sum of layers",
     )

@@ -21,7 +21,9 @@ from matchopt.instances.demands import ANY_AT_0_1, understanding
 # No rule of these lets a row do with fewer cells, which is all that is counted; sharing a chip only takes cells away.
 @understanding(
     "the proof of infeasibility",
-    ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"} | {"programmable-cells", "write-budget", "hard-wired"},
+    ANY_AT_0_1
+    | {"several-neurons", "copies", "one-chip", "chained", "programmable-cells"}
+    | {"write-budget", "hard-wired"},
 )
 def certify_infeasible(instance: Instance) -> bool | None:
     """Whether `instance` is proved infeasible, without help from any solver.

@@ -15,6 +15,7 @@ from matchopt.instances import (
     NetworkMapping,
     Solution,
 )
+from matchopt.reduce.chained import behind
 from matchopt.reduce.crossbar import crossbar_beginning
 from matchopt.reduce.one_chip import assign_chip, join, not_assignable, not_joinable
 from matchopt.reduce.separable import layer_to_assignment, not_separable, wire
@@ -47,6 +48,8 @@ def beginning(instance: Instance, seconds: float = math.inf) -> Solution | None:
             return _mapping(instance, seconds)
         case NetworkInstance() if instance.one_chip:
             return _on_one_chip(surrogate(instance), seconds)
+        case NetworkInstance() if instance.chained:
+            return _array_by_array(instance, seconds)
         case NetworkInstance():
             found = [_mapping(layer, seconds / len(instance.layers)) for layer in instance.layers]
             return NetworkMapping(tuple(part for part in found if part is not None)) if None not in found else None
@@ -60,6 +63,17 @@ def _on_one_chip(plain: NetworkInstance, seconds: float) -> Solution | None:
     way = assign_chip(plain) if not_assignable(plain) is None else join(plain)
     found = beginning(way.parts[0], seconds)
     return None if found is None else way.lift([found])
+
+
+def _array_by_array(network: NetworkInstance, seconds: float) -> NetworkMapping | None:
+    """The first array as a crossbar, then each on the lines that the neurons before it say."""
+    found: list[LayerMapping] = []
+    for n, layer in enumerate(network.layers):
+        part = _mapping(behind(network, n, found[-1].neuron_of) if n else layer, seconds)
+        if part is None:
+            return None
+        found.append(part)
+    return NetworkMapping(tuple(found))
 
 
 def _in_turn(cost: Float[np.ndarray, "rows cols"]) -> Int[np.ndarray, " rows"] | None:

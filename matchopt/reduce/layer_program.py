@@ -11,6 +11,8 @@ Binary variables, for a row i, a hardware neuron j, a gain g, a cell k, an input
                  cell off;
 - t[i,x]         connection (i, x) is served by a fully tunable weight.
 
+Chained arrays: a line carries an input only if its row sits on the hardware neuron of the same number.
+
 Layers on one chip: each of its neurons takes one row of all layers at most, each of its lines one input.
 
 `on`, `off` and `t` are atoms: each adds a value to realised[i,x], so the squared error is a quadratic form in atoms;
@@ -19,6 +21,7 @@ products of atoms that can be 1 together become variables of their own (McCormic
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -40,7 +43,7 @@ from matchopt.reduce.reduction import Reduction
 
 # Gains in an interval make the error cubic, other objectives than those of layers are no polynomials of binaries.
 UNDERSTOOD = AT_0_1["network"] | {"one-chip", "programmable-cells", "write-budget", "several-neurons", "copies"}
-UNDERSTOOD |= {"hard-wired"}
+UNDERSTOOD |= {"hard-wired", "chained"}
 UNDERSTOOD -= {"gain-interval", "task-loss", "functional-error", "score-error"}
 
 
@@ -48,6 +51,9 @@ UNDERSTOOD -= {"gain-interval", "task-loss", "functional-error", "score-error"}
 def program_size(instance: LayerInstance | NetworkInstance) -> int:
     """How many coefficients the program has at least, in no time: those of cells and of products of two of them."""
     total = 0
+    if isinstance(instance, NetworkInstance) and instance.chained:  # lines of rows, and the rows' places
+        for layer, after in zip(instance.layers, instance.layers[1:], strict=False):
+            total += layer.n_rows * after.hardware.n_cells * (1 + len(layer.rules.gains.values or ()))
     for layer in instance.layers if isinstance(instance, NetworkInstance) else (instance,):
         if layer.hardware.hard_wired:
             total += _wired_size(layer, MAX_ENTRIES - total)
@@ -145,14 +151,13 @@ def layers_to_program(instance: LayerInstance | NetworkInstance) -> Reduction:
     if program_size(instance) > MAX_ENTRIES:
         raise too_large()
     builder = ProgramBuilder()
-    coupled = coupled_buses(instance) if isinstance(instance, NetworkInstance) and instance.one_chip else frozenset()
+    network = instance if isinstance(instance, NetworkInstance) else None
+    coupled = coupled_buses(network) if network and network.one_chip else frozenset()
+    if network and network.chained:  # lines of a single neuron are said by the array before as well
+        coupled = frozenset(int(layer.hardware.bus[0]) for layer in layers)
     blocks = [LayerBlock(builder, layer, coupled) for layer in layers]
-    if isinstance(instance, NetworkInstance) and instance.one_chip:
-        _share_chip(builder, blocks)
-    if isinstance(instance, NetworkInstance) and instance.tunable is not None:
-        tuned = {variable: 1.0 for block in blocks for variable in block.tuned.values()}
-        if tuned:
-            builder.row(tuned, high=float(instance.tunable))
+    if network is not None:
+        _couple(builder, blocks, network)
     source = f"program of {instance.kind} {instance.digest}"
     program = builder.program(Provenance(name=instance.provenance.name, source=source))
 
@@ -176,6 +181,16 @@ def layers_to_program(instance: LayerInstance | NetworkInstance) -> Reduction:
     return Reduction("program", (program,), lift, lower)
 
 
+def _couple(builder: ProgramBuilder, blocks: Sequence[LayerBlock], network: NetworkInstance) -> None:
+    if network.one_chip:
+        _share_chip(builder, blocks)
+    if network.chained:
+        _link(builder, blocks)
+    tuned = {variable: 1.0 for block in blocks for variable in block.tuned.values()}
+    if network.tunable is not None and tuned:
+        builder.row(tuned, high=float(network.tunable))
+
+
 def _share_chip(builder: ProgramBuilder, blocks: Sequence[LayerBlock]) -> None:
     """Every neuron of the chip takes one row of all layers at most, every line one input of all layers."""
     rows_on: dict[int, dict[int, float]] = defaultdict(dict)
@@ -187,3 +202,15 @@ def _share_chip(builder: ProgramBuilder, blocks: Sequence[LayerBlock]) -> None:
             inputs_on[bus, k][variable] = 1.0
     for terms in (*rows_on.values(), *inputs_on.values()):
         builder.row(terms, high=1.0)
+
+
+def _link(builder: ProgramBuilder, blocks: Sequence[LayerBlock]) -> None:
+    """Every line of an array carries what sits on the neuron of its number before, lines beyond those a constant."""
+    for before, block in pairwise(blocks):
+        rows, neurons = before.layer.n_rows, before.layer.hardware.n_neurons
+        sits: dict[tuple[int, int], dict[int, float]] = defaultdict(dict)
+        for (i, place), variable in before.sits.items():
+            sits[i, place[0]][variable] = -1.0
+        for (_, k, x), variable in block.line.items():
+            if x < rows or k < neurons:
+                builder.row({variable: 1.0, **sits[x, k]}, high=0.0)

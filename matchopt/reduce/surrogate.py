@@ -8,7 +8,7 @@ from matchopt.instances.demands import AT_0_1, refuse_unknown
 from matchopt.instances.hard_wired import not_sums
 
 AnyInstance = TypeVar("AnyInstance", bound=Instance)
-UNDERSTOOD = AT_0_1["network"] | {"several-neurons", "copies", "one-chip"}
+UNDERSTOOD = AT_0_1["network"] | {"several-neurons", "copies", "one-chip", "chained"}
 UNDERSTOOD |= {"programmable-cells", "write-budget", "hard-wired"}
 
 

@@ -32,5 +32,7 @@ def _of_network(instance: NetworkInstance) -> list[str]:
         found.append(f"{instance.tunable} tunable connections")
     if instance.one_chip:
         found.append("all layers on one chip")
+    if instance.chained:
+        found.append("arrays one behind the other")
     kinds = "hardware" if instance.biases is None else "adjustable" if instance.adjustable else "free"
     return [*found, f"{kinds} biases"]

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from matchopt.instances import (
     ProgramInstance,
 )
 from matchopt.instances.demands import ANY_AT_0_1, understanding
-from matchopt.testing.brute_layer import Best, all_layers, best_layers, by_footprint, mapping_of
+from matchopt.testing.brute_layer import Best, all_layers, best_layers, by_footprint, by_lines, mapping_of
 from matchopt.testing.brute_program import best_program
 from matchopt.testing.optimum import INFEASIBLE, Optimum
 
@@ -26,7 +27,9 @@ Cost = float | int  # integer costs stay Python integers
 
 @understanding(
     "the enumeration",
-    ANY_AT_0_1 | {"several-neurons", "copies", "one-chip"} | {"programmable-cells", "write-budget", "hard-wired"},
+    ANY_AT_0_1
+    | {"several-neurons", "copies", "one-chip", "chained", "programmable-cells"}
+    | {"write-budget", "hard-wired"},
 )
 def brute_force(instance: Instance) -> Optimum:
     """Return the optimum of a tiny instance of any kind, by trying everything that is finite.
@@ -51,6 +54,8 @@ def brute_force(instance: Instance) -> Optimum:
         case NetworkInstance():
             if instance.objective is not None:
                 return _coupled(instance)
+            if instance.chained:
+                return _chained(instance)
             return _on_one_chip(instance) if instance.one_chip else _network(instance)
         case ProgramInstance():
             return best_program(instance)
@@ -140,6 +145,25 @@ def _on_one_chip(instance: NetworkInstance) -> Optimum:
     return Optimum(least, NetworkMapping(tuple(mappings)), all(_exact_is_best(layer) for layer in instance.layers))
 
 
+def _chained(instance: NetworkInstance) -> Optimum:
+    """Array by array: the best so far for each choice of hardware neurons in the last one, which say its lines."""
+    if any(layer.rules.tunable for layer in instance.layers):
+        raise ValueError(f"{instance.name}: chained arrays without tunable connections are enumerated")
+    known: dict[tuple[int, ...], tuple[float, tuple[LayerMapping, ...]]] = {(): (0.0, ())}
+    for n, layer in enumerate(instance.layers):
+        before, found = instance.layers[n - 1].hardware.n_neurons, dict[tuple[int, ...], Any]()
+        for (neurons, lines), (cost, rows) in by_lines(layer).items():
+            for drives, (spent, parts) in known.items():
+                fits = all(k == drives[x] if x < len(drives) else k >= before for k, x in lines)
+                if (n == 0 or fits) and (neurons not in found or spent + cost < found[neurons][0]):
+                    found[neurons] = spent + cost, (*parts, mapping_of(layer, rows))
+        known = found
+    if not known:
+        return INFEASIBLE
+    cost, layers = min(known.values(), key=lambda best: best[0])
+    return Optimum(cost, NetworkMapping(layers), all(_exact_is_best(layer) for layer in instance.layers))
+
+
 def _apart(sets: Sequence[Collection[object]]) -> bool:
     """Whether no two of the sets share anything."""
     return len(set().union(*sets)) == sum(len(each) for each in sets)
@@ -154,7 +178,7 @@ def _overlap(instance: NetworkInstance, layers: Sequence[LayerMapping]) -> bool:
 def _coupled(instance: NetworkInstance) -> Optimum:
     """An objective of the network couples everything: every combination of the layers' mappings is evaluated."""
     simple = all(layer.hardware.free_routing and layer.rules.gains.fixed for layer in instance.layers)
-    if not simple:
+    if instance.chained or not simple:
         raise ValueError(
             f"{instance.name}: with an objective of its own only free routing and fixed gains are enumerated"
         )

@@ -54,6 +54,15 @@ def by_footprint(instance: LayerInstance) -> dict[Footprint, Best]:
     return found
 
 
+def by_lines(instance: LayerInstance) -> dict[tuple[tuple[int, ...], frozenset[tuple[int, int]]], Best]:
+    """On one bus, the cheapest mapping for each neuron of every row and each (line, input) driven; none is tunable."""
+    found: dict[Any, Best] = {}
+    for rows, lines, _ in _states(instance, 0):
+        key = tuple(row.neurons[0] for row in rows), frozenset((k, x) for (_, k), x in lines.items())
+        found[key] = _better(found.get(key), *_together(instance, rows, lines))
+    return found
+
+
 def mapping_of(instance: LayerInstance, rows: tuple[RowChoice, ...]) -> LayerMapping:
     """The mapping that `rows` describe."""
     parts = [part for row in rows for part in row.wires]

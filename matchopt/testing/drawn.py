@@ -123,7 +123,7 @@ OBJECTIVES: Mapping[str, Callable[[np.random.Generator, int, int], Any]] = {
     "task-loss": lambda rng, inputs, outputs: TaskLoss(rng.normal(size=(4, inputs)), rng.integers(0, outputs, 4)),
 }
 # Of a network; the layers, their biases and architecture come first. The other fields say nothing about what is sought.
-NETWORK = ("layers", "biases", "tunable", "objective", "adjustable", "architecture", "one_chip")
+NETWORK = ("layers", "biases", "tunable", "objective", "adjustable", "architecture", "one_chip", "chained")
 NETWORK_PLAIN = ("data", "samples", "provenance", "buffers")
 
 
@@ -203,6 +203,8 @@ def _chain(rng: np.random.Generator, size: int) -> NetworkInstance:
     more: dict[str, Any] = {}
     if rng.random() < SHARE:
         more["one_chip"], layers = True, _on_one_chip(rng, layers)
+    elif rng.random() < SHARE:
+        more["chained"], layers = True, _chained(rng, layers)
     if rng.random() < 2 * SHARE:
         layers = [replace(layer, rules=replace(layer.rules, tunable=int(rng.integers(0, 3)))) for layer in layers]
         more["tunable"] = int(rng.integers(0, 4))
@@ -220,6 +222,18 @@ def _on_one_chip(rng: np.random.Generator, layers: list[LayerInstance]) -> list[
     neurons, cells = sum(layer.n_rows for layer in layers) + int(rng.integers(0, 2)), layers[0].hardware.n_cells
     chip = Hardware(rng.normal(size=(neurons, cells)), bus=_bus(Frame(rng, 1, 1, neurons, cells)))
     return [replace(layer, hardware=chip) for layer in layers]
+
+
+def _chained(rng: np.random.Generator, layers: list[LayerInstance]) -> list[LayerInstance]:
+    """Each layer on one bus, with a line for every neuron before, and sometimes one more."""
+    found: list[LayerInstance] = []
+    for layer in layers:
+        lines = found[-1].hardware.n_neurons + int(rng.integers(0, 2)) if found else layer.hardware.n_cells
+        frame = Frame(rng, layer.n_rows, layer.target.n_inputs, layer.hardware.n_neurons, lines)
+        parts = _chosen(frame, {name: draw for name, draw in HARDWARE.items() if name not in ("bus", "input")}, SHARE)
+        chip = Hardware(frame.values(frame.shape), bus=np.zeros(frame.neurons, np.int64), **parts)
+        found.append(replace(layer, hardware=chip, rules=replace(layer.rules, neurons_per_row=1, copies=1)))
+    return found
 
 
 def _assignment(rng: np.random.Generator, size: int) -> AssignmentInstance:

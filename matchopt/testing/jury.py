@@ -250,7 +250,7 @@ def enumerable(instance: Instance) -> bool:
             return _work(instance) <= MOST_WORK
         case NetworkInstance():
             works = [_work(layer) for layer in instance.layers]
-            coupled = instance.objective is not None or instance.one_chip
+            coupled = instance.objective is not None or instance.one_chip or instance.chained
             return (math.prod(works) if coupled else sum(works)) <= MOST_WORK
         case AssignmentInstance():
             return instance.n_rows <= 6

@@ -55,7 +55,7 @@ def tiny_networks() -> Mapping[str, NetworkInstance]:
         "infeasible-layer": NetworkInstance((plain[0], _layers(95, cells=1)[1]), free),
     }
     networks |= _under_score_errors(bytes_) | _on_one_chip(free)
-    networks |= _of_architectures()
+    networks |= _of_architectures() | _chained(free)
     return {f"network-{name}": network for name, network in networks.items()}
 
 
@@ -115,6 +115,37 @@ def _sharing(
         chip = Hardware(weights[numbers] * factor, usable=alive[numbers], bus=buses[numbers], neuron=numbers)
         layers.append(replace(layer, hardware=chip))
     return NetworkInstance(tuple(layers), free, one_chip=True)
+
+
+def _chained(free: tuple[np.ndarray, ...]) -> dict[str, NetworkInstance]:
+    """Two crossbars of two rows each, one behind the other: spare neurons and lines, faults, biases on a line."""
+    rng = np.random.default_rng(107)
+    stuck, dead = np.where(rng.random((3, 3)) < 0.3, rng.normal(size=(3, 3)), 0.0), rng.random((3, 3)) < 0.8
+    return {
+        "chained": _behind(rng, free),
+        "chained-drop-stuck": _behind(rng, free, off=stuck, drop=True),
+        "chained-dead-cells": _behind(rng, free, usable=dead, drop=True),
+        "chained-hardware-biases": _behind(rng, None, neurons=2, drop=True),
+        "chained-gains": _behind(rng, free, neurons=2, gains=Gains.finite(0.5, 1.0)),
+        "chained-infeasible": _behind(rng, free, neurons=2, usable=np.array([[True, True, True], [True, False, True]])),
+    }
+
+
+def _behind(
+    rng: np.random.Generator,
+    biases: tuple[np.ndarray, ...] | None,
+    *,
+    neurons: int = 3,
+    usable: np.ndarray | None = None,
+    off: np.ndarray | None = None,
+    **rules: Any,
+) -> NetworkInstance:
+    """Two layers on arrays of so many neurons with three lines; `usable` and `off` are those of both."""
+    layers = []
+    for layer in _layers(108, constant=int(biases is None), **rules):
+        parts: dict[str, Any] = {"usable": usable, "off": off, "bus": np.zeros(neurons, np.int64)}
+        layers.append(replace(layer, hardware=Hardware(rng.normal(size=(neurons, 3)), **parts)))
+    return NetworkInstance(tuple(layers), biases, chained=True)
 
 
 def _of_architectures() -> dict[str, NetworkInstance]:

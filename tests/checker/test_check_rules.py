@@ -324,6 +324,34 @@ NETWORKS |= {
     ),
 }  # fmt: skip
 
+ONE_BUS = Hardware(np.ones((3, 4)), bus=np.zeros(3, int))
+CHAIN = NetworkInstance(
+    (LayerInstance(TARGET, ONE_BUS, Rules(drop=True)),
+     LayerInstance(Target.from_dense(np.ones((1, 3))), ONE_BUS, Rules(drop=True))),
+    chained=True,
+)  # fmt: skip
+LINKED = NetworkMapping(
+    (LayerMapping(np.array([2, 0]), np.array([0, 1, 1]), np.array([1]), np.array([0])),
+     LayerMapping(np.array([1]), np.array([0, 2]), np.array([2, 3]), np.array([0, 2]))),
+)  # fmt: skip
+
+
+def _linked(cells: list[int], inputs: list[int]) -> NetworkMapping:
+    last = LayerMapping(np.array([1]), np.array([0, 2]), np.array(cells), np.array(inputs))
+    return replace(LINKED, layers=(LINKED.layers[0], last))
+
+
+NETWORKS |= {
+    "line of another row": (
+        CHAIN, LINKED, _linked([0, 3], [0, 2]), "line-of-another",
+        "layer 1, row 0: input 0 is on line 2, which row 0 of layer 0 drives, not on line 0",
+    ),
+    "constant on a driven line": (
+        CHAIN, LINKED, _linked([2, 1], [0, 2]), "line-of-another",
+        "layer 1, row 0: input 2 is on line 1, which hardware neuron 1 of layer 0 drives",
+    ),
+}  # fmt: skip
+
 DENSE = AssignmentInstance(np.array([[1.0, 2.0, 3.0], [4.0, np.inf, 6.0]]))
 SPARSE = AssignmentInstance(np.array([1, 0, 5]), np.array([0, 2, 3]), np.array([0, 1, 2]), 3)
 FITS = Assignment(np.array([1, 2]))

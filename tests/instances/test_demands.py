@@ -119,6 +119,11 @@ TIED: dict[type, tuple[Any, set[str], Changes]] = {
         {"data", "samples", "provenance", "buffers"},
         {
             "one_chip": _one({"one_chip": True}, "one-chip"),
+            "chained": _one(
+                {"chained": True, "layers": (replace(LAYER, hardware=replace(HARDWARE, bus=np.zeros(2, int))),)},
+                "chained",
+                "shared-bus",
+            ),
             "layers": _one({"layers": (replace(LAYER, rules=Rules(drop=True)),)}, "drop"),
             "biases": _one({"biases": None}, "hardware-bias"),
             "tunable": _one({"tunable": 0}, "network-tunable"),

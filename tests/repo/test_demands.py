@@ -232,6 +232,7 @@ BEHIND: dict[str, str] = {
     "reduce.shares": "keeps every demand but one-chip, whose meaning it is",
     "reduce.crossbar": "its caller checks what it makes",
     "reduce.one_chip.coupled_buses": "whoever reduces the network",
+    "reduce.chained": "beginning, whose result the checker judges",
     "reduce.beginning": "promises nothing; the checker judges what it returns",
     "reduce.reduction": "changes nothing",
     "reduce.separable.wire": "layer_to_assignment",
