@@ -65,6 +65,7 @@ from .run import Run as Run
 from .run import Task as Task
 from .run import solve as solve
 from .run import solve_all as solve_all
+from .run import write_proof as write_proof
 from .settings import NonNegativeFloat as NonNegativeFloat
 from .settings import NonNegativeInt as NonNegativeInt
 from .settings import PositiveFloat as PositiveFloat

@@ -75,6 +75,9 @@ if TYPE_CHECKING:
 @click.option(
     "--output", type=OutputFile(), help="Write the solution here; the ending .json or .csv gives a wiring table."
 )
+@click.option(
+    "--proof", type=OutputFile(), help="Write what is proved here, for tools/check_proof.py to check (docs/proofs.md)."
+)
 @click.option("--format", "form", help="Format of PATH.  [default: recognised from content and ending]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @plugin_option
@@ -88,6 +91,7 @@ def solve(
     solver: str,
     start: Path | None,
     output: Path | None,
+    proof: Path | None,
     form: str | None,
     as_json: bool,
     **given: Any,
@@ -108,6 +112,7 @@ def solve(
     from matchopt.terminal.progress import Progress
 
     check_apart(output, path)
+    check_apart(proof, *filter(None, (path, start, output)))
     with _only_json(as_json):
         instance = read_instance(path, form)
         begin = None if start is None else read_solution(start, instance=instance, related=True)
@@ -123,10 +128,12 @@ def solve(
             )
         if output is not None and done.solution is not None:
             _write(done, instance, output)
+        proved = _proved(instance, done, proof, given["prove_seconds"]) if proof is not None else ""
     if as_json:
-        click.echo(json.dumps(done.to_json(), allow_nan=False))
+        click.echo(json.dumps(done.to_json() | ({"proof_file": proved} if proof else {}), allow_nan=False))
     else:
         _show(done, output)
+        click.echo(f"{'proof':<10}{proved}") if proof else None
     for one in (done, *done.stages) if settings().debug else ():
         click.echo(one.log, nl=False, err=True)
     if done.limit == "interrupted":
@@ -139,6 +146,25 @@ def _write(done: "Run", instance: Any, output: Path) -> None:
 
     assert done.solution is not None
     write(SolutionFile(done.solution, instance.digest, done.solver, done.seed), output, instance=instance)
+
+
+def _proved(instance: Any, done: "Run", path: Path, seconds: float | None) -> str:
+    """Write the proof of a result that has one, and say so, or why not."""
+    infeasible = done.status == "infeasible" and done.proof == "proven"
+    if done.solution is None and not infeasible:
+        return "no proof file: there is nothing to prove"
+    return _proof_file(instance, done.solution, path, seconds)
+
+
+def _proof_file(instance: Any, solution: Any, path: Path, seconds: float | None) -> str:
+    from matchopt.errors import Refused
+    from matchopt.run import write_proof
+
+    try:
+        written = write_proof(instance, solution, path, seconds=seconds)
+    except Refused as cause:
+        return str(cause)
+    return f"{path} ({written.head['claim']})"
 
 
 def _show(done: "Run", output: Path | None) -> None:
@@ -192,6 +218,7 @@ def _show_stages(stages: "Sequence[Run]") -> None:
     metavar="S",
     help="Most seconds for --prove.  [default: a fixed amount of work]",
 )
+@click.option("--proof", type=OutputFile(), help="Write what --prove proves here (docs/proofs.md).")
 @click.option("--format", "form", help="Format of INSTANCE.  [default: recognised from content and ending]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @strict_option
@@ -203,6 +230,7 @@ def check(
     solution: Path,
     prove: bool,
     seconds: float | None,
+    proof: Path | None,
     form: str | None,
     as_json: bool,
 ) -> None:
@@ -215,7 +243,8 @@ def check(
     from matchopt.formats import read_instance, read_solution
     from matchopt.proofs import certify
 
-    go_with(prove, "is for --prove; give that too", "seconds")
+    go_with(prove, "is for --prove; give that too", "seconds", "proof")
+    check_apart(proof, instance, solution)
     given = read_instance(instance, form)
     decision = read_solution(solution, instance=given)
     report = examine(given, decision)
@@ -225,10 +254,13 @@ def check(
             certificate = certify(given, decision, seconds=seconds)
         except Refused as cause:
             refusal = str(cause)
+    written = _proof_file(given, decision, proof, seconds) if proof and certificate is not None else ""
     if as_json:
-        click.echo(json.dumps(_verdict(report, certificate, refusal), allow_nan=False))
+        found = _verdict(report, certificate, refusal) | ({"proof_file": written} if written else {})
+        click.echo(json.dumps(found, allow_nan=False))
     else:
         _tell(report, certificate, refusal)
+        click.echo(f"proof: {written}") if written else None
     context.exit(0 if report.feasible else 1)
 
 

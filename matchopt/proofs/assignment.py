@@ -14,7 +14,7 @@ from jaxtyping import Int, Shaped
 from matchopt.errors import Refused
 from matchopt.instances import Assignment, AssignmentInstance
 from matchopt.instances.demands import AT_0_1, understanding
-from matchopt.proofs.certificate import Certificate
+from matchopt.proofs.certificate import Certificate, Duals
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.entries import DenseEntries, Entries, SparseEntries
 from matchopt.proofs.potentials import Potentials, potentials
@@ -35,9 +35,10 @@ def certify_assignment(instance: AssignmentInstance, solution: Assignment, effor
     cost, best = exact_sum(own), exact_sum(proof.own)
     bound = dual_bound(entries, proof.ended.v)
     allowance = rounding_allowance(own, proof.ended.v)
+    duals = (Duals(entries.row_minima(proof.ended.v), proof.ended.v),)
     if not instance.is_integral:
-        return Certificate(bound, cost - bound <= allowance, cost - best > allowance, allowance, "dual")
-    return Certificate(bound, bound == cost, best < cost, 0.0, "dual, exact")
+        return Certificate(bound, cost - bound <= allowance, cost - best > allowance, allowance, "dual", duals)
+    return Certificate(bound, bound == cost, best < cost, 0.0, "dual, exact", duals)
 
 
 @dataclass(frozen=True)

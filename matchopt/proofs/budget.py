@@ -74,7 +74,9 @@ def _at(
     rounding = ROUNDING * math.fsum(abs(term) for term in terms)
     bound, objective = math.fsum(terms) - rounding, math.fsum(row.objective for row in rows)
     allowance = 2.0 * rounding + math.fsum(part.allowance for part in found)
-    return Certificate(max(bound, 0.0), bound >= objective - allowance, False, allowance, "layer dual, priced")
+    optimal = bound >= objective - allowance
+    duals = tuple(replace(part.duals[0], price=price) for part, price in zip(found, prices, strict=True))
+    return Certificate(max(bound, 0.0), optimal, False, allowance, "layer dual, priced", duals)
 
 
 @dataclass(frozen=True, eq=False)

@@ -115,19 +115,22 @@ def _certify_network(instance: NetworkInstance, mapping: NetworkMapping, effort:
             return certify_one_chip(instance, mapping, effort)
         except Refused:
             pass  # a bound that counts no sharing is one
-    found, total = [], math.inf if instance.tunable is None else instance.tunable
+    found: list[Certificate] = []
+    total, duals = math.inf if instance.tunable is None else instance.tunable, {}
     pairs = dict(enumerate(zip(instance.layers, mapping.layers, strict=True)))
     if total == 0:
         pairs = {n: (replace(layer, rules=replace(layer.rules, tunable=0)), part) for n, (layer, part) in pairs.items()}
     elif total < sum(layer.rules.tunable for layer in instance.layers):  # the layers share it
-        sharing = [pairs.pop(n) for n, layer in enumerate(instance.layers) if layer.rules.tunable > 0]
-        layers, parts = zip(*sharing, strict=True)
+        sharing = [n for n, layer in enumerate(instance.layers) if layer.rules.tunable > 0]
+        layers, parts = zip(*(pairs.pop(n) for n in sharing), strict=True)
         found.append(certify_budget(layers, parts, total, effort))
+        duals = dict(zip(sharing, found[0].duals, strict=True))
     for turn, (n, (layer, part)) in enumerate(pairs.items()):
         share = effort.share(len(pairs) - turn)
         try:
             allowed = share.steps
             found.append(_certify_layer(layer, part, share))
+            duals |= dict(zip([n], found[-1].duals, strict=False))  # of one layer, or none
             effort.spend(allowed - share.steps if allowed < math.inf else 0.0)  # steps are not counted under a time
         except Refused as cause:
             raise Refused(f"layer {n}: {cause}") from None
@@ -137,4 +140,7 @@ def _certify_network(instance: NetworkInstance, mapping: NetworkMapping, effort:
         improvable=any(part.improvable for part in found) and not (instance.one_chip or instance.chained),
         allowance=math.fsum(part.allowance for part in found),
         method="sum of layers",
+        duals=tuple(duals[n] for n in sorted(duals))
+        if len(duals) == len(instance.layers) and not instance.one_chip
+        else (),
     )

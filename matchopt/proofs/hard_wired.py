@@ -18,7 +18,7 @@ from matchopt.instances import LayerInstance, LayerMapping
 from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.instances.hard_wired import not_sums
 from matchopt.proofs.assignment import HALF_ULP, dual_bound, prove, rounding_allowance
-from matchopt.proofs.certificate import Certificate
+from matchopt.proofs.certificate import Certificate, Duals
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.entries import DenseEntries
 from matchopt.proofs.feasible import NOTHING, refuse_wrong_sums
@@ -72,7 +72,8 @@ def certify_hard_wired(instance: LayerInstance, mapping: LayerMapping, effort: E
     allowance = 2.0 * math.fsum(own) + rounding_allowance(proof.own, proof.ended.v)
     better = math.fsum(costs[rows, proof.col_of] + off[rows, proof.col_of])
     improvable = bool(known[rows, proof.col_of].all()) and better < objective - allowance
-    return Certificate(bound, objective - bound <= allowance, improvable, allowance, "sums of cells, dual")
+    duals = (Duals(entries.row_minima(proof.ended.v), proof.ended.v),)
+    return Certificate(bound, objective - bound <= allowance, improvable, allowance, "sums of cells, dual", duals)
 
 
 def _by_input(layer: LayerInstance) -> _Wired:

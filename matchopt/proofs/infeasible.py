@@ -1,5 +1,7 @@
 """Proofs that an instance has no feasible solution: too few columns, or neurons, for some set of rows."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Int
 
@@ -130,9 +132,68 @@ def _decide(instance: AssignmentInstance) -> bool | None:
         cost = instance.value(Assignment(col_of))
         distinct = len(np.unique(col_of)) == instance.n_rows
         return False if distinct and cost < np.inf else None
-    rows = _reached(columns_of, col_of, int(np.argmin(col_of)), instance.n_cols)
+    return _violator(columns_of, col_of, instance.n_cols) is not None or None
+
+
+def _violator(
+    columns_of: list[np.ndarray], col_of: Int[np.ndarray, " rows"], n_cols: int
+) -> tuple[list[int], list[int]] | None:
+    """Rows with fewer columns than they are many, and these columns; None where they are not so few.
+
+    No row can be spared: all but any one of them are matched to the columns, along the paths that reached it.
+    """
+    rows = _reached(columns_of, col_of, int(np.argmin(col_of)), n_cols)
     allowed = set().union(*(columns_of[i].tolist() for i in rows))
-    return True if len(allowed) < len(rows) else None  # counted, so that nothing above has to be believed
+    return (sorted(rows), sorted(allowed)) if len(allowed) < len(rows) else None  # counted, so nothing is believed
+
+
+@dataclass(frozen=True)
+class Crowded:
+    """Rows that together fit fewer columns, or hardware neurons, than they are many; no row can be spared.
+
+    Parameters
+    ----------
+    rows : (layer, row) each; the layer is 0 of an assignment or of a single layer.
+    columns : what any of them fits: columns, or numbers of neurons.
+    """
+
+    rows: tuple[tuple[int, int], ...]
+    columns: tuple[int, ...]
+
+
+@understanding(
+    "the search for rows that are too many",
+    ANY_AT_0_1 | {"one-chip", "programmable-cells", "write-budget", "hard-wired"},
+)
+def crowded(instance: Instance) -> Crowded | None:
+    """A smallest reason why an assignment, a layer or a network has no solution, where it is one of numbers of cells.
+
+    Parameters
+    ----------
+    instance : whose rows may have one hardware neuron each.
+
+    Raises
+    ------
+    Refused
+        when the instance has a demand that may change how many cells a row needs.
+    """
+    tables: list[tuple[AssignmentInstance, list[tuple[int, int]], list[int]]] = []
+    match instance:
+        case AssignmentInstance():
+            tables = [(instance, [(0, i) for i in range(instance.n_rows)], list(range(instance.n_cols)))]
+        case NetworkInstance() if instance.one_chip:
+            rows = [(n, i) for n, layer in enumerate(instance.layers) for i in range(layer.n_rows)]
+            tables = [(_fitting_chip(instance), rows, _numbers(instance).tolist())]
+        case LayerInstance() | NetworkInstance():
+            for n, layer in enumerate(instance.layers if isinstance(instance, NetworkInstance) else [instance]):
+                rows = [(n, i) for i in range(layer.n_rows)]
+                tables.append((_fitting(layer), rows, layer.hardware.neuron.tolist()))
+    for table, rows, names in tables:
+        columns_of, col_of = _matched(table)
+        found = None if bool((col_of >= 0).all()) else _violator(columns_of, col_of, table.n_cols)
+        if found is not None:
+            return Crowded(tuple(rows[i] for i in found[0]), tuple(names[k] for k in found[1]))
+    return None
 
 
 def _matched(instance: AssignmentInstance) -> tuple[list[np.ndarray], Int[np.ndarray, " rows"]]:

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from matchopt.errors import Refused
 from matchopt.instances import LayerInstance, LayerMapping
 from matchopt.proofs.assignment import Proof, dual_bound, prove
-from matchopt.proofs.certificate import Certificate
+from matchopt.proofs.certificate import Certificate, Duals
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.entries import DenseEntries
 from matchopt.proofs.feasible import refuse_infeasible
@@ -141,8 +141,9 @@ def certify_pairs(table: Table, mapping: LayerMapping, objective: float) -> Cert
         bound = float(dual_bound(DenseEntries(table.bounds), v))
         rounding = table.rounding(objective, proof)
         proved = max(bound - rounding, least)
+        duals = (Duals(u, v),)
         if bound >= objective - rounding:
-            return Certificate(proved, True, False, 2.0 * rounding, "layer dual")
+            return Certificate(proved, True, False, 2.0 * rounding, "layer dual", duals)
         reduced = table.bounds - v - u[:, None]
         broken = np.flatnonzero(~table.exact & (reduced < 0.0))
         rows, neurons = np.unravel_index(broken[np.argsort(reduced.ravel()[broken])], reduced.shape)
@@ -152,7 +153,7 @@ def certify_pairs(table: Table, mapping: LayerMapping, objective: float) -> Cert
         if effort.late or not table.settle(rows, neurons, MARGIN * (u[rows] + v[neurons])):
             goal = objective - 2.0 * rounding
             improvable = not effort.late and math.fsum(proof.own) < goal and table.exhibited(chosen) < goal
-            return Certificate(proved, False, improvable, 2.0 * rounding, "layer dual")
+            return Certificate(proved, False, improvable, 2.0 * rounding, "layer dual", duals)
 
 
 def _rounding(problem: Separable, objective: float, proof: Proof | None = None) -> float:

@@ -168,7 +168,8 @@ def certify_menus(instance: LayerInstance, mapping: LayerMapping, effort: Effort
         paid = price * budget
         found = certify_pairs(MenuTable.priced(instance, price, effort), mapping, objective + paid)
         bound = max(0.0, found.bound - paid - 4.0 * math.ulp(paid + found.bound))
-        return replace(found, bound=bound, improvable=False)
+        duals = tuple(replace(one, price=price) for one in found.duals)
+        return replace(found, bound=bound, improvable=False, duals=duals)
 
     steps = effort.steps
     best = at(first)

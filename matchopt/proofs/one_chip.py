@@ -4,6 +4,8 @@ Rows of a layer whose hardware weights are r times those of the first are divide
 r^2 times; inputs of different layers are different inputs. That is the same sum of squared errors, row by row.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from matchopt.errors import Refused
@@ -33,7 +35,12 @@ def certify_one_chip(instance: NetworkInstance, mapping: NetworkMapping, effort:
     """
     layer, part = _whole(instance, mapping)
     prove = certify_layer if layer.hardware.free_routing else certify_crossbar
-    return prove(layer, part, effort)
+    found = prove(layer, part, effort)
+    if not found.duals:
+        return found
+    index = {number: j for j, number in enumerate(instance.layers[0].hardware.neuron.tolist())}
+    places = [np.array([index[n] for n in own.hardware.neuron.tolist()], np.int64) for own in instance.layers]
+    return replace(found, duals=found.duals[0].split([own.n_rows for own in instance.layers], places))
 
 
 def _whole(instance: NetworkInstance, mapping: NetworkMapping) -> tuple[LayerInstance, LayerMapping]:

@@ -1,5 +1,6 @@
 # What the package offers; each name loads on first use, so that the fork server starts before all else.
 from .perform import OnIncumbent as OnIncumbent
+from .proof_file import write_proof as write_proof
 from .record import Incumbent as Incumbent
 from .record import Run as Run
 from .record import gap_of as gap_of

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from click.testing import CliRunner, Result
 
-from matchopt import Assignment, LayerMapping, read, write
+from matchopt import Assignment, Hardware, LayerInstance, LayerMapping, Target, read, write
 from matchopt.cli import main
 from matchopt.formats import SolutionFile, read_instance, read_solution
 from matchopt.run import warm
@@ -271,3 +271,19 @@ def test_ctrl_c_keeps_the_best_solution_and_leaves_nothing_else(assignment: Path
     assert np.array_equal(read_solution(output).col_of, [0, 1, 2])  # type: ignore[attr-defined]
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".part") == []
     assert not [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_proofs_are_written(assignment: Path, tmp_path: Path) -> None:
+    """By solve and by check --prove, alike; where there is no proof a sentence says so, and no file is left."""
+    best, proof, again = tmp_path / "best.matchopt", tmp_path / "proof", tmp_path / "again"
+    done = run("solve", assignment, "--solver", "hungarian", "--output", best, "--proof", proof)
+    assert done.exit_code == 0 and f"proof     {proof} (optimal)" in done.stdout
+    checked = run("check", assignment, best, "--prove", "--proof", again, "--json")
+    assert json.loads(checked.stdout)["proof_file"] == f"{again} (optimal)"
+    assert proof.read_bytes() == again.read_bytes()
+    assert "give that too" in run("check", assignment, best, "--proof", again).output
+    shared = LayerInstance(Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2)), bus=np.zeros(2, int)))
+    write(shared, tmp_path / "shared.matchopt")
+    done = run("solve", tmp_path / "shared.matchopt", "--solver", "random-wiring", "--proof", tmp_path / "none")
+    assert done.exit_code == 0 and "does not understand shared-bus" in done.stdout
+    assert not (tmp_path / "none").exists()

@@ -54,9 +54,11 @@ from matchopt.proofs.assignment import certify_assignment
 from matchopt.proofs.crossbar import certify_crossbar, coupled, kept_bound, split_bound
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.hard_wired import certify_hard_wired
+from matchopt.proofs.infeasible import crowded
 from matchopt.proofs.layer import certify_layer
 from matchopt.proofs.menus import certify_menus
 from matchopt.proofs.parts import certify_parts
+from matchopt.proofs.proof_file import proof_of
 from matchopt.proofs.separable import separable
 from matchopt.proofs.sums import certify_sums
 from matchopt.reduce import not_separable, reduction, surrogate, tightened
@@ -148,6 +150,8 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     split_bound: lambda instance, folder: split_bound(_one_bus(instance), np.zeros(coupled(_one_bus(instance)).shape)),
     kept_bound: lambda instance, folder: kept_bound(_one_bus(instance), *_nothing_kept(_one_bus(instance))),
     certify_infeasible: lambda instance, folder: certify_infeasible(instance),
+    crowded: lambda instance, folder: crowded(instance),
+    proof_of: lambda instance, folder: proof_of(instance, _solution(instance)),
     relaxed_bound: lambda instance, folder: relaxed_bound(instance),
     separable: lambda instance, folder: separable(instance),
     reduction: lambda instance, folder: [reduction(instance, to) for to in _below(instance)],
@@ -228,6 +232,7 @@ BEHIND: dict[str, str] = {
     "proofs.one_chip": "certify",
     "proofs.sums.SumTable": "certify_sums",
     "proofs.sums.Sums": "certify_sums",
+    "proofs.proof_file.proof_of_infeasible": "crowded",
     "proofs.infeasible.constructed": "promises nothing; is_feasible, which asks, judges what it returns",
     "reduce.shares": "keeps every demand but one-chip, whose meaning it is",
     "reduce.crossbar": "its caller checks what it makes",
