@@ -73,6 +73,15 @@ class Pass(ABC):
         """
 
     @abstractmethod
+    def received(self, n: int, before: Rows, matrices: Sequence[Any], biases: Biases) -> Rows:
+        """What layer n receives, given the signals of the layer before (the network's inputs, for layer 0)."""
+
+    def hears_itself(self, n: int) -> bool:
+        """Whether what layer n receives depends on its own weights."""
+        del n
+        return False
+
+    @abstractmethod
     def backward(
         self, matrices: Sequence[Any], trace: Sequence[tuple[Rows, Rows]], slopes: Sequence[Any], first: int = 0
     ) -> list[Any]:
@@ -122,13 +131,15 @@ class Chain(Pass):
     def run(self, matrices: Sequence[Any], biases: Biases, inputs: Rows, first: int = 0) -> Iterator[tuple[Rows, Rows]]:
         signals = inputs
         for n in range(first, len(matrices)):
-            received = signals if n == 0 and self.plain else self._links[n].forward(signals)
-            if biases is None:
-                received = with_constant(received)
+            received = self.received(n, signals, matrices, biases)
             signals = times(received, matrices[n])
             if biases is not None:
                 signals += biases[n]
             yield received, signals
+
+    def received(self, n: int, before: Rows, matrices: Sequence[Any], biases: Biases) -> Rows:
+        found = before if n == 0 and self.plain else self._links[n].forward(before)
+        return with_constant(found) if biases is None else found
 
     def backward(
         self, matrices: Sequence[Any], trace: Sequence[tuple[Rows, Rows]], slopes: Sequence[Any], first: int = 0
@@ -169,13 +180,20 @@ class Recurrence(Pass):
             received, signals = self._cells.run(matrices[0], bias, inputs)
             yield received, signals
         if first <= 1:
-            received = self._cells.outputs(signals, every=self.places[1] > 1)
-            if biases is None:
-                received = with_constant(received)
+            received = self.received(1, signals, matrices, biases)
             signals = times(received, matrices[1])
             if biases is not None:
                 signals += biases[1]
             yield received, signals
+
+    def received(self, n: int, before: Rows, matrices: Sequence[Any], biases: Biases) -> Rows:
+        if n == 0:
+            return self._cells.run(matrices[0], None if biases is None else biases[0], before)[0]
+        found = self._cells.outputs(before, every=self.places[1] > 1)
+        return with_constant(found) if biases is None else found
+
+    def hears_itself(self, n: int) -> bool:
+        return n == 0
 
     def backward(
         self, matrices: Sequence[Any], trace: Sequence[tuple[Rows, Rows]], slopes: Sequence[Any], first: int = 0

@@ -20,12 +20,13 @@ from matchopt import (
     surrogate,
 )
 
-# Every rule, for the wiring stays as it is; of networks the fully connected ones.
+# Every rule and architecture, for the wiring stays as it is.
 UNDERSTOOD = frozenset({
     "importance", "read-noise", "unusable-cells", "leak", "shared-bus", "several-cells", "drop", "extra-inputs",
     "gains", "gain-interval", "tunable", "output-error", "correlated-inputs", "task-loss", "functional-error",
-    "score-error", "hardware-bias", "adjustable-bias", "network-tunable",
+    "score-error", "hardware-bias", "adjustable-bias", "network-tunable", "convolutional", "recurrent",
 })  # fmt: skip
+NUMBERS = 2**25  # in what one layer receives at all places of the samples that a correction is fitted to
 HELD_OUT = 0.1  # share of the samples on which a correction is judged
 NO_START = "there is no mapping to correct; put a solver before it, such as hungarian+{name}"
 EQUAL = 1e-12  # relative: objectives that differ by less are those of one wiring, summed in another order
@@ -98,6 +99,19 @@ def lacks_samples(instance: NetworkInstance) -> str | None:
     if instance.objective is None and (instance.samples is None or len(instance.samples) == 0):
         return "it has no sample inputs to fit a correction to; export it with samples or with an objective on samples"
     return None
+
+
+def affordable(instance: NetworkInstance, most: int) -> int:
+    """`most` samples (0 for all), or where rows are seen at many places as many as memory holds these for.
+
+    The places of a sample are not independent: count the samples for the error of a mean. Of n normal signals a second
+    moment has a relative standard error of sqrt(2 / n).
+    """
+    if instance.runs.plain:
+        return most
+    pairs = zip(instance.runs.places, instance.layers, strict=True)
+    numbers = max(places * max(layer.n_rows, layer.target.n_inputs) for places, layer in pairs)
+    return min(most or NUMBERS, max(2, NUMBERS // numbers))
 
 
 def split(count: int, most: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

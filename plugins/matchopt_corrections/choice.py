@@ -79,11 +79,12 @@ def _errors(instance: NetworkInstance, mapping: NetworkMapping, rng: np.random.G
 def _curvature(instance: NetworkInstance, mapping: NetworkMapping, rng: np.random.Generator) -> Scores:
     samples = samples_of(instance)
     network, used = small_network(instance, mapping)
-    which = np.sort(rng.permutation(len(samples.inputs))[:SAMPLES])
+    which = np.sort(rng.permutation(len(samples.inputs))[: _at_once(instance)])
     received = network.received((samples.rows(which)[:, used]).astype(np.float32))[:-1]
     strength = [np.sqrt((x.astype(np.float64) ** 2).mean(axis=0)) for x in received]
-    first = np.sqrt((samples.rows(which) ** 2).mean(axis=0))
-    strength[0] = first if instance.biases is not None else np.append(first, 1.0)
+    if instance.runs.plain:  # of which the network above has those inputs only that are listened to
+        first = np.sqrt((samples.rows(which) ** 2).mean(axis=0))
+        strength[0] = first if instance.biases is not None else np.append(first, 1.0)
     errors = _errors(instance, mapping, rng)
     return [e * x[layer.target.indices] for e, x, layer in zip(errors, strength, instance.layers, strict=True)]
 
@@ -93,9 +94,14 @@ def _gradient(instance: NetworkInstance, mapping: NetworkMapping, rng: np.random
     labels = instance.objective.classes
     every = [np.arange(layer.target.n_connections) for layer in instance.layers]
     network, used = small_network(instance, with_tunable(instance, mapping, every, at_target=False))
-    which = np.sort(rng.permutation(len(labels))[:SAMPLES])
+    which = np.sort(rng.permutation(len(labels))[: _at_once(instance)])
     inputs = samples_of(instance).rows(which)[:, used].astype(np.float32)
     return [np.abs(slope) for slope in network.gradients(inputs, labels[which])[0]]
+
+
+def _at_once(instance: NetworkInstance) -> int:
+    """Samples that a score is measured on: fewer where each has many places."""
+    return SAMPLES if instance.runs.plain else min(SAMPLES, instance.runs.step)
 
 
 def _random(instance: NetworkInstance, mapping: NetworkMapping, rng: np.random.Generator) -> Scores:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from matchopt import Gains, LayerInstance, LayerMapping, Limits, NetworkInstance, NetworkMapping, Result
-from matchopt_corrections.beginning import is_better, samples_of, split, started
+from matchopt_corrections.beginning import affordable, is_better, samples_of, split, started
 
 NEGLIGIBLE = 1e-12  # share of a square below which a sum of squares is rounding
 
@@ -25,7 +25,8 @@ def fit(instance: NetworkInstance, mapping: NetworkMapping, inputs: np.ndarray, 
     With z' the target's pre-activation of a row, t what its tunable weights add and u = (wired weights) . x the rest at
     gain 1, x being the activity of the mapped network with the layers before already fitted: the gain minimises
     E (z' - b - t - g u)^2 + g^2 (read noise), among those allowed, and the bias is b = E(z' - t - g u), so that the
-    mean error of every pre-activation is zero.
+    mean error of every pre-activation is zero. Filters and gates are seen at many places, over which E is taken, too;
+    gates on what cells put out before the fit.
 
     Parameters
     ----------
@@ -33,12 +34,16 @@ def fit(instance: NetworkInstance, mapping: NetworkMapping, inputs: np.ndarray, 
     inputs : what the network receives, shape (samples, inputs).
     what : the others stay as they are in the mapping.
     """
-    wanted = instance.target_signals(inputs)
+    wanted, runs = instance.target_signals(inputs), instance.runs
     begin = instance.biases if mapping.biases is None else mapping.biases
-    layers, fitted, received = [], [], inputs
+    current = (
+        []
+        if runs.plain
+        else [layer.realised(part) for layer, part in zip(instance.layers, mapping.layers, strict=True)]
+    )
+    layers, fitted, before = [], [], inputs
     for n, (layer, part) in enumerate(zip(instance.layers, mapping.layers, strict=True)):
-        if begin is None:
-            received = np.column_stack([received, np.ones(len(received))])
+        received = runs.received(n, before, current, begin)
         wired, tuned = _parts(layer, part)
         signal, rest = received @ wired.T, wanted[n] - received @ tuned.T
         gain, bias = part.gain, None if begin is None else begin[n]
@@ -50,8 +55,11 @@ def fit(instance: NetworkInstance, mapping: NetworkMapping, inputs: np.ndarray, 
             bias = (rest - gain * signal).mean(axis=0)
         layers.append(replace(part, gain=gain))
         fitted.append(bias)
+        if runs.hears_itself(n):
+            received = runs.received(n, before, [gain[:, None] * wired + tuned], None if bias is None else [bias])
+            signal = received @ wired.T
         sums = gain * signal + received @ tuned.T
-        received = np.maximum(sums if bias is None else sums + bias, 0.0)
+        before = sums if bias is None else sums + bias
     return NetworkMapping(tuple(layers), tuple(fitted) if what.biases else mapping.biases)  # type: ignore[arg-type]  # arrays
 
 
@@ -82,7 +90,7 @@ def _best_fit(
     others by the instance's objective.
     """
     samples = samples_of(instance)
-    seen, held_out = split(len(samples.inputs), most, rng)
+    seen, held_out = split(len(samples.inputs), affordable(instance, most), rng)
     inputs, best, chosen = samples.rows(seen), start, None
     for first in reversed(range(what.first, len(instance.layers))):
         trial = fit(instance, start, inputs, replace(what, first=first))

@@ -8,6 +8,7 @@ import numpy as np
 from matchopt import Limit, Limits, NetworkInstance, NetworkMapping, Result, Status
 from matchopt_corrections.backpropagation import Adam, SmallNetwork
 from matchopt_corrections.beginning import restricted, split
+from matchopt_corrections.run_network import RunNetwork
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,9 @@ def small_network(instance: NetworkInstance, mapping: NetworkMapping) -> tuple[S
         weights.append(layer.realised(part).astype(np.float32))
         entries.append((layer.target.row_of[part.tunable], layer.target.indices[part.tunable]))
     biases = instance.biases if mapping.biases is None else mapping.biases
+    if not instance.runs.plain:
+        own = None if biases is None else [bias.astype(np.float32) for bias in biases]
+        return RunNetwork(weights, own, entries, instance.adjustable, instance.runs), np.arange(instance.n_inputs)
     listened: np.ndarray = np.any(weights[0], axis=0)
     listened[entries[0][1]] = True
     if biases is None:
