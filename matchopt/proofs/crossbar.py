@@ -24,6 +24,7 @@ from matchopt.instances import LayerInstance, LayerMapping
 from matchopt.instances.demands import understanding
 from matchopt.instances.menus import FIELDS as MENUS
 from matchopt.proofs.assignment import HALF_ULP
+from matchopt.proofs.buses import least_on_buses, n_orders
 from matchopt.proofs.certificate import Certificate
 from matchopt.proofs.crossbar_tree import search
 from matchopt.proofs.effort import Effort
@@ -111,6 +112,11 @@ class Coupled:
         unpriced = np.where(np.isinf(least), np.inf, 0.0)
         return np.asarray(unpriced + self.factor[e][:, None, None] * np.where(np.isinf(least), 0.0, least))
 
+    def at(self, g: int) -> "Coupled":
+        """The same at the gain of this number alone."""
+        one = slice(g, g + 1)
+        return replace(self, **{name: getattr(self, name)[one] for name in ("weights", "variance", "off", "gains")})
+
     def _written(self, wanted: Float[np.ndarray, "some _ _"]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Values to write and their variances, NaN where there is none: of ranges the nearest to what is wanted."""
         if self.menus is not None:
@@ -190,7 +196,8 @@ def certify_crossbar(instance: LayerInstance, mapping: LayerMapping, effort: Eff
 
 
 def _by_search(instance: LayerInstance, known: Certificate, effort: Effort) -> Certificate:
-    """Branch and bound where all neurons share one bus and its tables are small; else what is known.
+    """Branch and bound where all neurons share one bus and its tables are small, on several what `least_on_buses`
+    finds if rows are few; else what is known.
 
     Where lines leak and connections may be dropped, rows choose among gains, or writes are limited, costs are below
     what mappings cost.
@@ -198,16 +205,27 @@ def _by_search(instance: LayerInstance, known: Certificate, effort: Effort) -> C
     leaks = "leak" in instance.demands
     problem = coupled(instance, leaks and not instance.rules.drop)
     neurons, lines = problem.usable.shape
-    fits = len(problem.items[0]) <= neurons and len(problem.items[1]) <= lines
-    if not problem.one_bus or not 0 < math.prod(problem.shape) <= MOST_SEARCHED or effort.late or not fits:
+    fits = len(problem.items[0]) <= neurons and (len(problem.items[1]) <= lines or not problem.one_bus)
+    if not 0 < math.prod(problem.shape) <= MOST_SEARCHED or effort.late or not fits:
         return known
     of = problem.item_of
     row_of = np.unique(of[0], return_inverse=True)[1]  # rows without connections cost nothing anywhere
+    exact = not (leaks and instance.rules.drop) and instance.rules.writes is None
+    if not problem.one_bus:
+        bus, every = instance.hardware.bus, np.arange(len(row_of))
+        silent = np.zeros(len(row_of), bool) if problem.silent is None else problem.silent
+        if not effort.afford(EACH * n_orders(int(row_of.max()) + 1, len(problem.gains), bus), 1):
+            return known
+        costs = np.stack([problem.at(g).costs(every) for g in range(len(problem.gains))])
+        least, rounding = least_on_buses(costs, row_of, of[1], silent, bus), problem.rounding()
+        objective, allowance = known.allowance / SOUGHT, 2.0 * rounding
+        bound, better = max(known.bound, min(least, objective) - rounding), least < objective - allowance
+        return Certificate(bound, not better, better and exact, allowance, "rows on buses")
+    exact = exact and len(problem.gains) == 1
     goal = known.allowance / SOUGHT - known.allowance / 2.0
     found = search(problem.costs(np.arange(len(row_of))), row_of, of[1], goal, effort)
     if found.rounding > known.allowance / 2.0:
         return known
-    exact = not (leaks and instance.rules.drop) and len(problem.weights) == 1 and instance.rules.writes is None
     bound = max(known.bound, found.bound - found.rounding)
     return replace(known, bound=bound, optimal=found.done, improvable=found.better and exact, method="branch and bound")
 

@@ -56,6 +56,7 @@ SUGGESTIONS = (
         "hungarian", _always, "every row costs what it costs on its hardware neuron, so one assignment is exact"
     ),
     Suggestion("crossbar-exact", _few, "a crossbar of this size can be solved to its optimum"),
+    Suggestion("crossbar-buses", _few, "so few rows can be tried on all buses in all orders"),
     Suggestion("cpsat", _exact_size, "its program is small enough for an exact engine"),
     Suggestion("milp", _exact_size, "its program is small enough for an exact engine"),
     Suggestion("crossbar-perturb", _always, "neurons share lines, and it is the strongest heuristic for those"),

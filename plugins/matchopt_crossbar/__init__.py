@@ -5,6 +5,7 @@ from collections.abc import Callable
 from matchopt import Solver, hookimpl
 from matchopt_crossbar.alternation import Alternation as Alternation
 from matchopt_crossbar.annealing import Annealing as Annealing
+from matchopt_crossbar.buses import Buses as Buses
 from matchopt_crossbar.exact import Exact as Exact
 from matchopt_crossbar.perturbation import Perturbation as Perturbation
 from matchopt_crossbar.tandem import Tandem as Tandem
@@ -12,6 +13,6 @@ from matchopt_crossbar.tandem import Tandem as Tandem
 
 @hookimpl
 def register_solvers(register: Callable[[type[Solver]], None]) -> None:
-    """Register crossbar-alternate, crossbar-anneal, crossbar-perturb, crossbar-exact and crossbar-tandem."""
-    for solver in (Alternation, Annealing, Perturbation, Exact, Tandem):
+    """Register crossbar-alternate, -anneal, -perturb, -exact, -buses and -tandem."""
+    for solver in (Alternation, Annealing, Perturbation, Exact, Buses, Tandem):
         register(solver)

@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from matchopt import Gains, Hardware, LayerInstance, LayerMapping, Limits, Rules, Target, check
 from matchopt.errors import Refused
-from matchopt.proofs import certify, kept_bound, split_bound
+from matchopt.proofs import buses, certify, kept_bound, split_bound
 from matchopt.proofs.crossbar import coupled, potentials
 from matchopt.proofs.crossbar_tree import search
 from matchopt.proofs.effort import Effort
@@ -147,15 +147,18 @@ def test_the_ascent_beats_free_wiring() -> None:
     assert 0.0 <= found[1] <= found[0]
 
 
-def test_several_buses_are_bounded_by_free_routing() -> None:
-    """Where lines are shared by some only, the bound is that of rows wired freely."""
+def test_several_buses_are_bounded_by_free_routing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where lines are shared by some only, the bound is that of rows wired freely; more where all orders are tried."""
     rng = np.random.default_rng(0)
     target, cells = Target.from_dense(rng.normal(size=(4, 3))), rng.normal(size=(6, 4))
     shared = LayerInstance(target, Hardware(cells, bus=np.array([0, 1, 0, 2, 1, 2])))
     free = LayerInstance(target, Hardware(cells))
     mapping = LayerMapping.from_cells(target, np.arange(4), np.tile(np.arange(3), 4))
     best = LayerMapping.from_cells(target, *_freely(free))
+    tried = certify(shared, mapping)
+    monkeypatch.setattr(buses, "MOST_ROWS", 0)
     assert certify(shared, mapping).bound == pytest.approx(free.value(best))
+    assert tried.bound > free.value(best)
 
 
 def _freely(layer: LayerInstance) -> tuple[np.ndarray, np.ndarray]:

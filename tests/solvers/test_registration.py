@@ -22,6 +22,7 @@ PACKAGES = {
         "crossbar-anneal",
         "crossbar-perturb",
         "crossbar-exact",
+        "crossbar-buses",
         "crossbar-tandem",
     ],
 }
