@@ -8,11 +8,13 @@ from .cell_placement import Scales as Scales
 from .compiling import compiled as compiled
 from .compiling import reordered as reordered
 from .crossbar import Crossbar as Crossbar
+from .crossbar_wiring import line_prices as line_prices
 from .crossbar_wiring import wire_lines as wire_lines
 from .hard_wired import HardWired as HardWired
 from .hard_wired import SumWiring as SumWiring
 from .matching import Matching as Matching
 from .matching import match_rows as match_rows
+from .menus import written_ranges as written_ranges
 from .pairs import pair_costs as pair_costs
 from .projection import BoundProjection as BoundProjection
 from .projection import FreeProjection as FreeProjection

@@ -13,12 +13,12 @@ from matchopt.kernels.assignment import assign
 from matchopt.kernels.crossbar_assigning import TABLE as NOISE
 from matchopt.kernels.crossbar_assigning import descend, perturb
 from matchopt.kernels.crossbar_board import Packed, pack, unpacked_costs
-from matchopt.kernels.crossbar_costs import LEAKING
+from matchopt.kernels.crossbar_costs import LEAKING, NEVER
 from matchopt.kernels.crossbar_scan import TABLE, anneal
 from matchopt.kernels.crossbar_tables import State, refresh_cols, refresh_rows
 from matchopt.kernels.dense_assignment import Paths
 
-UNDERSTOOD = {"importance", "read-noise", "unusable-cells", "leak", "shared-bus"}
+UNDERSTOOD = {"importance", "read-noise", "unusable-cells", "leak", "shared-bus", "programmable-cells"}
 LEAST = 1e-7  # of what all connections count for: smaller gains may be rounding of single precision
 ONE = Gains()
 OUTLYING = 3.0  # times the median change: no typical change is larger
@@ -29,8 +29,8 @@ class Crossbar:
     """A search for the neurons of rows and the lines of inputs, where neurons on one bus share lines.
 
     Every connection costs importance * ((weight - h)^2 + v) on its cell (h, v), or importance * weight^2 where it is
-    dropped. Extra lines, on which connections are dropped, are there where a bus has fewer lines than the layer inputs.
-    A new object holds a random mapping.
+    dropped; cells that can be written have their best value. Extra lines, on which connections are dropped, are there
+    where a bus has fewer lines than the layer inputs. A new object holds a random mapping.
 
     Parameters
     ----------
@@ -43,6 +43,7 @@ class Crossbar:
     driven : what the squared leak of a cell outside a row's support counts for, by input; None for 1.
     gains : of rows; every row is at the best one for its neuron and lines.
     extra_inputs : whether a cell that leaks outside a row's support may be switched on.
+    tunable : whether connections may be tuned, at the price of `charge`.
 
     Attributes
     ----------
@@ -61,6 +62,7 @@ class Crossbar:
         driven: Float[np.ndarray, " inputs"] | None = None,
         gains: Gains = ONE,
         extra_inputs: bool = False,
+        tunable: bool = False,
     ) -> None:
         for part in (target, hardware):
             refuse_unknown(part, UNDERSTOOD, "a kernel of crossbars")
@@ -70,11 +72,11 @@ class Crossbar:
                 f"{target.n_rows} rows and {hardware.n_neurons} neurons"
             )
         weights = target.importance if importance is None else np.asarray(importance)
-        self._problem = pack(target, hardware, weights, drop, driven, gains, extra_inputs)
+        self._problem = pack(target, hardware, weights, drop, driven, gains, extra_inputs, tunable)
         self._rng = rng
         board = self._problem.board
         m, n, buses = target.n_rows, len(self._problem.inputs), len(board.bus_start) - 1
-        neurons, lines = board.cells.shape
+        neurons, lines = board.chip.weights.shape
         self.n_inputs, self.n_lines = n, lines
         self.per_scan = m * (neurons - 1) + buses * n * (lines - 1)
         self._least = LEAST * self._problem.unrealised
@@ -115,6 +117,24 @@ class Crossbar:
         """Go back to the best mapping so far."""
         self._state.neuron[:], self._state.line[:] = self._state.best_neuron, self._state.best_line
         self._refresh()
+
+    def charge(self, write: float = 0.0, tuned: float = np.inf) -> None:
+        """Set prices, forget the best mapping for costs at others, and go on from it.
+
+        Parameters
+        ----------
+        write : what a written value costs besides its error, >= 0, in the target's units.
+        tuned : what a connection costs at most, as it may have a tunable weight, >= 0; inf where none may.
+        """
+        worth = self._problem.worth
+        self._state.prices[:] = write / worth, min(tuned / worth, NEVER)
+        self._state.best[0] = np.inf
+        self.resume()
+
+    @property
+    def _prices(self) -> tuple[float, float]:
+        write, tuned = self._state.prices.astype(np.float64) * self._problem.worth
+        return float(write), float(tuned) if self._state.prices[1] < NEVER else np.inf
 
     @cached_property
     def unit(self) -> float:
@@ -205,7 +225,7 @@ class Crossbar:
         found, state = self._problem, self._state
         m, every = len(state.rows), np.arange(state.rows.shape[1])
         lines = state.best_line[found.board.bus_of[every][None, :], found.input_of[:, None]]
-        costs = unpacked_costs(found, np.arange(len(found.row_of))[:, None], every[None, :], lines)
+        costs = unpacked_costs(found, np.arange(len(found.row_of))[:, None], every[None, :], lines, self._prices)
         neurons = assign(_summed(costs, found.row_of, m))
         if neurons is not None:
             state.best_neuron[:] = _completed(neurons, len(every))
@@ -213,7 +233,9 @@ class Crossbar:
         for b in range(len(state.line)):
             e = np.flatnonzero(found.board.bus_of[on] == b)
             here, place = np.unique(found.input_of[e], return_inverse=True)
-            costs = unpacked_costs(found, e[:, None], on[e][:, None], np.arange(state.line.shape[1])[None, :])
+            costs = unpacked_costs(
+                found, e[:, None], on[e][:, None], np.arange(state.line.shape[1])[None, :], self._prices
+            )
             chosen = assign(_summed(costs, place, len(here)))
             if chosen is not None and len(here):
                 line_of = np.full(len(found.inputs), -1)
@@ -223,11 +245,11 @@ class Crossbar:
     def value(self) -> float:
         """Cost of the best mapping in double precision and in the target's units, inf if it breaks a rule.
 
-        Without leaks; where cells leak the instance must be asked.
+        With prices, without leaks; where cells leak the instance must be asked.
         """
         found = self._problem
         neurons, lines = self._chosen()
-        return float(unpacked_costs(found, np.arange(len(found.row_of)), neurons, lines).sum())
+        return float(unpacked_costs(found, np.arange(len(found.row_of)), neurons, lines, self._prices).sum())
 
     def best(self) -> tuple[Int[np.ndarray, " rows"], Int[np.ndarray, " connections"]]:
         """The best mapping so far: neuron of each row, and cell of each connection, -1 for dropped ones."""
@@ -263,7 +285,7 @@ class Crossbar:
 def _fresh(problem: Packed, rng: np.random.Generator) -> State:
     single, index, board = np.float32, np.uint32, problem.board
     m, n, buses = len(board.row_start) - 1, len(problem.inputs), len(board.bus_start) - 1
-    neurons, lines = board.cells.shape
+    neurons, lines = board.chip.weights.shape
     most, gained = max(neurons, lines), board.interval or len(board.gains) > 1
     items = [np.zeros(max(m, n), single) for _ in range(3)]  # of connections of one item
     places = [np.zeros(most, single) for _ in range(2)]
@@ -273,7 +295,8 @@ def _fresh(problem: Packed, rng: np.random.Generator) -> State:
         np.ones((buses, m), bool), np.ones((buses, n), bool), np.zeros((buses, n), np.int64),
         np.full(m, board.gains[0]), np.zeros((m, neurons) if gained else (0, 0), single),
         np.zeros(neurons, index), np.zeros((buses, lines), index), np.array([np.inf]), np.zeros(neurons, index),
-        np.zeros((buses, lines), index), np.zeros(max(m, n), index), *items, *places, np.zeros(max(most, m, n), single),
+        np.zeros((buses, lines), index), np.array([0.0, NEVER], single), np.zeros(max(m, n), index), *items, *places,
+        np.zeros(max(most, m, n), single), np.zeros(most, single),
         np.array([rng.integers(1, 2**63)], np.uint64),
     ])  # fmt: skip
 

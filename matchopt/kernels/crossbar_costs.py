@@ -15,49 +15,38 @@ NEVER = np.float32(1e37)
 def fill(board, state, out, low, high, count, transposed):
     """Add up the costs of one item's connections on every place from `low` to `high`; sources are rows of the cells.
 
-    Rows begin with what leaks, inputs with what `out` holds.
+    Rows begin with what leaks, inputs with what `out` holds. Loops run from 0 over parts of arrays: numba cannot tell
+    that a loop from `low` never meets a negative index, and would not fill vector registers.
     """
+    out = out[low:high]
     if transposed:
-        for j in range(low, high):
-            out[j] = board.gains[0] * board.gains[0] * state.leak[j] if board.kind >= LEAKING else 0
+        leak, square = state.leak[low:high], board.gains[0] * board.gains[0]
+        for j in range(out.size):
+            out[j] = square * leak[j] if board.kind >= LEAKING else 0
     if board.kind == SQUARES:
-        _squares(state, out, low, high, count, board.cells_t if transposed else board.cells)
+        _squares(state, out, low, count, board.chip_t.weights if transposed else board.chip.weights)
     elif board.kind == DROPPED:
-        _kept_or_dropped(state, out, low, high, count, board.cells_t if transposed else board.cells)
-    elif transposed:
-        priced(
-            board.kind,
-            state,
-            out,
-            low,
-            high,
-            count,
-            board.cells_t,
-            board.noise_t,
-            board.barred_t,
-            board.off_t,
-            board.spill_t,
-        )
+        _kept_or_dropped(state, out, low, count, board.chip_t.weights if transposed else board.chip.weights)
     else:
-        priced(board.kind, state, out, low, high, count, board.cells, board.noise, board.barred, board.off, board.spill)
+        priced(board.kind, state, out, low, count, board.chip_t if transposed else board.chip)
 
 
 @inlined_quick
 @no_type_check
-def _squares(state, out, low, high, count, cells):
+def _squares(state, out, low, count, cells):
     """Four connections at a time, so that sums stay in registers."""
     t = 0
     while t + 3 < count:
-        h0, h1 = cells[state.source[t]], cells[state.source[t + 1]]
-        h2, h3 = cells[state.source[t + 2]], cells[state.source[t + 3]]
+        h0, h1 = cells[state.source[t]][low:], cells[state.source[t + 1]][low:]
+        h2, h3 = cells[state.source[t + 2]][low:], cells[state.source[t + 3]][low:]
         w0, w1, w2, w3 = state.weight[t], state.weight[t + 1], state.weight[t + 2], state.weight[t + 3]
-        for j in range(low, high):
+        for j in range(out.size):
             d0, d1, d2, d3 = w0 - h0[j], w1 - h1[j], w2 - h2[j], w3 - h3[j]
             out[j] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3)
         t += 4
     while t < count:
-        h0, w0 = cells[state.source[t]], state.weight[t]
-        for j in range(low, high):
+        h0, w0 = cells[state.source[t]][low:], state.weight[t]
+        for j in range(out.size):
             d0 = w0 - h0[j]
             out[j] += d0 * d0
         t += 1
@@ -65,21 +54,21 @@ def _squares(state, out, low, high, count, cells):
 
 @inlined_quick
 @no_type_check
-def _kept_or_dropped(state, out, low, high, count, cells):
+def _kept_or_dropped(state, out, low, count, cells):
     t = 0
     while t + 3 < count:
-        h0, h1 = cells[state.source[t]], cells[state.source[t + 1]]
-        h2, h3 = cells[state.source[t + 2]], cells[state.source[t + 3]]
+        h0, h1 = cells[state.source[t]][low:], cells[state.source[t + 1]][low:]
+        h2, h3 = cells[state.source[t + 2]][low:], cells[state.source[t + 3]][low:]
         w0, w1, w2, w3 = state.weight[t], state.weight[t + 1], state.weight[t + 2], state.weight[t + 3]
         q0, q1, q2, q3 = w0 * w0, w1 * w1, w2 * w2, w3 * w3
-        for j in range(low, high):
+        for j in range(out.size):
             d0, d1, d2, d3 = w0 - h0[j], w1 - h1[j], w2 - h2[j], w3 - h3[j]
             out[j] += (min(q0, d0 * d0) + min(q1, d1 * d1)) + (min(q2, d2 * d2) + min(q3, d3 * d3))
         t += 4
     while t < count:
-        h0, w0 = cells[state.source[t]], state.weight[t]
+        h0, w0 = cells[state.source[t]][low:], state.weight[t]
         q0 = w0 * w0
-        for j in range(low, high):
+        for j in range(out.size):
             d0 = w0 - h0[j]
             out[j] += min(q0, d0 * d0)
         t += 1
@@ -87,22 +76,38 @@ def _kept_or_dropped(state, out, low, high, count, cells):
 
 @inlined_quick
 @no_type_check
-def priced(kind, state, out, low, high, count, cells, noise, barred, off, spill):
-    """Importance, read noise, gains and cells out of use; where cells leak, less the spill that `out` holds already."""
+def priced(kind, state, out, low, count, chip):
+    """Importance, read noise, gains, cells out of use or written, and connections that are tuned at their price; where
+    cells leak, less the spill that `out` holds already."""
+    wired, tuned = state.wired, state.prices[1]
     for t in range(count):
         s, w, q, g = state.source[t], state.weight[t], state.factor[t], state.scale[t]
-        h, v, p = cells[s], noise[s], barred[s]
+        wire(chip, s, w, q, g, state.prices[0], wired[: out.size], low)
         if kind < LEAKING:
-            dropped = q * w * w if kind > PRICED else NEVER
-            for j in range(low, high):
-                d = w - g * h[j]
-                out[j] += min(q * (d * d + g * g * v[j]) + p[j], dropped)
+            without = min(q * w * w, tuned) if kind > PRICED else tuned
+            for j in range(out.size):
+                out[j] += min(wired[j], without)
         else:
-            o, c, driven = off[s], spill[s], state.column[t] * g * g
-            for j in range(low, high):
-                d, u = w - g * h[j], w - g * o[j]
-                wired = q * (d * d + g * g * v[j]) + p[j]
-                out[j] += (min(wired, q * u * u) if kind > LEAKING else wired) - driven * c[j]
+            o, c, driven = chip.off[s][low:], chip.spill[s][low:], state.column[t] * g * g
+            for j in range(out.size):
+                u = w - g * o[j]
+                out[j] += min(wired[j], min(q * u * u, tuned) if kind > LEAKING else tuned) - driven * c[j]
+
+
+@quick
+@no_type_check
+def wire(chip, s, w, q, g, price, out, low):
+    """What a connection costs on the cells `s` from `low` on, as they read or with a value written."""
+    h, v, p = chip.weights[s][low:], chip.noise[s][low:], chip.barred[s][low:]
+    for j in range(out.size):
+        d = w - g * h[j]
+        out[j] = q * (d * d + g * g * v[j]) + p[j]
+    aim = w / g if g != 0 else np.float32(0)
+    for a in range(chip.low.shape[0]):
+        least, most, spread = chip.low[a, s][low:], chip.high[a, s][low:], chip.spread[a, s][low:]
+        for j in range(out.size):
+            d = w - g * min(max(aim, least[j]), most[j])
+            out[j] = min(out[j], q * (d * d + g * g * spread[j]) + p[j] + price)
 
 
 @quick
@@ -112,17 +117,18 @@ def driven_or_not(board, state, out, count):
 
     `out` holds the costs that it has as soon as one does.
     """
-    silent = np.float32(0)
+    silent, tuned = np.float32(0), state.prices[1]
     for t in range(count):
-        silent += state.factor[t] * state.weight[t] * state.weight[t]
+        silent += min(state.factor[t] * state.weight[t] * state.weight[t], tuned)
     for k in range(out.size):
         state.buffer[k] = NEVER
     for t in range(count):
         s, w, q, g = state.source[t], state.weight[t], state.factor[t], state.scale[t]
-        h, v, p, o = board.cells[s], board.noise[s], board.barred[s], board.off[s]
+        wire(board.chip, s, w, q, g, state.prices[0], state.wired[: out.size], 0)
+        o = board.chip.off[s]
         for k in range(out.size):
-            d, u = w - g * h[k], w - g * o[k]
-            more = q * (d * d + g * g * v[k]) + p[k] - q * u * u
+            u = w - g * o[k]
+            more = state.wired[k] - min(q * u * u, tuned)
             state.buffer[k] = min(state.buffer[k], max(more, np.float32(0)))
     for k in range(out.size):
         out[k] = min(out[k] + state.buffer[k], silent)

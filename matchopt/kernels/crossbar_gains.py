@@ -5,9 +5,9 @@ from typing import no_type_check
 import numpy as np
 
 from matchopt.kernels.compiling import quick
-from matchopt.kernels.crossbar_costs import LEAKING, PRICED, priced
+from matchopt.kernels.crossbar_costs import LEAKING, NEVER, PRICED, priced
 
-FITS = 3  # of an interval's gain, where each changes which connections are dropped
+FITS = 3  # of an interval's gain, where each changes which connections are dropped, or tuned
 TINY = np.float32(1e-30)
 
 
@@ -15,78 +15,82 @@ TINY = np.float32(1e-30)
 @no_type_check
 def fill_gained(board, state, i, low, high, count):
     """Fill row i of the table of rows, and its gains, from the connections that the state holds."""
-    out, chosen, trial, leaks = state.rows[i], state.gains[i], state.buffer, board.kind >= LEAKING
+    out, chosen, trial, leak = (
+        state.rows[i][low:high],
+        state.gains[i][low:high],
+        state.buffer[low:high],
+        state.leak[low:high],
+    )
     if board.interval:
-        _fit(board, state, i, low, high, count)
+        _fit(board, state, out, chosen, trial, leak, low, count)
         return
     for number in range(board.gains.size):
         g = board.gains[number]
         for t in range(count):
             state.scale[t] = g
-        for j in range(low, high):
-            trial[j] = g * g * state.leak[j] if leaks else 0
-        priced(
-            board.kind, state, trial, low, high, count, board.cells_t, board.noise_t, board.barred_t, board.off_t,
-            board.spill_t,
-        )  # fmt: skip
-        for j in range(low, high):
+        for j in range(out.size):
+            trial[j] = g * g * leak[j] if board.kind >= LEAKING else 0
+        priced(board.kind, state, trial, low, count, board.chip_t)
+        for j in range(out.size):
             if number == 0 or trial[j] < out[j]:
                 out[j], chosen[j] = trial[j], g
 
 
 @quick
 @no_type_check
-def _fit(board, state, i, low, high, count):
+def _fit(board, state, out, chosen, squares, leak, low, count):
     """The gain is the ratio of two sums over what is realised, which depends on it where connections may be dropped."""
     drops = board.kind == PRICED + 1 or board.kind == LEAKING + 1
-    out, chosen, least, most = state.rows[i], state.gains[i], board.gains[0], board.gains[1]
-    for step in range(FITS if drops else 1):
-        for j in range(low, high):
+    for step in range(FITS if drops or state.prices[1] < NEVER else 1):
+        for j in range(out.size):
             out[j] = 0
-            state.buffer[j] = state.leak[j] if board.kind >= LEAKING else 0
+            squares[j] = leak[j] if board.kind >= LEAKING else 0
         for t in range(count):
-            _add_squares(board, state, out, chosen, low, high, t, drops, step == 0)
-        for j in range(low, high):
-            chosen[j] = min(max(out[j] / max(state.buffer[j], TINY), least), most)
-    for j in range(low, high):
-        out[j] = chosen[j] * chosen[j] * state.leak[j] if board.kind >= LEAKING else 0
+            _add_squares(board, state, out, chosen, squares, low, t, drops, step == 0)
+        for j in range(out.size):
+            chosen[j] = min(max(out[j] / max(squares[j], TINY), board.gains[0]), board.gains[1])
+    for j in range(out.size):
+        out[j] = chosen[j] * chosen[j] * leak[j] if board.kind >= LEAKING else 0
     for t in range(count):
-        _add_costs(board, state, out, chosen, low, high, t, drops)
+        _add_costs(board, state, out, chosen, low, t, drops)
 
 
 @quick
 @no_type_check
-def _add_squares(board, state, out, chosen, low, high, t, drops, first):
-    """Add one connection's products with the target to the row of costs, and its squares to the buffer."""
-    s, w, q = state.source[t], state.weight[t], state.factor[t]
-    h, v, p = board.cells_t[s], board.noise_t[s], board.barred_t[s]
+def _add_squares(board, state, out, chosen, squares, low, t, drops, first):
+    """Add one connection's products with the target to the row of costs, and its squares."""
+    s, w, q, tuned = state.source[t], state.weight[t], state.factor[t], state.prices[1]
+    chip = board.chip_t
+    h, v, p = chip.weights[s][low:], chip.noise[s][low:], chip.barred[s][low:]
     leaks = board.kind >= LEAKING
-    for j in range(low, high):
+    for j in range(out.size):
         g = chosen[j]
-        o = board.off_t[s, j] if leaks else np.float32(0)
+        o = chip.off[s, low + j] if leaks else np.float32(0)
         d, u = w - g * h[j], w - g * o
-        wired = p[j] <= 0 if first else q * (d * d + g * g * v[j]) + p[j] < q * u * u
-        if wired or not drops:
-            state.buffer[j] += q * (h[j] * h[j] + v[j])
-            out[j] += q * w * h[j]
-        else:
-            state.buffer[j] += q * o * o
-            out[j] += q * w * o
+        cost, idle = q * (d * d + g * g * v[j]) + p[j], q * u * u if drops else NEVER
+        if first or min(cost, idle) < tuned:
+            if not drops or (p[j] <= 0 if first else cost < idle):
+                squares[j] += q * (h[j] * h[j] + v[j])
+                out[j] += q * w * h[j]
+            else:
+                squares[j] += q * o * o
+                out[j] += q * w * o
         if leaks:
-            state.buffer[j] -= state.column[t] * board.spill_t[s, j]
+            squares[j] -= state.column[t] * chip.spill[s, low + j]
 
 
 @quick
 @no_type_check
-def _add_costs(board, state, out, chosen, low, high, t, drops):
+def _add_costs(board, state, out, chosen, low, t, drops):
     """Add what one connection costs at these gains."""
     s, w, q, leaks = state.source[t], state.weight[t], state.factor[t], board.kind >= LEAKING
-    h, v, p = board.cells_t[s], board.noise_t[s], board.barred_t[s]
-    for j in range(low, high):
+    chip = board.chip_t
+    h, v, p = chip.weights[s][low:], chip.noise[s][low:], chip.barred[s][low:]
+    for j in range(out.size):
         g = chosen[j]
-        o = board.off_t[s, j] if leaks else np.float32(0)
+        o = chip.off[s, low + j] if leaks else np.float32(0)
         d, u = w - g * h[j], w - g * o
-        wired = q * (d * d + g * g * v[j]) + p[j]
-        out[j] += min(wired, q * u * u) if drops else wired
+        wired, without = q * (d * d + g * g * v[j]) + p[j], state.prices[1]
+        out[j] += min(wired, min(q * u * u, without) if drops else without)
         if leaks:
-            out[j] -= state.column[t] * g * g * board.spill_t[s, j]
+            out[j] -= state.column[t] * g * g * chip.spill[s, low + j]

@@ -11,11 +11,25 @@ from matchopt.kernels.crossbar_costs import LEAKING, driven_or_not, fill
 from matchopt.kernels.crossbar_gains import fill_gained
 
 
+class Cells(NamedTuple):
+    """Cells in one order of places. `noise`, `barred` (added to the cost of a wire), `off` and `spill` (what a cell
+    costs a row that has nothing on its line) may be empty where the kind of costs does not read them. What can be
+    written are ranges from `low` to `high` with the variance `spread`, whatever their number."""
+
+    weights: Any
+    noise: Any
+    barred: Any
+    off: Any
+    spill: Any
+    low: Any
+    high: Any
+    spread: Any
+
+
 class Board(NamedTuple):
     """What does not change: connections by row and by input, cells as (neurons, lines) and transposed, and buses, whose
-    neurons are neighbours. `noise`, `barred` (added to the cost of a wire), `off` and `spill` (what a cell costs a row
-    that has nothing on its line) may be empty where the kind of costs does not read them; `driven` is what spills of
-    each input count for. `gains` are the gains of rows, or two ends of an interval where `interval` says so."""
+    neurons are neighbours. `driven` is what spills of each input count for. `gains` are the gains of rows, or two ends
+    of an interval where `interval` says so."""
 
     row_start: Any
     row_input: Any
@@ -25,16 +39,8 @@ class Board(NamedTuple):
     col_row: Any
     col_weight: Any
     col_factor: Any
-    cells: Any
-    noise: Any
-    barred: Any
-    off: Any
-    spill: Any
-    cells_t: Any
-    noise_t: Any
-    barred_t: Any
-    off_t: Any
-    spill_t: Any
+    chip: Any
+    chip_t: Any
     driven: Any
     gains: Any
     interval: Any
@@ -47,7 +53,7 @@ class State(NamedTuple):
     """One mapping with its tables. The first rows of `neuron` are those of target rows, the rest spare neurons; so are
     the first lines of a bus those of inputs. `used` counts the connections of each input on each bus; tables are out of
     date where `stale` says so. `gain` is that of each row, `gains` the best one on each neuron. `best` is the least
-    cost met, with its neurons and lines; the rest is scratch."""
+    cost met, with its neurons and lines; `prices` are of a write and of a tuned connection; the rest is scratch."""
 
     neuron: Any
     line: Any
@@ -65,6 +71,7 @@ class State(NamedTuple):
     best: Any
     best_neuron: Any
     best_line: Any
+    prices: Any
     source: Any
     weight: Any
     factor: Any
@@ -72,6 +79,7 @@ class State(NamedTuple):
     leak: Any
     buffer: Any
     column: Any
+    wired: Any
     random: Any
 
 
@@ -210,24 +218,25 @@ def copy(values, out):
 @no_type_check
 def _leak_of_neurons(board, state):
     """What every neuron's cells spill on the lines of its bus that are driven, at gain 1."""
-    for j in range(board.cells.shape[0]):
+    for j in range(board.chip.weights.shape[0]):
         state.leak[j] = 0
     for b in range(state.line.shape[0]):
         for x in range(board.driven.size):
             if state.used[b, x] > 0:
-                spill = board.spill_t[state.line[b, x]]
-                for j in range(board.bus_start[b], board.bus_start[b + 1]):
-                    state.leak[j] += board.driven[x] * spill[j]
+                low, high = board.bus_start[b], board.bus_start[b + 1]
+                spill, leak = board.chip_t.spill[state.line[b, x]][low:high], state.leak[low:high]
+                for j in range(leak.size):
+                    leak[j] += board.driven[x] * spill[j]
 
 
 @quick
 @no_type_check
 def _leak_of_lines(board, state, b):
     """What the neurons in use on a bus spill on every line, at their gains."""
-    for k in range(board.cells.shape[1]):
+    for k in range(board.chip.weights.shape[1]):
         state.leak[k] = 0
     for i in range(state.rows.shape[0]):
         if board.bus_of[state.neuron[i]] == b:
-            spill, square = board.spill[state.neuron[i]], state.gain[i] * state.gain[i]
-            for k in range(board.cells.shape[1]):
+            spill, square = board.chip.spill[state.neuron[i]], state.gain[i] * state.gain[i]
+            for k in range(board.chip.weights.shape[1]):
                 state.leak[k] += square * spill[k]

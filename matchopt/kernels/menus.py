@@ -20,6 +20,7 @@ from matchopt.kernels.compiling import compiled
 from matchopt.kernels.packing import finite_values
 
 DROPPED = -1
+NEVER_WORTH = 1e30  # variance in place of a value that cannot be written
 UNDERSTOOD = {"importance", "read-noise", "unusable-cells", "leak", "shared-bus", "gains", "programmable-cells"}
 
 
@@ -40,6 +41,21 @@ class MenuCells(NamedTuple):
 def menu_cells(hardware: Hardware, neurons: slice | Int[np.ndarray, " some"]) -> MenuCells:
     """Those neurons, in arrays of their own."""
     return MenuCells._make(np.ascontiguousarray(getattr(hardware, name)[neurons]) for name in MenuCells._fields)
+
+
+def written_ranges(hardware: Hardware) -> list[Float[np.ndarray, "ranges neurons cells"]]:
+    """Low and high ends of all ranges that can be written into cells, and their variances.
+
+    A level is a range of its own. Cells without one, or out of use, have a range of 0 with a variance of 1e30 in its
+    place, which is never worth it.
+    """
+    if not hardware.programmable:
+        return [np.zeros((0, *hardware.weights.shape))] * 3
+    levels, variances = np.moveaxis(hardware.levels, 2, 0), np.moveaxis(hardware.level_variance, 2, 0)
+    low, high = (np.concatenate([end[None], levels]) for end in (hardware.low, hardware.high))
+    absent = np.isnan(low) | ~hardware.usable
+    spread = np.where(absent, NEVER_WORTH, np.concatenate([hardware.write_variance[None], variances]))
+    return [np.where(absent, 0.0, low), np.where(absent, 0.0, high), spread]
 
 
 def menu_gains(gains: Gains) -> Float[np.ndarray, " gains"]:

@@ -1,10 +1,12 @@
 """`Crossbar`: tables stay what a recomputation gives, swaps cost what they say, values are the layer's."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from crossbars import MODES, crossbar
+from layers import random_menus
 from scipy.optimize import linear_sum_assignment
 
 from matchopt import Hardware, InvalidInstance, LayerInstance, LayerMapping, Rules, Target, check
@@ -27,9 +29,9 @@ def search(layer: LayerInstance, seed: int) -> Crossbar:
 def recomputed(search: Crossbar) -> tuple[np.ndarray, np.ndarray]:
     """Both tables from the present neurons and lines, connection by connection, in double precision."""
     board, state = search._problem.board, search._state
-    cells, kind = board.cells.astype(float), board.kind
-    none = np.zeros(cells.shape)
-    noise, barred, off = (part.astype(float) if part.size else none for part in (board.noise, board.barred, board.off))
+    chip, kind, (price, tuned) = board.chip, board.kind, state.prices.astype(float)
+    cells, none = chip.weights.astype(float), np.zeros(chip.weights.shape)
+    noise, barred, off = (part.astype(float) if part.size else none for part in (chip.noise, chip.barred, chip.off))
     rows, cols = np.zeros(state.rows.shape), np.zeros(state.cols.shape)
     silent, more = np.zeros(cols.shape), np.full(cols.shape, np.inf)  # a line is driven once somebody listens to it
     for i in range(len(rows)):
@@ -39,10 +41,15 @@ def recomputed(search: Crossbar) -> tuple[np.ndarray, np.ndarray]:
             if e:
                 w, q = float(board.row_weight[e[0]]), float(board.row_factor[e[0]])
                 costs = q * ((w - cells) ** 2 + noise) + barred
+                for low, high, spread in zip(chip.low, chip.high, chip.spread, strict=True):
+                    written = q * ((w - np.clip(w, low, high)) ** 2 + spread) + barred + price
+                    costs = np.minimum(costs, written)
                 here = board.bus_of[state.neuron[i]], x
-                more[here] = np.minimum(more[here], np.maximum(0.0, costs - q * (w - off) ** 2)[state.neuron[i]])
-                silent[here] += q * w**2
-                costs = np.minimum(costs, q * (w - off) ** 2) if kind % 2 else costs
+                more[here] = np.minimum(
+                    more[here], np.maximum(0.0, costs - np.minimum(q * (w - off) ** 2, tuned))[state.neuron[i]]
+                )
+                silent[here] += min(q * w**2, tuned)
+                costs = np.minimum(costs, np.minimum(q * (w - off) ** 2 if kind % 2 else np.inf, tuned))
             every = np.arange(len(cells))
             rows[i] += costs[every, state.line[board.bus_of, x]]
             cols[board.bus_of[state.neuron[i]], x] += costs[state.neuron[i]]
@@ -63,11 +70,13 @@ def agrees(found: Crossbar) -> None:
         assert found.cost == pytest.approx(chosen[used].sum(), rel=1e-5)
 
 
-@pytest.mark.parametrize("mode", [*MODES, "leak, drop", "buses"])
+@pytest.mark.parametrize("mode", [*MODES, "leak, drop", "buses", "menus", "menus, leak, drop"])
 def test_tables_follow_every_move(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """After scans, perturbed assignments and descents the tables are those of the mapping there is."""
     monkeypatch.setitem(MODES, "leak, drop", {"leak": True, "drop": True})
     monkeypatch.setitem(MODES, "buses", {"noise": True})
+    monkeypatch.setitem(MODES, "menus", {"unusable": True})
+    monkeypatch.setitem(MODES, "menus, leak, drop", {"leak": True, "drop": True})
     for seed in SEEDS:
         layer = crossbar(np.random.default_rng(seed), mode, 9)
         if mode == "buses":
@@ -75,6 +84,11 @@ def test_tables_follow_every_move(mode: str, monkeypatch: pytest.MonkeyPatch) ->
             bus = np.random.default_rng(seed).integers(0, 3, chip.n_neurons)
             layer = LayerInstance(layer.target, Hardware(chip.weights, chip.variance, bus=bus))
         found = search(layer, seed)
+        if "menus" in mode:
+            menus = random_menus(np.random.default_rng(seed), layer.hardware.weights.shape, "range levels fixed")
+            chip = replace(layer.hardware, **menus)
+            found = Crossbar(layer.target, chip, np.random.default_rng(seed), drop=layer.rules.drop, tunable=True)
+            found.charge(0.1, 0.6)
         agrees(found)
         for move in (lambda s: s.anneal(5, 0.3, 0.9), lambda s: s.perturb(5, 0.3, 0.9), lambda s: s.descend(2)):
             for _ in range(4):
