@@ -4,6 +4,7 @@ import itertools
 from typing import Any
 
 import numpy as np
+from layers import random_menus
 
 from matchopt import Gains, Hardware, LayerInstance, LayerMapping, OutputError, Rules, Target, WeightError
 
@@ -92,6 +93,20 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "two buses, stuck, extra, drop": {"buses": 2, "stuck": True, "extra_inputs": True, "drop": True},
     "two buses, gains, noise": {"buses": 2, "gains": Gains.finite(0.5, 2.0), "noise": True},
     "two buses, interval, drop": {"buses": 2, "gains": Gains.interval(0.5, 2.0), "drop": True},
+    "menus, noise": {"menus": True, "noise": True},
+    "menus, gains, drop": {"menus": True, "gains": Gains.finite(0.5, -1.0), "drop": True},
+    "menus, leak, extra, drop": {"menus": True, "leak": True, "extra_inputs": True, "drop": True},
+    "menus, stuck, two buses": {"menus": True, "stuck": True, "buses": 2},
+    "writes": {"menus": True, "writes": 1},
+    "writes, drop, importance": {"menus": True, "writes": 2, "drop": True, "importance": True},
+    "writes, leak": {"menus": True, "writes": 1, "leak": True},
+    "tunable": {"tunable": 1},
+    "tunable, drop, noise": {"tunable": 1, "drop": True, "noise": True},
+    "tunable, leak, drop": {"tunable": 1, "leak": True, "drop": True},
+    "tunable, stuck, two buses": {"tunable": 2, "stuck": True, "buses": 2},
+    "tunable, gains": {"tunable": 1, "gains": Gains.finite(0.5, 2.0)},
+    "tunable, interval": {"tunable": 1, "gains": Gains.interval(0.5, 2.0)},
+    "tunable, writes": {"tunable": 1, "menus": True, "writes": 1},
 }
 
 
@@ -109,5 +124,6 @@ def variant(name: str, seed: int, rows: int = 2, inputs: int = 2, spare: int = 1
         faulty = rng.random(shape) < 0.4
         off, usable = np.where(faulty, 2.0 * rng.normal(size=shape), 0.0), ~faulty
     noise = 0.3 * rng.random(shape) if options.pop("noise", False) else None
-    chip = Hardware(weights, noise, usable, off, rng.permutation(shape[0]) % buses)  # type: ignore[arg-type]
+    menus = random_menus(rng, shape, "range levels fixed") if options.pop("menus", False) else {}
+    chip = Hardware(weights, noise, usable, off, rng.permutation(shape[0]) % buses, **menus)  # type: ignore[arg-type]
     return LayerInstance(Target.from_dense(rng.normal(size=support.shape), support, importance), chip, Rules(**options))

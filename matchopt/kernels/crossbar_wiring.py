@@ -47,7 +47,12 @@ def line_prices(
 ) -> tuple[float, float]:
     """What one more write, and one more tunable connection, would gain on these neurons and lines.
 
-    0 for writes without a limit, and inf where nothing may be tuned; for the arguments see `wire_lines`.
+    0 for writes without a limit, and inf where nothing may be tuned.
+
+    Parameters
+    ----------
+    layer : the layer.
+    neuron_of, line_of : neurons and lines as for `wire_lines`.
     """
     pairs = _pairs(layer, neuron_of, line_of)
     gain = _gains(layer, pairs)

@@ -48,6 +48,10 @@ def written_ranges(hardware: Hardware) -> list[Float[np.ndarray, "ranges neurons
 
     A level is a range of its own. Cells without one, or out of use, have a range of 0 with a variance of 1e30 in its
     place, which is never worth it.
+
+    Parameters
+    ----------
+    hardware : the cells.
     """
     if not hardware.programmable:
         return [np.zeros((0, *hardware.weights.shape))] * 3

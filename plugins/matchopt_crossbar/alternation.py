@@ -39,6 +39,7 @@ class Alternation(Heuristic):
             search.perturb(1, 0.0)  # rows first: for random rows few lines may be worth driving
             search.descend()
             search.offer()
+            search.between()
             search.start()
             done += 1
         return None if done == self.starts else limits.reached() or Limit.ITERATION, {"starts": done}

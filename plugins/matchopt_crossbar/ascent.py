@@ -14,18 +14,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from matchopt import LayerInstance, Limits
+from matchopt import LayerInstance, Limits, best_states, kernels
 from matchopt_crossbar.ascent_loops import Potentials, Side, keep, share_out
-from matchopt_crossbar.layer import one_connection
+from matchopt_crossbar.layer import FREE, one_connection, places, spent
 from matchopt_crossbar.relaxation import free_bound, transposed
 
 MOST_ENTRIES = 2**26  # of what both sides keep, 256 MiB in single precision
+PARTS = (1.0, 0.3, 0.1, 0.03, 0.01)  # of prices, for the bound
 WORTHWHILE = 1e-5  # relative gain of a step below which the ascent ends
 STEPS, WORK = 20, 2**31  # without a time limit: steps, and costs made
 ROUNDING = 2.0**-42  # of the largest cost times the connections
 
 
-def best_bound(layer: LayerInstance, limits: Limits, share: float) -> float:
+def best_bound(layer: LayerInstance, limits: Limits, share: float, prices: tuple[float, float] = FREE) -> float:
     """The better of the bounds with one side wired freely and, where it fits, of the ascent.
 
     Parameters
@@ -33,11 +34,15 @@ def best_bound(layer: LayerInstance, limits: Limits, share: float) -> float:
     layer : the layer.
     limits : the time there is.
     share : of the time limit, which the ascent may take.
+    prices : of a write and of a tuned connection, where their number is limited; in the relaxation, whose errors are
+        smaller, both are worth less, so shares of them are tried.
     """
-    bound = free_bound(layer, limits)
+    tried = [FREE] if prices == FREE else [(part * prices[0], part * prices[1]) for part in PARTS]
+    bounds = [0.0 if limits.reached() and n else free_bound(layer, limits, each) for n, each in enumerate(tried)]
+    bound, prices = max(zip(bounds, tried, strict=True))
     if share > 0.0 and fits(layer) and not limits.reached():
         seconds = math.inf if limits.seconds is None else share * limits.seconds
-        bound = max(bound, Ascent(layer).run(limits, seconds))
+        bound = max(bound, Ascent(layer, prices).run(limits, seconds))
     return bound
 
 
@@ -65,16 +70,17 @@ class Ascent:
     Parameters
     ----------
     layer : a layer that `fits`; leaks are left out where nothing may be dropped.
+    prices : of a write and of a tuned connection; bounds take off what the limits allow at these prices.
     """
 
-    def __init__(self, layer: LayerInstance) -> None:
-        self._costs = ConnectionCosts(layer)
-        self._layer, self._sides = layer, _sides(layer, 4.0 * self._costs.worst * self._costs.shape[0])
+    def __init__(self, layer: LayerInstance, prices: tuple[float, float] = FREE) -> None:
+        self._costs, self._less = ConnectionCosts(layer), spent(layer, prices)
+        self._layer, self._sides = layer, _sides(layer, 4.0 * self._costs.worst * self._costs.shape[0], prices)
         self._values = [0.0, 0.0]
 
     @property
     def split(self) -> np.ndarray:
-        """The rows' share of what each connection costs on each cell, shape (connections, neurons, cells)."""
+        """The rows' share of what connections cost on each cell, shape (connections, neurons, cells); no prices."""
         cols = self._sides[1]
         kept = cols.price[:, None, :] + cols.fare.astype(np.float64)[self._sides[0].met]
         return np.asarray(self._costs.of(slice(None)) - kept)
@@ -115,7 +121,7 @@ class Ascent:
 
     @property
     def _value(self) -> float:
-        return math.fsum(self._values)
+        return math.fsum(self._values) - self._less
 
     def _pass(self, number: int, late: Callable[[], bool]) -> bool:
         side, other = self._sides[number], self._sides[1 - number]
@@ -128,10 +134,10 @@ class Ascent:
         return True
 
     def _rounded(self, value: float) -> float:
-        return float(max(0.0, value - ROUNDING * (self._costs.worst * self._costs.shape[0] + abs(value))))
+        return float(max(0.0, value - ROUNDING * (self._costs.worst * self._costs.shape[0] + abs(value) + self._less)))
 
 
-def _sides(layer: LayerInstance, barred: float) -> tuple[Side, Side]:
+def _sides(layer: LayerInstance, barred: float, prices: tuple[float, float]) -> tuple[Side, Side]:
     """Rows and inputs, which keep nothing yet."""
     turned, order = transposed(layer.target)
     chip, gains = layer.hardware, layer.rules.gains
@@ -142,12 +148,12 @@ def _sides(layer: LayerInstance, barred: float) -> tuple[Side, Side]:
     made = []
     for starts, listed, met, turn in ((layer.target.indptr, np.arange(len(weight)), input_of, False),
                                       (turned.indptr, order, layer.target.row_of, True)):  # fmt: skip
-        parts = [np.array(part.T if turn else part, order="C")
-                 for part in (chip.weights, chip.variance, chip.off, chip.usable)]  # fmt: skip
+        given = (chip.weights, chip.variance, chip.off, chip.usable, *kernels.written_ranges(chip))
+        parts = [np.array(np.swapaxes(part, -2, -1) if turn else part, order="C") for part in given]
         items, (places, partners) = len(starts) - 1, parts[0].shape
         made.append(Side._make([
             np.array(starts, np.int64), listed, np.array(weight), np.array(factor), np.array(met, np.int64), *parts,
-            ends, gains.is_interval, layer.rules.drop, barred, np.zeros((len(weight), places)),
+            ends, gains.is_interval, layer.rules.drop, barred, *prices, np.zeros((len(weight), places)),
             np.zeros((items, partners, places), np.float32), np.zeros((items, places)),
         ]))  # fmt: skip
     return made[0], made[1]
@@ -166,8 +172,10 @@ class ConnectionCosts:
         self.barred = np.zeros(chip.usable.shape, bool) if layer.rules.drop else ~chip.usable
         ends = gains.values if gains.values is not None else (gains.low, gains.high)
         largest = float(np.abs(np.array(ends, float)).max())
-        most = float(np.abs(self._weight).max()) + largest * float(np.abs(chip.weights).max(initial=0.0))
-        self.worst = float(self._factor.max()) * (most**2 + largest**2 * float(chip.variance.max(initial=0.0)))
+        values, spreads = (chip.weights, chip.low, chip.high, chip.levels), (chip.variance, chip.write_variance)
+        most = float(np.abs(self._weight).max()) + largest * max(_largest(part) for part in values)
+        spread = max(_largest(part) for part in (*spreads, chip.level_variance))
+        self.worst = float(self._factor.max()) * (most**2 + largest**2 * spread)
         self.shape = (len(self._weight), *chip.weights.shape)
 
     def of(self, part: slice) -> np.ndarray:
@@ -184,8 +192,8 @@ class ConnectionCosts:
 
     def wired(self, part: slice, gain: float | np.ndarray) -> np.ndarray:
         """The costs of connections that are not dropped, importance apart; inf where a cell is out of use."""
-        error = (self._weight[part][:, None, None] - gain * self._chip.weights) ** 2 + gain**2 * self._chip.variance
-        return np.asarray(np.where(self._chip.usable, error, np.inf))
+        neurons, cells = places(self._chip)
+        return best_states(self._chip, neurons, cells, self._weight[part][:, None, None], gain=gain)[0]
 
     def _priced(self, part: slice, on: float | np.ndarray, off: float | np.ndarray, silent: bool = True) -> np.ndarray:
         weight, chip = self._weight[part][:, None, None], self._chip
@@ -201,6 +209,10 @@ class ConnectionCosts:
         power, gains = cell**2 + noise, self._rules.gains
         best = np.divide(weight * cell, power, out=np.zeros(np.broadcast(weight, cell).shape), where=power > 0.0)
         return np.asarray(np.clip(best, gains.low, gains.high))
+
+
+def _largest(part: np.ndarray) -> float:
+    return float(np.nanmax(np.abs(part), initial=0.0))
 
 
 def _scratch(side: Side) -> tuple[Potentials, Potentials, np.ndarray]:

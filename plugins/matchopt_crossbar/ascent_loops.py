@@ -100,7 +100,8 @@ class Side(NamedTuple):
     Item a has the connections `listed` from `start[a]`; each has a `weight`, a `factor` and an item `met` of the other
     side. `cells`, `noise`, `off` and `usable` are of (place, partner). The item keeps `price[e, j]` + `fare[a, k, j]`
     (<= 0) of what connection e costs with it on place j and its partner on place k, and `least[a, j]` of the sum of
-    all. `gains` holds the two ends where `interval` says so.
+    all. `gains` holds the two ends where `interval` says so; what can be written are ranges from `low` to `high` with
+    the variance `spread`, whatever their number, at the price `write`, and a connection that is tuned costs `tuned`.
     """
 
     start: Any
@@ -112,10 +113,15 @@ class Side(NamedTuple):
     noise: Any
     off: Any
     usable: Any
+    low: Any
+    high: Any
+    spread: Any
     gains: Any
     interval: Any
     drop: Any
     barred: Any
+    write: Any
+    tuned: Any
     price: Any
     fare: Any
     least: Any
@@ -187,6 +193,8 @@ def _price(side, e, j, out):
             for k in range(cells.size):
                 d = w - g * cells[k]
                 out[k] = min(out[k], d * d + g * g * noise[k])
+        if side.low.shape[0] > 0:
+            _price_written(side, w, q, j, out)
     dropped = w * w
     for k in range(cells.size):
         if side.drop:
@@ -194,6 +202,22 @@ def _price(side, e, j, out):
             out[k] = q * (min(out[k], idle) if usable[k] else idle)
         else:
             out[k] = q * out[k] if usable[k] else side.barred
+        out[k] = min(out[k], side.tuned)
+
+
+@kernels.compiled
+@no_type_check
+def _price_written(side, w, q, j, out):
+    """Lower the costs, importance apart, to those of the best value written, where that is less."""
+    price = side.write / q if q > 0.0 else 0.0
+    for number in range(side.gains.size):
+        g = side.gains[number]
+        aim = w / g if g != 0.0 else 0.0
+        for a in range(side.low.shape[0]):
+            low, high, spread = side.low[a, j], side.high[a, j], side.spread[a, j]
+            for k in range(out.size):
+                d = w - g * min(max(aim, low[k]), high[k])
+                out[k] = min(out[k], d * d + g * g * spread[k] + price)
 
 
 @kernels.compiled

@@ -29,8 +29,9 @@ class Cooling:
     times: int = 1
 
     def run(
-        self, step: Callable[[int, float, float], float], after: Callable[[], None], limits: Limits
-    ) -> tuple[int, Limit | None]:
+        self, step: Callable[[int, float, float], float], after: Callable[[], None], limits: Limits,
+        between: Callable[[], None] = lambda: None,
+    ) -> tuple[int, Limit | None]:  # fmt: skip
         """Make the passes; returns how many, and why they ended early.
 
         Temperatures depend on the clock only where the time is too short for all passes.
@@ -40,6 +41,7 @@ class Cooling:
         step : makes so many passes from a temperature that is multiplied by a ratio after each; returns the last.
         after : called after every few passes.
         limits : the time allowed; its number of iterations limits passes.
+        between : called after every cooling.
         """
         passes = self.passes if limits.iterations is None else min(self.passes, limits.iterations)
         done = 0
@@ -50,6 +52,7 @@ class Cooling:
                 end += (limits.remaining() - end) * (1.0 - 1.0 / (self.times - number))
             made = self._once(step, after, limits, share, end)
             done += made
+            between()
             if made < share and (limits.reached() or number == self.times - 1):
                 return done, Limit.TIME
         return done, Limit.ITERATION if passes < self.passes else Limit.TIME if done < passes else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matchopt import LayerInstance, Limit, Limits, PositiveInt, Result, Solver, Status
-from matchopt_crossbar.layer import UNDERSTOOD, one_connection, refusal, without_connections
+from matchopt_crossbar.layer import LIMITED, UNDERSTOOD, one_connection, refusal, without_connections
 
 MOST_ENTRIES = 2**20  # connections times cells: 8 MiB, and nodes of a millisecond
 ROUNDING = 2.0**-42  # of the largest cost times the connections
@@ -34,7 +34,7 @@ class Exact(Solver):
     solves = LayerInstance
     needs = ("numba", "scipy")
     role = "exact"
-    understands = UNDERSTOOD - {"gain-interval"}
+    understands = UNDERSTOOD - LIMITED - {"gain-interval"}
 
     rounds: PositiveInt = 2000
 

@@ -51,7 +51,7 @@ class Heuristic(Solver):
         if instance.target.n_connections == 0:
             return without_connections(instance)
         search = Search(instance, limits, rng)
-        bound = best_bound(instance, limits, self.ascent)
+        bound = best_bound(instance, limits, self.ascent, search.prices)
         limit, done = self.run(instance, search, limits)
         search.finish()
         return search.result(limit, bound, done)
@@ -88,7 +88,7 @@ class Cooled(Heuristic):
 
         hot = (self.hot or max(usual[0], first_heat(instance, search))) * search.unit
         cold = (self.cold or usual[1]) * search.unit
-        return Cooling(hot, min(hot, cold), passes, search.coolings).run(step, search.offer, limits)
+        return Cooling(hot, min(hot, cold), passes, search.coolings).run(step, search.offer, limits, search.between)
 
 
 def redundancy(instance: LayerInstance, search: "Search") -> float:

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from matchopt import Gains, LayerInstance, LayerMapping, Limit, Limits, Result, Status, is_feasible, kernels
-from matchopt_crossbar.layer import choice, free_costs, one_connection, scaled
+from matchopt_crossbar.layer import FREE, choice, free_costs, limited, one_connection, scaled
 
 MANY, SMALL = 10.0, 50.0  # connections of a row, and neurons and lines: with fewer it is worth to begin from higher up
 MOST_COOLINGS, FEW_COOLINGS = 8, 150.0  # at most; neurons and lines from which on there is one
+FIRST_PRICES = 3  # times that prices are found before the search
+PRICED_COOLINGS = 4  # at least, where prices depend on what is found
 BETWEEN_OFFERS = 0.2  # seconds: each is checked by the caller
 
 
@@ -23,8 +25,9 @@ class Search(kernels.Crossbar):
         super().__init__(
             layer.target, scaled(layer), rng, importance=layer.objective.importance(layer.target),
             drop=layer.rules.drop, driven=outside, gains=layer.rules.gains if choice(layer) else Gains(),
-            extra_inputs=layer.rules.extra_inputs,
+            extra_inputs=layer.rules.extra_inputs, tunable=layer.rules.tunable > 0,
         )  # fmt: skip
+        self.prices = FREE
         self._layer, self._limits, self._offered, self._last = layer, limits, np.inf, -np.inf
         if limits.start is not None and is_feasible(layer, limits.start):
             start = limits.start
@@ -33,17 +36,37 @@ class Search(kernels.Crossbar):
             self.start(start.neuron_of, _cells(layer, start))
         elif len(set(layer.hardware.bus.tolist())) > 1:  # where few neurons share lines, free routing is near
             self.start(_freely_routed(layer), np.full(layer.target.n_connections, -1))
+        for _ in range(FIRST_PRICES if limited(layer) else 0):
+            self.descend(1)
+            self._reprice()
         self.descend(1)  # so that there is something to offer however short the time
 
     @property
     def coolings(self) -> int:
         """How many coolings should share the work: small layers have the time for several, of which one is lucky."""
         size = self._layer.hardware.n_neurons + self.n_lines
-        return max(1, min(MOST_COOLINGS, int((FEW_COOLINGS / size) ** 2)))
+        least = PRICED_COOLINGS if limited(self._layer) else 1
+        return max(least, min(MOST_COOLINGS, int((FEW_COOLINGS / size) ** 2)))
+
+    def between(self) -> None:
+        """Offer the best mapping, and price writes and tuned connections by it, where their number is limited."""
+        if limited(self._layer):
+            self.finish()
+            self._reprice()
+
+    def _reprice(self) -> None:
+        """Prices are what the best mapping would gain from one more of each."""
+        self.prices = kernels.line_prices(self._layer, *self.best_lines())
+        self.charge(*self.prices)
 
     def offer(self) -> None:
-        """Offer the best mapping, if it is better than at the last offer, some time ago, and keeps the rules."""
+        """Offer the best mapping, if it is better than at the last offer, some time ago, and keeps the rules.
+
+        Where prices change, the best by them need not be the best by value, which must not depend on the clock.
+        """
         if not self.best_cost < self._offered or time.monotonic() < self._last + BETWEEN_OFFERS:
+            return
+        if limited(self._layer) and np.isfinite(self._offered):
             return
         self._offered, self._last = self.best_cost, time.monotonic()
         mapping = self.mapping()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matchopt import LayerInstance, Limit, Limits, PositiveInt, Result, Solver, is_feasible
-from matchopt_crossbar.layer import UNDERSTOOD, choice, one_connection, refusal
+from matchopt_crossbar.layer import LIMITED, UNDERSTOOD, choice, one_connection, refusal
 
 PATIENCE = 3  # swaps without a better mapping before a kick, times the number of rows squared
 
@@ -33,7 +33,7 @@ class Tandem(Solver):
     name = "crossbar-tandem"
     solves = LayerInstance
     needs = ("numba", "scipy")
-    understands = UNDERSTOOD - {"drop", "leak", "unusable-cells", "gain-interval"}
+    understands = UNDERSTOOD - LIMITED - {"drop", "leak", "unusable-cells", "gain-interval", "programmable-cells"}
 
     iterations: PositiveInt = 1_000_000
     patience: PositiveInt | None = None

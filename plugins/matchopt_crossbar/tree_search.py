@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from matchopt import LayerInstance, LayerMapping, Limits, kernels
+from matchopt import LayerInstance, LayerMapping, Limits, best_states, kernels
 from matchopt_crossbar.ascent import ConnectionCosts
 from matchopt_crossbar.exact_loops import TIED, Layer, Tree, descend, open_node, search, tree
+from matchopt_crossbar.layer import places
 
 CHUNK = 200  # nodes between two looks at the clock
 ROUNDS = 8  # of the ascent at a node, at most
@@ -64,8 +65,9 @@ def _by_place(costs: list[np.ndarray]) -> np.ndarray:
 def _spilled(layer: LayerInstance) -> tuple[np.ndarray, np.ndarray]:
     """What a cell on a driven line costs a row without that input, and how much more if it has to listen."""
     chip, gains = layer.hardware, np.array(layer.rules.gains.values)[None, :, None]
-    leak, listens = chip.off[:, None] ** 2, chip.weights[:, None] ** 2 + chip.variance[:, None]
-    listens = np.where(chip.usable[:, None] & layer.rules.extra_inputs, listens, np.inf)
+    leak, (neurons, cells) = chip.off[:, None] ** 2, places(chip)
+    listens = best_states(chip, neurons, cells, np.zeros(chip.usable.shape))[0][:, None]
+    listens = np.where(layer.rules.extra_inputs, listens, np.inf)
     least, shape = np.minimum(leak, listens), (1, -1, chip.n_cells)
     return (gains**2 * least).reshape(shape), (gains**2 * (listens - least)).reshape(shape)
 
