@@ -61,8 +61,10 @@ from .reduce import not_separable as not_separable
 from .reduce import reduction as reduction
 from .reduce import surrogate as surrogate
 from .reduce import tightened as tightened
+from .run import Explanation as Explanation
 from .run import Run as Run
 from .run import Task as Task
+from .run import explain as explain
 from .run import solve as solve
 from .run import solve_all as solve_all
 from .run import write_proof as write_proof

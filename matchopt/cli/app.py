@@ -15,6 +15,7 @@ COMMANDS: CommandTable = {
     "export": ("exporting", "Make an instance: a trained network and the chip it shall run on."),
     "solve": ("solving", "Solve an instance and check the solution."),
     "check": ("solving", "Check a solution by the definition, and prove how good it is."),
+    "explain": ("explaining", "Say why an instance has no solution."),
     "evaluate": ("networks", "Accuracy of a mapped network beside that of its target."),
     "convert": ("converting", "Write a file in another format, or reduced to a simpler kind."),
     "solvers": ("extending", "List the solvers with their options."),
