@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from matchopt import Allowance, AssignmentInstance
-from matchopt.run import Task, watchdog
+from matchopt.run import Task, warm, watchdog
 
 HOSTILE = Path(__file__).with_name("hostile.py")
 COST = np.array([[7, 3, 9, 4, 8], [5, 6, 2, 9, 7], [8, 8, 6, 3, 5], [4, 9, 7, 8, 1]])  # optimum 3 + 2 + 3 + 1 = 9
@@ -28,6 +28,25 @@ def quick_kills():
     watchdog.GRACE, watchdog.PATIENCE = 0.2, 0.2
     yield
     watchdog.GRACE, watchdog.PATIENCE = before
+
+
+def _forget_what_was_held():
+    warm.server.close()
+    warm.server = warm.ForkServer()
+
+
+@pytest.fixture(scope="module")
+def light_server():
+    """A fork server without the imports of earlier tests, which every one that is started anew would make again."""
+    _forget_what_was_held()
+
+
+@pytest.fixture
+def heavy_server():
+    """A fork server that may import much, since later tests get another."""
+    _forget_what_was_held()
+    yield
+    _forget_what_was_held()
 
 
 @pytest.fixture

@@ -15,7 +15,10 @@ from matchopt.run.task import allow
 
 FILE = Path(__file__).with_name("escaping.py")
 HOSTILE = Path(__file__).with_name("hostile.py")
-pytestmark = pytest.mark.skipif(not warm.server.possible(), reason="orphans are adopted on Linux only")
+pytestmark = [
+    pytest.mark.skipif(not warm.server.possible(), reason="orphans are adopted on Linux only"),
+    pytest.mark.usefixtures("light_server"),
+]
 
 
 @pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.slow)], ids=["warm", "cold"])

@@ -22,7 +22,10 @@ from matchopt.run.task import allow
 
 HOSTILE = Path(__file__).with_name("hostile.py")
 SURROUNDINGS = Path(__file__).with_name("surroundings.py")
-pytestmark = pytest.mark.skipif(not warm.server.possible(), reason="workers are forked on Linux only")
+pytestmark = [
+    pytest.mark.skipif(not warm.server.possible(), reason="workers are forked on Linux only"),
+    pytest.mark.usefixtures("light_server"),
+]
 
 
 @pytest.fixture
@@ -111,6 +114,7 @@ def test_random_numbers_are_not_inherited(look):
 
 
 @pytest.mark.parametrize("libraries", ["blas", "numba", pytest.param("torch", marks=pytest.mark.slow)])
+@pytest.mark.usefixtures("heavy_server")
 def test_threads_are_counted_anew_in_every_worker(look, libraries):
     """Also by libraries that count when they are imported, and by now are in the server."""
     pytest.importorskip("threadpoolctl")
@@ -229,9 +233,9 @@ def test_servers_that_fail_are_given_up(look, monkeypatch):
     assert len(started) == warm.MOST_FAILURES
 
 
+@pytest.mark.usefixtures("heavy_server")
 def test_shared_memory_is_not_charged(instance):
     """A small limit that a cold worker keeps is kept however much the server holds."""
-    warm.server.close()
     warm.server.begin("numba")
     run = solve(instance, "good", plugin_files=(HOSTILE,), memory_limit=0.1)
     assert run.objective == 9, run.message
