@@ -81,7 +81,7 @@ def functional_bound(instance: NetworkInstance, threads: int) -> float:
         return -math.inf
     if not instance.runs.plain:
         return -math.inf
-    if not layer.hardware.free_routing and layer.hardware.off.any():
+    if layer.hardware.hard_wired or (not layer.hardware.free_routing and layer.hardware.off.any()):
         return -math.inf  # what leaks may come near to weights that no cell does
     if layer.rules.extra_inputs or layer.rules.tunable or layer.target.fan_in.max(initial=0) > MOST_FAN_IN:
         return -math.inf

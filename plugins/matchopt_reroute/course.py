@@ -138,7 +138,10 @@ class Course:
         task, activity = state.tasks[n], state.activity[n]
         moments, last = task.moments(activity, self.ridge), n == len(state.tasks) - 1
         errors = task.errors(moments, activity, task.realisable, slice(None))
-        if task.buses is not None:
+        placed: Placed | None
+        if task.layer.hardware.hard_wired:
+            placed = self._wired(task, errors, last, coarsely)
+        elif task.buses is not None:
             placed = self._on_lines(task, task.buses, moments, errors, last, coarsely)
         else:
             chosen = self._chosen(task, None, errors, last, coarsely)
@@ -178,6 +181,17 @@ class Course:
                 if best is None or placed.cost < best.cost:
                     best = placed
         return best
+
+    def _wired(self, task: LayerTask, errors: kernels.RowErrors, last: bool, coarsely: bool) -> Placed:
+        """Hard-wired cells, from the sums nearest to the weights; of small layers also on neurons judged in pairs."""
+        sums = task.sums
+        which = np.searchsorted(list(task.placers), sums.gain)
+        choices = [Choice(scale, sums.neuron_of, which) for scale in self._scales(task, last)]
+        found = [self._improved(task, None, errors, choice, coarsely, sums.input_of.copy()) for choice in choices]
+        if not coarsely and task.affordable(None, MOST_PAIRS / (len(choices) * len(task.placers))) > 1:
+            chosen = self._chosen(task, None, errors, last, coarsely)
+            found += [] if chosen is None else [self._improved(task, None, errors, chosen, coarsely)]
+        return min(found, key=lambda placed: placed.cost)
 
     def _chosen(
         self, task: LayerTask, line_of: np.ndarray | None, errors: kernels.RowErrors, last: bool, coarsely: bool
@@ -224,6 +238,8 @@ class Course:
                     rule["start"] = input_of[some]
                 if leaky is not None:
                     rule["kept"] = leaky.only_listens(chosen.neuron_of, input_of, int(some[0]))
+                if coarsely and task.layer.hardware.hard_wired:
+                    rule["pairs"] = False
                 found = placer.improve(
                     errors.rows(some), chosen.neuron_of[some], chosen.scales, seed=self.seed, stop=stop, **rule
                 )

@@ -24,6 +24,7 @@ from matchopt import (
 )
 from matchopt_reroute.bounds import functional_bound
 from matchopt_reroute.course import Course, prepared
+from matchopt_reroute.wired import SWITCHED, not_switched
 from matchopt_reroute.wiring import UNDERSTOOD, NotFound, Unplaceable, smallest_layers
 
 
@@ -68,7 +69,7 @@ class Reroute(Solver):
     name = "reroute"
     solves = NetworkInstance
     needs = ("numba", "scipy")
-    understands = UNDERSTOOD | {
+    understands = UNDERSTOOD | SWITCHED | {
         "extra-inputs", "gain-interval", "tunable", "network-tunable", "hardware-bias", "adjustable-bias",
         "task-loss", "functional-error", "score-error", "shared-bus", "convolutional", "recurrent",
     }  # fmt: skip
@@ -84,7 +85,7 @@ class Reroute(Solver):
         """Networks without samples; see `Solver.refuses`."""
         if instance.objective is None and (instance.samples is None or len(instance.samples) == 0):
             return "reroute needs sample inputs: export with a functional error, or embed samples"
-        return None
+        return not_switched(instance)
 
     def prepare(self) -> None:
         for layer in smallest_layers():
@@ -93,8 +94,8 @@ class Reroute(Solver):
 
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
         """See `Solver.solve`; budgets of tunable connections are left unspent."""
-        given = limits.start
-        start = given if isinstance(given, NetworkMapping) and is_feasible(instance, given) else None
+        start = limits.start
+        start = start if isinstance(start, NetworkMapping) and is_feasible(instance, start) else None
         aimed = ScoreError if self.aim == "outputs" else FunctionalError
         judged = instance.objective is not None and instance.objective.name == aimed.name
         try:
@@ -119,8 +120,7 @@ class Reroute(Solver):
         if start is not None and instance.objective is not None:
             limits.offer(start, instance.value(start))
         tasks, inputs, kinds = prepared(instance, self.samples, self.aim == "signals", limits.threads, rng)
-        seed = int(rng.integers(2**31 - 1))
-        told: list[NetworkMapping] = []
+        seed, told = int(rng.integers(2**31 - 1)), list[NetworkMapping]()
 
         def offer(mapping: NetworkMapping) -> bool:
             return limits.offer(mapping, instance.value(mapping))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from matchopt import LayerInstance, NetworkInstance, NetworkMapping, kernels
 from matchopt_reroute.buses import Buses
 from matchopt_reroute.lines import LinePlacement
+from matchopt_reroute.wired import NearestSums, WiredPlacement, nearest_sums
 from matchopt_reroute.wiring import cell_table, from_table, gain_choices, likely_inputs, listed, with_assigned
 
 SINGLE = np.float32
@@ -38,7 +40,8 @@ class LayerTask:
     signals : the target network's pre-activations, (rows, samples).
     given : digital biases that stay as they are; None where they adjust or are hardware.
     centred : whether biases adjust, so that only variances count.
-    placers : for each gain of a finite set (1 under an interval) the search on cells of that gain, routed freely.
+    placers : for each gain of a finite set (1 under an interval) the search on cells of that gain, routed freely or
+        hard-wired.
     scales : the gains of an interval, else the scale 1.
     threads : most threads.
     buses : of neurons that share lines; None where none do.
@@ -53,7 +56,7 @@ class LayerTask:
     signals: np.ndarray
     given: np.ndarray | None
     centred: bool
-    placers: dict[float, kernels.CellPlacement]
+    placers: dict[float, Any]
     scales: kernels.Scales
     threads: int
     buses: Buses | None
@@ -65,6 +68,11 @@ class LayerTask:
         if line_of is None or self.buses is None:
             return dict(self.placers)
         return {gain: LinePlacement(self.buses, line_of, gain, self.threads) for gain in self.placers}
+
+    @cached_property
+    def sums(self) -> NearestSums:
+        """See `nearest_sums`, of hard-wired cells."""
+        return nearest_sums(self.layer, self.columns)
 
     @property
     def realisable(self) -> np.ndarray:
@@ -106,7 +114,9 @@ class LayerTask:
         """
         cells, rows = self.layer.hardware.n_cells, len(self.weights)
         heard = len(self.columns) if inputs is None else inputs.shape[1]
-        if self.buses is not None:
+        if self.layer.hardware.hard_wired:
+            heard = cells
+        if self.buses is not None or self.layer.hardware.hard_wired:
             return max(1, int(work / max(1, rows * (SWITCHED * heard * heard + GATHERED * len(self.columns)))))
         return max(1, int(work / max(1, rows * LOOKS * cells * (cells + heard))))
 
@@ -125,6 +135,8 @@ class LayerTask:
         rules = self.layer.rules
         if self.buses is not None and line_of is not None:
             return with_assigned(self.buses.weight_errors(line_of), few)
+        if self.layer.hardware.hard_wired:
+            return with_assigned(self.sums.costs, few)
         cost = kernels.pair_costs(self.layer.target, self.layer.hardware, gains=rules.gains, drop=rules.drop)
         return with_assigned(cost, few)
 
@@ -159,11 +171,17 @@ def layer_tasks(instance: NetworkInstance, inputs: np.ndarray, threads: int) -> 
             if biases is None:
                 varies = np.append(varies, True)
             columns = np.flatnonzero(varies | support.any(axis=0))
-        placers, scales = gain_choices(layer, threads, single=True)
+        placers: dict[float, Any]
+        if layer.hardware.hard_wired:
+            gains, scales = layer.rules.gains.values or (1.0,), kernels.Scales()
+            placers = {gain: WiredPlacement(layer, columns, gain, threads) for gain in gains}
+        else:
+            placers, scales = gain_choices(layer, threads, single=True)
         given = None if biases is None or instance.adjustable else biases[n].astype(SINGLE)
         wanted = np.ascontiguousarray(signals.T, SINGLE)
         listening = (columns, support[:, columns], weights[:, columns])
-        buses = None if layer.hardware.free_routing else Buses(layer, columns)
+        shared = not layer.hardware.free_routing and not layer.hardware.hard_wired
+        buses = Buses(layer, columns) if shared else None
         tasks.append(LayerTask(layer, *listening, wanted, given, instance.adjustable, placers, scales, threads, buses))
     return tasks
 
@@ -231,8 +249,10 @@ class State:
         task = self.tasks[n]
         hardware, heard = task.layer.hardware, input_of >= 0
         weights, noise = np.zeros((2, len(task.columns)), SINGLE)
-        weights[input_of[heard]] = gain * hardware.weights[neuron, heard]
-        noise[input_of[heard]] = gain**2 * hardware.variance[neuron, heard]
+        np.add.at(weights, input_of[heard], gain * hardware.weights[neuron, heard])
+        np.add.at(noise, input_of[heard], gain**2 * hardware.variance[neuron, heard])
+        if hardware.hard_wired:
+            weights += WiredPlacement(task.layer, task.columns, gain).leaks(neuron, input_of)
         if task.buses is not None and line_of is not None:
             weights += SINGLE(gain) * task.buses.leaks(neuron, input_of, line_of)
         return weights, noise
