@@ -12,7 +12,7 @@ endif
 # The tests start hundreds of processes; without bytecode on disk each would compile the sources again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo lint check test test-long test-oldest bench bench-record mutants lock clean
+.PHONY: env demo lint check test test-long test-oldest bench bench-record browser mutants lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -73,6 +73,10 @@ bench-record: env
 	mkdir -p .benchmarks
 	$(BIN)/pytest -q $(PEERS) --benchmark-only --benchmark-json=.benchmarks/last.json -o addopts=--import-mode=importlib
 	$(BIN)/python benches/record.py .benchmarks/last.json
+
+# What the page of `matchopt report` is tested in.
+browser:
+	command -v chromium || apt-get install --yes chromium
 
 # One small fault at a time in checker, proofs and judge; goes on where it was stopped. SAMPLE=150 tries only so many.
 SAMPLE ?= 0

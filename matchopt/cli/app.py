@@ -26,6 +26,7 @@ COMMANDS: CommandTable = {
     "fuzz": ("fuzzing", "Judge all solvers on random tiny instances."),
     "data": ("datasets", "List the data sets and where they are; fetch one."),
     "bench": ("benching", "Compare solvers: instances x solvers x options x seeds, resumable."),
+    "report": ("benching", "One page on what a bench says: who wins, by how much, how sure."),
     "reproduce": ("studies", "Run a study: published figures, a sweep of your own; with table and plots."),
     "problems": ("catalogue", "List the problems that ship with matchopt, with their best known values."),
 }

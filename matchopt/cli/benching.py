@@ -11,6 +11,8 @@ from matchopt.cli.settings import PAIR, Real, debug_option, plugin_option, setti
 from matchopt.cli.studies import cluster_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matchopt.bench import BenchOutcome, BenchPlan, News
 
 
@@ -86,15 +88,60 @@ def bench(
 
 def _end(plan: "BenchPlan", found: "BenchOutcome", output: Path) -> None:
     """Write what there is, and say what was run."""
-    from matchopt.bench import REFUSED, read_results, write_tables
+    from matchopt.bench import REFUSED
 
     for record in found.failed:
         click.echo(f"failed: {record['solver']} on {record['instance']}: {record['error']}", err=True)
-    written = write_tables(read_results([output]), output)
+    _show([output], output, "Solvers compared")
     refused = sum(record.get("status") == REFUSED for record in found.records)
     again = f", {found.reused} of them from an earlier run" if found.reused else ""
     stale = f"; {found.stale} other results in the folder" if found.stale else ""
     sizes = f"{len(plan.instances)} instances, {len(plan.variants)} solvers, {plan.seeds} seeds"
-    click.echo(f"{sizes}: {len(found.records) - refused} runs{again}, {refused} refusals{stale}; {written[0]}")
+    click.echo(f"{sizes}: {len(found.records) - refused} runs{again}, {refused} refusals{stale}")
     if found.failed:
         raise click.exceptions.Exit(1)
+
+
+@click.command(epilog="Example: matchopt report monday tuesday --output week")
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False),
+              help="Folder for the page and the tables.  [default: the first of FOLDERS]")  # fmt: skip
+@click.option("--title", default="Solvers compared", show_default=True, help="Heading of the page.")
+@debug_option
+def report(folders: tuple[Path, ...], output: Path | None, title: str) -> None:
+    """Say who wins in the results of one bench or several: a table here, and a page with everything.
+
+    FOLDERS are those of `matchopt bench`; a run that several of them hold counts once, and a bench may be under way.
+    Writes report.html, one file that needs no network: the answer, the leaderboard with intervals, profiles, gaps over
+    time, every run, filters, all figures as SVG and their data as CSV; and results.csv (results.parquet with pyarrow).
+    The page needs vl-convert-python: pip install 'matchopt[report]'.
+    """
+    _show(folders, output or folders[0], title)
+
+
+def _show(folders: "Sequence[Path]", output: Path, title: str) -> None:
+    """Print the answer and the leaderboard; write tables and page."""
+    from matchopt.bench import Standing, read_results, write_report, write_tables
+    from matchopt.errors import MissingExtra
+    from matchopt.terminal.figures import number, share
+    from matchopt.terminal.table import print_table
+
+    records = read_results(folders)
+    output.mkdir(parents=True, exist_ok=True)
+    written = write_tables(records, output)
+    standing = Standing(tuple(record for record in records if "digest" in record))
+    rows = [
+        [row["solver"], *(f"{row[name]:.2f}" for name in ("rank", "rank_low", "rank_high")), share(row["gap"], 3),
+         *(number(row[name]) for name in ("instances", "refused", "runs", "best_found", "proven", "no_solution"))]
+        for row in standing.leaderboard()
+    ]  # fmt: skip
+    names = [">mean rank", ">from", ">to", ">mean gap, %", ">instances", ">refused", ">runs", ">best value", ">proven"]
+    print_table(["solver", *names, ">no solution"], rows, title=title)
+    for sentence in standing.verdict():
+        click.echo(sentence)
+    try:
+        write_report(output / "report.html", records, title)
+        written.append(output / "report.html")
+    except MissingExtra as cause:
+        click.echo(f"no page: {cause}", err=True)
+    click.echo(f"written: {', '.join(map(str, written))}")

@@ -1,0 +1,116 @@
+(() => { // the library declares hundreds of names of its own
+"use strict";
+const report = JSON.parse(document.getElementById("data").textContent);
+const at = (id) => document.getElementById(id);
+const state = { family: Object.keys(report.families)[0], solver: "", instance: "", sort: null, down: false };
+for (const [name, value] of new URLSearchParams(location.hash.slice(1))) if (name in state) state[name] = value;
+if (!(state.family in report.families)) state.family = Object.keys(report.families)[0];
+
+const shown = (value, kind) => {
+  if (value === null || value === undefined) return "–";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (kind === "share") return `${Number((100 * value).toPrecision(3))} %`;
+  if (kind === "rank" && typeof value === "number") return value.toFixed(2);
+  return typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(5))) : String(value);
+};
+
+function fill(table, columns, rows, onSort) {
+  const head = document.createElement("tr");
+  for (const [name, title, kind] of columns) {
+    const cell = document.createElement("th");
+    cell.textContent = title;
+    cell.className = kind ? "n" : "";
+    if (onSort) cell.addEventListener("click", () => onSort(name));
+    head.append(cell);
+  }
+  const body = document.createDocumentFragment();
+  for (const row of rows) {
+    const line = document.createElement("tr");
+    line.className = row.spoiled === true ? "spoiled" : "";
+    for (const [name, , kind] of columns) {
+      const cell = document.createElement("td");
+      cell.textContent = shown(row[name], kind);
+      cell.className = `${kind ? "n" : ""} ${name.endsWith("seconds") ? "t" : ""}`;
+      line.append(cell);
+    }
+    body.append(line);
+  }
+  table.tHead.replaceChildren(head);
+  table.tBodies[0].replaceChildren(body);
+}
+
+function chosenRuns() {
+  const wanted = (text, part) => text.toLowerCase().includes(part.toLowerCase());
+  const all = Object.keys(report.families)[0];
+  const rows = report.runs.filter((run) =>
+    (state.family === all || run.family === state.family) && wanted(run.solver, state.solver) &&
+    wanted(run.instance, state.instance));
+  if (state.sort) {
+    const of = (row) => row[state.sort];
+    const order = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
+    rows.sort((a, b) => (of(a) ?? null) === null ? 1 : (of(b) ?? null) === null ? -1 : (state.down ? -1 : 1) * order(of(a), of(b)));
+  }
+  return rows;
+}
+
+function showRuns() {
+  const rows = chosenRuns();
+  at("count").textContent = `${rows.length} of ${report.runs.length} runs and refusals`;
+  fill(at("runs"), report.run_columns, rows, (name) => {
+    state.down = state.sort === name && !state.down;
+    state.sort = name;
+    showRuns();
+  });
+}
+
+const quoted = (value) => (value === null || value === undefined ? "" : /[",\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
+function save(name, rows) {
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const text = [names.join(","), ...rows.map((row) => names.map((key) => quoted(row[key])).join(","))].join("\n");
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv" }));
+  link.download = `${name}.csv`;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+const grey = "#767676"; // legible on light and on dark
+const look = {
+  background: "transparent", view: { stroke: null }, axis: { labelColor: grey, titleColor: grey, gridColor: "#8884", domainColor: grey, tickColor: grey },
+  legend: { labelColor: grey, titleColor: grey }, text: { color: grey }, font: "system-ui, sans-serif",
+};
+async function draw(name) {
+  const rows = report.families[state.family].charts[name];
+  const chart = report.specs[name];
+  const lines = new Set(rows.map((row) => row[chart.encoding.y.field])).size; // of a chart that has one for each name
+  const spec = { height: 22 * lines + 10, ...chart, data: { values: rows }, config: look };
+  if (!rows.length) return at(`chart-${name}`).replaceChildren("Nothing to draw.");
+  return vegaEmbed(at(`chart-${name}`), spec, {
+    mode: "vega-lite", renderer: "svg", downloadFileName: name,
+    actions: { export: { svg: true, png: false }, source: false, compiled: false, editor: false },
+  });
+}
+
+async function showFamily() {
+  const family = report.families[state.family];
+  at("answer").replaceChildren(...family.verdict.map((text) => Object.assign(document.createElement("p"), { textContent: text })));
+  fill(at("leaderboard"), report.leader_columns, family.leaderboard);
+  showRuns();
+  for (const name of Object.keys(report.specs)) await draw(name);
+  document.documentElement.dataset.ready = state.family;
+}
+
+for (const name of Object.keys(report.families)) at("family").add(new Option(name, name, false, name === state.family));
+for (const name of ["family", "solver", "instance"]) {
+  at(name).value = state[name];
+  at(name).addEventListener("input", () => {
+    state[name] = at(name).value;
+    name === "family" ? showFamily() : showRuns();
+  });
+}
+at("save-runs").addEventListener("click", () => save("runs", chosenRuns()));
+at("save-leaderboard").addEventListener("click", () => save("leaderboard", report.families[state.family].leaderboard));
+for (const button of document.querySelectorAll("button[data-chart]"))
+  button.addEventListener("click", () => save(button.dataset.chart, report.families[state.family].charts[button.dataset.chart]));
+showFamily();
+})();

@@ -1,0 +1,110 @@
+"""The report says who wins, draws it in a real browser without the network, and needs nothing beside its one file."""
+
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bench.made_up import records
+from click.testing import CliRunner
+
+from matchopt.bench import Standing
+from matchopt.bench.charts import data, specs
+from matchopt.bench.course import RESULTS
+from matchopt.bench.standing import families
+from matchopt.cli import main
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+MEASURE = """<script>
+addEventListener("load", async () => {
+  while (!document.documentElement.dataset.ready) await new Promise((done) => setTimeout(done, 20));
+  const wide = [...document.querySelectorAll(".scroll, body")].filter((e) => e.scrollWidth > e.clientWidth + 1);
+  document.documentElement.dataset.clipped = wide.length;
+  document.documentElement.dataset.drawn = document.querySelectorAll(".chart svg.marks").length;
+});
+</script></body>"""
+
+
+def test_the_standing_names_winner_margin_and_doubt() -> None:
+    """The first is the one built to be best; equals are no clear winner; a refusal has no rank."""
+    standing = Standing(tuple(records(20, 4, 2)))
+    first, *_, last = standing.leaderboard()
+    assert first["solver"] == "solver-0" and first["first"] > 0.95 and first["rank"] < 1.5 and first["losses"] == 0
+    assert last["solver"] == "solver-3" and (last["instances"], last["refused"]) == (7, 13) and last["first"] is None
+    assert np.isnan(standing.costs[:, -1]).sum() == 13
+    text = " ".join(standing.verdict())
+    assert text.startswith("solver-0 wins: mean rank 1.") and "20 instances, 134 runs" in text
+    assert "Second is solver-1" in text and "The machine drifted during" in text and "have no solution" in text
+    twins = [{**r, "solver": name} for r in records(9, 2, 1) if r["solver"] == "solver-0" for name in "ab"]
+    assert Standing(tuple(twins)).verdict()[0].startswith("No clear winner: a is ahead: mean rank 1.50 [1.50, 1.50]")
+    assert Standing(()).verdict() == ["Nothing was run."]
+    assert list(families(records(4, 2, 1))) == ["all instances", "layer", "layer: shared-bus"]
+
+
+def test_figures_are_the_metrics_of_the_runs() -> None:
+    """Times to 1 %, gaps over time and their means by plain loops over the same records."""
+    made = records(6, 3, 2)
+    standing = Standing(tuple(made))
+    own = [r for r in made if r["solver"] == "solver-0" and not r["spoiled"]]
+    row = standing.leaderboard()[0]
+    times = [min([t for t, v, _ in r["trace"] if v <= 100.0 / 0.99] or [np.inf]) for r in own]
+    assert row["reached"] == np.isfinite(times).sum()
+    assert row["par10"] == pytest.approx(np.mean([t if np.isfinite(t) else 100.0 for t in times]), rel=1e-12)
+    at, gaps = standing.anytime()
+    middle = [min([1 - 100.0 / v for t, v, _ in r["trace"] if t <= at[40]] or [1.0]) for r in own]
+    assert gaps[40, standing.solvers.index("solver-0")] == pytest.approx(np.mean(middle), rel=1e-12)
+
+
+def test_every_figure_is_a_chart_of_the_library() -> None:
+    """Each compiles and draws marks of its data."""
+    library = pytest.importorskip("vl_convert")
+    rows = data(Standing(tuple(records(4, 3, 1))))
+    for name, (_, _, spec) in specs().items():
+        drawn = library.vegalite_to_svg({**spec, "width": 400, "data": {"values": rows[name]}})
+        assert rows[name] and drawn.count("<path") > 3, name
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a folder of results, by the command."""
+    pytest.importorskip("vl_convert")
+    folder = tmp_path_factory.mktemp("made")
+    (folder / RESULTS).write_text("".join(f"{json.dumps(record)}\n" for record in records(8, 5, 2)))
+    done = CliRunner().invoke(main, ["report", str(folder), "--title", "Five <solvers>"])
+    assert done.exit_code == 0 and "solver-0 wins" in done.stdout, done.output
+    return folder / "report.html"
+
+
+def test_the_page_needs_nothing_else(made: Path) -> None:
+    """One file under 2 MB, that loads nothing; texts of results cannot break out of their place."""
+    text = made.read_text()
+    own = "".join(re.split(r"<script>.*?</script>", text, flags=re.S))  # scripts may speak of elements
+    assert len(text) < 2e6 and not re.search(r"<(?:script|link|img)[^>]*(?:src|href)=", own)
+    assert text.lower().count("</script>") == 4 and own.count("<script") == 1 and "Five &lt;solvers&gt;" in own
+    content = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1])  # type: ignore[index]
+    assert len(content["runs"]) == len(records(8, 5, 2)) and set(content["specs"]) == set(specs())
+    assert {path.name for path in made.parent.iterdir()} >= {RESULTS, "results.csv", "report.html"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed here")
+def test_a_browser_draws_everything_and_filters(made: Path) -> None:
+    """No console error, six figures, no clipped column at 1024 pixels; a family and part of a name filter the runs."""
+    place = made.with_name("measured.html")
+    place.write_text(MEASURE.join(made.read_text().rsplit("</body>", 1)))
+    for words, count in (("", len(records(8, 5, 2))), ("#family=layer%3A%20shared-bus&solver=solver-1", 8)):
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1024,900", "--enable-logging=stderr",
+                 "--virtual-time-budget=30000", "--dump-dom"]  # fmt: skip
+        done = subprocess.run([BROWSER or "", *flags, f"{place.as_uri()}{words}"], text=True, capture_output=True,
+                              timeout=120, check=False)  # fmt: skip
+        head = re.search(r"<html[^>]*>", done.stdout)
+        assert head is not None and "CONSOLE" not in done.stderr, done.stderr
+        assert all(word in head[0] for word in ('data-drawn="6"', 'data-clipped="0"', "data-ready=")), head[0]
+        assert "data-error" not in head[0]
+        runs = done.stdout[done.stdout.index('<table id="runs">') :]
+        assert runs[: runs.index("</table>")].count("<tr") == count + 1
+        assert "it is no square" in unescape(runs) or words
