@@ -20,6 +20,7 @@ FLOOR = 0.001  # seconds that nothing is told apart below
 POINTS = 60  # times of a curve
 DRAWS = 1_000
 SURE = 0.95  # share of the draws in which the first must be first, for it to be called sure
+FEW = 6  # instances below which no order is sure: even if all are won, the sign test's p is above 5 %
 OFTEN = 0.5  # share of the instances that a solver must take to be placed among all
 
 
@@ -168,10 +169,16 @@ class Standing:
         if not others:
             return [f"{first['solver']} alone takes half of the instances: {', '.join(said)} ({what})."]
         share, second = first["first"], others[0]
-        head = f"{first['solver']} wins" if share >= SURE else f"No clear winner: {first['solver']} is ahead"
+        equals = [row["solver"] for row in rows if row["rank"] <= first["rank"] + metrics.TIE]
+        head = f"No clear winner: {first['solver']} is ahead"
+        if len(equals) > 1:
+            head = f"No winner: {', '.join(equals)} share the first place"
+        elif share >= SURE and len(self.instances) >= FEW:
+            head = f"{first['solver']} wins"
+        often = f"Drawn again, the instances put {first['solver']} first in {100 * share:.0f} % of the cases"
         return [
             f"{head}: {', '.join(said)} ({what}).",
-            f"Drawn again, the instances put it first in {100 * share:.0f} % of the cases; the interval is of 95 %.",
+            f"{often}; the interval is of 95 %{'' if len(self.instances) >= FEW else ', but so few say little'}.",
             f"Second is {second['solver']}, rank {second['rank']:.2f} [{second['rank_low']:.2f}, "
             f"{second['rank_high']:.2f}], gap {100 * second['gap']:.2g} %: it wins {second['wins']} of "
             f"{second['wins'] + second['ties'] + second['losses']} instances against the first, ties {second['ties']}, "

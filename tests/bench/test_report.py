@@ -40,7 +40,9 @@ def test_the_standing_names_winner_margin_and_doubt() -> None:
     assert text.startswith("solver-0 wins: mean rank 1.") and "20 instances, 134 runs" in text
     assert "Second is solver-1" in text and "The machine drifted during" in text and "have no solution" in text
     twins = [{**r, "solver": name} for r in records(9, 2, 1) if r["solver"] == "solver-0" for name in "ab"]
-    assert Standing(tuple(twins)).verdict()[0].startswith("No clear winner: a is ahead: mean rank 1.50 [1.50, 1.50]")
+    assert Standing(tuple(twins)).verdict()[0].startswith("No winner: a, b share the first place: mean rank 1.50 [")
+    few = Standing(tuple(records(3, 3, 1))).verdict()
+    assert few[0].startswith("No clear winner: solver-0 is ahead") and "so few say little" in few[1]
     assert Standing(()).verdict() == ["Nothing was run."]
     assert list(families(records(4, 2, 1))) == ["all instances", "layer", "layer: shared-bus"]
 
