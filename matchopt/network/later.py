@@ -21,10 +21,14 @@ Refit = Literal["layer", "neuron", "outputs"]
 
 
 @understanding(
-    "a chip at another time", AT_0_1["network"] | {"several-neurons", "copies", "one-chip", "chained", "hard-wired"}
+    "a chip at another time",
+    AT_0_1["network"]
+    | {"several-neurons", "copies", "one-chip", "chained", "hard-wired", "programmable-cells", "write-budget"},
 )
 def on_chips(instance: NetworkInstance | LayerInstance, chips: Sequence[Chip]) -> NetworkInstance | LayerInstance:
     """The instance with the values of its cells taken from chips anew; neurons, buses, faults and scales stay.
+
+    So do the values that can be written: a cell that is written holds what was written, all others what is read now.
 
     Parameters
     ----------

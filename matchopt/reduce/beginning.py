@@ -99,4 +99,43 @@ def _mapping(layer: LayerInstance, seconds: float) -> LayerMapping | None:
         return None
     pairs = layer_to_assignment(plain).parts[0]
     neuron_of = _in_turn(pairs.dense) if isinstance(pairs, AssignmentInstance) else None
-    return None if neuron_of is None else wire(plain, Assignment(neuron_of))
+    if neuron_of is None:
+        return _in_parts(plain, layer.rules.neurons_per_row) if layer.rules.neurons_per_row > 1 else None
+    return wire(plain, Assignment(neuron_of))
+
+
+def _in_parts(layer: LayerInstance, most: int) -> LayerMapping | None:
+    """Rows, those of most connections first, on as many neurons as they need, the widest first, matched to all cells.
+
+    None where that leaves some row without cells, or where cells are hard-wired.
+    """
+    from matchopt.kernels import assign
+
+    target, chip, gain = layer.target, layer.hardware, layer.rules.gains.default
+    left, parts = np.argsort(-chip.n_usable, kind="stable").tolist(), [list[int]() for _ in range(layer.n_rows)]
+    cell_of, place_of = np.full(target.n_connections, -1), np.zeros(target.n_connections, np.int64)
+    factor, rows = layer.objective.importance(target), np.argsort(-target.fan_in, kind="stable").tolist()
+    for turn, i in enumerate(rows):
+        spare = len(left) - (layer.n_rows - turn - 1)
+        wanted = next(
+            (n for n in range(1, min(most, spare) + 1) if chip.n_usable[left[:n]].sum() >= target.fan_in[i]), 0
+        )
+        parts[i], part = left[: wanted or 1], target.row(i)
+        del left[: len(parts[i])]
+        at = np.argwhere(chip.usable[parts[i]])
+        cells = np.array(parts[i])[at[:, 0]], at[:, 1]
+        cost = (target.weights[part, None] - gain * chip.weights[cells]) ** 2 + gain**2 * chip.variance[cells]
+        if layer.rules.drop:
+            unwired = np.repeat(target.weights[part, None] ** 2, len(cost), axis=1)
+            cost = np.concatenate([cost, unwired], axis=1)
+        chosen = assign(factor[part, None] * cost)
+        if chosen is None or chip.hard_wired:
+            return None
+        wired = chosen < len(at)
+        cell_of[part] = np.where(wired, at[np.where(wired, chosen, 0), 1] if len(at) else -1, -1)
+        place_of[part] = at[np.where(wired, chosen, 0), 0] if len(at) else 0
+    row = np.repeat(np.arange(layer.n_rows), [len(own) for own in parts])
+    first = np.searchsorted(row, np.arange(layer.n_rows))
+    neuron_of = np.array([j for own in parts for j in own], np.int64)
+    gains, place = np.full(len(row), gain), first[target.row_of] + place_of
+    return LayerMapping.from_cells(target, neuron_of, cell_of, gains, row=row, place_of=place)

@@ -59,6 +59,22 @@ def test_cells_are_found_again_by_their_numbers() -> None:
     assert again.digest == instance.digest
 
 
+def test_written_cells_keep_what_was_written() -> None:
+    """Of cells that can be written those that are hold their values, all others read what the chip reads now."""
+    instance, mapping, chip = case()
+    layer, part = instance.layers[0], mapping.layers[0]
+    ends = np.full(layer.hardware.weights.shape, 3.0)
+    menu = replace(layer.hardware, low=-ends, high=ends, write_variance=0.1 * ends)
+    written = np.where(np.arange(len(part.cell)) % 2, 0.25, np.nan)
+    instance = replace(instance, layers=(replace(layer, hardware=menu, rules=Rules(writes=40)), instance.layers[1]))
+    later = at(instance, chip, 1e3)
+    put, fresh = replace(part, written=written), later.layers[0].hardware.weights
+    realised = later.layers[0].realised(put)
+    for n, (i, x, k) in enumerate(zip(part.row_of, part.input, part.cell, strict=True)):
+        value = 0.25 if n % 2 else fresh[part.neuron_of[i], k]
+        assert realised[i, x] == pytest.approx(part.gain[i] * value)
+
+
 def test_chips_that_are_not_the_same_are_refused() -> None:
     """Other sizes, another number, and hardware that is of no chip."""
     instance, _, chip = case()

@@ -51,6 +51,21 @@ def test_what_cannot_begin_begins_with_nothing() -> None:
     assert found is not None and check(broken, found).feasible
 
 
+@pytest.mark.parametrize("rules", [{}, {"drop": True}, {"gains": Gains.finite(-0.5, 2.0)}])
+def test_rows_of_more_connections_than_cells_begin_in_parts(rules: dict[str, object]) -> None:
+    """Rows of up to eleven connections on neurons of four cells, some of them unusable: feasible."""
+    rng = np.random.default_rng(1)
+    support = np.arange(11) < np.array([11, 3, 7, 0, 1])[:, None]
+    target = Target.from_dense(np.where(support, rng.normal(size=(5, 11)), 0.0), support)
+    usable = rng.random((9, 4)) < 0.9
+    layer = LayerInstance(target, Hardware(rng.normal(size=(9, 4)), usable=usable), Rules(neurons_per_row=4, **rules))  # type: ignore[arg-type]
+    found = beginning(layer)
+    assert found is not None and check(layer, found).feasible
+    assert layer.value(found) < 2.0 * (target.weights**2).sum()
+    few = LayerInstance(target, Hardware(rng.normal(size=(6, 4))), Rules(neurons_per_row=4))
+    assert beginning(few) is None
+
+
 @pytest.mark.parametrize(
     ("solver", "seconds"),
     [("cpsat", 1), pytest.param("cpsat", 5, marks=pytest.mark.slow), pytest.param("milp", 5, marks=pytest.mark.slow)],
