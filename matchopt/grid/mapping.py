@@ -43,7 +43,8 @@ from matchopt.run.choice import AUTO
 from matchopt.settings import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, check_fields
 from matchopt.solver import Status
 
-SHIPPED = {"row8": "row8-seed0.safetensors"}  # LeNet-300-100, fan-in 8/8/30, in problems/networks
+# In problems/networks: LeNet-300-100, fan-in 8/8/30; mnist-cnn, fan-in 8/20/26/20; lstm:64-mean, fan-in 8/32.
+SHIPPED = {"row8": "row8-seed0.safetensors", "cnn8": "cnn8-seed0.safetensors", "lstm64": "lstm64-seed0.safetensors"}
 SMALLEST_GAIN, LARGEST_GAIN = math.exp(-1.0), math.exp(1.0)
 
 
