@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -10,9 +11,11 @@ import torch
 
 from matchopt import FunctionalError, NetworkInstance, ScoreError, kernels
 from matchopt_slots.layers import Activity
+from matchopt_slots.run_activity import RunActivity
 from matchopt_slots.samples import Samples
 
 Slopes = tuple[float, list[np.ndarray | None]]  # a loss, and its derivative by the signals of every layer
+UNCOUNTED = -1  # label of a frame that does not count
 Noises = Sequence[np.ndarray]  # read-noise variance on every input of every layer
 
 
@@ -40,20 +43,34 @@ class CrossEntropy(Goal):
     n_layers: int
 
     def derivative(self, which: np.ndarray, activity: Activity, inputs: np.ndarray) -> Slopes:
-        logits = torch.from_numpy(activity.signals[-1])
+        labels, lanes, counted = self._answers(which)
+        logits = torch.from_numpy(activity.answers)
         logs = torch.log_softmax(logits, dim=0).numpy()
-        labels, lanes = self.labels[which], np.arange(len(which))
         loss = -float(logs[labels, lanes].mean())
         delta = np.exp(logs)
         delta[labels, lanes] -= 1.0
-        delta /= len(which)
-        return loss, [*([None] * (self.n_layers - 1)), delta]
+        delta /= len(labels)
+        if counted is not None:
+            delta[:, ~counted] = 0.0
+        return loss, [*([None] * (self.n_layers - 1)), activity.by_signals(delta)]
 
     def sums(self, which: np.ndarray, activity: Activity, inputs: np.ndarray, noises: Noises) -> np.ndarray:
-        logits = activity.signals[-1].astype(np.float64)
+        labels, lanes, _ = self._answers(which)
+        logits = activity.answers.astype(np.float64)
         logits -= logits.max(axis=0)
-        chosen = logits[self.labels[which], np.arange(len(which))]
-        return np.array([(np.log(np.exp(logits).sum(axis=0)) - chosen).sum()])
+        chosen = logits[labels, lanes]
+        return np.array([(np.log(np.exp(logits).sum(axis=0))[lanes] - chosen).sum(), len(labels)])
+
+    def value(self, sums: np.ndarray, count: int) -> float:
+        return float(sums[0]) / float(sums[1])
+
+    def _answers(self, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Labels of the answers that count, their columns, and a mask of these where some do not count."""
+        labels = self.labels[which]
+        if labels.ndim == 1:
+            return labels, np.arange(len(which)), None
+        counted = labels.ravel() != UNCOUNTED
+        return labels.ravel()[counted], np.flatnonzero(counted), counted
 
 
 class Functional(Goal):
@@ -61,10 +78,11 @@ class Functional(Goal):
 
     def __init__(self, instance: NetworkInstance, samples: Samples, lanes: int) -> None:
         self._teacher = Teacher(instance, samples, lanes)
-        self._scales = [1.0 / variance for variance in instance.signal_variances]
+        pairs = zip(instance.signal_variances, instance.runs.places, strict=True)
+        self._scales = [1.0 / variance / places for variance, places in pairs]
 
     def _distances(self, activity: Activity, inputs: np.ndarray) -> list[np.ndarray]:
-        wanted = self._teacher.signals(inputs, activity.lanes)
+        wanted = self._teacher.after(inputs, activity.lanes).signals
         return [found - wished for found, wished in zip(activity.signals, wanted, strict=True)]
 
     def derivative(self, which: np.ndarray, activity: Activity, inputs: np.ndarray) -> Slopes:
@@ -91,7 +109,7 @@ class Scores(Goal):
 
     def _scores(self, activity: Activity, inputs: np.ndarray) -> list[np.ndarray]:
         """Wanted and found."""
-        both = (self._teacher.signals(inputs, activity.lanes)[-1], activity.signals[-1])
+        both = (self._teacher.after(inputs, activity.lanes).answers, activity.answers)
         exact = (outputs.astype(np.float64) for outputs in both)
         return [outputs - outputs.mean(axis=0) if len(outputs) > 1 else outputs for outputs in exact]
 
@@ -100,16 +118,17 @@ class Scores(Goal):
         wanted, found = self._scores(activity, inputs)
         sizes = math.sqrt(float(np.vdot(wanted, wanted))), math.sqrt(float(np.vdot(found, found)))
         if min(sizes) == 0.0:
-            return 1.0, [*([None] * (len(activity.signals) - 1)), np.zeros_like(activity.signals[-1])]
+            return 1.0, [*([None] * (len(activity.signals) - 1)), activity.by_signals(np.zeros_like(activity.answers))]
         cosine = float(np.vdot(wanted, found)) / (sizes[0] * sizes[1])
         turn = wanted / (sizes[0] * sizes[1]) - found * (cosine / sizes[1] ** 2)
         delta = (-2.0 * abs(cosine) * turn).astype(np.float32)
-        return 1.0 - cosine * abs(cosine), [*([None] * (len(activity.signals) - 1)), delta]
+        return 1.0 - cosine * abs(cosine), [*([None] * (len(activity.signals) - 1)), activity.by_signals(delta)]
 
     def sums(self, which: np.ndarray, activity: Activity, inputs: np.ndarray, noises: Noises) -> np.ndarray:
         wanted, found = self._scores(activity, inputs)
         noise = float(noises[-1] @ np.square(activity.received[-1], dtype=np.float64).sum(axis=1))
         noise *= 1.0 - 1.0 / len(found) if len(found) > 1 else 1.0
+        noise /= activity.reads**2
         return np.array([np.vdot(wanted, wanted), np.vdot(wanted, found), np.vdot(found, found) + noise])
 
     def value(self, sums: np.ndarray, count: int) -> float:
@@ -134,18 +153,24 @@ class Teacher:
 
     def __init__(self, instance: NetworkInstance, samples: Samples, lanes: int) -> None:
         self._wires = [target_wires(instance, n, samples.live) for n in range(len(instance.layers))]
-        rows = [layer.n_rows for layer in instance.layers]
-        given = instance.biases or tuple(np.zeros(m) for m in rows)
+        given = instance.biases or tuple(np.zeros(layer.n_rows) for layer in instance.layers)
         self._biases = [bias.astype(np.float32) for bias in given]
-        self._shape = (rows, len(samples.live), samples.constant)
-        self._activity = Activity(*self._shape, lanes)
+        self._made = partial(activity_of, instance, samples)
+        self._activity = self._made(lanes)
 
-    def signals(self, inputs: np.ndarray, lanes: int) -> list[np.ndarray]:
-        """Pre-activations of every layer on these inputs; valid until the next call."""
+    def after(self, inputs: np.ndarray, lanes: int) -> Activity:
+        """The activity on these inputs; valid until the next call."""
         if self._activity.lanes != lanes:
-            self._activity = Activity(*self._shape, lanes)
+            self._activity = self._made(lanes)
         self._activity.forward(self._wires, self._biases, inputs)
-        return self._activity.signals
+        return self._activity
+
+
+def activity_of(instance: NetworkInstance, samples: Samples, lanes: int) -> Activity:
+    """Room for the signals of so many samples."""
+    if not instance.runs.plain:
+        return RunActivity(instance.runs, samples.constant, lanes)
+    return Activity([layer.n_rows for layer in instance.layers], len(samples.live), samples.constant, lanes)
 
 
 def target_wires(instance: NetworkInstance, n: int, live: np.ndarray) -> kernels.Wires:

@@ -79,6 +79,20 @@ class Activity:
         self.deltas = [room(m) for m in rows]  # derivative of the loss by the signals
         self._behind = [room(0), *(room(m + constant) for m in rows[:-1])]
 
+    @property
+    def answers(self) -> np.ndarray:
+        """What the network answers, a column for each answer."""
+        return self.signals[-1]
+
+    @property
+    def reads(self) -> int:
+        """Columns of the last layer's signals whose mean is one answer."""
+        return 1
+
+    def by_signals(self, slopes: np.ndarray) -> np.ndarray:
+        """Derivatives by the last layer's signals, from those by the answers."""
+        return slopes
+
     def forward(self, wires: Sequence[Wires], biases: Sequence[np.ndarray], inputs: np.ndarray) -> None:
         """Run the network on `inputs`, shape (samples, inputs)."""
         np.copyto(self.received[0], inputs.T)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matchopt import NetworkInstance
+from matchopt import NetworkInstance, SampleObjective
 
 CHUNK = 500  # samples run through the network at a time when it is judged
 
@@ -20,6 +20,7 @@ class Samples:
     values : the kept inputs, shape (samples, kept inputs without the constant one), uint8 or float32.
     scale : the network receives `values * scale`.
     constant : whether an input that is always 1 follows.
+    places : whether rows are seen at many places: then the values are all inputs of the network.
     training, held_out : numbers of the samples that are trained on and of those that judge; the same where there are
         too few to hold some out.
     """
@@ -30,6 +31,7 @@ class Samples:
     constant: bool
     training: np.ndarray
     held_out: np.ndarray
+    places: bool = False
 
     @classmethod
     def of(cls, instance: NetworkInstance, held_out: float, rng: np.random.Generator) -> "Samples":
@@ -37,6 +39,8 @@ class Samples:
         objective, first = instance.objective, instance.layers[0]
         assert objective is not None
         constant = instance.biases is None
+        if not instance.runs.plain:
+            return cls._at_places(instance, objective, *split(len(objective.inputs), held_out, rng))
         kept = np.zeros(first.target.n_inputs, bool)
         kept[: instance.n_inputs] = (objective.inputs != 0).any(axis=0)
         if constant:
@@ -47,11 +51,17 @@ class Samples:
         values = objective.inputs[:, live[:-1] if constant else live]
         if values.dtype != np.uint8:
             values = values.astype(np.float32)
-        order = rng.permutation(len(values))
-        n_held = int(held_out * len(values))
-        training = order[n_held:]
-        held = np.sort(order[:n_held]) if n_held else np.arange(len(values))
+        training, held = split(len(values), held_out, rng)
         return cls(live, np.ascontiguousarray(values), np.float32(objective.scale), constant, training, held)
+
+    @classmethod
+    def _at_places(
+        cls, instance: NetworkInstance, objective: SampleObjective, training: np.ndarray, held: np.ndarray
+    ) -> "Samples":
+        """All inputs of the network; the first layer listens to all columns of its matrix."""
+        values = objective.inputs if objective.inputs.dtype == np.uint8 else objective.inputs.astype(np.float32)
+        every, constant = np.arange(instance.layers[0].target.n_inputs), instance.biases is None
+        return cls(every, values, np.float32(objective.scale), constant, training, held, places=True)
 
     @property
     def all(self) -> np.ndarray:
@@ -77,7 +87,8 @@ class Feed:
     def __init__(self, samples: Samples, lanes: int) -> None:
         self._samples = samples
         self._raw = np.zeros((lanes, samples.values.shape[1]), samples.values.dtype)
-        self.inputs = np.ones((lanes, len(samples.live)), np.float32)  # the constant input stays 1
+        width = samples.values.shape[1] if samples.places else len(samples.live)
+        self.inputs = np.ones((lanes, width), np.float32)  # the constant input stays 1
 
     def load(self, which: np.ndarray) -> np.ndarray:
         """The inputs of the samples `which`, shape (lanes, live inputs); the next call overwrites them."""
@@ -86,6 +97,13 @@ class Feed:
         return self.inputs
 
 
-def chunks(which: np.ndarray) -> Iterator[np.ndarray]:
-    """Pieces of at most `CHUNK` numbers."""
-    return (which[start : start + CHUNK] for start in range(0, len(which), CHUNK))
+def split(count: int, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the samples that are trained on, and of those that judge: all where there are too few."""
+    order = rng.permutation(count)
+    n_held = int(share * count)
+    return order[n_held:], np.sort(order[:n_held]) if n_held else np.arange(count)
+
+
+def chunks(which: np.ndarray, most: int = CHUNK) -> Iterator[np.ndarray]:
+    """Pieces of at most `most` numbers."""
+    return (which[start : start + most] for start in range(0, len(which), most))

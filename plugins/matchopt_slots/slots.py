@@ -54,7 +54,7 @@ class Slots(Options, Solver):
     understands = frozenset({
         "importance", "read-noise", "unusable-cells", "leak", "drop", "extra-inputs", "gains", "gain-interval",
         "output-error", "correlated-inputs", "task-loss", "functional-error", "score-error",
-        "hardware-bias", "adjustable-bias", "network-tunable", "shared-bus",
+        "hardware-bias", "adjustable-bias", "network-tunable", "convolutional", "recurrent", "shared-bus",
     })  # fmt: skip
 
     def refuses(self, instance: NetworkInstance) -> str | None:

@@ -6,9 +6,9 @@ import numpy as np
 
 from matchopt import LayerMapping, NetworkInstance, NetworkMapping
 from matchopt_slots.binding import Binding, scale_of
-from matchopt_slots.goals import Goal
-from matchopt_slots.layers import Activity, Moments, TrainedLayer
-from matchopt_slots.samples import Feed, Samples, chunks
+from matchopt_slots.goals import Goal, activity_of
+from matchopt_slots.layers import Moments, TrainedLayer
+from matchopt_slots.samples import CHUNK, Feed, Samples, chunks
 
 
 class Trainee:
@@ -38,9 +38,7 @@ class Trainee:
     ) -> None:
         self._instance, self._samples, self._goal, self._bound = instance, samples, goal, list(bound)
         self._ignore, self._rule = ignore, rule
-        rows = [layer.n_rows for layer in instance.layers]
-        self._shape = (rows, len(samples.live), samples.constant)
-        self._activity, self._feed = Activity(*self._shape, lanes), Feed(samples, lanes)
+        self._activity, self._feed = activity_of(instance, samples, lanes), Feed(samples, lanes)
         self._judged, self._judged_feed = self._activity, self._feed
         self.layers: list[TrainedLayer] = []
         for n, (layer, part) in enumerate(zip(instance.layers, bound, strict=True)):
@@ -88,9 +86,10 @@ class Trainee:
         """The objective on the samples `which`."""
         wires, noises = [layer.wires for layer in self.layers], self._noises()
         sums = []
-        for part in chunks(which):
+        for part in chunks(which, min(CHUNK, self._instance.runs.step)):
             if len(part) != self._judged.lanes:
-                self._judged, self._judged_feed = Activity(*self._shape, len(part)), Feed(self._samples, len(part))
+                self._judged = activity_of(self._instance, self._samples, len(part))
+                self._judged_feed = Feed(self._samples, len(part))
             activity, inputs = self._judged, self._judged_feed.load(part)
             activity.forward(wires, self.biases, inputs)
             sums.append(self._goal.sums(part, activity, inputs, noises))
@@ -100,7 +99,8 @@ class Trainee:
         """The lanes that count in the gradient; None for all."""
         if self._ignore <= 0.0:
             return None
-        size = sum(np.abs(own).sum(axis=0) for own in direct if own is not None)
+        lanes = self._activity.lanes
+        size = sum(np.abs(own).sum(axis=0).reshape(lanes, -1).sum(axis=1) for own in direct if own is not None)
         return np.flatnonzero(size > self._ignore * np.mean(size))
 
     @property

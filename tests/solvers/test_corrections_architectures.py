@@ -45,6 +45,7 @@ def test_fitted_biases_leave_no_mean_error(name: str) -> None:
         assert better < (0.5 * worse if instance.runs.hears_itself(n) else 1e-9)
 
 
+@pytest.mark.slow
 @every_architecture
 @pytest.mark.parametrize("solver", [Recalibrate(), FitGains()], ids=["recalibrate", "gains"])
 def test_no_worse_than_the_start(name: str, solver: Any) -> None:

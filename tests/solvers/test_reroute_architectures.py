@@ -16,6 +16,7 @@ from matchopt import Limits, NetworkInstance
 from matchopt.checker import check
 
 FREE: dict[str, Any] = {"drop": True, "extra_inputs": True}
+SLOWER = [pytest.param(biases, marks=pytest.mark.slow) for biases in ("free", "hardware")]
 
 
 def begun(instance: NetworkInstance, outputs_only: bool, rounds: int = 0) -> tuple[RunState, RunGoal]:
@@ -30,7 +31,7 @@ def begun(instance: NetworkInstance, outputs_only: bool, rounds: int = 0) -> tup
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-@pytest.mark.parametrize("biases", ["adjustable", "free", "hardware"])
+@pytest.mark.parametrize("biases", ["adjustable", *SLOWER])
 def test_the_first_pass_and_the_sweeps_pay(name: str, biases: str) -> None:
     """Feasible whatever the biases are; sweeps lower the error aimed at; the best weights are worse.
 
