@@ -69,7 +69,7 @@ def page(records: Sequence[Record], title: str) -> str:
     )
     return PAGE.format(
         title=html.escape(title),
-        style=_own("page.css"),
+        style=house_style(),
         figures=figures,
         at=AT,
         shift=f"{SHIFT:g}",
@@ -117,6 +117,11 @@ def _library() -> str:
         raise MissingExtra("the report's figures", "vl-convert-python", "report") from None
     converter: Any = vl_convert  # whose types say less than it takes
     return re.sub(r"<(?=/script|!--)", r"<\\", converter.javascript_bundle(), flags=re.IGNORECASE)  # ends no element
+
+
+def house_style() -> str:
+    """The style of all pages: light and dark, and in print."""
+    return _own("page.css")
 
 
 def _own(name: str) -> str:

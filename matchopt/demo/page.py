@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from matchopt.bench.page import house_style
 from matchopt.demo.claims import Claim
 from matchopt.demo.figures import Weights, accuracy_figure, weights_figure
 from matchopt.errors import MissingExtra
@@ -14,15 +15,8 @@ from matchopt.study.report import Record, rows_of
 from matchopt.study.study_file import Study
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff; max-width: 72rem; margin: 2rem auto;
-  padding: 0 1rem }
-h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-.scroll { overflow-x: auto }
-table { border-collapse: collapse; font-size: .85rem; white-space: nowrap }
-th, td { padding: .25rem .7rem; text-align: left } .n { text-align: right; font-variant-numeric: tabular-nums }
-thead th { border-bottom: 2px solid #444 } tr.line td { border-top: 1px solid #aaa }
-img, svg { max-width: 100%; height: auto } figure { margin: 1rem 0 } figcaption { font-size: .85rem; color: #555 }
-.yes { color: #00664a } .no { color: #b03000 } li { margin: .2rem 0 }
+table { white-space: nowrap } tr.line td { border-top: 2px solid var(--soft) } li { margin: .2rem 0 }
+img, svg { max-width: 100%; height: auto; background: #fff } .yes { color: #1a8f6a } .no { color: #d1552b }
 """
 
 
@@ -64,7 +58,7 @@ def write_page(
         items = "".join(f"<li>{html.escape(line)}</li>" for line in refusals)
         parts.append(f"<h2>Without a solution</h2>\n<ul>{items}</ul>")
     head = "<meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>matchopt demo</title>"
-    page = f"<!doctype html>\n<html lang='en'><head>{head}<style>{STYLE}</style></head>\n<body>\n"
+    page = f"<!doctype html>\n<html lang='en'><head>{head}<style>{house_style()}{STYLE}</style></head>\n<body>\n"
     write_bytes(path, (page + "\n".join(parts) + "\n</body></html>\n").encode())
     return drawn
 
