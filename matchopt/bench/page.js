@@ -11,7 +11,7 @@ const shown = (value, kind) => {
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (kind === "share") return `${Number((100 * value).toPrecision(3))} %`;
   if (kind === "rank" && typeof value === "number") return value.toFixed(2);
-  return typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(5))) : String(value);
+  return typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(kind === "short" ? 3 : 6))) : String(value);
 };
 
 function fill(table, columns, rows, onSort) {

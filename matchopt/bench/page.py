@@ -16,15 +16,15 @@ from matchopt.errors import MissingExtra
 from matchopt.formats.atomic import write_bytes
 
 Record = Mapping[str, Any]
-NUMBER, SHARE, RANK = "number", "share", "rank"
+NUMBER, SHORT, SHARE, RANK = "number", "short", "share", "rank"
 AT = f"{100 * TARGET:g} %"
 LEADER_COLUMNS = (
     ("solver", "solver", ""), ("rank", "mean rank", RANK), ("interval", "interval of 95 %", RANK),
     ("first", "first in draws", SHARE), ("instances", "inst.", NUMBER), ("refused", "re\u00adfused", NUMBER),
-    ("runs", "runs", NUMBER), ("best_found", "best value", NUMBER), ("proven", "proven", NUMBER),
-    ("no_solution", "no sol.", NUMBER), ("gap", "mean gap", SHARE), ("reached", f"within {AT}", NUMBER),
-    ("seconds", f"s to {AT}", NUMBER), ("par10", "PAR-10, s", NUMBER), ("integral", "primal integral", SHARE),
-    ("against", "wins, ties, losses", NUMBER), ("p_value", "p", NUMBER),
+    ("best_found", "best value", NUMBER), ("proven", "proven", NUMBER), ("no_solution", "no sol.", NUMBER),
+    ("gap", "mean gap", SHARE), ("reached", f"within {AT}", NUMBER), ("seconds", f"s to {AT}", SHORT),
+    ("par10", "PAR-10, s", SHORT), ("integral", "primal integral", SHARE), ("against", "wins, ties, losses", NUMBER),
+    ("p_value", "p", SHORT),
 )  # fmt: skip
 RUN_COLUMNS = (
     ("instance", "instance", ""), ("solver", "solver", ""), ("seed", "seed", NUMBER), ("status", "status", ""),
