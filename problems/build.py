@@ -11,6 +11,7 @@ import csv
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -139,6 +140,39 @@ def written() -> Iterator[LayerInstance]:
         yield replace(layer, provenance=Provenance(f"written-{name}", source, SEED))
 
 
+def variants() -> Iterator[Instance]:
+    """Small ones of the variants, to be proved: sums of cells, splits, copies, hard-wired cells, buses, one chip."""
+
+    def drawn(rows: int, inputs: int, fan_in: int, shape: tuple[int, int]) -> tuple[Target, np.ndarray]:
+        rng = np.random.default_rng(SEED)
+        support = np.argsort(rng.random((rows, inputs)), axis=1) < fan_in
+        target = Target.from_dense(np.where(support, rng.laplace(scale=np.sqrt(0.5), size=support.shape), 0.0), support)
+        return target, rng.standard_normal(shape)
+
+    def layer(
+        name: str, about: str, sizes: tuple[int, int, int], shape: tuple[int, int], rules: Rules, **more: Any
+    ) -> LayerInstance:
+        target, weights = drawn(*sizes, shape)
+        about = f"on gaussian cells, {shape[0]} x {shape[1]}: {about}"
+        source = f"Laplace targets, {sizes[0]} rows of {sizes[2]} of {sizes[1]} inputs, {about}"
+        return LayerInstance(target, Hardware(weights, **more), rules, provenance=Provenance(name, source, SEED))
+
+    yield layer("sums-12x12", "up to two cells per weight", (12, 12, 6), (14, 12), Rules(2))
+    yield layer("split-4x6", "rows on up to two neurons", (4, 6, 6), (10, 4), Rules(neurons_per_row=2))
+    yield layer("copies-4x4", "rows served by up to two copies", (4, 4, 3), (8, 4), Rules(copies=2))
+    own, stuck = np.tile(np.arange(24) // 4, (10, 1)), np.random.default_rng(SEED).random((10, 24)) < 0.1
+    off = np.where(stuck, drawn(8, 6, 4, (10, 24))[1], 0.0)
+    yield layer("hard-wired-8x6", "four hard-wired cells on each input, a tenth stuck", (8, 6, 4), (10, 24), Rules(4),
+                input=own, usable=~stuck, off=off)  # fmt: skip
+    yield layer("buses-8x8", "four neurons on a bus", (8, 8, 4), (8, 8), Rules(), bus=np.arange(8) // 4)
+    (first, weights), second = drawn(8, 10, 5, (16, 7)), drawn(6, 8, 4, (1, 1))[0]
+    chip = Hardware(weights)
+    layers = (LayerInstance(first, chip), LayerInstance(second, chip.scaled(0.5)))
+    source = "Laplace targets, 8 rows of 5 of 10 inputs and 6 of 4 of 8, on one chip of 16 gaussian neurons of 7 cells"
+    biases = (np.zeros(8), np.zeros(6))
+    yield NetworkInstance(layers, biases, one_chip=True, provenance=Provenance("chip-two-layers", source, SEED))
+
+
 def every_family() -> Iterator[Iterator[Instance]]:
     """The instances of every recipe."""
     net = target()
@@ -146,6 +180,7 @@ def every_family() -> Iterator[Iterator[Instance]]:
     yield from (family(net) for family in families)
     yield crossbars()
     yield written()
+    yield variants()
 
 
 def with_best(instance: Instance, seconds: float) -> tuple[Instance, str]:
