@@ -199,8 +199,7 @@ def _chip(
     biases, rng = given["biases"], np.random.default_rng(seed)
     if given["one_chip"] and (not files or layer is not None):
         raise click.UsageError("--one-chip: all layers draw on the chip in --hardware; give that, and no --layer")
-    of_files = [name for name in (*HOW_READ, "readings", "keep_scale") if name != "line_resistance"]
-    go_with(files, "says what is in --hardware, or is done to it; give that too", *of_files)
+    go_with(files, "says what is in --hardware, or is done to it; give that too", "readings", "keep_scale", *HOW_READ)
     go_with(not files, "is of random hardware; leave it out, or --hardware", "law")
     go_with(not files, "draws the wiring; that of a measured chip is said by its file, as an array input", "hard_wired")
     ratios = ("fan_in_ratio", "neuron_ratio")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _NAMES = ("unit", "stuck_below", "stuck_above", "cells")  # of the options, and of the fields of `Reading`
 
-HOW_READ = (*_NAMES, "pairs", "line_resistance")  # options that say how files are taken
+HOW_READ = (*_NAMES, "pairs")  # options that say how files are taken
 
 reading_options = together(
     click.option("--unit", help="Unit of the file's values, such as S; only named, never converted."),

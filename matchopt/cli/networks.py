@@ -91,7 +91,7 @@ def evaluate(
 
     check_apart(wiring, instance, solution)
     check_apart(masks, instance, solution)
-    go_with(options["chip"], "says how the files in --chip are taken; give --chip", "at", *HOW_READ)
+    go_with(options["chip"], "says how the files in --chip are taken; give --chip", "at", "line_resistance", *HOW_READ)
     go_with(network, "goes with --network; an instance has its own from export", *TRAINED)
     converter = _converter(options)
     given = read_instance(instance)
