@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from matchopt import LayerInstance, Limit, Limits, PositiveInt
-from matchopt_crossbar.heuristic import Cooled, redundancy
+from matchopt_crossbar.heuristic import Cooled, colder, redundancy
 
 if TYPE_CHECKING:
     from matchopt_crossbar.search import Search
@@ -45,6 +45,7 @@ class Annealing(Cooled):
         """See `Heuristic.run`."""
         spare = redundancy(instance, search)
         usual = (0.3, 0.055 * spare**-0.5) if instance.rules.drop else (0.12, 0.08 * spare**-0.5)
+        usual = colder(instance, usual)
         size = instance.hardware.n_neurons + search.n_lines
         default = min(SCANS_PER_PAIR * size * size, 1 + MOST_SWAPS // max(1, search.per_scan))
         done, limit = self.cooled(instance, search, limits, usual, self.scans or default, search.anneal)

@@ -15,6 +15,8 @@ from matchopt_crossbar.layer import UNDERSTOOD, refusal, without_connections
 if TYPE_CHECKING:
     from matchopt_crossbar.search import Search
 
+LEAKING = 0.4  # of the last temperature, by trials on measured kernels with stuck cells
+
 
 @dataclass(frozen=True)
 class Heuristic(Solver):
@@ -94,3 +96,9 @@ class Cooled(Heuristic):
 def redundancy(instance: LayerInstance, search: "Search") -> float:
     """Neurons and lines there are for each that is needed, multiplied."""
     return float(instance.hardware.n_neurons * search.n_lines / (instance.n_rows * search.n_inputs))
+
+
+def colder(instance: LayerInstance, usual: tuple[float, float]) -> tuple[float, float]:
+    """First and last temperature; the last is lower where lines leak, and it counts which of them are driven."""
+    leaks = instance.rules.drop and bool(np.any(instance.hardware.off))
+    return (usual[0], LEAKING * usual[1]) if leaks else usual
