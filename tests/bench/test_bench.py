@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from matchopt import AssignmentInstance, Provenance, write
+from matchopt import AssignmentInstance, Provenance, solve, write
 from matchopt.bench import BenchPlan, News, find_instances, find_variants, read_results, run_bench, said, write_tables
 from matchopt.bench.course import RESULTS
 from matchopt.bench.reference import TOLERANCE, drifts, reference_seconds
@@ -86,6 +86,8 @@ def test_every_pair_once_and_no_refusal_run(tmp_path: Path) -> None:
         best, greedy = by[instance.name, "hungarian"], by[instance.name, "greedy-pairs"]
         assert best["objective"] == instance.best_value and best["proof"] == "proven" and best["gap"] < 1e-9
         assert greedy["objective"] >= best["objective"] and greedy["trace"][-1][1] == greedy["objective"]
+        alone = solve(instance.read(), "greedy-pairs", time_limit=plan.time_limit)  # as `matchopt solve` and benches do
+        assert all(greedy[name] == getattr(alone, name) for name in ("objective", "bound", "gap", "proof"))
         assert by[instance.name, "slots"]["status"] == "refused" and "trace" not in by[instance.name, "slots"]
         assert len(best["reference"]) == 2 and min(best["reference"]) > 0
     assert [item.done for item in news] == [1, 2, 3, 4] and news[-1].seconds_left == 0.0 and news[0].total == 4
