@@ -9,7 +9,6 @@ from itertools import combinations, permutations, product
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import linear_sum_assignment
 
 MOST_ROWS = 14
 
@@ -64,6 +63,8 @@ def _placed(
     table: Float[np.ndarray, "rows inputs gains neurons lines"], order: tuple[int, ...], gains: tuple[int, ...]
 ) -> float:
     """The least cost of these rows on neurons in this order, at these gains; inf where inputs find no lines."""
+    from scipy.optimize import linear_sum_assignment
+
     lines = np.sum([row[:, g, j] for row, j, g in zip(table, order, gains, strict=True)], axis=0)
     try:
         return float(lines[linear_sum_assignment(lines)].sum()) if lines.shape[0] <= lines.shape[1] else math.inf

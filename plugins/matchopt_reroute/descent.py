@@ -5,6 +5,8 @@ this activity is what its cells shall realise. A new wiring is kept only if the 
 that hear the row, falls. Where the row and its wanted activity are silent nothing is asked of its signal.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,5 +1,7 @@
 """Sweeps over the rows of a network of any architecture, each wired anew for the error of what the network puts out."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
