@@ -18,7 +18,7 @@ from matchopt.instances.signals import Biases, Matrices, packed
 from matchopt.parts import Json, Parts
 
 Noises = Iterable[Float[np.ndarray, "rows inputs"]]
-Labels = Int[np.ndarray, " samples"]
+Labels = Int[np.ndarray, " samples *frames"]
 IGNORED = -1  # label of a frame that does not count
 SILENT = 1e-20  # share of their mean square below which a variance of signals is the rounding of a constant
 
@@ -72,7 +72,7 @@ class SampleObjective(Objective):
         return cls(inputs=inputs, scale=scale)  # type: ignore[call-arg]  # fields of every subclass
 
     @property
-    def classes(self) -> Int[np.ndarray, " samples"] | None:
+    def classes(self) -> Labels | None:
         """The class of each sample; None for objectives that read no labels."""
         return None
 
@@ -161,7 +161,7 @@ class TaskLoss(SampleObjective):
         return cls(inputs, labels, scale)
 
     @property
-    def classes(self) -> Int[np.ndarray, " samples *frames"]:
+    def classes(self) -> Labels:
         return self.labels
 
     def check_fit(self, n_inputs: int, n_outputs: int, frames: int | None = None) -> None:

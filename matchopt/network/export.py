@@ -36,7 +36,7 @@ def export_network(
     layer_objective: str | None = None,
     biases: Biases = "free",
     sample_inputs: Samples | None = None,
-    sample_labels: Int[np.ndarray, " samples"] | None = None,
+    sample_labels: Int[np.ndarray, " samples *frames"] | None = None,
     sample_scale: float = 1.0,
     centred: bool = False,
     embed_samples: bool = False,
@@ -62,7 +62,7 @@ def export_network(
         (one more cell per neuron is needed for the same freedom).
     sample_inputs : inputs of the network; needed for all but "weight-error". Embedded as they are: give images as
         bytes (uint8) and their factor as `sample_scale` to keep the instance small.
-    sample_labels : class of each sample; needed for "task-loss" only.
+    sample_labels : class of each sample, or of each of its frames; needed for "task-loss" only.
     sample_scale : the network receives `sample_inputs * sample_scale`.
     centred : take covariances in place of second moments in "output-error": what is left of the error once digital
         biases are recalibrated.

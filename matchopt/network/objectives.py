@@ -27,7 +27,7 @@ def compact_images(images: Float[np.ndarray, "images pixels"]) -> tuple[Samples,
 
 
 def network_objective(
-    name: str, inputs: Samples | None, labels: Int[np.ndarray, " samples"] | None, scale: float
+    name: str, inputs: Samples | None, labels: Int[np.ndarray, " samples *frames"] | None, scale: float
 ) -> SampleObjective | None:
     """The objective of the whole network that goes by `name`; None where the layers' objectives add up.
 

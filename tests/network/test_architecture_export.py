@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from matchopt.formats import read_instance, write
 from matchopt.instances import Hardware, OutputError, WeightError
 from matchopt.instances.architecture import Convolution, Convolutional, Recurrent
 from matchopt.network.export import draw_hardware, export_network, layer_targets
@@ -118,3 +119,16 @@ def test_errors_of_a_mapping_change_the_logits(architecture):
     full = [layer.realised(part) for layer, part in zip(instance.layers, mapping.layers, strict=True)]
     assert all(np.array_equal(a, b) for a, b in zip(found.weights, full, strict=True))
     assert np.abs(found.logits(inputs) - network.logits(inputs)).max() > 0.01
+
+
+def test_labels_of_frames_go_into_the_instance_and_a_file(tmp_path):
+    """A network that answers after every frame has a label for each; -1 for those that do not count."""
+    network = random_of(LSTM)
+    inputs = inputs_of(LSTM, 3)
+    labels = np.array([[0, 1, -1, 1], [-1, -1, 0, 0], [1, 0, 1, 0]])
+    chip = draw_hardware(network, "gaussian", 1.0, 1.0, 0)
+    instance = export_network(network, chip, objective="task-loss", sample_inputs=inputs, sample_labels=labels)
+    write(instance, tmp_path / "a.matchopt")
+    again = read_instance(tmp_path / "a.matchopt")
+    assert np.array_equal(again.objective.labels, labels)
+    assert again.value(in_order(again)) == pytest.approx(instance.value(in_order(instance)))
