@@ -28,7 +28,7 @@ def read_qap(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Both matrices of a QAPLIB file."""
     numbers = np.array(path.read_text().split(), float)
     n = int(numbers[0])
-    return numbers[1 : n * n + 1].reshape(n, n), numbers[n * n + 1 : 2 * n * n + 1].reshape(n, n)
+    return numbers[-2 * n * n : -n * n].reshape(n, n), numbers[-n * n :].reshape(n, n)  # some know a value in front
 
 
 def as_crossbar(first: np.ndarray, second: np.ndarray) -> tuple[LayerInstance, float]:

@@ -15,6 +15,7 @@ from matchopt.formats.mps_write import write_mps
 from matchopt.formats.orlib_assignment import is_dense, is_sparse, read_dense, read_sparse, write_dense, write_sparse
 from matchopt.formats.orlib_gap import is_gap, read_gap
 from matchopt.formats.own import SolutionFile, is_own, read_own, write_own
+from matchopt.formats.qaplib import is_crossbar, is_qap, read_qap, write_qap
 from matchopt.formats.sources import Source
 from matchopt.formats.wiring_csv import is_wiring_csv, read_wiring_csv, write_wiring_csv
 from matchopt.formats.wiring_json import is_wiring_json, read_wiring_json, write_wiring_json
@@ -83,6 +84,7 @@ _EYES = "integer linear programs, for eyes (write only)"
 _DENSE = "OR-Library linear assignment, dense"
 _SPARSE = "OR-Library linear assignment, allowed pairs only"
 _GAP = "OR-Library generalised assignment, as a program (read only)"
+_QAP = "QAPLIB quadratic assignment, as a crossbar"
 _WIRING = "mapping as a wiring table for chip tool chains"
 _JSON, _CSV, _MASKS = (_with_instance(write) for write in (write_wiring_json, write_wiring_csv, write_masks))
 _ALL = (
@@ -95,6 +97,7 @@ _ALL = (
         _alone(write_sparse),
     ),
     Format("orlib-gap", _GAP, (".gap",), is_gap, read_gap),
+    Format("qaplib", _QAP, (".dat",), is_qap, read_qap, is_crossbar, _alone(write_qap)),
     Format(
         "wiring-json", f"{_WIRING}, JSON", (".wiring.json", ".json"), is_wiring_json, None, _is_mapping, _JSON,
         read_wiring_json,

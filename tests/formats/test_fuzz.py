@@ -20,6 +20,7 @@ from matchopt.instances import Instance
 
 LAYER = layer(5)
 GAP = b"2 3\n1 2 3\n4 5 6\n1 1 1\n1 1 1\n5 5\n"
+QAP = b"3\n0 1 2\n1 0 3\n2 3 0\n\n0 5 6\n5 0 7\n6 7 0\n"
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
@@ -30,8 +31,8 @@ JSON = st.recursive(
 @cache
 def good_file(format: str, seed: int) -> bytes:
     """A good file of a format, written by us."""
-    if format == "orlib-gap":
-        return GAP
+    if format in ("orlib-gap", "qaplib"):
+        return GAP if format == "orlib-gap" else QAP
     if format == "matchopt":
         instance = (assignment, program, layer, network)[seed % 4](seed)
         return to_bytes(content_of(instance if seed % 8 < 4 else SolutionFile(solution(instance, seed))))

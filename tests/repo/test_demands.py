@@ -203,6 +203,7 @@ BEHIND: dict[str, str] = {
         for name in ("assignment", "forward", "layer", "network", "objective", "program")
     },
     "formats.own": "keeps every fact and array of an instance",
+    "formats.qaplib": "refuses by itself all that is no plain square crossbar, which no simple instance here is",
     "formats.registry.read": "layers_of",
     "formats.registry.read_solution": "layers_of",
     "formats.masks": "layers_of",
