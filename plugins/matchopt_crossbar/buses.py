@@ -7,7 +7,7 @@ from itertools import combinations, permutations
 import numpy as np
 
 from matchopt import LayerInstance, LayerMapping, Limits, PositiveInt, Result, Solver, Status, assign, kernels
-from matchopt_crossbar.layer import UNDERSTOOD, without_connections
+from matchopt_crossbar.layer import without_connections
 
 MOST_ORDERS = 200_000  # of rows on neurons, each an assignment of lines: ten seconds or so
 MOST_SETS = 2**14  # of rows
@@ -32,7 +32,9 @@ class Buses(Solver):
     solves = LayerInstance
     needs = ("numba", "scipy")
     role = "exact"
-    understands = UNDERSTOOD - {"gain-interval", "leak"}
+    understands = frozenset(
+        {"importance", "read-noise", "unusable-cells", "shared-bus", "drop", "extra-inputs", "gains", "output-error"}
+    )
 
     rounds: PositiveInt = 200
 

@@ -124,3 +124,7 @@ def test_what_is_too_much_is_refused() -> None:
     assert "rows go onto the buses" in (refusal(Buses(), made) or "")
     two = replace(made, rules=Rules(gains=Gains.finite(1.0, 2.0)))
     assert "choice of gains" in (refusal(Buses(), two) or "")
+    low = np.full(made.hardware.weights.shape, -1.0)
+    writable = replace(made, hardware=replace(made.hardware, low=low, high=-low))
+    for name, other in (("tunable", replace(made, rules=Rules(tunable=1))), ("programmable-cells", writable)):
+        assert name in (refusal(Buses(), other) or "")
