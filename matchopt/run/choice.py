@@ -60,6 +60,7 @@ SUGGESTIONS = (
     Suggestion("cpsat", _exact_size, "its program is small enough for an exact engine"),
     Suggestion("milp", _exact_size, "its program is small enough for an exact engine"),
     Suggestion("crossbar-perturb", _always, "neurons share lines, and it is the strongest heuristic for those"),
+    Suggestion("chain-perturb", _always, "arrays are one behind the other, and it assigns them together"),
     Suggestion("lagrangian", _always, "a price on tunable weights comes close to its own bound"),
     Suggestion("lagrangian-layer", _always, "a price on tunable weights comes close to its own bound"),
     Suggestion("priced-writes", _always, "a price on writes has a bound of its own"),

@@ -90,6 +90,14 @@ class Buses:
         line_of[:, np.searchsorted(self.columns, used)] = found
         return line_of
 
+    def said_lines(self, before: np.ndarray, driven: int) -> np.ndarray:
+        """The lines of chained arrays, where rows before have these of `driven` neurons; then that of a constant."""
+        line_of, rows = np.full((1, len(self.columns)), -1), len(before)
+        line_of[0, :rows] = before
+        if len(self.columns) > rows and self.layer.hardware.n_cells > driven:
+            line_of[0, rows] = driven
+        return line_of
+
     def random_lines(self, any_at_all: bool, rng: np.random.Generator) -> np.ndarray:
         """Columns on lines at random, as many as there are of both, or none."""
         line_of = np.full((len(self.leaky), len(self.columns)), -1)

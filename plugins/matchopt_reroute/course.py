@@ -17,7 +17,7 @@ from matchopt_reroute.run_descent import RunDescent
 from matchopt_reroute.run_goal import RunGoal
 from matchopt_reroute.run_state import RunState, most_samples, run_tasks
 from matchopt_reroute.state import LayerTask, Moments, State, layer_tasks, sample_rows
-from matchopt_reroute.wiring import assigned, never
+from matchopt_reroute.wiring import NotFound, Unplaceable, assigned, never
 
 WORTHWHILE = 0.01  # a round that lowers the error by less is the last one
 FREE = (1e-6, 1e6)  # scales that a hidden row may be realised at, where nothing after it minds
@@ -142,7 +142,7 @@ class Course:
         if task.layer.hardware.hard_wired:
             placed = self._wired(task, errors, last, coarsely)
         elif task.buses is not None:
-            placed = self._on_lines(task, task.buses, moments, errors, last, coarsely)
+            placed = self._on_lines(task, task.buses, moments, errors, last, coarsely, state.said_lines(n))
         else:
             chosen = self._chosen(task, None, errors, last, coarsely)
             placed = None if chosen is None else self._improved(task, None, errors, chosen, coarsely)
@@ -152,9 +152,21 @@ class Course:
         return coarsely or not self.stop()
 
     def _on_lines(
-        self, task: LayerTask, buses: Buses, moments: Moments, errors: kernels.RowErrors, last: bool, coarsely: bool
+        self,
+        task: LayerTask,
+        buses: Buses,
+        moments: Moments,
+        errors: kernels.RowErrors,
+        last: bool,
+        coarsely: bool,
+        said: np.ndarray | None,
     ) -> Placed | None:
-        """The best of several beginnings and turns: neurons for these lines, then lines for these neurons."""
+        """The best of several beginnings and turns: neurons for these lines, then lines for these neurons.
+
+        Lines that are `said` by the array before stay as they are.
+        """
+        if said is not None:
+            return self._on_said_lines(task, errors, last, coarsely, said)
         worth, best = moments.matrix.diagonal().astype(float), None
         heard, beginnings = task.heard(), max(1, min(MOST_BEGINNINGS, FEW // errors.linear.size))
         for beginning in range(1 if coarsely else beginnings):
@@ -192,6 +204,15 @@ class Course:
             chosen = self._chosen(task, None, errors, last, coarsely)
             found += [] if chosen is None else [self._improved(task, None, errors, chosen, coarsely)]
         return min(found, key=lambda placed: placed.cost)
+
+    def _on_said_lines(
+        self, task: LayerTask, errors: kernels.RowErrors, last: bool, coarsely: bool, said: np.ndarray
+    ) -> Placed | None:
+        try:
+            chosen = self._chosen(task, said, errors, last, coarsely)
+        except Unplaceable:
+            raise NotFound("the hardware neurons before drive lines on which some row finds no cell") from None
+        return None if chosen is None else self._improved(task, said, errors, chosen, coarsely)
 
     def _chosen(
         self, task: LayerTask, line_of: np.ndarray | None, errors: kernels.RowErrors, last: bool, coarsely: bool

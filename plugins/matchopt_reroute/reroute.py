@@ -37,7 +37,7 @@ class Reroute(Solver):
     the target weights places the cells on whatever inputs the rules allow, for the least error of the pre-activations;
     an assignment chooses the hardware neurons. Then rows are wired anew, one by one and last layers first, for the
     signal that serves the layers after them best; a new wiring is kept only if the error falls when it is recomputed.
-    Adjustable biases are set along. On shared lines, rows choose cells to switch on, and inputs exchange lines.
+    Adjustable biases are set along. On shared lines, rows choose cells to switch on; free inputs exchange lines.
 
     ReLU does not mind if a hidden row is realised at another positive scale as long as the next layer reckons with it,
     and no decision changes when all outputs shrink by one factor. Where weights are scarce this freedom decides. The
@@ -71,7 +71,7 @@ class Reroute(Solver):
     needs = ("numba", "scipy")
     understands = UNDERSTOOD | SWITCHED | {
         "extra-inputs", "gain-interval", "tunable", "network-tunable", "hardware-bias", "adjustable-bias",
-        "task-loss", "functional-error", "score-error", "shared-bus", "convolutional", "recurrent",
+        "task-loss", "functional-error", "score-error", "shared-bus", "chained", "convolutional", "recurrent",
     }  # fmt: skip
 
     aim: Literal["outputs", "signals"] = "outputs"

@@ -180,7 +180,7 @@ def layer_tasks(instance: NetworkInstance, inputs: np.ndarray, threads: int) -> 
         given = None if biases is None or instance.adjustable else biases[n].astype(SINGLE)
         wanted = np.ascontiguousarray(signals.T, SINGLE)
         listening = (columns, support[:, columns], weights[:, columns])
-        shared = not layer.hardware.free_routing and not layer.hardware.hard_wired
+        shared = instance.chained or not (layer.hardware.free_routing or layer.hardware.hard_wired)
         buses = Buses(layer, columns) if shared else None
         tasks.append(LayerTask(layer, *listening, wanted, given, instance.adjustable, placers, scales, threads, buses))
     return tasks
@@ -271,6 +271,13 @@ class State:
             after = np.concatenate([after, np.ones((1, after.shape[1]), SINGLE)])
         self.activity[n + 1 :] = [after]
 
+    def said_lines(self, n: int) -> np.ndarray | None:
+        """The lines of layer n that the array before says, (1, columns); None where they are to be chosen."""
+        buses = self.tasks[n].buses
+        if buses is None or n == 0 or not self.instance.chained:
+            return None
+        return buses.said_lines(self.layers[n - 1].neuron_of, self.instance.layers[n - 1].hardware.n_neurons)
+
     def mapping(self) -> NetworkMapping:
         """The mapping as a solution."""
         layers = []
@@ -288,7 +295,9 @@ class State:
             if len(part.tunable) or (column[part.input] < 0).any():
                 return False
             input_of = np.append(column, -1)[cell_table(part, task.layer.hardware.n_cells)]
-            lines = None if task.buses is None else task.buses.lines_of(part.neuron_of, input_of)
+            lines = self.said_lines(n)
+            if task.buses is not None and lines is None:
+                lines = task.buses.lines_of(part.neuron_of, input_of)
             self.append(part.neuron_of.copy(), input_of, part.gain.copy(), np.ones(part.n_rows), lines)
             if task.centred and (biases := mapping.biases or self.instance.biases) is not None:
                 self.layers[n].bias[:] = biases[n]

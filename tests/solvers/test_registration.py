@@ -24,6 +24,8 @@ PACKAGES = {
         "crossbar-exact",
         "crossbar-buses",
         "crossbar-tandem",
+        "chain-alternate",
+        "chain-perturb",
     ],
 }
 

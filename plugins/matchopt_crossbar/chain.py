@@ -1,0 +1,93 @@
+"""Weight errors of chained arrays: assignments of one permutation after the other."""
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from matchopt import Limit, Limits, NetworkInstance, PositiveFloat, PositiveInt
+from matchopt_crossbar.chaining import Chaining
+
+if TYPE_CHECKING:
+    from matchopt_crossbar.chain_search import Chain
+
+WORK = 5e8  # entries of the tables of costs, over all rounds
+MOST_ROUNDS, FEWEST, ONE_COOLING = 4000, 40, 500  # of all permutations
+HOT, COLD = 1.5, 0.3  # first and last temperature, in typical changes
+
+
+@dataclass(frozen=True)
+class ChainAlternation(Chaining):
+    """Every permutation of chained arrays in turn by one exact assignment, all others fixed, from random starts.
+
+    The inputs of the first array go on lines; the rows of each array go on neurons, for what they cost there and what
+    they cost as inputs of the next array on those neurons' lines. The error falls until no permutation alone improves
+    it. Gains are fitted in the end. The bound is the sum of the arrays' own.
+
+    Parameters
+    ----------
+    starts : random starts, besides the one given, >= 1.
+    ascent : share of the time limit that goes into the relaxations' bounds; 0 for none.
+
+    References
+    ----------
+    A. Custic, V. Sokol, A. Punnen, B. Bhattacharya, "The bilinear assignment problem: complexity and polynomially
+    solvable special cases", Mathematical Programming 166 (2017), doi:10.1007/s10107-017-1111-1.
+    """
+
+    name = "chain-alternate"
+
+    starts: PositiveInt = 20
+
+    def run(self, instance: NetworkInstance, chain: "Chain", limits: Limits) -> tuple[Limit | None, int]:
+        """See `Chaining.run`."""
+        done = 0
+        for _ in limits.steps(self.starts):
+            chain.start()
+            chain.descend(limits.reached)
+            self.offer(instance, chain, limits)
+            done += 1
+        return None if done == self.starts else limits.reached() or Limit.ITERATION, done
+
+
+@dataclass(frozen=True)
+class ChainPerturbation(Chaining):
+    """The assignments of `chain-alternate` under noise that fades; the best seen is brought to a local optimum.
+
+    Parameters
+    ----------
+    rounds : assignments of all permutations; None for what suits the size. Cooling ends with the time limit where that
+        is shorter.
+    hot, cold : first and last factor of the noise, of a typical change of the cost.
+    ascent : share of the time limit that goes into the relaxations' bounds; 0 for none.
+
+    References
+    ----------
+    G. Papandreou, A. Yuille, "Perturb-and-MAP random fields", ICCV 2011, doi:10.1109/ICCV.2011.6126242 (minima under
+    noise in place of samples).
+    """
+
+    name = "chain-perturb"
+
+    rounds: PositiveInt | None = None
+    hot: PositiveFloat = field(default=HOT, kw_only=True)
+    cold: PositiveFloat = field(default=COLD, kw_only=True)
+
+    def run(self, instance: NetworkInstance, chain: "Chain", limits: Limits) -> tuple[Limit | None, int]:
+        """See `Chaining.run`."""
+        rounds, done = self.rounds or int(min(MOST_ROUNDS, max(FEWEST, WORK / chain.size))), 0
+        most = rounds if limits.iterations is None else min(rounds, limits.iterations)
+        times = max(1, rounds // ONE_COOLING)
+        for turn in range(times):
+            share, left, began = -(-(most - done) // (times - turn)), limits.remaining(), time.monotonic()
+            for k in range(share):
+                spent = (time.monotonic() - began) * (times - turn) / left if 0.0 < left < math.inf else 0.0
+                part = max(k / share, spent)
+                if part >= 1.0 or limits.reached():
+                    break
+                chain.sweep(self.hot * (min(self.cold, self.hot) / self.hot) ** part)
+                done += 1
+            chain.places = list(chain.best)
+            chain.descend(limits.reached)
+            self.offer(instance, chain, limits)
+        return limits.reached() or (Limit.ITERATION if most < rounds else None), done
