@@ -186,7 +186,7 @@ class TaskLoss(SampleObjective):
             logits -= logits.max(axis=1, keepdims=True)
             losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(logits)), labels]
             total += float((losses if self.labels.ndim == 1 else losses[labels != IGNORED]).sum())
-        return total / np.count_nonzero(self.labels != IGNORED)
+        return total / int(np.count_nonzero(self.labels != IGNORED))
 
 
 @dataclass(frozen=True, eq=False)
