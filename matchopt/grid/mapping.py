@@ -60,6 +60,7 @@ class MappingRun:
     full_fan_in : `fan_in_ratio` counts cells for each input of the layer, not for each connection of a unit.
     law : law of random hardware weights; without effect where `chip` is given.
     chip : measured weights, a path below data/hardware of the library, such as "rram-random/array1.npz".
+    chained : whether each layer is one crossbar and its neurons the next one's lines; see `NetworkInstance.chained`.
     hard_wired : see `matchopt.network.draw_hardware`; 0 where `chip` is given. No more cells add up to a weight.
     bad_cells, stuck_cells : see `matchopt.instances.Imperfections`.
     neurons_per_bus : neighbouring neurons that share their lines; 1 where `chip` is given.
@@ -91,6 +92,7 @@ class MappingRun:
     full_fan_in: bool = False
     law: str = "gaussian"
     chip: str = ""
+    chained: bool = False
     hard_wired: NonNegativeInt = 0
     bad_cells: Annotated[float, Interval(ge=0, le=1)] = 0.0
     stuck_cells: Annotated[float, Interval(ge=0, le=1)] = 0.0
@@ -308,6 +310,7 @@ def _instance(run: MappingRun, network: SparseNetwork, chip: Sequence[Hardware],
         sample_labels=data.train_labels[: run.samples or None] if kind.labelled else None,
         sample_scale=scale,
         centred=run.centred,
+        chained=run.chained,
     )
 
 
@@ -321,6 +324,7 @@ def _chip(run: MappingRun, network: SparseNetwork) -> Sequence[Hardware]:
     ratios = [run.fan_in_ratio * each for each in wide]
     if not run.chip:
         options: dict[str, Any] = {"biases": biases, "imperfections": flaws, "hard_wired": run.hard_wired}
+        options |= {"chained": True} if run.chained else {}
         return draw_hardware(network, run.law, ratios, run.neuron_ratio, run.hardware_seed, **options)
     sizes = chip_sizes(targets, ratios, run.neuron_ratio)
     return chip_pool(read_chip([_chip_file(run)]), targets, sizes, np.random.default_rng(run.hardware_seed), flaws)
