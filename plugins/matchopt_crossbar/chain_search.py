@@ -118,6 +118,8 @@ class Chain:
         """Begin anew, at random."""
         tables = [self._barred(t) for t in range(len(self.arrays) + 1)]
         self.places = [_assigned(table + self.rng.random(table.shape)) for table in tables]
+        if not self.best:
+            self.least, self.best = self.cost(), list(self.places)
 
     def begin_with(self, mapping: NetworkMapping) -> None:
         """The neurons of a mapping, and the lines of the inputs that it drives."""

@@ -139,11 +139,14 @@ def test_output_error_of_patches(networks: dict[str, Path], tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("objective", ["task-loss", "functional-error"])
-def test_network_level_objectives_are_refused(networks: dict[str, Path], tmp_path: Path, objective: str) -> None:
-    """One sentence, exit status 2."""
-    done = run("export", networks["lstm"], "--output", tmp_path / "a.matchopt", "--objective", objective)
-    assert done.exit_code == 2
-    assert "minimises the sum of its layers' objectives" in done.stderr
+def test_objectives_of_the_whole_network(networks: dict[str, Path], tmp_path: Path, objective: str) -> None:
+    """They are exported with samples, as of any network, and the instance asks for what it is."""
+    output = tmp_path / "a.matchopt"
+    done = run("export", networks["lstm"], "--output", output, "--objective", objective, "--samples", 20)
+    assert done.exit_code == 0, done.stderr
+    instance = read(output)
+    assert isinstance(instance, NetworkInstance) and instance.objective is not None
+    assert {objective, "recurrent"} <= instance.demands and len(instance.objective.inputs) == 20
 
 
 class Spoken(torch.nn.Module):
