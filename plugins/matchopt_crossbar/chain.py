@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 WORK = 5e8  # entries of the tables of costs, over all rounds
 MOST_ROUNDS, FEWEST, ONE_COOLING = 4000, 40, 500  # of all permutations
 HOT, COLD = 1.5, 0.3  # first and last temperature, in typical changes
+LATE = 0.05  # share of the time by which rounds must be behind before cooling follows the clock
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class ChainPerturbation(Chaining):
             share, left, began = -(-(most - done) // (times - turn)), limits.remaining(), time.monotonic()
             for k in range(share):
                 spent = (time.monotonic() - began) * (times - turn) / left if 0.0 < left < math.inf else 0.0
-                part = max(k / share, spent)
+                part = spent if spent > k / share + LATE else k / share  # else the answer would depend on the clock
                 if part >= 1.0 or limits.reached():
                     break
                 chain.sweep(self.hot * (min(self.cold, self.hot) / self.hot) ** part)
