@@ -93,6 +93,9 @@ def refitted(
         return replace(mapping, layers=tuple(by_weights(layer, part, how == "layer") for layer, part in pairs))
     if inputs is None:
         raise InvalidInstance("refit: outputs are fitted on sample inputs, found none")
+    if not instance.runs.plain:
+        raise InvalidInstance("refit: outputs are fitted in fully connected networks only, found a "
+                              f"{instance.architecture.kind} one; fit the weights of a layer or a neuron")  # fmt: skip
     wanted, received = instance.target_signals(inputs), np.asarray(inputs, np.float64)
     layers, biases = [], []
     for layer, part, signal in zip(instance.layers, mapping.layers, wanted, strict=True):

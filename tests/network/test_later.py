@@ -11,6 +11,8 @@ from matchopt.instances import Chip, ChipArray, Place
 from matchopt.instances.demands import BY_KIND
 from matchopt.network import export_network, realise, unmapped
 from matchopt.network.later import on_chips, refitted
+from matchopt.testing.brute import brute_force
+from matchopt.testing.tiny_networks import tiny_networks
 from tests.network.networks import random_network
 
 SCALES = (2.0, 0.5)
@@ -124,6 +126,17 @@ def test_outputs_are_refitted_with_their_biases() -> None:
     inputs = rng.random((200, 7))
     found = refitted(instance, shifted, "outputs", inputs)
     np.testing.assert_allclose(realise(instance, found).logits(inputs), unmapped(instance).logits(inputs), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["convolutional", "recurrent"])
+def test_outputs_of_other_architectures_are_not_refitted(name: str) -> None:
+    """A sentence, as their layers do not follow each other by ReLU alone; weights are refitted in any."""
+    instance = tiny_networks()[f"network-{name}"]
+    mapping, inputs = brute_force(instance).solution, np.ones((3, instance.n_inputs))
+    assert isinstance(mapping, NetworkMapping)
+    with pytest.raises(InvalidInstance, match=f"fully connected networks only, found a {name} one"):
+        refitted(instance, mapping, "outputs", inputs)
+    assert refitted(instance, mapping, "neuron").layers[0].n_rows == mapping.layers[0].n_rows
 
 
 def test_outputs_are_nearest_layer_by_layer() -> None:
