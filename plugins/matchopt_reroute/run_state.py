@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 
 from matchopt import NetworkInstance
-from matchopt_reroute.buses import Buses
-from matchopt_reroute.state import SINGLE, LayerTask, State
-from matchopt_reroute.wiring import gain_choices
+from matchopt_reroute.state import SINGLE, LayerTask, State, layer_task
 
 PLACES = 20_000  # of samples x places that a layer is fitted on
 STORED = 2**26  # signals kept of all layers: a quarter of a gigabyte
@@ -71,30 +69,14 @@ def run_tasks(
     start = np.ascontiguousarray(np.concatenate(first).T)
     taught = Taught(inputs, picks, start, np.concatenate(answers), [np.concatenate(all_) for all_ in kept if all_])
     wanted = [np.ascontiguousarray(np.concatenate(parts).T) for parts in picked]
-    return [_task(instance, n, start, signals, threads) for n, signals in enumerate(wanted)], taught
+    varies = (start != 0).any(axis=1)
+    return [layer_task(instance, n, varies, signals, threads) for n, signals in enumerate(wanted)], taught
 
 
 def within(picks: np.ndarray, part: slice, places: int) -> np.ndarray:
     """The picks among the rows of some samples, counted from the first of those."""
     ends = np.searchsorted(picks, [part.start * places, part.stop * places])
     return np.asarray(picks[ends[0] : ends[1]] - part.start * places)
-
-
-def _task(instance: NetworkInstance, n: int, start: np.ndarray, signals: np.ndarray, threads: int) -> LayerTask:
-    layer, biases, adjustable = instance.layers[n], instance.biases, instance.adjustable
-    target = layer.target
-    weights, support = target.dense(), np.zeros((target.n_rows, target.n_inputs), bool)
-    support[target.row_of, target.indices] = True
-    columns = np.arange(target.n_inputs)
-    if n == 0:
-        columns = np.flatnonzero((start != 0).any(axis=1) | support.any(axis=0))
-    placers, scales = gain_choices(layer, threads, single=True)
-    given = None if biases is None or adjustable else biases[n].astype(SINGLE)
-    shift = instance.runs.shift(n)
-    free = instance.runs.homogeneous(n) and (adjustable or not np.any(shift))
-    listening = (columns, support[:, columns], weights[:, columns])
-    buses = None if layer.hardware.free_routing else Buses(layer, columns)
-    return LayerTask(layer, *listening, signals, given, adjustable, placers, scales, threads, buses, free, shift)
 
 
 class RunState(State):

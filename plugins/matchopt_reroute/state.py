@@ -60,8 +60,8 @@ class LayerTask:
     scales: kernels.Scales
     threads: int
     buses: Buses | None
-    homogeneous: bool = True
-    shift: Any = 0.0
+    homogeneous: bool
+    shift: Any
 
     def placers_on(self, line_of: np.ndarray | None) -> dict[float, Any]:
         """The searches by gain, on these lines where lines are shared."""
@@ -160,30 +160,33 @@ def sample_rows(instance: NetworkInstance, most: int, rng: np.random.Generator) 
 
 def layer_tasks(instance: NetworkInstance, inputs: np.ndarray, threads: int) -> list[LayerTask]:
     """The tasks of all layers, for these samples."""
-    tasks = []
-    for n, (layer, signals) in enumerate(zip(instance.layers, instance.target_signals(inputs), strict=True)):
-        target, biases = layer.target, instance.biases
-        weights, support = target.dense(), np.zeros((target.n_rows, target.n_inputs), bool)
-        support[target.row_of, target.indices] = True
-        columns = np.arange(target.n_inputs)
-        if n == 0:
-            varies = np.ptp(inputs, axis=0) > 0 if instance.adjustable else (inputs != 0).any(axis=0)
-            if biases is None:
-                varies = np.append(varies, True)
-            columns = np.flatnonzero(varies | support.any(axis=0))
-        placers: dict[float, Any]
-        if layer.hardware.hard_wired:
-            gains, scales = layer.rules.gains.values or (1.0,), kernels.Scales()
-            placers = {gain: WiredPlacement(layer, columns, gain, threads) for gain in gains}
-        else:
-            placers, scales = gain_choices(layer, threads, single=True)
-        given = None if biases is None or instance.adjustable else biases[n].astype(SINGLE)
-        wanted = np.ascontiguousarray(signals.T, SINGLE)
-        listening = (columns, support[:, columns], weights[:, columns])
-        shared = instance.chained or not (layer.hardware.free_routing or layer.hardware.hard_wired)
-        buses = Buses(layer, columns) if shared else None
-        tasks.append(LayerTask(layer, *listening, wanted, given, instance.adjustable, placers, scales, threads, buses))
-    return tasks
+    varies = np.ptp(inputs, axis=0) > 0 if instance.adjustable else (inputs != 0).any(axis=0)
+    if instance.biases is None:
+        varies = np.append(varies, True)
+    wanted = [np.ascontiguousarray(signals.T, SINGLE) for signals in instance.target_signals(inputs)]
+    return [layer_task(instance, n, varies, signals, threads) for n, signals in enumerate(wanted)]
+
+
+def layer_task(instance: NetworkInstance, n: int, varies: np.ndarray, signals: np.ndarray, threads: int) -> LayerTask:
+    """The task of layer n, for these target signals; `varies` says which inputs of the first layer do."""
+    layer, target, runs, biases = instance.layers[n], instance.layers[n].target, instance.runs, instance.biases
+    weights, support = target.dense(), np.zeros((target.n_rows, target.n_inputs), bool)
+    support[target.row_of, target.indices] = True
+    columns = np.flatnonzero(varies | support.any(axis=0)) if n == 0 else np.arange(target.n_inputs)
+    placers: dict[float, Any]
+    if layer.hardware.hard_wired:
+        gains, scales = layer.rules.gains.values or (1.0,), kernels.Scales()
+        placers = {gain: WiredPlacement(layer, columns, gain, threads) for gain in gains}
+    else:
+        placers, scales = gain_choices(layer, threads, single=True)
+    given = None if biases is None or instance.adjustable else biases[n].astype(SINGLE)
+    shared = instance.chained or not (layer.hardware.free_routing or layer.hardware.hard_wired)
+    buses, shift = Buses(layer, columns) if shared else None, runs.shift(n)
+    free = runs.homogeneous(n) and (instance.adjustable or not np.any(shift))
+    listening = (columns, support[:, columns], weights[:, columns])
+    return LayerTask(
+        layer, *listening, signals, given, instance.adjustable, placers, scales, threads, buses, free, shift
+    )
 
 
 @dataclass(eq=False)

@@ -1,5 +1,6 @@
 """Reroute on convolutional and recurrent networks: true to its accounts, and better by its sweeps."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from matchopt_reroute.run_goal import RunGoal
 from matchopt_reroute.run_state import RunState
 from solvers.shaped_networks import ARCHITECTURES, shaped
 
-from matchopt import Limits, NetworkInstance
+from matchopt import Hardware, Limits, NetworkInstance
 from matchopt.checker import check
 
 FREE: dict[str, Any] = {"drop": True, "extra_inputs": True}
@@ -111,3 +112,24 @@ def test_same_seed_same_answer_and_starts_are_kept(name: str) -> None:
         assert np.array_equal(array, answers[1].solution.parts().arrays[key])
     again = Reroute(rounds=0).solve(instance, Limits(start=answers[0].solution), np.random.default_rng(4))
     assert instance.value(again.solution) <= instance.value(answers[0].solution)
+
+
+@pytest.mark.parametrize(("name", "share"), [("batch, mean", 0.0), ("last", 0.1)])
+def test_hard_wired_filters_and_gates_are_switched(name: str, share: float) -> None:
+    """Cells keep the inputs they are wired to, a share of them stuck; sweeps pay here too."""
+    instance, rng, layers = shaped(name, drop=True, cells_per_weight=2), np.random.default_rng(1), []
+    for layer in instance.layers:
+        shape = layer.n_rows + 1, 2 * layer.target.n_inputs
+        weights, stuck = rng.standard_normal(shape), rng.random(shape) < share
+        wired = np.broadcast_to(np.arange(shape[1]) // 2, shape)
+        layers.append(replace(layer, hardware=Hardware(
+            weights, usable=~stuck, off=np.where(stuck, weights, 0.0), input=wired
+        )))  # fmt: skip
+    instance = replace(instance, layers=tuple(layers))
+    reports = []
+    for rounds in (0, 1):
+        result = Reroute(rounds=rounds).solve(instance, Limits(), np.random.default_rng(0))
+        reports.append(check(instance, result.solution))
+        assert reports[-1].feasible
+        assert reports[-1].objective == pytest.approx(instance.value(result.solution), rel=1e-9)
+    assert reports[1].objective < reports[0].objective
