@@ -19,7 +19,7 @@ from matchopt.parts import Json, Parts
 
 Noises = Iterable[Float[np.ndarray, "rows inputs"]]
 Labels = Int[np.ndarray, " samples *frames"]
-IGNORED = -1  # label of a frame that does not count
+IGNORED = -1  # label of a frame that no loss and no accuracy counts
 SILENT = 1e-20  # share of their mean square below which a variance of signals is the rounding of a constant
 
 
@@ -75,6 +75,12 @@ class SampleObjective(Objective):
     def classes(self) -> Labels | None:
         """The class of each sample; None for objectives that read no labels."""
         return None
+
+    @property
+    def counted(self) -> Int[np.ndarray, " counted"]:
+        """Numbers of the samples that the value depends on: all but those of which no frame counts."""
+        labels, every = self.classes, np.arange(len(self.inputs))
+        return every if labels is None or labels.ndim == 1 else every[(labels != IGNORED).any(axis=1)]
 
     def rows(self, which: Any) -> Float[np.ndarray, "..."]:
         """What the network receives for the samples `which` (index, slice or array of numbers), as float64."""

@@ -114,15 +114,15 @@ def affordable(instance: NetworkInstance, most: int) -> int:
     return min(most or NUMBERS, max(2, NUMBERS // numbers))
 
 
-def split(count: int, most: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def split(which: np.ndarray, most: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of the samples to fit to and of those to judge by: 10 % of them, at least one, in random order.
 
     Parameters
     ----------
-    count : samples there are, >= 1; a single one serves both.
+    which : numbers of the samples that count, at least one; a single one serves both.
     most : most samples to use, 0 for all.
     rng : draws the order.
     """
-    order = rng.permutation(count)[: most or count]
+    order = which[rng.permutation(len(which))[: most or None]]
     held = max(1, round(HELD_OUT * len(order)))
     return (order, order) if len(order) == 1 else (order[held:], order[:held])

@@ -90,7 +90,7 @@ def _best_fit(
     others by the instance's objective.
     """
     samples = samples_of(instance)
-    seen, held_out = split(len(samples.inputs), affordable(instance, most), rng)
+    seen, held_out = split(samples.counted, affordable(instance, most), rng)
     inputs, best, chosen = samples.rows(seen), start, None
     for first in reversed(range(what.first, len(instance.layers))):
         trial = fit(instance, start, inputs, replace(what, first=first))

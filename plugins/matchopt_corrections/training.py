@@ -43,7 +43,7 @@ class Training:
         assert task is not None and task.classes is not None
         self._instance, self._mapping, self._rng = instance, mapping, rng
         self.network, used = small_network(instance, mapping)
-        self.seen, self.held_out = split(len(task.inputs), 0, rng)
+        self.seen, self.held_out = split(task.counted, 0, rng)
         self._inputs = np.asarray(task.inputs[:, used], np.float32) * np.float32(task.scale)
         self._labels = task.classes
 

@@ -40,7 +40,7 @@ class Samples:
         assert objective is not None
         constant = instance.biases is None
         if not instance.runs.plain:
-            return cls._at_places(instance, objective, *split(len(objective.inputs), held_out, rng))
+            return cls._at_places(instance, objective, *split(objective.counted, held_out, rng))
         kept = np.zeros(first.target.n_inputs, bool)
         kept[: instance.n_inputs] = (objective.inputs != 0).any(axis=0)
         if constant:
@@ -51,7 +51,7 @@ class Samples:
         values = objective.inputs[:, live[:-1] if constant else live]
         if values.dtype != np.uint8:
             values = values.astype(np.float32)
-        training, held = split(len(values), held_out, rng)
+        training, held = split(objective.counted, held_out, rng)
         return cls(live, np.ascontiguousarray(values), np.float32(objective.scale), constant, training, held)
 
     @classmethod
@@ -65,7 +65,7 @@ class Samples:
 
     @property
     def all(self) -> np.ndarray:
-        """Numbers of all samples."""
+        """Numbers of all samples, of those too that do not count."""
         return np.arange(len(self.values))
 
     def batches(self, lanes: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -97,11 +97,11 @@ class Feed:
         return self.inputs
 
 
-def split(count: int, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the samples that are trained on, and of those that judge: all where there are too few."""
-    order = rng.permutation(count)
-    n_held = int(share * count)
-    return order[n_held:], np.sort(order[:n_held]) if n_held else np.arange(count)
+def split(which: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the samples that are trained on, and of those that judge: all of `which` where there are too few."""
+    order = which[rng.permutation(len(which))]
+    n_held = int(share * len(which))
+    return order[n_held:], np.sort(order[:n_held]) if n_held else which
 
 
 def chunks(which: np.ndarray, most: int = CHUNK) -> Iterator[np.ndarray]:

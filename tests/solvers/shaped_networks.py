@@ -1,5 +1,6 @@
 """Small random convolutional and recurrent networks whose objective is one of samples."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,3 +53,12 @@ def shaped(name: str, objective: str = "score-error", *, seed: int = 0, samples:
         labels = answers.reshape(samples, -1) if name == "every" else answers
         return NetworkInstance(tuple(layers), free, objective=TaskLoss(inputs, labels), **more)
     return plain
+
+
+def counting(instance: NetworkInstance, few: int) -> NetworkInstance:
+    """The instance with labels of so many samples only; of the others no frame counts."""
+    task = instance.objective
+    assert isinstance(task, TaskLoss)
+    labels = task.labels.copy()
+    labels[few:] = -1
+    return replace(instance, objective=replace(task, labels=labels))

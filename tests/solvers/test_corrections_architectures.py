@@ -10,7 +10,7 @@ from matchopt_corrections.beginning import begin
 from matchopt_corrections.choice import with_tunable
 from matchopt_corrections.least_squares import Fit, fit
 from matchopt_corrections.training import small_network
-from solvers.shaped_networks import ARCHITECTURES, shaped
+from solvers.shaped_networks import ARCHITECTURES, counting, shaped
 
 from matchopt import Gains, Limits, NetworkInstance, NetworkMapping
 from matchopt.checker import check
@@ -94,3 +94,11 @@ def test_gradients_are_those_of_the_loss(name: str) -> None:
                 ends.append(network.loss(inputs, labels))
             array[at] = kept
             assert found == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-3, abs=1e-7)
+
+
+@pytest.mark.parametrize("solver", [Recalibrate(), FitGains(), TrainBiases(epochs=2), Tune(epochs=2)])
+def test_samples_of_which_no_frame_counts_judge_nothing(solver: Any) -> None:
+    """Among the samples set aside are none but those that count, however few these are."""
+    instance = counting(shaped("every", "task-loss", samples=40, drop=True, tunable=3), 2)
+    result = solver.solve(instance, Limits(), np.random.default_rng(0))
+    assert check(instance, result.solution).feasible

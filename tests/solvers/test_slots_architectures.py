@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from solvers.shaped_networks import ARCHITECTURES, shaped
+from solvers.shaped_networks import ARCHITECTURES, counting, shaped
 
 from matchopt import Limits
 from matchopt.checker import check
@@ -64,3 +64,11 @@ def test_slopes_are_those_of_the_loss(name: str, objective: str) -> None:
                 layer.biases.values[i] -= step
             measured.append((ends[0] - ends[1]) / 0.006)
         assert np.linalg.norm(told - measured) < 0.05 * np.linalg.norm(measured) + 1e-4
+
+
+def test_samples_of_which_no_frame_counts_teach_and_judge_nothing() -> None:
+    """Among those trained on and those held out are none but samples that count, however few these are."""
+    instance, limits = counting(shaped("every", "task-loss", samples=40, **FREE), 2), Limits()
+    result = slots.Slots(epochs=2, batch=1).solve(instance, limits, np.random.default_rng(0))
+    report = check(instance, result.solution)
+    assert report.feasible and report.objective == pytest.approx(limits.best_value, rel=1e-4)

@@ -9,8 +9,7 @@ from jaxtyping import Float32, Int64, UInt8
 
 from matchopt.errors import DataError
 from matchopt.instances.network import DataReference
-
-IGNORED = -1  # label of a frame that no loss and no accuracy counts
+from matchopt.instances.sample_objective import IGNORED as IGNORED
 
 
 @dataclass(frozen=True, eq=False)
