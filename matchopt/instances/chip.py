@@ -281,12 +281,12 @@ class Chip(ReadOnly):
 
 
 def _narrowed(array: ChipArray, width: int) -> ChipArray:
-    """Half of so many cells from `place` and half from `beside`, where there are two and they are more."""
+    """Half of so many cells from `place` and half from `beside`, more of one where the other has less than half."""
     if array.beside is None or width >= array.n_cells:
         return array
     first = array.beside.first_cell
-    half = min((width + 1) // 2, first)
-    kept = np.r_[:half, first : min(first + width - half, array.n_cells)]
+    half = min(max((width + 1) // 2, width - (array.n_cells - first)), first)
+    kept = np.r_[:half, first : first + width - half]
     fields = {name: getattr(array, name)[:, kept] for name in ("weights", "usable", "stuck", "off", "variance")}
     others = {name: values[:, kept] for name, values in array.others.items()}
     readings = None if array.readings is None else array.readings[:, :, kept]

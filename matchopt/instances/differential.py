@@ -1,5 +1,6 @@
 """Differential pairs: two devices make one signed weight, the difference of what they read."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,9 @@ import numpy as np
 from matchopt.errors import InvalidInstance
 from matchopt.instances.chip import OTHERS, Chip, ChipArray
 from matchopt.instances.places import Place
+
+# Fields of values that can be written, and those they become where cells count negative.
+MIRRORED = {"low": "high", "high": "low", "levels": "levels"}
 
 
 def paired(chip: Chip) -> Chip:
@@ -21,10 +25,7 @@ def paired(chip: Chip) -> Chip:
     InvalidInstance
         when the pairs of the chip are not fixed, or G+ and G- have other buses or times of reading.
     """
-    if chip.pairs != "fixed":
-        raise InvalidInstance(f"chip.pairs: only fixed pairs are subtracted, found {chip.pairs!r}")
-    arrays = zip(chip.arrays[::2], chip.arrays[1::2], strict=True)
-    return Chip(tuple(_difference(plus, minus) for plus, minus in arrays), chip.unit)
+    return Chip(tuple(_difference(*halves) for halves in _halves(chip, "fixed", "subtracted")), chip.unit)
 
 
 def freed(chip: Chip) -> Chip:
@@ -39,10 +40,14 @@ def freed(chip: Chip) -> Chip:
     InvalidInstance
         when the pairs of the chip are not free, or G+ and G- have other buses or times of reading.
     """
-    if chip.pairs != "free":
-        raise InvalidInstance(f"chip.pairs: only free pairs are joined, found {chip.pairs!r}")
-    arrays = zip(chip.arrays[::2], chip.arrays[1::2], strict=True)
-    return Chip(tuple(_joined(plus, minus) for plus, minus in arrays), chip.unit)
+    return Chip(tuple(_joined(*halves) for halves in _halves(chip, "free", "joined")), chip.unit)
+
+
+def _halves(chip: Chip, pairs: str, done: str) -> Iterator[tuple[ChipArray, ChipArray]]:
+    """G+ and G- of every pair."""
+    if chip.pairs != pairs:
+        raise InvalidInstance(f"chip.pairs: only {pairs} pairs are {done}, found {chip.pairs!r}")
+    return zip(chip.arrays[::2], chip.arrays[1::2], strict=True)
 
 
 def _joined(plus: ChipArray, minus: ChipArray) -> ChipArray:
@@ -53,12 +58,10 @@ def _joined(plus: ChipArray, minus: ChipArray) -> ChipArray:
         if first is not None:
             second = -second if name in ("weights", "off", "readings") else second
             both[name] = np.concatenate([first, second], axis=-1)
-    mirrored = {"low": -minus.others["high"], "high": -minus.others["low"]} if "low" in minus.others else {}
-    if "levels" in minus.others:
-        mirrored["levels"] = -minus.others["levels"]
+    negative = {MIRRORED.get(n, n): -values if n in MIRRORED else values for n, values in minus.others.items()}
     others = {}
-    for name in {**plus.others, **minus.others}:
-        halves = [plus.others.get(name), {**minus.others, **mirrored}.get(name)]
+    for name in {**plus.others, **negative}:
+        halves = [plus.others.get(name), negative.get(name)]
         depth = max(part.shape[2:] for part in halves if part is not None)
         full = np.full((*both["weights"].shape, *depth), OTHERS[name], np.int64 if name == "input" else np.float64)
         for part, at in zip(halves, (0, plus.n_cells), strict=True):

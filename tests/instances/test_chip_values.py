@@ -204,6 +204,14 @@ def test_a_cut_of_free_pairs_keeps_both_halves() -> None:
         ("plus", 0), ("plus", 1), ("minus", 0),
     ]  # fmt: skip
     assert chip.hardware(cells=9).n_cells == chip.n_cells == 9
+    swapped = freed(Chip((minus, plus), "", "free")).hardware(cells=9)  # 5 and 4: of 9 all, of 8 four each
+    assert swapped.usable.all()
+    narrow = ChipArray(plus.weights[:, :1], Place("x", "plus"))
+    for first, second in ((narrow, minus), (minus, narrow)):
+        cut = freed(Chip((first, second), "", "free")).hardware(cells=4)
+        wanted = [1, 3] if first is narrow else [3, 1]
+        parts = [sign * half.weights[:, :n] for sign, half, n in zip((1, -1), (first, second), wanted, strict=True)]
+        assert np.array_equal(cut.weights, np.column_stack(parts)) and cut.usable.all()
     with pytest.raises(InvalidInstance, match="only free pairs are joined, found 'fixed'"):
         freed(Chip((plus, plus), "", "fixed"))
     with pytest.raises(InvalidInstance, match="bus must be the same"):
