@@ -233,7 +233,9 @@ def _check_chained(given: dict[str, Any], layer: int | None) -> None:
     if given["chained"] and layer is not None:
         raise click.UsageError("--chained: one layer is behind no other; leave --layer out")
     go_with(not given["chained"], "says who shares lines; with --chained all neurons of a layer do",
-            "neurons_per_bus", "hard_wired", "one_chip")  # fmt: skip
+            "neurons_per_bus", "one_chip")  # fmt: skip
+    go_with(not given["chained"], "ties cells to inputs; with --chained the array before says what is on a line: leave "
+            "out one of them", "hard_wired")  # fmt: skip
 
 
 def _on_one_bus(layers: tuple["Hardware", ...]) -> tuple["Hardware", ...]:

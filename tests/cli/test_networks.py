@@ -107,6 +107,8 @@ def test_cells_that_are_only_kept_or_switched_off(network: Path, tmp_path: Path)
         "export", network, "--output", tmp_path / "x.matchopt", "--hardware", tmp_path / "chip.npy", "--hard-wired", 2
     )
     assert done.exit_code == 2 and "said by its file" in done.stderr
+    done = run("export", network, "--output", tmp_path / "x.matchopt", "--hard-wired", 2, "--chained")
+    assert done.exit_code == 2 and "--hard-wired ties cells to inputs" in done.stderr
 
 
 def test_the_tunable_budget_is_the_network_s(network: Path) -> None:
