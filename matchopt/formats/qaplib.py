@@ -28,7 +28,8 @@ from matchopt.instances import Hardware, LayerInstance, Provenance, Target
 from matchopt.instances.demands import understanding
 
 MAX_SIDE = 4096  # of a matrix: tokens are at hand, the layer has as many connections
-_SHIFT = re.compile(r"\bt = ([0-9.e+-]+)")
+MAX_ENTRY = 10**12  # of a matrix, so that doubles tell t from its neighbours
+_SHIFT = re.compile(r"\bt = ([0-9]+(?:\.[0-9]+)?(?:e\+?[0-9]+)?)")
 
 
 def is_qap(source: Source) -> bool:
@@ -57,7 +58,10 @@ def read_qap(source: Source) -> LayerInstance:
         line = line_of(source.text, min(len(tokens), 2 * n * n + 1))
         raise source.error(f"n = {n} needs two matrices, {2 * n * n} numbers, found {len(tokens) - 1}", line)
     matrices = tokens[1 + extra :].astype(np.float64).reshape(2, n, n)
-    t = _shift(matrices[0], matrices[1])
+    if np.abs(matrices).max() > MAX_ENTRY:
+        at = 1 + extra + int(np.abs(matrices).argmax())
+        raise source.error(f"entries are at most {MAX_ENTRY:g}, found {tokens[at]}", line_of(source.text, at))
+    t = float(math.floor(_least_shift(*matrices)) + 1)
     constant = offset(matrices[0], matrices[1], t)
     words = f"QAPLIB {source.stem}; t = {t!r}; its value is the objective less {constant!r}"
     provenance = Provenance(source.stem, words)
@@ -83,11 +87,15 @@ def write_qap(layer: LayerInstance, path: Path) -> None:
     Raises
     ------
     Refused
-        when nothing says what t was: neither its provenance nor a constant diagonal.
+        when nothing says what t was, neither its provenance nor a constant diagonal; or when two permutations may be
+        better than one, so that the problem would be another.
     """
     t = _shift_of(layer)
     n, eye = layer.n_rows, t * np.eye(layer.n_rows)
     matrices = 2.0 * (eye - layer.target.dense()), layer.hardware.weights - eye
+    if abs(t) < _least_shift(*matrices) * (1.0 - 1e-9):
+        raise Refused(f"t = {t:g} is too small: the rows of this crossbar may be better off in another order than its "
+                      "inputs, which a quadratic assignment cannot say")  # fmt: skip
     lines = [str(n), *(" ".join(map(_number, row)) for matrix in matrices for row in matrix.tolist())]
     write_bytes(path, ("\n".join(lines) + "\n").encode())
 
@@ -99,11 +107,11 @@ def offset(first: Float[np.ndarray, "n n"], second: Float[np.ndarray, "n n"], t:
     return squares - 2.0 * len(first) * t * t - 2.0 * t * float(second.trace()) + t * float(first.trace())
 
 
-def _shift(first: Float[np.ndarray, "n n"], second: Float[np.ndarray, "n n"]) -> float:
-    """A whole t with 2 t^2 > t (2 b + a) + c b."""
+def _least_shift(first: Float[np.ndarray, "n n"], second: Float[np.ndarray, "n n"]) -> float:
+    """The t with 2 t^2 = t (2 b + a) + c b; see above for those."""
     a, b = float(np.ptp(first)), float(np.ptp(second))
     c = float(np.abs(first).sum(axis=0).max())
-    return float(math.floor((2 * b + a + math.sqrt((2 * b + a) ** 2 + 8 * c * b)) / 4) + 1)
+    return (2 * b + a + math.sqrt((2 * b + a) ** 2 + 8 * c * b)) / 4
 
 
 def _shift_of(layer: LayerInstance) -> float:

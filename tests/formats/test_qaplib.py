@@ -95,6 +95,7 @@ def test_a_number_behind_the_size() -> None:
         ("2\n1 2 3 4\n5 6 7\n", "n = 2 needs two matrices, 8 numbers, found 7"),
         ("2\n1 2 3 4\n5 6 7 8 9 10\n", "n = 2 needs two matrices, 8 numbers, found 10"),
         ("2\n1 2 3 4\n5 6 7 x\n", "expected a number, found 'x'"),
+        ("2\n1 2\n3 4\n5 1e308\n7 8\n", r":4: entries are at most 1e\+12, found 1e\+308"),
     ],
 )
 def test_broken_files(text: str, reason: str, tmp_path: Path) -> None:
@@ -115,6 +116,14 @@ def test_what_no_quadratic_assignment_is(tmp_path: Path) -> None:
         write(LayerInstance(target, Hardware(chip.weights)), tmp_path / "a.dat")
     first = np.array([[0.0, 1.5], [2.0, 0.0]])
     target, chip = Target.from_dense(9 * np.eye(2) - first / 2), Hardware(9 * np.eye(2) + first, bus=np.zeros(2, int))
+    layer = LayerInstance(target, chip, provenance=Provenance("named", "as of t = 9.0."))
+    write(layer, tmp_path / "a.dat")
+    assert all(np.array_equal(matrix, first) for matrix in matrices(tmp_path / "a.dat"))
     layer = LayerInstance(target, chip, provenance=Provenance("named"))
     write(layer, tmp_path / "a.dat")
     assert all(np.array_equal(matrix, first) for matrix in matrices(tmp_path / "a.dat"))
+    target, chip = Target.from_dense(np.eye(2) - first / 2), Hardware(np.eye(2) + first, bus=np.zeros(2, int))
+    with pytest.raises(
+        Refused, match="t = 1 is too small: the rows of this crossbar may be better off in another order"
+    ):
+        write(LayerInstance(target, chip), tmp_path / "a.dat")
