@@ -114,7 +114,7 @@ def _library() -> str:
     try:
         import vl_convert
     except ModuleNotFoundError:
-        raise MissingExtra("the report's figures", "vl-convert-python", "report") from None
+        raise MissingExtra("drawing the report", "vl-convert-python", "report") from None
     converter: Any = vl_convert  # whose types say less than it takes
     return re.sub(r"<(?=/script|!--)", r"<\\", converter.javascript_bundle(), flags=re.IGNORECASE)  # ends no element
 

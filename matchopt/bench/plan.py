@@ -101,7 +101,9 @@ class BenchPlan:
                 raise InvalidOption(f"a bench needs at least one {what}")
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice is not None:
-                raise InvalidOption(f"{what} {twice!r} is in the bench twice; name each once")
+                raise InvalidOption(
+                    f"{what} {twice!r} is in the bench twice; name each once, in files of different names"
+                )
         for instance in self.instances if self.target_gap is not None else ():
             if instance.best_value is None:
                 raise InvalidOption(
@@ -126,14 +128,14 @@ def find_instances(words: Iterable[str]) -> tuple[BenchInstance, ...]:
         for a file that is no instance, or is not here.
     """
     known = read_catalogue()
-    found: dict[str, BenchInstance] = {}
+    found: dict[str, BenchInstance] = {}  # by path or name, so that two files of one name are seen to be two
     for word in words:
         path = Path(word)
         if path.is_dir():
             files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-            found |= {file.name: _from_file(file) for file in files}
+            found |= {str(file.absolute()): _from_file(file) for file in files}
         elif path.is_file():
-            found[path.name] = _from_file(path)
+            found[str(path.absolute())] = _from_file(path)
         else:
             found |= {entry.name: _from_catalogue(entry) for entry in _meant(word, known)}
     return tuple(found.values())
@@ -160,6 +162,8 @@ def find_variants(
     given: dict[str, dict[str, list[OptionValue]]] = {name: {} for name in chosen}
     for text, value in options:
         owner = max((name for name in chosen if text.startswith(f"{name}.")), key=len, default=None)
+        if owner is None and "." not in text:
+            raise InvalidOption(f"option {text!r} must name its solver, as in {next(iter(chosen), 'solver')}.{text}")
         if owner is None:
             raise UnknownName("solver of an option, which reads solver.option", text.rpartition(".")[0], chosen)
         given[owner].setdefault(text.removeprefix(f"{owner}."), []).append(value)

@@ -11,12 +11,12 @@ from typing import Any
 from matchopt.bench.metrics import reached
 from matchopt.bench.plan import BenchInstance, Variant
 from matchopt.bench.reference import reference_seconds
-from matchopt.errors import MatchoptError
+from matchopt.errors import MatchoptError, Refused
 from matchopt.grid.origin import origin_of
 from matchopt.grid.task import GridTask, Place
 from matchopt.plugins import load_plugins
 from matchopt.run import Incumbent, Run
-from matchopt.run.choice import AUTO
+from matchopt.run.choice import AUTO, choose
 from matchopt.run.descent import foreseen_refusal
 from matchopt.run.pipeline import perform_stages
 from matchopt.run.task import Task, allow
@@ -68,12 +68,17 @@ class BenchTask(GridTask):
 
     def refusal(self) -> dict[str, Any] | None:
         """The record of a run that its solver would refuse, None where it would not or only a run can tell."""
-        name = self.variant.solver
-        if name == AUTO or "+" in name:  # what one refuses, a pipeline's stages get a plainer form of
+        name, reason = self.variant.solver, None
+        if "+" in name:  # what one refuses, a pipeline's stages get a plainer form of
             return None
+        registry = load_plugins(self.place.plugin_files)
         try:
-            solver = load_plugins(self.place.plugin_files).make(name, self.variant.options)
-            reason = foreseen_refusal(self.instance.read(), solver)
+            if name == AUTO:
+                choose(self.instance.read(), registry)
+            else:
+                reason = foreseen_refusal(self.instance.read(), registry.make(name, self.variant.options))
+        except Refused as cause:  # there is none to choose
+            reason = str(cause)
         except MatchoptError:  # the run will say so
             return None
         return None if reason is None else self._about() | {"status": REFUSED, "message": reason}

@@ -108,6 +108,8 @@ def test_options_make_variants_and_mistakes_are_named(tmp_path: Path) -> None:
         find_variants(["gredy"])
     with pytest.raises(UnknownName, match="solver of an option"):
         find_variants(["greedy"], [("greedy-pairs.order", "norm")])
+    with pytest.raises(InvalidOption, match=r"option 'order' must name its solver, as in greedy\.order"):
+        find_variants(["greedy"], [("order", "norm")])
     with pytest.raises(InvalidOption, match="order"):
         find_variants(["greedy"], [("greedy.order", "size")])
     with pytest.raises(UnknownName, match="crossbar-8x9"):
@@ -118,8 +120,21 @@ def test_options_make_variants_and_mistakes_are_named(tmp_path: Path) -> None:
         BenchPlan(shipped[:1] * 2, find_variants(["greedy"]))
     (folder := tmp_path / "i").mkdir()
     write(AssignmentInstance(np.eye(2)), folder / "a.matchopt")
+    (other := tmp_path / "j").mkdir()
+    write(AssignmentInstance(np.eye(3)), other / "a.matchopt")
+    assert len(find_instances([str(folder), str(folder / "a.matchopt")])) == 1
+    with pytest.raises(InvalidOption, match="instance 'a' is in the bench twice"):  # none of the two is left out
+        BenchPlan(find_instances([str(folder), str(other)]), find_variants(["greedy"]))
     with pytest.raises(InvalidOption, match="no best value of a is known"):
         BenchPlan(find_instances([str(folder)]), find_variants(["greedy"]), target_gap=0.1)
+
+
+def test_auto_without_a_choice_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is run, and nothing has failed."""
+    monkeypatch.setattr("matchopt.run.choice.SUGGESTIONS", ())
+    found = run(BenchPlan(find_instances([str(folder_of(tmp_path, 1))]), find_variants(["auto"])), tmp_path / "r")
+    assert not found.failed and [record["status"] for record in found.records] == ["refused"]
+    assert "no solver that is installed takes this assignment" in found.records[0]["message"]
 
 
 def test_a_target_ends_a_run_and_is_timed(tmp_path: Path) -> None:
