@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
-from matchopt.cli.settings import FILE, OutputFile, check_apart, debug_option, strict_option
+from matchopt.cli.settings import FILE, OutputFile, Real, check_apart, debug_option, strict_option
+from matchopt.cli.solving import proof_file
 
 
 @click.command(epilog="Example: matchopt explain layer.matchopt")
 @click.argument("path", type=FILE)
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Real(min=0, min_open=True),
     default=60.0,
     show_default=True,
     metavar="S",
@@ -37,15 +38,14 @@ def explain(
     """
     from matchopt.formats import read_instance
     from matchopt.run import explain as reason
-    from matchopt.run import write_proof
 
     check_apart(proof, path)
     instance = read_instance(path, form)
     found = reason(instance, seconds=seconds)
-    if proof is not None and found is not None:
-        write_proof(instance, None, proof)
+    written = proof_file(instance, None, proof) if proof is not None and found is not None else ""
     if as_json:
         said = {} if found is None else dataclasses.asdict(found)
+        said |= {"proof_file": written} if written else {}
         click.echo(json.dumps({"infeasible": found is not None, **said}))
     elif found is None:
         click.echo(f"{instance.name} has a solution")
@@ -53,4 +53,6 @@ def explain(
         click.echo(f"{instance.name} has no solution: {found.sentence}")
         others = f"Without any one of the {len(found.members)} the others have one"
         click.echo(f"{others if len(found.members) > 1 else 'That alone is why'} ({found.by}).")
+    if written and not as_json:
+        click.echo(f"proof: {written}")
     context.exit(0 if found is not None else 1)

@@ -153,10 +153,11 @@ def _proved(instance: Any, done: "Run", path: Path, seconds: float | None) -> st
     infeasible = done.status == "infeasible" and done.proof == "proven"
     if done.solution is None and not infeasible:
         return "no proof file: there is nothing to prove"
-    return _proof_file(instance, done.solution, path, seconds)
+    return proof_file(instance, done.solution, path, seconds)
 
 
-def _proof_file(instance: Any, solution: Any, path: Path, seconds: float | None) -> str:
+def proof_file(instance: Any, solution: Any, path: Path, seconds: float | None = None) -> str:
+    """Write a proof, and say which and where, or why there is none."""
     from matchopt.errors import Refused
     from matchopt.run import write_proof
 
@@ -254,7 +255,7 @@ def check(
             certificate = certify(given, decision, seconds=seconds)
         except Refused as cause:
             refusal = str(cause)
-    written = _proof_file(given, decision, proof, seconds) if proof and certificate is not None else ""
+    written = proof_file(given, decision, proof, seconds) if proof and certificate is not None else ""
     if as_json:
         found = _verdict(report, certificate, refusal) | ({"proof_file": written} if written else {})
         click.echo(json.dumps(found, allow_nan=False))

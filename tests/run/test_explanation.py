@@ -152,3 +152,22 @@ def test_a_crossbar_with_too_few_lines(tmp_path: Path) -> None:
     write(replace(layer, rules=Rules(drop=True)), tmp_path / "d.matchopt")
     done = CliRunner().invoke(main, ["explain", str(tmp_path / "d.matchopt")])
     assert (done.exit_code, done.output.split(maxsplit=1)[1]) == (1, "has a solution\n")
+
+
+def test_the_reason_is_told_where_no_file_can_prove_it(tmp_path: Path) -> None:
+    """What was tried is said all the same, and why there is no proof file; what was counted is written."""
+    both = np.ones((2, 2))
+    program = ProgramInstance(
+        np.zeros(2), np.array([0, 2, 4]), np.array([0, 1, 0, 1]), both.ravel(), np.array([3.0, -np.inf]),
+        np.array([np.inf, 1.0]), np.zeros(2), np.full(2, 5.0), np.ones(2, bool),
+    )  # fmt: skip
+    write(program, tmp_path / "p.matchopt")
+    words = ["explain", str(tmp_path / "p.matchopt"), "--proof", str(tmp_path / "p.proof")]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0 and "2 rows cannot hold together" in done.output
+    assert "proof: the proof file does not understand" in done.output and not (tmp_path / "p.proof").exists()
+    write(AssignmentInstance(np.array([[1.0, np.inf], [2.0, np.inf]])), tmp_path / "a.matchopt")
+    words = ["explain", str(tmp_path / "a.matchopt"), "--proof", str(tmp_path / "a.proof"), "--json"]
+    done = CliRunner().invoke(main, words)
+    assert json.loads(done.output)["proof_file"] == f"{tmp_path / 'a.proof'} (infeasible)"
+    assert CliRunner().invoke(main, [*words, "--seconds", "nan"]).exit_code == 2
