@@ -69,11 +69,9 @@ def explain(instance: Instance, *, seconds: float = 60.0) -> Explanation | None:
     match instance:
         case NetworkInstance() if not instance.one_chip:
             instance = replace(instance, layers=tuple(map(_plainer, instance.layers)), objective=None)
-            for n, layer in enumerate(instance.layers):
-                found = explain(layer, seconds=deadline - time.monotonic())
-                if found is not None:
-                    members = tuple(f"layer {n} {member}" for member in found.members)
-                    return replace(found, sentence=f"layer {n}: {found.sentence}", members=members)
+            found = _of_one_of(instance.layers, deadline)
+            if found is not None or (instance.tunable is None and not instance.chained):  # nothing couples the layers
+                return found
         case NetworkInstance():
             instance = replace(instance, objective=None)
         case LayerInstance():
@@ -116,6 +114,16 @@ def _of_crowded(instance: Instance, found: Crowded) -> Explanation:
     verb, few = "share" if len(names) > 1 else "fits", _only_so_many(len(found.columns), "hardware neuron")
     sentence = f"{_these(names, 'target neuron')} {verb} {few} with {what}"
     return Explanation(sentence + _listed(found.columns), tuple(names), found.columns)
+
+
+def _of_one_of(layers: Sequence[LayerInstance], deadline: float) -> Explanation | None:
+    """Why the first layer has none that has none by itself."""
+    for n, layer in enumerate(layers):
+        found = explain(layer, seconds=deadline - time.monotonic())
+        if found is not None:
+            members = tuple(f"layer {n} {member}" for member in found.members)
+            return replace(found, sentence=f"layer {n}: {found.sentence}", members=members)
+    return None
 
 
 def _of_network(network: NetworkInstance, deadline: float) -> Explanation:
