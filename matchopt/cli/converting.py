@@ -28,8 +28,8 @@ def convert(
 
     The ladder leads from network to layer, assignment and program; a network of several layers becomes one file per
     layer, numbered before the ending. Formats are matchopt, mps, lp (written only), orlib-assignment,
-    orlib-assignment-sparse, orlib-gap (read only), wiring-json, wiring-csv and masks
-    (solutions; the last is written only); .gz compresses.
+    orlib-assignment-sparse, orlib-gap (read only), qaplib, wiring-json, wiring-csv and masks (solutions; the last is
+    written only); .gz compresses.
     """
     from matchopt.formats import read, read_instance, write
     from matchopt.instances import INSTANCES, Instance

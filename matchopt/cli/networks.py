@@ -90,7 +90,7 @@ def evaluate(
     from matchopt.network.evaluation import evaluate as examine
 
     check_apart(wiring, instance, solution)
-    check_apart(masks, instance, solution)
+    check_apart(masks, *filter(None, (instance, solution, wiring)))
     go_with(options["chip"], "says how the files in --chip are taken; give --chip", "at", "line_resistance", *HOW_READ)
     go_with(network, "goes with --network; an instance has its own from export", *TRAINED)
     converter = _converter(options)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from matchopt.contract import refusal
 from matchopt.errors import MatchoptError, Refused
 from matchopt.instances import AssignmentInstance, Instance, LayerInstance, NetworkInstance, ProgramInstance
@@ -38,7 +40,9 @@ def _whole(instance: Instance) -> bool:
 
 
 def _few(instance: Instance) -> bool:
-    return isinstance(instance, LayerInstance) and max(instance.n_rows, len(set(instance.target.indices))) <= FEW
+    if not isinstance(instance, LayerInstance) or instance.n_rows > FEW:
+        return False
+    return len(np.unique(instance.target.indices)) <= FEW
 
 
 def _exact_size(instance: Instance) -> bool:
