@@ -85,12 +85,10 @@ class RunDescent:
 
     def _traces(self, n: int, samples: int) -> Iterator[tuple[slice, list[tuple[np.ndarray, np.ndarray]]]]:
         """Some samples at a time: which, and what layers receive and make of it; of layers before n nothing."""
-        state, runs = self.state, self.state.instance.runs
-        start, matrices, biases = state.before(n), state.matrices(), state.biases
-        each, nothing = len(start) // len(state.taught.inputs), np.zeros((0, 0), SINGLE)
-        for part in runs.chunks(samples):
-            rows = start[part.start * each : part.stop * each]
-            yield part, [*([(nothing, nothing)] * n), *runs.run(matrices, biases, rows, n)]
+        state, nothing = self.state, np.zeros((0, 0), SINGLE)
+        matrices, biases = state.matrices(), state.biases
+        for part, rows in state.begun(n, samples):
+            yield part, [*([(nothing, nothing)] * n), *state.instance.runs.run(matrices, biases, rows, n)]
 
     def _seen(self, n: int, trace: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         """What the layer receives on its columns, and the 1 of a bias."""

@@ -7,6 +7,7 @@ sqrt(2 / `PLACES`), 1 %.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,21 +115,19 @@ class RunState(State):
         """Digital biases of every mapped layer; None where they are hardware."""
         return None if self.hardware_biases else [mapped.bias.astype(SINGLE) for mapped in self.layers]
 
-    def before(self, n: int) -> np.ndarray:
-        """What a run that begins with layer n is given."""
-        return self.taught.inputs if n == 0 else self.layers[n - 1].signals
-
-    def trial(self, n: int, matrices: list[Any] | None = None, biases: list[np.ndarray] | None = None) -> list[Any]:
-        """Signals of the layers from n on, with these weights and biases or the state's own."""
-        runs, start = self.instance.runs, self.before(n)
-        if matrices is None:
-            matrices, biases = self.matrices(), self.biases
-        assert matrices is not None
-        found: list[list[np.ndarray]] = [[] for _ in matrices[n:]]
+    def begun(self, n: int, samples: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """So many samples, some at a time: which they are, and what a run that begins with layer n is given."""
+        start = self.taught.inputs if n == 0 else self.layers[n - 1].signals
         each = len(start) // len(self.taught.inputs)
-        for part in runs.chunks(len(self.taught.inputs)):
-            rows = start[part.start * each : part.stop * each]
-            for kept, (_, signals) in zip(found, runs.run(matrices, biases, rows, n), strict=False):
+        for part in self.instance.runs.chunks(samples):
+            yield part, start[part.start * each : part.stop * each]
+
+    def trial(self, n: int) -> list[Any]:
+        """Signals of the layers from n on, with the state's weights and biases."""
+        matrices, biases = self.matrices(), self.biases
+        found: list[list[np.ndarray]] = [[] for _ in matrices[n:]]
+        for _, rows in self.begun(n, len(self.taught.inputs)):
+            for kept, (_, signals) in zip(found, self.instance.runs.run(matrices, biases, rows, n), strict=False):
                 kept.append(signals)
         return [np.concatenate(parts) for parts in found]
 
@@ -144,16 +143,9 @@ class RunState(State):
 
     def _received(self, n: int) -> np.ndarray:
         """What layer n receives where it is fitted, (columns, picks)."""
-        runs, start, task = self.instance.runs, self.before(n), self.tasks[n]
-        full = self.matrices()
-        known = n < len(self.layers)
-        matrices = full if known else [*full, np.zeros((0, task.layer.target.n_inputs), SINGLE)]
-        biases = self.biases
-        if biases is not None and not known:
-            biases.append(np.zeros(0, SINGLE))
-        found, each = [], len(start) // len(self.taught.inputs)
-        for part in runs.chunks(len(self.taught.inputs)):
-            rows = start[part.start * each : part.stop * each]
-            received, _ = next(iter(runs.run(matrices, biases, rows, n)))
-            found.append(received[within(self.taught.picks[n], part, runs.places[n])][:, task.columns])
+        runs, picks, columns, found = self.instance.runs, self.taught.picks[n], self.tasks[n].columns, []
+        matrices, biases = self.matrices(), self.biases  # of gates what they receive depends on their own
+        for part, rows in self.begun(n, len(self.taught.inputs)):
+            received = runs.received(n, rows, matrices, biases)
+            found.append(received[within(picks, part, runs.places[n])][:, columns])
         return np.ascontiguousarray(np.concatenate(found).T)
