@@ -46,9 +46,11 @@ class Pass(ABC):
     @property
     def step(self) -> int:
         """Samples to run at a time, so that memory is bounded however many there are."""
+        if self.plain:
+            return CHUNK
         sizes = zip(self.places, self.architecture.matrices, strict=True)
         widest = max(places * max(shape) for places, shape in sizes)
-        return CHUNK if self.plain else max(1, min(CHUNK, NUMBERS // max(1, widest)))
+        return max(1, min(CHUNK, NUMBERS // max(1, widest)))
 
     @property
     def plain(self) -> bool:
@@ -57,7 +59,8 @@ class Pass(ABC):
 
     def chunks(self, samples: int) -> Iterator[slice]:
         """Slices of at most `step` samples that cover all of them, in order."""
-        return (slice(start, min(start + self.step, samples)) for start in range(0, samples, self.step))
+        step = self.step
+        return (slice(start, min(start + step, samples)) for start in range(0, samples, step))
 
     @abstractmethod
     def run(self, matrices: Sequence[Any], biases: Biases, inputs: Rows, first: int = 0) -> Iterator[tuple[Rows, Rows]]:
