@@ -20,23 +20,22 @@ def least_apart(
     """
     order = np.argsort(table, axis=1, kind="stable")
     left = np.append(np.cumsum(table.min(axis=1, initial=math.inf)[::-1])[::-1], 0.0)
-    best, steps = math.inf, 0
-
-    def extend(e: int, taken: frozenset[int], paid: float) -> None:
-        nonlocal best, steps
-        if e == len(table):
-            best = min(best, paid)
-            return
-        for choice in order[e].tolist():
-            steps += 1
-            price = paid + float(table[e, choice])
-            if price + left[e + 1] >= best or steps > MOST_TRIED:
-                return
-            own = frozenset(k for k in cells[choice].tolist() if k >= 0)
-            if not own & taken:
-                extend(e + 1, taken | own, price)
-
-    extend(0, frozenset(), 0.0)
+    best, steps = math.inf if len(table) else 0.0, 0
+    path = [(iter(row), frozenset[int](), 0.0) for row in order[:1]]  # choices left, cells taken and paid before, by e
+    while path and steps <= MOST_TRIED:
+        e, (choices, taken, paid) = len(path) - 1, path[-1]
+        choice = next(choices, None)
+        if choice is None:
+            path.pop()
+            continue
+        steps += 1
+        price, own = paid + float(table[e, choice]), frozenset(k for k in cells[choice].tolist() if k >= 0)
+        if price + left[e + 1] >= best:
+            path.pop()
+        elif not own & taken and e + 1 < len(table):
+            path.append((iter(order[e + 1]), taken | own, price))
+        elif not own & taken:
+            best = price
     return (best, True) if steps <= MOST_TRIED else (float(left[0]), False)
 
 

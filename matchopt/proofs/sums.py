@@ -27,6 +27,7 @@ from matchopt.proofs.separable import separable
 UNDERSTOOD = AT_0_1["layer"] - {"gain-interval", "tunable", "correlated-inputs"}
 MOST_SUMS = 2**20  # of the cells of one neuron
 MOST_ENTRIES = 2**20  # costs of connections on sums held at once: 8 MiB
+MOST_SETTLED = 2**25  # costs of one row on the sums of one neuron that are made exact: 256 MiB
 MOST_OF_SETS = 2**28  # steps of work up to which all sets of cells are gone through
 TRIED = 2e3  # steps of effort of one step of a search
 CALL = 2e4  # of one sum with all sets, besides those
@@ -152,10 +153,11 @@ class SumTable(Table):
         del enough
         changed = False
         for i, j in zip(rows.tolist(), neurons.tolist(), strict=True):
-            if self.n_sums[j] > MOST_SUMS or self.effort.late or (i, j) in self.left:
+            size = int(self.problem.fan_in[i]) * self.n_sums[j]
+            if self.n_sums[j] > MOST_SUMS or size > MOST_SETTLED or self.effort.late or (i, j) in self.left:
                 continue
             each = self.of_sets(i, j)
-            tries = TRIED * MOST_TRIED + 200.0 * float(self.problem.fan_in[i]) * self.n_sums[j]
+            tries = TRIED * MOST_TRIED + 200.0 * size
             self.effort.spend(len(self.gains) * (each if each <= MOST_OF_SETS else tries))
             value, done = self.wired(i, j)
             if done:
