@@ -10,6 +10,7 @@ from matchopt_sums.descent import all_costs, improve
 from matchopt_sums.sets import MOST_BITS, best_sums, relaxed
 
 MOST_LOOKS = 2**32  # at sums for weights, some four seconds
+MOST_SUMS = 2**23  # of a neuron, all held at once: 256 MiB
 MOST_TRIED = 2**34  # sets of cells with sums, of all pairs that are made exact
 ROUNDING = 1e-12  # share of a bound
 TOGETHER = 2**16  # pairs of a connection and a neuron between two looks at the clock
@@ -93,7 +94,7 @@ class Pairs:
         target = self.layer.target
         for j, n_sums in enumerate(self.n_sums):
             looks = n_sums * len(self.gains) * target.n_connections * len(self.n_sums)
-            if looks <= MOST_LOOKS and not limits.reached():
+            if n_sums <= MOST_SUMS and looks <= MOST_LOOKS and not limits.reached():
                 least = np.full(self.layer.n_rows, np.inf)
                 for gain in self.gains.tolist():
                     row = (target.indptr.copy(), target.weights.copy(), self.factor)
