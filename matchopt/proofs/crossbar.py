@@ -28,7 +28,7 @@ from matchopt.proofs.buses import least_on_buses, n_orders
 from matchopt.proofs.certificate import Certificate
 from matchopt.proofs.crossbar_tree import search
 from matchopt.proofs.effort import Effort
-from matchopt.proofs.feasible import refuse_infeasible, refuse_shared_lines
+from matchopt.proofs.feasible import refuse_wrong_sums
 from matchopt.proofs.separable import refuse_unfit
 
 MOST_KEPT = 2**25  # entries of what both sides keep: 256 MiB
@@ -182,8 +182,7 @@ def coupled(instance: LayerInstance, leaks: bool = False) -> Coupled:
 def certify_crossbar(instance: LayerInstance, mapping: LayerMapping, effort: Effort) -> Certificate:
     """See `matchopt.proofs.certify`."""
     problem = coupled(instance)
-    refuse_infeasible(instance, mapping)
-    refuse_shared_lines(instance, mapping)
+    refuse_wrong_sums(instance, mapping)
     objective, rounding = instance.value(mapping), problem.rounding()
     bound = 0.0
     for value in _bounds(problem, effort):

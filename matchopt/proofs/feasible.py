@@ -10,7 +10,7 @@ NOTHING = "the mapping is not feasible, so there is nothing to prove; matchopt.c
 
 
 def refuse_infeasible(instance: LayerInstance, mapping: LayerMapping) -> None:
-    """Raise Refused unless neurons, cells, inputs and gains are ones that the rules allow, none of them twice."""
+    """Raise Refused unless neurons, cells, inputs, gains and shared lines are ones that the rules allow, none twice."""
     hardware, gains = instance.hardware, instance.rules.gains
     fits = mapping.n_rows == instance.n_rows and len(mapping.tunable) == 0
     fits = fits and set(np.bincount(mapping.row).tolist()) <= set(range(1, instance.rules.neurons + 1))
@@ -20,6 +20,7 @@ def refuse_infeasible(instance: LayerInstance, mapping: LayerMapping) -> None:
     cells = mapping.place_of * hardware.n_cells + mapping.cell
     fits = fits and _distinct_below(cells, len(mapping.row) * hardware.n_cells)
     fits = fits and bool(hardware.usable[mapping.neuron_of[mapping.place_of], mapping.cell].all())
+    fits = fits and (hardware.free_routing or _lines_agree(instance, mapping))
     if not fits or not all(gains.allow(gain) for gain in mapping.gain.tolist()):
         raise Refused(NOTHING)
 
@@ -39,14 +40,11 @@ def _distinct_below(values: Int[np.ndarray, " any"], end: int) -> bool:
     return bool(((values >= 0) & (values < end)).all()) and len(np.unique(values)) == len(values)
 
 
-def refuse_shared_lines(instance: LayerInstance, mapping: LayerMapping) -> None:
-    """Raise Refused unless lines and inputs of every bus belong to each other, and all connections are served."""
-    target, chip = instance.target, instance.hardware
-    bus = chip.bus[mapping.neuron_of[mapping.place_of]]
-    wires = np.unique(np.stack([bus, mapping.cell, mapping.input]), axis=1)
-    fits = all(len(np.unique(wires[[0, part]], axis=1).T) == wires.shape[1] for part in (1, 2))
-    served = np.unique(mapping.row_of * target.n_inputs + mapping.input)
-    wanted = target.row_of * target.n_inputs + target.indices
-    fits = fits and len(served) == len(mapping.cell) and (instance.rules.drop or bool(np.isin(wanted, served).all()))
-    if not fits or not (instance.rules.extra_inputs or bool(np.isin(served, wanted).all())):
-        raise Refused(NOTHING)
+def _lines_agree(instance: LayerInstance, mapping: LayerMapping) -> bool:
+    """Whether each line of a bus carries one input, and no input more lines than a weight may have cells."""
+    chip = instance.hardware
+    wires = np.stack([chip.bus[mapping.neuron_of[mapping.place_of]], mapping.cell, mapping.input])
+    wires = np.unique(wires, axis=1)
+    lines = np.unique(wires[[0, 2]], axis=1, return_counts=True)[1].max(initial=0)
+    few = chip.hard_wired or lines <= instance.rules.cells_per_weight
+    return bool(few and len(np.unique(wires[:2], axis=1).T) == wires.shape[1])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from layers import random_layer
 
+from matchopt.checker import check
 from matchopt.errors import Refused
 from matchopt.instances import Gains, Hardware, LayerInstance, LayerMapping, Rules, Target, WeightError
 from matchopt.proofs import certify, sums
@@ -78,7 +79,7 @@ def test_tiny_errors_are_proven_within_their_rounding() -> None:
 
 
 def test_what_has_no_proof_is_refused() -> None:
-    """Leaks on shared lines, more cells than a weight may have, a connection without a cell."""
+    """Leaks on shared lines, more cells than a weight may have, a connection without a cell, a line of two inputs."""
     layer = LayerInstance(Target.from_dense(np.ones((1, 2))), Hardware(np.ones((1, 4))), Rules(2))
     wired = LayerMapping(np.array([0]), np.array([0, 3]), np.array([0, 1, 2]), np.array([0, 1, 1]))
     assert certify(layer, wired).bound == 0.0
@@ -91,4 +92,21 @@ def test_what_has_no_proof_is_refused() -> None:
         certify(replace(layer, hardware=chip), wired)
     with pytest.raises(Refused, match="gain-interval"):
         certify(replace(layer, rules=Rules(2, gains=Gains.interval(0.5, 2.0))), wired)
+    two = LayerInstance(Target.from_dense(np.ones((2, 2))), Hardware(np.ones((2, 4)), bus=np.zeros(2, int)), Rules(2))
+    for inputs, fits in (([0, 1, 0, 1], True), ([0, 1, 1, 0], False)):
+        crossed = LayerMapping(np.arange(2), np.array([0, 2, 4]), np.array([0, 1, 0, 1]), np.array(inputs))
+        assert check(two, crossed).feasible is fits
+        if fits:
+            assert certify(two, crossed).bound == 0.0
+            continue
+        with pytest.raises(Refused, match="not feasible"):
+            certify(two, crossed)
     assert layer.objective == WeightError()
+
+
+def test_rows_of_any_length_are_bounded() -> None:
+    """A thousand connections on five cells, most of them dropped: the search is as deep as there are connections."""
+    target, hardware = Target.from_dense(np.random.default_rng(0).normal(size=(1, 1200))), Hardware(np.ones((1, 5)))
+    layer = LayerInstance(target, hardware, Rules(2, drop=True))
+    dropped = LayerMapping.from_cells(target, np.array([0]), np.full(1200, -1))
+    assert 0.0 < certify(layer, dropped).bound < layer.value(dropped)
