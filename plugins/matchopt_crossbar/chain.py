@@ -1,12 +1,11 @@
 """Weight errors of chained arrays: assignments of one permutation after the other."""
 
-import math
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from matchopt import Limit, Limits, NetworkInstance, PositiveFloat, PositiveInt
 from matchopt_crossbar.chaining import Chaining
+from matchopt_crossbar.cooling import Cooling
 
 if TYPE_CHECKING:
     from matchopt_crossbar.chain_search import Chain
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 WORK = 5e8  # entries of the tables of costs, over all rounds
 MOST_ROUNDS, FEWEST, ONE_COOLING = 4000, 40, 500  # of all permutations
 HOT, COLD = 1.5, 0.3  # first and last temperature, in typical changes
-LATE = 0.05  # share of the time by which rounds must be behind before cooling follows the clock
 
 
 @dataclass(frozen=True)
@@ -76,19 +74,19 @@ class ChainPerturbation(Chaining):
 
     def run(self, instance: NetworkInstance, chain: "Chain", limits: Limits) -> tuple[Limit | None, int]:
         """See `Chaining.run`."""
-        rounds, done = self.rounds or int(min(MOST_ROUNDS, max(FEWEST, WORK / chain.size))), 0
-        most = rounds if limits.iterations is None else min(rounds, limits.iterations)
-        times = max(1, rounds // ONE_COOLING)
-        for turn in range(times):
-            share, left, began = -(-(most - done) // (times - turn)), limits.remaining(), time.monotonic()
-            for k in range(share):
-                spent = (time.monotonic() - began) * (times - turn) / left if 0.0 < left < math.inf else 0.0
-                part = spent if spent > k / share + LATE else k / share  # else the answer would depend on the clock
-                if part >= 1.0 or limits.reached():
-                    break
-                chain.sweep(self.hot * (min(self.cold, self.hot) / self.hot) ** part)
-                done += 1
+        rounds = self.rounds or int(min(MOST_ROUNDS, max(FEWEST, WORK / chain.size)))
+
+        def sweep(count: int, heat: float, ratio: float) -> float:
+            for _ in range(count):
+                chain.sweep(heat)
+                heat *= ratio
+            return heat
+
+        def settle() -> None:
             chain.places = list(chain.best)
             chain.descend(limits.reached)
             self.offer(instance, chain, limits)
-        return limits.reached() or (Limit.ITERATION if most < rounds else None), done
+
+        cooling = Cooling(self.hot, min(self.cold, self.hot), rounds, max(1, rounds // ONE_COOLING))
+        done, limit = cooling.run(sweep, lambda: None, limits, settle)
+        return limit, done
