@@ -40,7 +40,7 @@ def best_bound(layer: LayerInstance, limits: Limits, share: float, prices: tuple
     tried = [FREE] if prices == FREE else [(part * prices[0], part * prices[1]) for part in PARTS]
     bounds = [0.0 if limits.reached() and n else free_bound(layer, limits, each) for n, each in enumerate(tried)]
     bound, prices = max(zip(bounds, tried, strict=True))
-    if share > 0.0 and fits(layer) and not limits.reached():
+    if share > 0.0 and math.isfinite(spent(layer, prices)) and fits(layer) and not limits.reached():
         seconds = math.inf if limits.seconds is None else share * limits.seconds
         bound = max(bound, Ascent(layer, prices).run(limits, seconds))
     return bound

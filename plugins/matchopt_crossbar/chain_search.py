@@ -8,7 +8,7 @@ import numpy as np
 
 from matchopt import LayerInstance, NetworkInstance, NetworkMapping, kernels
 from matchopt_crossbar.chain_loops import add_costs
-from matchopt_crossbar.layer import one_connection, scaled
+from matchopt_crossbar.layer import FREE, limited, one_connection, scaled
 
 LEAST = 1e-12  # relative gain of a sweep that is none
 BARRED = 1e4  # what a cell out of use costs, in units of all that could be lost
@@ -165,13 +165,20 @@ class Chain:
 
     def mapping(self) -> NetworkMapping | None:
         """The mapping of the best places so far; None where some connection finds no cell."""
-        parts = []
-        for n, array in enumerate(self.arrays):
-            lines = self.best[n][array.used]
-            lines = np.where(lines < array.layer.hardware.n_cells, lines, -1)
-            parts.append(kernels.wire_lines(array.layer, self.best[n + 1][: array.layer.n_rows], lines[None]))
+        parts = [kernels.wire_lines(array.layer, *self._lines(n)) for n, array in enumerate(self.arrays)]
         found = tuple(part for part in parts if part is not None)
         return NetworkMapping(found) if len(found) == len(parts) else None
+
+    def prices(self, n: int) -> tuple[float, float]:
+        """What one more write, and one more tunable connection, of array n would gain at the best places so far."""
+        layer = self.arrays[n].layer
+        return kernels.line_prices(layer, *self._lines(n)) if limited(layer) else FREE
+
+    def _lines(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Neurons of the rows of array n, and lines of the inputs in use, at the best places so far."""
+        array = self.arrays[n]
+        lines = self.best[n][array.used]
+        return self.best[n + 1][: array.layer.n_rows], np.where(lines < array.layer.hardware.n_cells, lines, -1)[None]
 
     def _barred(self, t: int) -> np.ndarray:
         """Zeros, and infinite where a row would be on no neuron's line, or a constant on one."""

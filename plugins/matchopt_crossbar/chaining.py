@@ -55,7 +55,7 @@ class Chaining(Solver):
             chain.begin_with(given)
         chain.descend(limits.reached)
         self.offer(instance, chain, limits)
-        bound = self._bound(instance, limits)
+        bound = self._bound(instance, chain, limits)
         limit, done = self.run(instance, chain, limits)
         message = "" if limits.best is not None else "no mapping found that keeps the rules"
         bound = min(bound, limits.best_value)
@@ -71,9 +71,9 @@ class Chaining(Solver):
         if mapping is not None:
             limits.offer(mapping, instance.value(mapping))
 
-    def _bound(self, instance: NetworkInstance, limits: Limits) -> float:
+    def _bound(self, instance: NetworkInstance, chain: "Chain", limits: Limits) -> float:
         from matchopt_crossbar.ascent import best_bound
 
         share = self.ascent / len(instance.layers)
-        wired = [layer for layer in instance.layers if layer.target.n_connections]
-        return math.fsum(best_bound(layer, limits, share) for layer in wired)
+        wired = [(n, layer) for n, layer in enumerate(instance.layers) if layer.target.n_connections]
+        return math.fsum(best_bound(layer, limits, share, chain.prices(n)) for n, layer in wired)

@@ -62,6 +62,17 @@ def test_tiny_chains_are_solved(name: str, solver: Solver) -> None:
     assert result.bound <= best + 1e-9
 
 
+def test_tunable_connections_are_priced_in_the_bound() -> None:
+    """Above 0 where some connections may be tuned, and below what is found."""
+    for name in ("network-chained", "network-chained-drop-stuck", "network-chained-gains"):
+        plain = CHAINED[name]
+        layers = tuple(replace(layer, rules=replace(layer.rules, tunable=1)) for layer in plain.layers)
+        network = replace(plain, layers=layers)
+        result = ChainAlternation(starts=10).solve(network, Limits(), np.random.default_rng(0))
+        assert result.solution is not None and check(network, result.solution).feasible
+        assert 0.0 < result.bound <= network.value(result.solution)
+
+
 @pytest.mark.parametrize("more", [{}, {"stuck": 0.1}, {"dead": 0.1, "bias": True}], ids=str)
 def test_all_permutations_together_beat_one_array_after_the_other(more: dict[str, float]) -> None:
     """At twice the neurons and lines under noise; a start is never lost."""
