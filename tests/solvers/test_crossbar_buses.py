@@ -6,20 +6,9 @@ import numpy as np
 import pytest
 from layers import random_layer
 from matchopt_crossbar import Buses
+from solvers.proven_layers import proven_optimum
 
-from matchopt import (
-    Gains,
-    Hardware,
-    LayerInstance,
-    Limits,
-    ProgramInstance,
-    Rules,
-    Status,
-    Target,
-    certify,
-    check,
-    reduction,
-)
+from matchopt import Gains, Hardware, LayerInstance, Limits, Rules, Solver, Status, Target, certify
 from matchopt.contract import refusal
 from matchopt.testing import brute_force
 
@@ -40,22 +29,9 @@ def layer(seed: int) -> LayerInstance:
     return replace(made, hardware=chip)
 
 
-def agree(seed: int, *engines: object) -> None:
-    """The optimum of enumeration, claimed and proven; engines find it; none where there is none."""
-    made = layer(seed)
-    known, result = brute_force(made), Buses(rounds=3).solve(made, Limits(), np.random.default_rng(0))
-    down = reduction(made, ProgramInstance)
-    points = [engine.solve(down.parts[0], Limits(), np.random.default_rng(0)).solution for engine in engines]  # type: ignore[attr-defined]
-    if known.value is None:
-        assert result.status is Status.INFEASIBLE and points == [None] * len(engines)
-        return
-    assert result.status is Status.OPTIMAL and result.solution is not None
-    report, found = check(made, result.solution), certify(made, result.solution)
-    assert report.objective == pytest.approx(known.value, rel=1e-9, abs=1e-12), report.violations
-    assert result.bound <= known.value * (1 + 1e-9) + 1e-12
-    assert found.optimal and not found.improvable and found.bound <= known.value * (1 + 1e-9) + 1e-12
-    for point in points:
-        assert made.value(down.lift([point])) == pytest.approx(known.value, rel=1e-5, abs=1e-6)
+def agree(seed: int, *engines: Solver) -> None:
+    """See `proven_optimum`."""
+    proven_optimum(layer(seed), Buses(rounds=3), *engines)
 
 
 @pytest.mark.parametrize("seed", range(16))

@@ -5,25 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matchopt_sums import SumSearch
+from solvers.proven_layers import proven_optimum
 
-from matchopt import (
-    Gains,
-    Hardware,
-    LayerInstance,
-    Limit,
-    Limits,
-    OutputError,
-    ProgramInstance,
-    Rules,
-    Solver,
-    Status,
-    Target,
-    certify,
-    reduction,
-)
+from matchopt import Gains, Hardware, LayerInstance, Limit, Limits, OutputError, Rules, Solver, Status, Target, certify
 from matchopt.checker import check
 from matchopt.contract import refusal
-from matchopt.testing import brute_force
 
 
 def layer(seed: int) -> LayerInstance:
@@ -45,21 +31,8 @@ def layer(seed: int) -> LayerInstance:
 
 
 def agree(seed: int, *engines: Solver) -> None:
-    """The search finds the optimum and claims it, which is proven; engines find it too; all see where there is none."""
-    made = layer(seed)
-    known, result = brute_force(made), SumSearch().solve(made, Limits(), np.random.default_rng(0))
-    down = reduction(made, ProgramInstance)
-    points = [engine.solve(down.parts[0], Limits(), np.random.default_rng(0)).solution for engine in engines]
-    if known.value is None:
-        assert result.status is Status.INFEASIBLE and points == [None] * len(engines)
-        return
-    assert result.solution is not None
-    report, found = check(made, result.solution), certify(made, result.solution)
-    assert report.objective == pytest.approx(known.value, rel=1e-9, abs=1e-12), report.violations
-    assert result.status is Status.OPTIMAL and result.bound <= known.value * (1 + 1e-9) + 1e-12 and found.optimal
-    for point in points:
-        assert point is not None
-        assert made.value(down.lift([point])) == pytest.approx(known.value, rel=1e-5, abs=1e-6)
+    """See `proven_optimum`."""
+    proven_optimum(layer(seed), SumSearch(), *engines)
 
 
 @pytest.mark.parametrize("seed", range(12))
