@@ -27,14 +27,8 @@ if TYPE_CHECKING:
 
 SHARE = Real(min=0, max=1)
 AT_LEAST_0 = Real(min=0)
-_FLAWS = (
-    "read_noise",
-    "bad_cells",
-    "bad_lines",
-    "stuck_cells",
-    "leak",
-    "neurons_per_bus",
-)  # options named as what they set
+# Options named as what they set.
+_FLAWS = ("read_noise", "bad_cells", "bad_lines", "stuck_cells", "leak", "neurons_per_bus")
 _RULES = ("cells_per_weight", "drop", "extra_inputs", "gains", "tunable", "writes", "neurons_per_row", "copies")
 
 

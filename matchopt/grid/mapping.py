@@ -323,8 +323,8 @@ def _chip(run: MappingRun, network: SparseNetwork) -> Sequence[Hardware]:
     wide = [t.n_inputs / n if run.full_fan_in else 1.0 for t, n in zip(targets, largest, strict=True)]
     ratios = [run.fan_in_ratio * each for each in wide]
     if not run.chip:
-        options: dict[str, Any] = {"biases": biases, "imperfections": flaws, "hard_wired": run.hard_wired}
-        options |= {"chained": True} if run.chained else {}
+        options: dict[str, Any] = {"biases": biases, "imperfections": flaws}
+        options |= {"hard_wired": run.hard_wired, "chained": run.chained}
         return draw_hardware(network, run.law, ratios, run.neuron_ratio, run.hardware_seed, **options)
     sizes = chip_sizes(targets, ratios, run.neuron_ratio)
     return chip_pool(read_chip([_chip_file(run)]), targets, sizes, np.random.default_rng(run.hardware_seed), flaws)
