@@ -48,7 +48,8 @@ class FromTable:
         with table.open(newline="") as file:
             for line in csv.DictReader(file):
                 if line["file"] not in files:
-                    files[line["file"]] = dict(np.load(line["file"]))
+                    with np.load(line["file"]) as held:
+                        files[line["file"]] = dict(held)
                 array = files[line["file"]][f"{line['array']}.weights"]
                 row, layer = int(line["chip_row"]), int(line["layer"])
                 self.rows_on[line["file"], line["array"], row].add((layer, int(line["row"])))

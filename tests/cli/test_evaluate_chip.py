@@ -110,9 +110,15 @@ def pairs(tmp_path: Path) -> Path:
     return tmp_path / "pairs.npz"
 
 
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    """Everything that an npz file holds, read at once: the file is closed here."""
+    with np.load(path) as held:
+        return dict(held)
+
+
 def by_hand(pairs: Path, instance: NetworkInstance, when: float, segment: float) -> tuple[list[np.ndarray], float]:
     """Full weight matrices of `by_number` from the file alone, each layer at the scale of its export; and accuracy."""
-    held, matrices, received = np.load(pairs), [], images().test_images.astype(float)
+    held, matrices, received = arrays(pairs), [], images().test_images.astype(float)
     for name, layer, bias in zip(SHAPES, instance.layers, instance.biases or (), strict=True):
         at = when == SECONDS
         plus, minus = (held[f"{name}.{sign}.readings"][at].mean(axis=0) for sign in ("positive", "negative"))
@@ -134,7 +140,7 @@ def test_the_same_wires_at_another_time(tmp_path: Path, pairs: Path, monkeypatch
     monkeypatch.setattr("matchopt.network.evaluation.load_mnist", images)
     chips = [part for name in SHAPES for part in ("--hardware", f"{pairs}:{name}")]
     files = made(tmp_path, *chips, "--pairs", "fixed", "--readings", "0,1")
-    instance, held = read_instance(files[0]), np.load(pairs)
+    instance, held = read_instance(files[0]), arrays(pairs)
     assert isinstance(instance, NetworkInstance)
     hardware, scale = instance.layers[0].hardware, instance.layers[0].hardware.origin.scale  # type: ignore[union-attr]
     read = held["first.positive.readings"] - held["first.negative.readings"]
@@ -258,7 +264,7 @@ def test_free_pairs_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def assert_masks(path: Path, chip: dict[str, np.ndarray], full: list[np.ndarray]) -> None:
     """Masks and the arrays of the chip, and nothing else, make these weights."""
-    masks, made_up = dict(np.load(path)), [np.zeros_like(matrix) for matrix in full]
+    masks, made_up = arrays(path), [np.zeros_like(matrix) for matrix in full]
     for name, values in chip.items():
         assert masks[name].dtype == bool and masks[name].shape == values.shape
         assert ((masks[f"{name}.input"] >= 0) == masks[name]).all()
@@ -276,7 +282,7 @@ def test_masks_of_drawn_chips_and_of_tiles(tmp_path: Path) -> None:
     for part in ("masks.npz", "chip.masks.npz"):
         assert run("convert", mapping, tmp_path / part, "--instance", instance).exit_code == 0
     assert (tmp_path / "masks.npz").read_bytes() == (tmp_path / "chip.masks.npz").read_bytes()
-    given, masks = read_instance(instance), np.load(tmp_path / "masks.npz")
+    given, masks = read_instance(instance), arrays(tmp_path / "masks.npz")
     assert isinstance(given, NetworkInstance)
     chip = {f"layer{n}": layer.hardware.weights for n, layer in enumerate(given.layers)}
     realised = [layer.realised(part) for layer, part in zip(given.layers, by_number(given).layers, strict=True)]
@@ -294,5 +300,5 @@ def test_masks_of_drawn_chips_and_of_tiles(tmp_path: Path) -> None:
     parts = [replace(part, neuron_of=part.neuron_of + 12 * n) for n, part in enumerate(by_number(tiled).layers)]
     write(NetworkMapping(tuple(parts)), tmp_path / "apart.matchopt", instance=tiled)
     assert run("convert", tmp_path / "apart.matchopt", tmp_path / "masks.npz", "--instance", instance).exit_code == 0
-    names = [name for name in np.load(tmp_path / "masks.npz").files if "." not in name]
+    names = [name for name in arrays(tmp_path / "masks.npz") if "." not in name]
     assert names == ["tile", "tile_1"] and masks["layer0"].sum() == given.layers[0].target.n_connections
