@@ -6,7 +6,7 @@ needs Python 3.11 alone, and computes exactly: all numbers are whole, times a po
 duality, twice. If u[i] + v[j] <= the cost of row i on column j everywhere, and v <= 0, no assignment costs less than
 sum u + sum v. What a row of a layer costs on a hardware neuron is such an assignment again, of connections to cells: at
 least the sum over connections of their least (cost - w[cell]), plus sum w, for any w <= 0.
-Exit status: 0 where the proof is accepted, 1 where it is rejected, 2 where a file cannot be opened.
+Exit status: 0 where the proof is accepted, 1 where it is rejected, 2 where a file is not named or cannot be opened.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import struct
 import sys
 from bisect import bisect_left
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, product
 
 TYPES = {"F64": ("<f8", "d"), "I64": ("<i8", "q"), "BOOL": ("|b1", "B"), "F32": ("<f4", "f"), "U8": ("|u1", "B")}
 CLOSE, TINY = Fraction(1, 10**6), Fraction(1, 10**12)  # of a value: the most that may lie between it and its bound
@@ -130,17 +130,14 @@ class Layer:
         rows, sums = [[(whole(a, 2 * e), whole(q, e)) for a, q in row] for row in self.rows], (0, 0, 0)
         skip = price if tunable else math.inf  # what a connection costs at most without a cell
         rows = [[(a, q, min(q * a * a, skip) if self.rules["drop"] else skip) for a, q in row] for row in rows]
-        for n, gain in enumerate(gains):
-            for j in range(self.n_neurons):
-                least, in_order, given = self.on_neuron(j, whole(gain, e), e, price, tunable)
-                for i, row in enumerate(rows):
-                    w = {k: whole(x, 5 * e) for k, x in pairs[i, j][n].items()} if (i, j) in pairs else {}
-                    goal = u[i] + v[j]
-                    need(
-                        goal <= least(row, w, goal) or goal <= in_order(row, goal), f"row {i} costs less on neuron {j}"
-                    )
-                    if (line["neurons"][i], line["gains"][i]) == (j, n):
-                        sums = tuple(map(sum, zip(sums, given(row, line["cells"][i]))))
+        for (n, gain), j in product(enumerate(gains), range(self.n_neurons)):
+            least, in_order, given = self.on_neuron(j, whole(gain, e), e, price, tunable)
+            for i, row in enumerate(rows):
+                w = {k: whole(x, 5 * e) for k, x in pairs[i, j][n].items()} if (i, j) in pairs else {}
+                goal = u[i] + v[j]
+                need(goal <= least(row, w, goal) or goal <= in_order(row, goal), f"row {i} costs less on neuron {j}")
+                if (line["neurons"][i], line["gains"][i]) == (j, n):
+                    sums = tuple(map(sum, zip(sums, given(row, line["cells"][i]))))
         need(sums[2] == len(rows), "a row has no neuron")
         return Fraction(sums[0], 2 ** (5 * e)), sums[1]
 
@@ -242,6 +239,8 @@ def verify(instance, proof):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(print("usage: python check_proof.py INSTANCE PROOF", file=sys.stderr) or 2)
     try:
         print("accepted:", verify(*sys.argv[1:]))
     except (Rejected, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, struct.error) as reason:

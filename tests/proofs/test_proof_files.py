@@ -238,6 +238,8 @@ def test_the_checker_runs_alone(tmp_path: Path) -> None:
     for name, status in (("p", 0), ("bad", 1), ("missing", 2)):
         words = [sys.executable, "-I", "-S", str(CHECKER), "i.matchopt", name]
         assert subprocess.run(words, cwd=tmp_path, capture_output=True, timeout=60).returncode == status
+    done = subprocess.run([sys.executable, str(CHECKER)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "usage: python check_proof.py INSTANCE PROOF\n")
 
 
 def test_what_has_no_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
