@@ -16,7 +16,7 @@ from matchopt.grid.origin import origin_of
 from matchopt.grid.task import GridTask, Place
 from matchopt.plugins import load_plugins
 from matchopt.run import Incumbent, Run
-from matchopt.run.choice import AUTO, choose
+from matchopt.run.choice import AUTO, choose, who_may_run
 from matchopt.run.descent import foreseen_refusal
 from matchopt.run.pipeline import perform_stages
 from matchopt.run.task import Task, allow
@@ -55,7 +55,6 @@ class BenchTask(GridTask):
     def facts(self) -> dict[str, Any]:
         """See `GridTask.facts`; a best value counts only where it is a target."""
         registry = load_plugins(self.place.plugin_files)
-        names = registry.solvers if self.variant.solver == AUTO else self.variant.solver.split("+")
         return {
             "instance": self.instance.sha256,
             "solver": self.variant.solver,
@@ -63,7 +62,7 @@ class BenchTask(GridTask):
             "seed": self.seed,
             "limits": dict(self.limits),
             "target": None if self.limits["target_gap"] is None else self.instance.best_value,
-            "origin": origin_of([partial(registry.entry, name.strip()) for name in names]),
+            "origin": origin_of([partial(registry.entry, name) for name in who_may_run(self.variant.solver, registry)]),
         }
 
     def refusal(self) -> dict[str, Any] | None:

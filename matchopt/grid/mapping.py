@@ -39,7 +39,7 @@ from matchopt.network.objectives import Biases, Samples, compact_images
 from matchopt.parts import field_values
 from matchopt.plugins import load_plugins
 from matchopt.run import Run, solve
-from matchopt.run.choice import AUTO
+from matchopt.run.choice import who_may_run
 from matchopt.settings import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, check_fields
 from matchopt.solver import Status
 
@@ -149,8 +149,7 @@ class Mapping(GridTask):
     def facts(self) -> dict[str, Any]:
         """See `GridTask.facts`; the data are in those of the target, which names them."""
         registry = load_plugins(self.place.plugin_files)
-        solver = self.run.solver  # any of them may be the one that suits
-        names = [*(registry.solvers if solver == AUTO else solver.split("+")), *(["recalibrate"] * self.run.centred)]
+        names = [*who_may_run(self.run.solver, registry), *(["recalibrate"] * self.run.centred)]
         return {
             "mapping": field_values(self.run),
             "target": file_sha256(self._network_file()) if self.target is None else self.target.key,

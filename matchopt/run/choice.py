@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
 from matchopt.contract import refusal
 from matchopt.errors import MatchoptError, Refused
 from matchopt.instances import AssignmentInstance, Instance, LayerInstance, NetworkInstance, ProgramInstance
@@ -42,7 +40,7 @@ def _whole(instance: Instance) -> bool:
 def _few(instance: Instance) -> bool:
     if not isinstance(instance, LayerInstance) or instance.n_rows > FEW:
         return False
-    return len(np.unique(instance.target.indices)) <= FEW
+    return len(set(instance.target.indices.tolist())) <= FEW
 
 
 def _exact_size(instance: Instance) -> bool:
@@ -103,6 +101,11 @@ def choose(instance: Instance, registry: Registry) -> tuple[Suggestion, bool]:
         asked = ", ".join(sorted(instance.demands)) or "nothing beyond the plainest"
         raise Refused(f"no solver that is installed takes this {instance.kind} (it asks for {asked})")
     return found, True
+
+
+def who_may_run(solver: str, registry: Registry) -> list[str]:
+    """The solvers that a name stands for: the stages of a pipeline, and for auto all there are."""
+    return list(registry.solvers) if solver == AUTO else [name.strip() for name in solver.split("+")]
 
 
 def _first(instance: Instance, registry: Registry) -> Suggestion | None:
