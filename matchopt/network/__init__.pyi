@@ -28,6 +28,7 @@ from .realised import unmapped as unmapped
 from .sparse_network import SparseLayer as SparseLayer
 from .sparse_network import SparseNetwork as SparseNetwork
 from .sparse_network import TrainingRecord as TrainingRecord
+from .torch_module import from_torch as from_torch
 from .training.engines import steady_arithmetic as steady_arithmetic
 from .training.masked import MaskedModel as MaskedModel
 from .training.method import Method as Method

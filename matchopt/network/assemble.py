@@ -2,19 +2,21 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from matchopt.formats.sources import Source
 from matchopt.instances.architecture import Architecture, Convolutional, Recurrent
-from matchopt.network.batch_norm import folded
+from matchopt.network.batch_norm import EPSILON, folded
 from matchopt.network.layer_order import Uncertain, order_of
 from matchopt.network.sparse_network import SparseNetwork, TrainingRecord
 
 _WEIGHT_OR_BIAS = re.compile(r"(.*?)(weights?|biases|bias)(_?\d*)")
 _GATES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")  # of nn.LSTM with one layer
-_COUNTER = "num_batches_tracked"  # of batch normalisation: a whole number that no inference needs
+_COUNTERS = ("num_batches_tracked", "n_averaged")  # whole numbers that no inference needs
+_WRAPPERS = re.compile(r"\b(module|_orig_mod)\.")  # what DataParallel and torch.compile put before names
 _INPUTS = ("input_mean", "input_std")  # what was subtracted from the data, and divided by; one number or several
 _HINT = "; for convolutions and recurrent cells name the architecture"
 
@@ -29,8 +31,9 @@ def assemble(
     The masks of torch.nn.utils.prune are multiplied in. Without an architecture, so are batch normalisations, see
     `matchopt.network.batch_norm`. With one, convolutions may be (filters, channels, height, width), the gates of a
     recurrent network are those of PyTorch's LSTM, and running statistics are those of its batch normalisation, in
-    order. Arrays input_mean and input_std go into the record; so does, as "notes", what was done or is missing. Raises
-    FormatError when an array is none of these, they do not follow each other, or their order is not certain.
+    order; one with a scale or a shift is multiplied into its convolution. Arrays input_mean and input_std go into the
+    record; so do the layers' "names" and, as "notes", what was done or is missing. Raises FormatError when an array is
+    none of these, they do not follow each other, or their order is not certain.
 
     Parameters
     ----------
@@ -39,14 +42,16 @@ def assemble(
     architecture : see above.
     in_order : whether the arrays are in the order in which they were made; see `matchopt.network.layer_order`.
     """
-    rest = _pruned({name: array for name, array in arrays.items() if not name.endswith(_COUNTER)}, source)
+    rest = _pruned({name: array for name, array in arrays.items() if not name.endswith(_COUNTERS)}, source)
     config = {name: rest.pop(name).ravel().tolist() for name in _INPUTS if name in rest}
     buffers: dict[str, np.ndarray] = {}
     notes: list[str] = []
     if isinstance(architecture, Recurrent):
         rest = _with_gates(rest, source)
+    scaled: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     if isinstance(architecture, Convolutional):
         buffers = _running(rest, architecture, source, in_order)
+        scaled = _scaled(buffers)
     elif not isinstance(architecture, Recurrent) and max(array.ndim for array in [*rest.values(), np.zeros(0)]) < 3:
         rest, notes = folded(rest, source)
     weights, biases = _pairs(rest, source, architecture is not None)
@@ -56,10 +61,15 @@ def assemble(
         notes.append(f"without a bias, zeros are taken: {', '.join(without)}")
     vectors = [biases.get(key, np.zeros(weights[key].shape[0])) for key in order]
     matrices_found = [weights[key] for key in order]
-    record = TrainingRecord(config={**config, "notes": notes} if notes else config)
+    for number, (scale, shift) in scaled.items():
+        matrices_found[number] = matrices_found[number] * scale[:, None]
+        vectors[number] = vectors[number] * scale + shift
+        notes.append(f"batch normalisation after {order[number]}: multiplied into it, epsilon {EPSILON:g}")
+    names = [_WRAPPERS.sub("", key) for key in order]
+    record = TrainingRecord(config={**config, "names": names} | ({"notes": notes} if notes else {}))
     with source.named():
         return SparseNetwork.from_arrays(
-            matrices_found, vectors, record=record, architecture=architecture, buffers=buffers
+            matrices_found, vectors, record=record, architecture=_without(architecture, scaled), buffers=buffers
         )
 
 
@@ -198,13 +208,31 @@ def _running(
         raise source.error(f"batch normalisations: {cause}; save them in order, or number their names") from None
     buffers = {}
     for number, stem in zip(numbers, order or stems, strict=True):
-        if f"{stem}weight" in arrays or f"{stem}bias" in arrays:
-            raise source.error(
-                f"the batch normalisation {stem.strip('.')!r} has a scale and a shift of its own; multiply them into "
-                "its convolution, or train with affine=False"
-            )
-        for name, last in (("mean", "running_mean"), ("variance", "running_var")):
-            if stem + last not in arrays:
-                raise source.error(f"array {stem + last!r} is missing")
+        own = {name: last for name, last in (("scale", "weight"), ("shift", "bias")) if stem + last in arrays}
+        for name, last in {"mean": "running_mean", "variance": "running_var", **own}.items():
+            if stem + last not in arrays or arrays[stem + last].shape != sizes[stem]:
+                raise source.error(f"array {stem + last!r} of shape {sizes[stem]} is missing")
             buffers[f"{name}.{number}"] = arrays.pop(stem + last)
     return buffers
+
+
+def _scaled(buffers: dict[str, np.ndarray]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Take batch normalisations with a scale or shift of their own out of `buffers`; the factors and summands they are.
+
+    They stand directly behind a convolution, so that multiplying them into it changes nothing.
+    """
+    numbers = {int(name.rpartition(".")[2]) for name in buffers if name.startswith(("scale", "shift"))}
+    found = {}
+    for n in sorted(numbers):
+        mean, variance = (buffers.pop(f"{name}.{n}").astype(np.float64) for name in ("mean", "variance"))
+        scale = buffers.pop(f"scale.{n}", np.ones(mean.shape)) / np.sqrt(variance + EPSILON)
+        found[n] = (scale, buffers.pop(f"shift.{n}", np.zeros(mean.shape)) - mean * scale)
+    return found
+
+
+def _without(architecture: Architecture | None, scaled: Mapping[int, object]) -> Architecture | None:
+    """The architecture without these batch normalisations."""
+    if not isinstance(architecture, Convolutional) or not scaled:
+        return architecture
+    stages = [replace(c, normalise="none") if n in scaled else c for n, c in enumerate(architecture.convolutions)]
+    return replace(architecture, convolutions=tuple(stages))

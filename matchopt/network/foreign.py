@@ -110,6 +110,9 @@ def _state_dict(source: Source) -> dict[str, np.ndarray]:
             reason = "it holds a whole model, or other objects than tensors; save model.state_dict()"
         raise source.error(f"no state dict that can be read without running code: {reason}") from None
     dicts = dict(_state_dicts(found, torch.Tensor))
+    if any(".parametrizations." in name for tensors in dicts.values() or [found] for name in map(str, tensors)):
+        raise source.error("its weights are computed from others (torch.nn.utils.parametrize); call "
+                           "remove_parametrizations on its layers, and save model.state_dict()")  # fmt: skip
     if len(dicts) != 1:
         keys = ", ".join(list(dicts) or map(str, found if isinstance(found, Mapping) else ()))[:200]
         raise source.error(f"a torch file must hold a state dict of tensors, found {len(dicts)} ({keys or 'no keys'}); "
@@ -133,7 +136,7 @@ def _plain(value: Any, name: str, source: Source) -> np.ndarray:
     if str(value.layout) != "torch.strided" or value.device.type != "cpu":
         what = f"layout {value.layout}, device {value.device}"
         raise source.error(f"tensor {name!r} must be an ordinary (strided) one with its numbers, found {what}")
-    if not value.is_floating_point() and not name.endswith(("_mask", "num_batches_tracked")):
+    if not value.is_floating_point() and not name.endswith(("_mask", "num_batches_tracked", "n_averaged")):
         raise source.error(f"tensor {name!r} must hold floating-point numbers, found {value.dtype}")
     if value.numel() * value.element_size() > value.untyped_storage().nbytes():
         raise source.error(f"tensor {name!r} has fewer numbers than entries (expanded); save it .contiguous()")

@@ -129,7 +129,6 @@ def test_state_dicts_of_convolutions_and_gates(tmp_path, make, architecture, wri
     [
         (Network, None, "must be a matrix of numbers.*; for convolutions and recurrent cells name the architecture"),
         (Spoken, None, "'lstm.weight_ih_l0' is neither .* name the architecture"),
-        (lambda: Network(affine=True), CNN, "batch normalisation 'normal' has a scale and a shift of its own"),
         (Network, Convolutional((2, 6, 6), (Convolution(4, 3),)), "1 batch normalisations found, .* has 0"),
         (Network, LSTM, "'normal.running_mean' is neither"),
         (Spoken, Recurrent(3, 5, 5, 2), r"has \(\(20, 8\), \(2, 5\)\): lstm.gates.* \(16, 7\)"),

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.utils import prune
 
 from matchopt.errors import FormatError
+from matchopt.instances.architecture_names import architecture_named
 from matchopt.network.foreign import read_network
 
 INPUTS = np.random.default_rng(3).standard_normal((40, 6)).astype(np.float32)
@@ -130,6 +131,40 @@ def test_the_only_state_dict_of_a_checkpoint_is_found(tmp_path, wrapped, new):
     whole = {**wrapped(model.state_dict()), "optimizer": adam.state_dict()}
     torch.save(whole, tmp_path / "a.pt", _use_new_zipfile_serialization=new)
     gives_the_logits_of(tmp_path / "a.pt", model)
+
+
+@pytest.mark.parametrize("before", ["module.", "_orig_mod.", "module._orig_mod.", "model.net."])
+def test_what_wrappers_put_before_names_does_not_matter(tmp_path, before):
+    """DataParallel, torch.compile and averaging change names only; the layers' names are without theirs."""
+    state = {f"{before}{name}": value for name, value in plain().state_dict().items()}
+    torch.save({**state, "n_averaged": torch.tensor(3)}, tmp_path / "a.pt")
+    found = read_network(tmp_path / "a.pt")
+    kept = before if before == "model.net." else ""
+    assert found.record.config["names"] == [f"{kept}0", f"{kept}2"]
+    gives_the_logits_of(tmp_path / "a.pt", plain())
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_batch_normalisation_behind_a_convolution_is_multiplied_in(tmp_path, affine):
+    """With a scale and a shift of its own it becomes a part of the filters; without, its statistics stay."""
+    model = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.BatchNorm2d(3, affine=affine), nn.ReLU(), nn.MaxPool2d(2),
+                          nn.Flatten(), nn.Linear(48, 4)).eval()  # fmt: skip
+    for value in [model[1].running_mean, *(parameter.data for parameter in model[1].parameters())]:
+        value.normal_()
+    torch.save(model.state_dict(), tmp_path / "a.pt")
+    network = read_network(tmp_path / "a.pt", architecture_named("cnn:1x8x8-3c3p1b-m2-4"))
+    assert (not network.buffers) == affine
+    inputs = torch.randn(5, 64)
+    with torch.no_grad():
+        expected = model(inputs.view(5, 1, 8, 8)).numpy()
+    np.testing.assert_allclose(network.logits(inputs.numpy()), expected, rtol=2e-5, atol=1e-6)
+
+
+def test_weights_computed_from_others_are_refused(tmp_path):
+    """Weight norm and its like keep no weights; the sentence says how to get them."""
+    torch.save(nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 3))).state_dict(), tmp_path / "a.pt")
+    with pytest.raises(FormatError, match="remove_parametrizations"):
+        read_network(tmp_path / "a.pt")
 
 
 def test_two_state_dicts_are_named(tmp_path):
@@ -257,7 +292,7 @@ def test_what_is_missing_is_said(tmp_path, arrays, message):
 def test_missing_biases_are_noted(tmp_path):
     """Zeros are taken, which may be a mistake."""
     np.savez(tmp_path / "a.npz", **{"a.weight": np.ones((5, 6)), "a.bias": np.ones(5), "b.weight": np.ones((3, 5))})
-    assert read_network(tmp_path / "a.npz").record.config == {"notes": ["without a bias, zeros are taken: b"]}
+    assert read_network(tmp_path / "a.npz").record.config["notes"] == ["without a bias, zeros are taken: b"]
 
 
 @pytest.mark.parametrize("tensor", [torch.zeros(1).expand(2**13, 2**14), torch.zeros(3, 2, device="meta")])
