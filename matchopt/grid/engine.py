@@ -5,17 +5,18 @@ are tried again, one by one, and the one that kills its process again is given u
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from contextlib import nullcontext
 from signal import SIG_IGN, SIGINT, getsignal
 from threading import current_thread, main_thread
 from typing import Any
 
 from matchopt.errors import MatchoptError
-from matchopt.grid.lines import Left, LocalProcesses
+from matchopt.grid.lines import ClusterLines, Left, LocalProcesses
 from matchopt.grid.records import ResultLog, as_json
 from matchopt.grid.task import ERROR, GridTask
 
+LOOK = 5.0  # seconds without a result after which a cluster is asked whether it is still there
 Record = dict[str, Any]
 Notify = Callable[[int, int, GridTask, Record], None]  # tasks done, tasks in all, the last one and its record
 Begun = Callable[[GridTask], None]
@@ -75,7 +76,9 @@ class _Course:
         try:
             while self.waiting or self._suspects or self._running:
                 self._submit(lines)
-                finished, _ = wait(self._running, return_when=FIRST_COMPLETED) if self._running else ((), ())
+                finished, _ = wait(self._running, LOOK, FIRST_COMPLETED)
+                if self._running and not finished and isinstance(lines, ClusterLines):
+                    lines.check()
                 for future in sorted(finished, key=_has_failed):
                     self._take(future, lines)
         finally:
@@ -131,6 +134,10 @@ class _Course:
                 self._running.clear()
             else:
                 self._keep(task, {ERROR: "the process that performed it ended without an answer"})
+        except CancelledError:  # by nobody here
+            if isinstance(lines, ClusterLines):
+                raise lines.lost() from None
+            self._keep(task, {ERROR: "the executor gave it up"})
         except Exception as cause:  # on its way to or from a worker
             self._keep(task, {ERROR: reason_of(cause)})
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from matchopt.errors import InvalidOption, MissingExtra, NoCluster
 from matchopt.run.reaper import die_with
 
 PATIENCE = 10.0  # seconds that a scheduler has to answer, and a process to end
+WORKERLESS = 60.0  # seconds that a cluster may be without any worker, as while one is started again
 
 
 class Left(SystemExit):
@@ -68,6 +70,52 @@ class LocalProcesses(Executor):
         last_resort.cancel()
 
 
+class ClusterLines(Executor):
+    """The executor of a Dask client, which notices that nobody is there any more.
+
+    Parameters
+    ----------
+    client : a connected `distributed.Client`.
+    address : of its scheduler, for people.
+    """
+
+    def __init__(self, client: Any, address: str) -> None:
+        self._client, self._address = client, address
+        self._executor = client.get_executor(pure=False)
+        self._seen = time.monotonic()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """See `Executor.submit`."""
+        future: Future[Any] = self._executor.submit(fn, *args, **kwargs)
+        return future
+
+    def check(self) -> None:
+        """Ask the scheduler for its workers.
+
+        Raises
+        ------
+        NoCluster
+            when it does not answer, or has had none for a minute: what is under way would never end.
+        """
+        try:
+            if self._client.nthreads():
+                self._seen = time.monotonic()
+        except Exception as cause:  # of many kinds: the client is closed, the connection lost, time is up
+            raise self.lost() from cause
+        if time.monotonic() - self._seen > WORKERLESS:
+            raise NoCluster(
+                f"the Dask scheduler at {self._address} has lost all its workers; what is finished is kept: start "
+                f"others (dask worker {self._address}) and give the same command again"
+            )
+
+    def lost(self) -> NoCluster:
+        """What to raise when the scheduler is gone."""
+        return NoCluster(
+            f"the Dask scheduler at {self._address} is gone; what is finished is kept: start it again and give the "
+            "same command again"
+        )
+
+
 @contextmanager
 def dask_executor(address: str) -> Iterator[Executor]:
     """The executor of a Dask cluster.
@@ -83,7 +131,7 @@ def dask_executor(address: str) -> Iterator[Executor]:
     MissingExtra
         without distributed.
     NoCluster
-        when no scheduler answers there, or it has no worker.
+        when no scheduler answers there, or it has no worker; inside a grid also when that happens later.
     """
     try:
         from distributed import Client as Connect
@@ -100,8 +148,7 @@ def dask_executor(address: str) -> Iterator[Executor]:
             client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError:
             raise NoCluster(f"the Dask scheduler at {address} has no worker; start: dask worker {address}") from None
-        executor: Executor = client.get_executor(pure=False)
-        yield executor
+        yield ClusterLines(client, address)
 
 
 def _kill(processes: Sequence[BaseProcess]) -> None:
