@@ -1,4 +1,7 @@
 # The public door. Kernels have a door of their own, matchopt.kernels.
+from .bridges import executable_solver as executable_solver
+from .bridges import function_solver as function_solver
+from .bridges import registering as registering
 from .checker import Report as Report
 from .checker import Violation as Violation
 from .checker import check as check

@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import pluggy
 
 from matchopt import hookspecs
 from matchopt.contract import printable, validate_solver, validate_trainer
-from matchopt.errors import PluginError, UnknownName
+from matchopt.errors import MatchoptError, PluginError, UnknownName
 from matchopt.plugin_files import file_version, import_file, importing, refuse_while_importing
 from matchopt.settings import OptionValue, full_name, make
 from matchopt.solver import Solver
@@ -214,14 +214,14 @@ class _Loader:
         try:
             # What a plugin prints while it is imported must not mix with what a command prints.
             with contextlib.redirect_stdout(sys.stderr), importing(f"plugin {info.name}", threading.get_ident()):
-                plugin = import_file(source) if isinstance(source, Path) else source.load()
+                plugin = _from_file(source) if isinstance(source, Path) else source.load()
                 self._add(plugin, info)
         except KeyboardInterrupt:
             raise
         except BaseException as cause:  # what compiled extensions raise derives from it
             if plugin is not None and self.manager.is_registered(plugin):
                 self.manager.unregister(plugin)
-            text = str(cause) if isinstance(cause, PluginError) else f"{type(cause).__name__}: {cause}"
+            text = str(cause) if isinstance(cause, MatchoptError) else f"{type(cause).__name__}: {cause}"
             about = (info.name, info.distribution, info.version, printable(text), info.file)
             self.failed.append(FailedPlugin(*about, frozenset(self._names)))
 
@@ -264,6 +264,17 @@ class _Loader:
         if not hooks:
             plain = [name for name in specified if hasattr(plugin, name)]
             raise PluginError(f"{plain[0]} lacks the decorator @hookimpl" if plain else "it has no hook of matchopt")
+
+
+def _from_file(file: Path) -> Any:
+    """The plugin in a Python file, or the one that a TOML file describes."""
+    if file.suffix != ".toml":
+        return import_file(file)
+    from matchopt.bridges import executable_solver, registering  # files of this form are rare, and need the formats
+
+    plugin: Any = ModuleType(file.stem)
+    plugin.register_solvers = registering(executable_solver(file))
+    return plugin
 
 
 def _entries(

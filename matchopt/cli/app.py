@@ -39,7 +39,11 @@ COMMANDS: CommandTable = {
     epilog="Try `matchopt demo` first, then `matchopt COMMAND --help`: every command's help ends with an example.",
 )
 @click.option(
-    "--plugin", "plugins", type=PLUGIN_FILE, multiple=True, help="Load solvers from this Python file too; repeatable."
+    "--plugin",
+    "plugins",
+    type=PLUGIN_FILE,
+    multiple=True,
+    help="Load solvers from this file too, Python, or TOML that describes a program; repeatable.",
 )
 @click.option("--debug", is_flag=True, help="Show the traceback of an error, and what a solver printed.")
 @click.version_option(__version__, prog_name="matchopt")

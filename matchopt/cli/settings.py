@@ -60,7 +60,8 @@ def _switch_debug(context: click.Context, parameter: click.Parameter, given: boo
 
 # The options that may also stand after the name of a command: for those that use solvers, and for all.
 plugin_option = click.option("--plugin", type=PLUGIN_FILE, multiple=True, expose_value=False, callback=_add_plugins,
-                             help="Load solvers from this Python file too; repeatable.")  # fmt: skip
+                             help="Load solvers from this file too, Python, or TOML that describes a program; "
+                             "repeatable.")  # fmt: skip
 debug_option = click.option("--debug", is_flag=True, is_eager=True, expose_value=False, callback=_switch_debug,
                             help="Show the traceback of an error, and what a solver printed.")  # fmt: skip
 # For commands that read files of others.
