@@ -13,6 +13,7 @@ from matchopt.network.sparse_network import MAX_WEIGHTS, SparseNetwork, Training
 from matchopt.network.steps import WHOLE, Conv, Linear, Lstm, Pool, Read, Relu, Scale, Step, View
 from matchopt.parts import Json
 
+MAX_SAMPLE = 2**24  # numbers of one sample: what an `Architecture` admits
 Fail = Callable[[str], Exception]
 Vectors = tuple[np.ndarray, np.ndarray]
 
@@ -36,6 +37,8 @@ def network_of(steps: Sequence[Step], shape: tuple[int, ...], fail: Fail, notes:
     Exception
         made by `fail`, naming the step that has no place.
     """
+    if prod(shape) > MAX_SAMPLE or min(shape, default=1) < 1:
+        raise fail(f"samples of shape {shape} are not read; 1 to {MAX_SAMPLE} numbers are")
     chain = _Chain(shape, fail, list(notes))
     for step in steps:
         chain.take(step)
@@ -211,9 +214,11 @@ class _Chain:
 
     def _scale(self, step: Scale) -> None:
         count = self.shape[0] if self.shape else max(len(step.scale), len(step.shift))
-        if self.readout or {len(step.scale), len(step.shift)} - {1, count}:
+        if (self.readout and not self.open) or {len(step.scale), len(step.shift)} - {1, count}:
             raise self.fail(f"{step.name!r} scales or shifts by {max(len(step.scale), len(step.shift))} numbers, and "
                             f"the signal has the shape {self.shape}")  # fmt: skip
+        if not (np.isfinite(step.scale).all() and np.isfinite(step.shift).all()):
+            raise self.fail(f"{step.name!r} scales or shifts by numbers that are not finite")
         self.shape = self.shape or ((count,) if count > 1 else ())
         scale, shift = (np.broadcast_to(np.asarray(part, np.float64), (count,)) for part in (step.scale, step.shift))
         if self.open and self.pending is None and not self.pooled:

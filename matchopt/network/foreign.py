@@ -1,8 +1,9 @@
-"""Networks from elsewhere: PyTorch state dicts, safetensors and NumPy archives."""
+"""Networks from elsewhere: PyTorch state dicts, safetensors, NumPy archives, ONNX and NIR."""
 
 import io
 import warnings
 from collections.abc import Iterator, Mapping
+from os import PathLike
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -11,20 +12,25 @@ import numpy as np
 
 from matchopt.errors import MissingExtra
 from matchopt.formats.container import is_container
+from matchopt.formats.hdf5 import HDF5
 from matchopt.formats.numpy_files import ZIP, npz_names, read_npz
 from matchopt.formats.sources import Source
 from matchopt.formats.tensors import DTYPES
 from matchopt.instances.architecture import Architecture
 from matchopt.network.assemble import assemble
 from matchopt.network.network_file import read_own_network
+from matchopt.network.nir_file import read_nir
+from matchopt.network.onnx_file import is_onnx, read_onnx
 from matchopt.network.sparse_network import MAX_WEIGHTS, SparseNetwork
 
 MAX_BYTES = 2**31  # of a foreign file, unpacked
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # what torch.save wrote before it made zip files
 
 
-def read_network(path: Path, architecture: Architecture | None = None) -> SparseNetwork:
-    """Read a network: our own file, or weights and biases written by others.
+def read_network(path: str | PathLike[str], architecture: Architecture | None = None) -> SparseNetwork:
+    """Read a network: our own file, or what others wrote.
+
+    ONNX files (.onnx) and NIR graphs (HDF5) say what they compute, see `matchopt.network.chain`; others hold weights.
 
     Recognised are a PyTorch state dict (torch.save), a safetensors file and a NumPy archive (.npz). Names must end in
     `weight` (matrices, units x inputs) and `bias` (vectors) with one common beginning per layer, such as `fc1.weight`;
@@ -45,19 +51,27 @@ def read_network(path: Path, architecture: Architecture | None = None) -> Sparse
     MissingExtra
         when a PyTorch file is read without torch.
     """
-    source = Source(path)
+    source = Source(Path(path))
     if is_container(source):
-        network = read_own_network(source)
-        if architecture is not None and architecture != network.architecture:
-            raise source.error(f"its architecture is {network.architecture}, another one was named: {architecture}")
-        return network
+        return _of_itself(read_own_network(source), source, architecture)
     if len(source.data) > MAX_BYTES:
         raise source.error(f"at most {MAX_BYTES} bytes are read, found {len(source.data)}")
+    if is_onnx(source):
+        return _of_itself(read_onnx(source), source, architecture)
+    if source.head.startswith(HDF5):
+        return _of_itself(read_nir(source), source, architecture)
     arrays, in_order = _arrays(source)
     total = sum(array.size for array in arrays.values())
     if total > MAX_WEIGHTS:
         raise source.error(f"the arrays have {total} entries, at most {MAX_WEIGHTS} are read")
     return assemble(arrays, source, architecture, in_order)
+
+
+def _of_itself(network: SparseNetwork, source: Source, architecture: Architecture | None) -> SparseNetwork:
+    """A network whose file says its architecture."""
+    if architecture is not None and architecture != network.architecture:
+        raise source.error(f"its architecture is {network.architecture}, another one was named: {architecture}")
+    return network
 
 
 def _arrays(source: Source) -> tuple[dict[str, np.ndarray], bool]:
@@ -72,7 +86,8 @@ def _arrays(source: Source) -> tuple[dict[str, np.ndarray], bool]:
     if head.startswith(_OLD_TORCH):
         return _state_dict(source), True
     raise source.error(
-        "no network: neither a matchopt network, a safetensors file, a torch state dict nor an .npz file" + source.other
+        "no network: neither a matchopt network, a safetensors file, a torch state dict nor an .npz file, and neither "
+        "ONNX nor NIR" + source.other
     )
 
 

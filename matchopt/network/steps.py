@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from matchopt.errors import InvalidInstance
 from matchopt.instances.architecture import Architecture, Convolutional, Readout, Recurrent
 from matchopt.instances.convolution import BATCH_EPSILON
 from matchopt.network.running import Runnable
+from matchopt.network.sparse_network import MAX_WEIGHTS
 
 WHOLE = 0  # as the size of a pool: all of the image
 
@@ -46,8 +48,8 @@ class Conv(Step):
 class Scale(Step):
     """Every channel (or unit) times its `scale`, plus its `shift`; one number stands for all."""
 
-    scale: Float[np.ndarray, " channels"]
-    shift: Float[np.ndarray, " channels"]
+    scale: Float[np.ndarray, " scales"]
+    shift: Float[np.ndarray, " shifts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +122,23 @@ def sample_shape(architecture: Architecture) -> tuple[int, ...]:
     if isinstance(architecture, Recurrent):
         return (architecture.frames, architecture.n_features)
     return (architecture.n_inputs,)
+
+
+def ungrouped(weight: np.ndarray, groups: int) -> np.ndarray:
+    """Filters that see some channels only, as filters that see all with zero weights.
+
+    Raises InvalidInstance when the groups do not fit, or there are more than `MAX_WEIGHTS`.
+    """
+    if groups == 1:
+        return weight
+    if groups < 1 or len(weight) % groups or weight.size * groups > MAX_WEIGHTS:
+        raise InvalidInstance(f"{groups} groups of filters of shape {weight.shape} are not read")
+    filters, channels = len(weight) // groups, weight.shape[1]
+    full = np.zeros((len(weight), channels * groups, *weight.shape[2:]), weight.dtype)
+    for group in range(groups):
+        rows = slice(group * filters, (group + 1) * filters)
+        full[rows, group * channels : (group + 1) * channels] = weight[rows]
+    return full
 
 
 Layers = Sequence[tuple[str, np.ndarray, np.ndarray]]

@@ -11,7 +11,7 @@ from torch.nn import functional
 from matchopt.errors import InvalidInstance
 from matchopt.network.chain import network_of
 from matchopt.network.sparse_network import SparseNetwork
-from matchopt.network.steps import WHOLE, Conv, Linear, Lstm, Pool, Read, Relu, Scale, Step, View
+from matchopt.network.steps import WHOLE, Conv, Linear, Lstm, Pool, Read, Relu, Scale, Step, View, ungrouped
 
 _PASSED = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d)
@@ -203,18 +203,6 @@ class _Walk:
             self.steps.append(Read(node.name, "mean"))
         else:
             raise self.wrong(node, "takes something of an LSTM other than all frames, the last, or their mean")
-
-
-def ungrouped(weight: np.ndarray, groups: int) -> np.ndarray:
-    """Filters that see some channels only, as filters that see all with zero weights."""
-    if groups == 1:
-        return weight
-    filters, channels = len(weight) // groups, weight.shape[1]
-    full = np.zeros((len(weight), channels * groups, *weight.shape[2:]), weight.dtype)
-    for group in range(groups):
-        rows = slice(group * filters, (group + 1) * filters)
-        full[rows, group * channels : (group + 1) * channels] = weight[rows]
-    return full
 
 
 def _about_shapes(node: Any) -> bool:

@@ -16,7 +16,7 @@ import sys
 
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "ortools", "matplotlib", "lap", "distributed", "pandas"}:
+        if name.partition(".")[0] in {"torch", "ortools", "matplotlib", "lap", "distributed", "pandas", "onnx", "h5py"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return None
 
@@ -57,6 +57,21 @@ def test_an_exported_layer_is_solved_without_extras(solver: str, bare: dict[str,
     done = matchopt("solve", "layer.matchopt", "--solver", solver, "--output", "best.matchopt", env=bare, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert matchopt("check", "layer.matchopt", "best.matchopt", env=bare, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(("file", "extra"), [("net.onnx", "onnx"), ("net.nir", "nir")])
+def test_networks_of_others_say_which_extra_reads_them(
+    file: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without onnx or h5py one sentence names the pip command."""
+    from matchopt.errors import MissingExtra
+    from matchopt.network import read_network
+
+    for package in ("onnx", "h5py"):
+        monkeypatch.setitem(sys.modules, package, None)
+    (tmp_path / file).write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(MissingExtra, match=rf"pip install 'matchopt\[{extra}\]'"):
+        read_network(tmp_path / file)
 
 
 def test_a_missing_extra_is_one_sentence_with_the_command(bare: dict[str, str], tmp_path: Path) -> None:

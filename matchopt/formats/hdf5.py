@@ -1,0 +1,89 @@
+"""HDF5 files within bounds: nothing outside the file is opened, and no memory taken that its bytes do not fill."""
+
+import io
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from matchopt.errors import FormatError, MissingExtra
+from matchopt.formats.numpy_files import MAX_ARRAY
+from matchopt.formats.sources import FREE_BYTES, MAX_RATIO, Source
+
+HDF5 = b"\x89HDF\r\n\x1a\n"  # what files begin with
+MAX_OBJECTS = 10_000
+MAX_DEPTH = 16
+
+Tree = dict[str, Any]  # groups as dictionaries of arrays, texts and groups
+
+
+def read_hdf5(source: Source, extra: str) -> Tree:
+    """All groups and arrays of an HDF5 file.
+
+    Parameters
+    ----------
+    source : the file.
+    extra : of matchopt, that brings the package h5py.
+
+    Raises
+    ------
+    FormatError
+        when it is damaged, announces more than it holds, points to other files, or holds anything but numbers and
+        texts.
+    MissingExtra
+        when h5py is not installed.
+    """
+    try:
+        import h5py
+    except ImportError:
+        raise MissingExtra(f"reading {source.path}", "h5py", extra) from None
+    try:
+        with h5py.File(io.BytesIO(source.data), "r") as file:
+            return _Reader(source, h5py).group(file, "", 0)
+    except FormatError:
+        raise
+    except Exception as cause:  # the library and its bindings raise whatever they meet
+        raise source.error(f"damaged HDF5 file: {' '.join(str(cause).split())[:160]}") from None
+
+
+class _Reader:
+    """Counts what has been read."""
+
+    def __init__(self, source: Source, h5py: Any) -> None:
+        self.source, self.h5py = source, h5py
+        self.objects, self.bytes = 0, 0
+        self.most = min(MAX_ARRAY, max(FREE_BYTES, MAX_RATIO * len(source.data)))
+
+    def group(self, group: Any, place: str, depth: int) -> Tree:
+        """What a group holds."""
+        found: Tree = {}
+        for name in group:
+            self.objects += 1
+            if self.objects > MAX_OBJECTS or depth >= MAX_DEPTH:
+                raise self.source.error(f"at most {MAX_OBJECTS} objects, {MAX_DEPTH} deep, are read, found more")
+            path, link = f"{place}/{name}", group.get(name, getlink=True)
+            if not isinstance(link, self.h5py.HardLink):
+                raise self.source.error(f"{path[:80]!r} is a link, which is never followed; save a copy without links")
+            item = group[name]
+            found[name] = (
+                self.group(item, path, depth + 1) if isinstance(item, self.h5py.Group) else self._data(item, path)
+            )
+        return found
+
+    def _data(self, item: Any, path: str) -> Any:
+        if not isinstance(item, self.h5py.Dataset) or item.shape is None:
+            raise self.source.error(f"{path[:80]!r} is neither a group nor an array")
+        if item.external or item.is_virtual:
+            raise self.source.error(f"{path[:80]!r} is kept in another file, which is never opened")
+        text = self.h5py.check_string_dtype(item.dtype) is not None
+        if not text and item.dtype.kind not in "biuf":
+            raise self.source.error(f"{path[:80]!r} must hold numbers or texts, found {str(item.dtype)[:60]}")
+        self.bytes += max(prod(item.shape), prod(item.chunks or ())) * max(1, item.dtype.itemsize)
+        if self.bytes > self.most or len(item.shape) > 8:
+            raise self.source.error(f"{path[:80]!r} of shape {str(item.shape)[:80]} makes {self.bytes} bytes in a file "
+                                    f"of {len(self.source.data)}, refused")  # fmt: skip
+        value = item[()]
+        if not text:
+            return np.asarray(value)
+        words = [word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word) for word in np.ravel(value)]
+        return words[0] if item.shape == () else np.array(words, object).reshape(item.shape)
