@@ -4,6 +4,9 @@ from matchopt.formats.catalogue import CatalogueEntry as CatalogueEntry
 from matchopt.formats.catalogue import file_sha256 as file_sha256
 from matchopt.formats.catalogue import find_entry as find_entry
 from matchopt.formats.catalogue import read_catalogue as read_catalogue
+from matchopt.formats.catalogue import read_graded as read_graded
+from matchopt.formats.catalogue import read_problems as read_problems
+from matchopt.formats.catalogue import write_catalogue as write_catalogue
 from matchopt.formats.chip import ChipFile as ChipFile
 from matchopt.formats.chip import Reading as Reading
 from matchopt.formats.chip import read_array as read_array

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from matchopt.library import cache_folder
 from matchopt.network.data.array_cache import cached
-from matchopt.network.data.published import cache_folder
 
 SHAPES = {"numbers": ((3,), np.uint8)}
 

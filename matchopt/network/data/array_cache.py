@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from matchopt.formats.atomic import write_atomically
-from matchopt.network.data.published import cache_folder
+from matchopt.library import cache_folder
 
 Arrays = dict[str, np.ndarray]
 Shapes = Mapping[str, tuple[tuple[int, ...], type[np.generic]]]

@@ -1,7 +1,6 @@
 """What is known about a published data set, and where its files are found."""
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +8,8 @@ from typing import Any
 
 from matchopt.errors import DataError
 from matchopt.instances.network import DataReference
-from matchopt.library import LIBRARY_VARIABLE, library_folder, problems_folder
+from matchopt.library import LIBRARY_VARIABLE, cache_folder, library_folder, problems_folder
 from matchopt.settings import Option, OptionValue, options_of, read_options
-
-CACHE_VARIABLE = "MATCHOPT_CACHE"
 
 
 @dataclass(frozen=True)
@@ -137,15 +134,3 @@ class DataSet:
         stated = ",".join(f"{name}={value}" for name, value in sorted(options.items()))
         sha = hashlib.sha256(f"{content} {stated}".encode()).hexdigest()
         return DataReference(f"{self.name}[{changed}]" if changed else self.name, sha)
-
-
-def cache_folder() -> Path:
-    """Where fetched data and decoded arrays are kept.
-
-    MATCHOPT_CACHE, else `matchopt` in XDG_CACHE_HOME, else `.cache/matchopt` in the home folder.
-    """
-    if named := os.environ.get(CACHE_VARIABLE, ""):
-        return Path(named)
-    if shared := os.environ.get("XDG_CACHE_HOME", ""):
-        return Path(shared) / "matchopt"
-    return Path.home() / ".cache" / "matchopt"
