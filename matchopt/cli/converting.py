@@ -27,7 +27,7 @@ def convert(
     """Write the instance or solution in SOURCE as TARGET, in another format or reduced to a simpler kind.
 
     The ladder leads from network to layer, assignment and program; a network of several layers becomes one file per
-    layer, numbered before the ending. Formats are matchopt, mps, lp (written only), orlib-assignment,
+    layer, numbered before the ending. Formats are matchopt, mps, lp and opb (written only), orlib-assignment,
     orlib-assignment-sparse, orlib-gap (read only), qaplib, wiring-json, wiring-csv and masks (solutions; the last is
     written only); .gz compresses.
     """

@@ -48,7 +48,8 @@ def _sum(instance: ProgramInstance, variables: np.ndarray, values: np.ndarray) -
         if value:
             factor = "" if abs(value) == 1 else f"{number_text(abs(value))} "
             terms.append(f"{'-' if value < 0 else '+'} {factor}{instance.variable_name(v)}")
-    return " ".join(terms).removeprefix("+ ") or "0"
+    nothing = f"0 {instance.variable_name(0)}" if instance.n_variables else "0"  # readers want a name in every sum
+    return " ".join(terms).removeprefix("+ ") or nothing
 
 
 def _end(value: float) -> str:

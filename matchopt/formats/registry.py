@@ -12,6 +12,7 @@ from matchopt.formats.lp import write_lp
 from matchopt.formats.masks import write_masks
 from matchopt.formats.mps_read import is_mps, read_mps
 from matchopt.formats.mps_write import write_mps
+from matchopt.formats.opb import write_opb
 from matchopt.formats.orlib_assignment import is_dense, is_sparse, read_dense, read_sparse, write_dense, write_sparse
 from matchopt.formats.orlib_gap import is_gap, read_gap
 from matchopt.formats.own import SolutionFile, is_own, read_own, write_own
@@ -81,6 +82,7 @@ def _with_instance(write: Callable[[Solution, Instance, Path], None]) -> Callabl
 
 _OWN = "matchopt's own: any instance or solution, exact (safetensors)"
 _EYES = "integer linear programs, for eyes (write only)"
+_OPB = "programs of 0 and 1 for pseudo-Boolean solvers, whole numbers (write only)"
 _DENSE = "OR-Library linear assignment, dense"
 _SPARSE = "OR-Library linear assignment, allowed pairs only"
 _GAP = "OR-Library generalised assignment, as a program (read only)"
@@ -91,6 +93,7 @@ _ALL = (
     Format("matchopt", _OWN, (".matchopt",), is_own, read_own, lambda thing: True, _alone(write_own)),
     Format("mps", "integer linear programs", (".mps",), is_mps, read_mps, _is_program, _alone(write_mps)),
     Format("lp", _EYES, (".lp",), lambda source: False, None, _is_program, _alone(write_lp)),
+    Format("opb", _OPB, (".opb",), lambda source: False, None, _is_program, _alone(write_opb)),
     Format("orlib-assignment", _DENSE, (".txt",), is_dense, read_dense, _lists_all_pairs, _alone(write_dense)),
     Format(
         "orlib-assignment-sparse", _SPARSE, (".txt",), is_sparse, read_sparse, _is_assignment,

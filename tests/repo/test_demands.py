@@ -19,6 +19,7 @@ from matchopt.errors import InvalidInstance, InvalidSolution, Refused
 from matchopt.formats import write
 from matchopt.formats.lp import write_lp
 from matchopt.formats.mps_write import write_mps
+from matchopt.formats.opb import write_opb
 from matchopt.formats.orlib_assignment import write_dense, write_sparse
 from matchopt.formats.wiring import layers_of, mapping_from, wires_of
 from matchopt.instances import (
@@ -178,6 +179,7 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
     refitted: lambda instance, folder: refitted(instance, _solution(instance), "layer"),
     evaluate: lambda instance, folder: evaluate(instance, _solution(instance), None),
     write_lp: lambda instance, folder: write_lp(instance, folder / "a.lp"),
+    write_opb: lambda instance, folder: write_opb(instance, folder / "a.opb"),
     write_mps: lambda instance, folder: write_mps(instance, folder / "a.mps"),
     write_dense: lambda instance, folder: write_dense(instance, folder / "a.txt"),
     write_sparse: lambda instance, folder: write_sparse(instance, folder / "a.txt"),
