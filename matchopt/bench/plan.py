@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Interval
 
 from matchopt.errors import DataError, InvalidOption, UnknownName
-from matchopt.formats import CatalogueEntry, file_sha256, read_catalogue, read_instance
+from matchopt.formats import CatalogueEntry, file_sha256, read_instance, read_problems
 from matchopt.instances import Instance
 from matchopt.plugins import Registry, load_plugins
 from matchopt.run.choice import AUTO
@@ -127,7 +127,7 @@ def find_instances(words: Iterable[str]) -> tuple[BenchInstance, ...]:
     FormatError, DataError
         for a file that is no instance, or is not here.
     """
-    known = read_catalogue()
+    known = read_problems()
     found: dict[str, BenchInstance] = {}  # by path or name, so that two files of one name are seen to be two
     for word in words:
         path = Path(word)

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from matchopt import AssignmentInstance, LayerInstance, ProgramInstance, read
 from matchopt.cli import main
-from matchopt.formats import read_catalogue, read_instance
+from matchopt.formats import read_instance, read_problems
 from matchopt.plugins import load_plugins
 
 
@@ -113,7 +113,7 @@ def test_failed_plugins_are_listed_with_the_cause(tmp_path: Path) -> None:
 
 def test_problems_are_listed_and_shown() -> None:
     """Every entry of the catalogue is listed; one of them alone shows all that is known about it."""
-    entries = read_catalogue()
+    entries = read_problems()
     listed = json.loads(run("problems", "--json").stdout)["problems"]
     assert [problem["path"] for problem in listed] == [entry.path for entry in entries]
     shown = run("problems", entries[0].name).stdout
