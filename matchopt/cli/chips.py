@@ -29,8 +29,9 @@ def chip(files: tuple[str, ...], picture: Path | None, as_json: bool, **given: A
 
     Every row of an array is a hardware neuron, every column a line of cells. Several files, or several arrays of an
     .npz file, are the tiles of one chip; NAME chooses an array of an .npz file. Read are .npy, .csv and text of one
-    matrix (blanks, tabs, commas or semicolons), and .npz with any of these arrays, for one tile or as NAME.weights,
-    NAME.usable ..:
+    matrix (blanks, tabs, commas or semicolons; headings, units, decimal commas), lists with a line for each cell (row,
+    column, value, read), HDF5 of ArC TWO, Fusion CSV, and .npz with any of these arrays, for one tile or as
+    NAME.weights, NAME.usable ..:
 
     \b
       weights   (M, K) measured values, in any unit; negative readings are legal

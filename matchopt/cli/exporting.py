@@ -38,7 +38,7 @@ _hardware_options = together(
         "--hardware",
         multiple=True,
         metavar="FILE[:NAME]",
-        help="Measured weights, .npy, .npz, .csv or text; every row is a hardware neuron. Given once for each "
+        help="Measured weights, .npy, .npz, .csv, .h5 or text; every row is a hardware neuron. Given once for each "
         "layer, or once: then each layer gets the next rows. NAME chooses an array of an .npz file.",
     ),
     click.option("--one-chip", is_flag=True,

@@ -12,17 +12,21 @@ if TYPE_CHECKING:
 
     from matchopt.instances import Chip
 
-_NAMES = ("unit", "stuck_below", "stuck_above", "cells")  # of the options, and of the fields of `Reading`
+_NAMES = ("unit", "stuck_below", "stuck_above", "cells", "dead_blanks")  # of options, and of the fields of `Reading`
 
 HOW_READ = (*_NAMES, "pairs")  # options that say how files are taken
 
 reading_options = together(
-    click.option("--unit", help="Unit of the file's values, such as S; only named, never converted."),
+    click.option("--unit", help="Unit of the file's values, such as S; only named, never converted.  [default: what "
+                 "the file says]"),
     click.option("--stuck-below", type=float, metavar="VALUE",
                  help="Cells that read less are stuck: they add their value whenever their line is driven."),
     click.option("--stuck-above", type=float, metavar="VALUE", help="Cells that read more are stuck."),
     click.option("--cells", type=click.IntRange(min=1), metavar="K",
                  help="Every K cells, in the order of the file, make a hardware neuron.  [default: its rows do]"),
+    click.option("--dead-blanks", is_flag=True, default=None,
+                 help="Cells without a reading (nothing, NaN, OL, 9.9e37) are dead: cannot be used.  [default: such "
+                 "files are refused]"),
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
-"""Measured chips from .npy, .npz, CSV or plain text, one array or many."""
+"""Measured chips from .npy, .npz, CSV, plain text, HDF5 or Fusion CSV, one array or many."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,10 @@ import numpy as np
 from jaxtyping import Float
 
 from matchopt.errors import InvalidInstance, UnknownName
+from matchopt.formats.arc_two import HDF5, read_arc_two
+from matchopt.formats.chip_units import parse_unit
+from matchopt.formats.fusion_csv import UNIT, is_fusion, read_fusion
+from matchopt.formats.instrument_csv import has_headings, read_instrument
 from matchopt.formats.number_table import ADVICE, NO_READING, read_table
 from matchopt.formats.numpy_files import NPY, ZIP, npz_names, read_npy, read_npz
 from matchopt.formats.sources import Source
@@ -45,16 +49,18 @@ class Reading:
 
     Parameters
     ----------
-    unit : of the values, such as "S"; "" if unknown, or what the file's layout implies.
+    unit : of the values, such as "S"; "" if unknown, or what the file says, which it must agree with.
     stuck_below, stuck_above : cells that read less, or more, are stuck there; in the file's unit; None for no such end.
     cells : every so many cells in the file's order make a hardware neuron, what is left over is left out; None where
         the rows of the file are neurons.
+    dead_blanks : whether cells without a reading cannot be used; else they are refused.
     """
 
     unit: str = ""
     stuck_below: float | None = None
     stuck_above: float | None = None
     cells: int | None = None
+    dead_blanks: bool = False
 
     def __post_init__(self) -> None:
         low, high = self.stuck_below, self.stuck_above
@@ -74,13 +80,16 @@ def read_chip(files: Sequence[ChipFile], how: Reading = AS_IT_IS, pairs: Pairing
 
     An .npz file holds the fields of one `ChipArray` (weights or readings, and what else is known of its cells), those
     of several as NAME.FIELD, or plain matrices of weights under any names. Every other file is one matrix of weights, a
-    row for each hardware neuron. Cells read again and again come as `conductance`, shape (cells, times), and `seconds`.
+    row for each hardware neuron, see `instrument_csv` for tables with headings; but HDF5 (`arc_two`) has one array, and
+    a Fusion CSV one for each layer. Cells read again and again come as `conductance`, shape (cells, times), and
+    `seconds`.
     Readings that are NaN, infinite or what instruments write in their place are refused, except where `usable` is
     false; so is a first row or column that counts the others.
 
     Parameters
     ----------
-    files : .npy, .npz, CSV or text in columns, see `matchopt.formats.number_table`; compressed with gzip or not.
+    files : .npy, .npz, CSV or text in columns, see `matchopt.formats.number_table`, or HDF5; compressed with gzip or
+        not.
     how : what the files do not say.
     pairs : see `Chip`. Arrays called positive and negative, or NAME.positive and NAME.negative, are G+ and G-; else
         arrays are G+ and G- by turns. The name of a file chooses both halves.
@@ -88,7 +97,7 @@ def read_chip(files: Sequence[ChipFile], how: Reading = AS_IT_IS, pairs: Pairing
     Raises
     ------
     FormatError
-        naming the file and what is wrong.
+        naming the file and what is wrong, such as a unit that is not `how.unit`, or that of the file before.
     UnknownName
         when a file has no array of that name; lists those it has.
     """
@@ -97,12 +106,21 @@ def read_chip(files: Sequence[ChipFile], how: Reading = AS_IT_IS, pairs: Pairing
     for file in files:
         source = Source(Path(file.path))
         arrays_of = _arrays if pairs == "none" else _halves
-        for name, found in arrays_of(source, file.name).items():
-            if REPEATED in found:
-                unit = unit or "S"
+        held = arrays_of(source, file.name, how)
+        if held.unit:
+            unit = _agreed(unit, held.unit, source)
+        for name, found in held.arrays.items():
             with source.named():
                 arrays.append(_array(found, Place(readable(str(file.path)), readable(name)), how))
     return Chip(tuple(arrays), unit, pairs)
+
+
+def _agreed(unit: str, own: str, source: Source) -> str:
+    """The unit of a file that says one, if no other was said before."""
+    if unit and str(parse_unit(unit) or unit) != own:
+        raise source.error(f"its values are in {own}, and {unit} was said before; values are never converted: give "
+                           "files of one unit, and leave --unit out")  # fmt: skip
+    return unit or own
 
 
 def read_hardware(path: str | PathLike[str], name: str | None = None) -> Hardware:
@@ -123,7 +141,7 @@ def read_array(path: str | PathLike[str], name: str | None = None) -> Float[np.n
 
 def _single(path: str | PathLike[str], name: str | None) -> ChipArray:
     source = Source(Path(path))
-    arrays = _arrays(source, name)
+    arrays = _arrays(source, name, AS_IT_IS).arrays
     if len(arrays) > 1:
         raise source.error(f"holds {len(arrays)} arrays, choose one by its name: {', '.join(arrays)[:400]}")
     ((own, fields),) = arrays.items()
@@ -131,38 +149,57 @@ def _single(path: str | PathLike[str], name: str | None) -> ChipArray:
         return _array(fields, Place(readable(str(path)), readable(own)), AS_IT_IS)
 
 
-def _arrays(source: Source, name: str | None) -> Mapping[str, dict[str, np.ndarray]]:
-    """The fields of every array in the file, by its name there."""
+@dataclass(frozen=True)
+class _Held:
+    """The fields of every array of a file, by its name there, and the unit that the file says."""
+
+    arrays: dict[str, dict[str, np.ndarray]]
+    unit: str = ""
+
+
+def _arrays(source: Source, name: str | None, how: Reading) -> _Held:
     if source.head.startswith(ZIP):
         chosen = _chosen(npz_names(source), name, source)
         found = read_npz(source, {key for fields in chosen.values() for key in fields.values()})
-        return {own: {field: found[key] for field, key in fields.items()} for own, fields in chosen.items()}
+        arrays = {own: {field: found[key] for field, key in fields.items()} for own, fields in chosen.items()}
+        return _Held(arrays, "S" if any(REPEATED in fields for fields in arrays.values()) else "")
+    if not source.head.startswith((NPY, HDF5)) and source.other:
+        raise source.error(f"chips are read from .npy, .npz, .h5 and text{source.other}")
+    if not source.head.startswith((NPY, HDF5)) and is_fusion(source):
+        layers = read_fusion(source, how.dead_blanks)
+        if name is not None and name not in layers:
+            raise UnknownName(f"array of {source.path}", name, list(layers))
+        return _Held(layers if name is None else {name: layers[name]}, UNIT)
     if name is not None:
         raise source.error(f"holds one array without a name, {name!r} was asked for; only .npz files name arrays")
     if source.head.startswith(NPY):
-        return {"": {"weights": read_npy(source)}}
-    if source.other:
-        raise source.error(f"chips are read from .npy, .npz and text{source.other}")
-    return {"": {"weights": read_table(source)}}
+        return _Held({"": {"weights": read_npy(source)}})
+    if source.head.startswith(HDF5):
+        return _Held({"": read_arc_two(source, how.dead_blanks)}, "S")
+    if has_headings(source):
+        fields, unit = read_instrument(source, how.dead_blanks)
+        return _Held({"": fields}, unit)
+    return _Held({"": {"weights": read_table(source, how.dead_blanks)}})
 
 
-def _halves(source: Source, name: str | None) -> Mapping[str, dict[str, np.ndarray]]:
+def _halves(source: Source, name: str | None, how: Reading) -> _Held:
     """The arrays of pairs: those of this name, or of all names, G+ before its G-."""
     if name is None or not source.head.startswith(ZIP):
-        found = _arrays(source, name)
+        held = _arrays(source, name, how)
+        found = held.arrays
     else:
-        every = _arrays(source, None)
-        found = {own: fields for own, fields in every.items() if name in (own, own.rpartition(".")[0])}
+        held = _arrays(source, None, how)
+        found = {own: fields for own, fields in held.arrays.items() if name in (own, own.rpartition(".")[0])}
         if not found:
-            raise UnknownName(f"array of {source.path}", name, list(every))
+            raise UnknownName(f"array of {source.path}", name, list(held.arrays))
     if {own.rpartition(".")[2] for own in found} != {"positive", "negative"}:
-        return found
+        return replace(held, arrays=found)
     owners = list(dict.fromkeys(own.rpartition(".")[0] for own in found))
     order = [f"{owner}.{sign}".removeprefix(".") for owner in owners for sign in ("positive", "negative")]
     missing = next((own for own in order if own not in found), None)
     if missing is not None:
         raise source.error(f"holds no array {missing!r}, the other half of a pair")
-    return {own: found[own] for own in order}
+    return replace(held, arrays={own: found[own] for own in order})
 
 
 def _chosen(names: list[str], name: str | None, source: Source) -> dict[str, dict[str, str]]:
@@ -191,7 +228,7 @@ def _chosen(names: list[str], name: str | None, source: Source) -> dict[str, dic
 
 
 def _array(found: Mapping[str, np.ndarray], place: Place, how: Reading) -> ChipArray:
-    fields: dict[str, Any] = dict(_cleaned(_folded(found, how.cells)))
+    fields: dict[str, Any] = dict(_cleaned(_folded(found, how.cells), how.dead_blanks))
     others = {name: fields.pop(name) for name in OTHERS if name in fields}
     array = ChipArray(place=place, **fields, others=others)
     if how.stuck_below is None and how.stuck_above is None:
@@ -232,7 +269,7 @@ def _folded(found: Mapping[str, np.ndarray], cells: int | None) -> dict[str, np.
     return fields
 
 
-def _cleaned(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _cleaned(arrays: Mapping[str, np.ndarray], dead: bool) -> dict[str, np.ndarray]:
     """The arrays in the types of `ChipArray`, zero where a cell is not usable and has no reading."""
     found = dict(arrays)
     for name, kind, right in (
@@ -244,13 +281,16 @@ def _cleaned(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         given = found.get(name, np.zeros(0, bool))  # as tools without these types save them
         if given.dtype != bool and np.isin(given, np.rint(given) if right is None else right).all():
             found[name] = given.astype(kind)
-    usable = found.get("usable", np.bool_(True))
+    usable: np.ndarray = np.asarray(found.get("usable", True))
     for name in ("weights", "variance", "off", "readings"):
         values = found.get(name)
         ndim = 3 if name == "readings" else 2
         if values is None or values.ndim != ndim or usable.shape not in ((), values.shape[-2:]) or usable.dtype != bool:
             continue  # refused by the class, in its words
         lost = ~(np.abs(values.astype(np.float64)) < NO_READING)
+        if dead and lost.any():
+            usable = usable & ~(lost.any(axis=0) if ndim == 3 else lost)
+            found["usable"] = usable
         if (lost & usable).any():
             at = np.argwhere(lost & usable)[0]
             where = f"neuron {at[-2]}, cell {at[-1]}" + (f", reading {at[0]}" if ndim == 3 else "")

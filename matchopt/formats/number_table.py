@@ -12,7 +12,8 @@ from matchopt.formats.numbers import number_of
 from matchopt.formats.sources import Source
 
 NO_READING = 1e30  # and beyond: no weight in any unit, but what instruments write, 9.9e37, 9.91e37, 199.999e99
-ADVICE = "a cell without a reading; give the array as .npz with `usable` false there"
+ADVICE = ("a cell without a reading; give the array as .npz with `usable` false there, or take all such cells as dead "
+          "(--dead-blanks)")  # fmt: skip
 _NONE = re.compile(
     r"[-+]?(nan|inf|infinity|[-.]*|n/?a|#n/a|null|none|o\.?l|ovld|ovrflw|over(load|flow|range)?|open|error)"
 )
@@ -28,23 +29,51 @@ class _Misfit(Exception):  # whoever tries another way catches it
         self.line, self.column, self.word = line, column, word
 
 
-def read_table(source: Source) -> Float[np.ndarray, "rows columns"]:
+def is_missing(word: str) -> bool:
+    """Whether a word is what instruments write where they have no reading: nothing, NaN, OL, 9.9e37 ..."""
+    value = number_of(word.replace(",", "."))
+    return abs(value) >= NO_READING if value is not None else _NONE.fullmatch(word.strip().lower()) is not None
+
+
+def lines_of(source: Source, dead: bool = False) -> list[tuple[str, int]]:
+    """The lines that are not empty, without comments, and their numbers; there is at least one.
+
+    Parameters
+    ----------
+    source : the file.
+    dead : whether a line of nothing but tabs counts, as a row of cells without a reading.
+
+    Raises
+    ------
+    FormatError
+        when there is none.
+    """
+    content = source.text.decode("utf-8", "replace")  # comments may be in any encoding
+    numbered = ((line.partition("#")[0].strip(" "), n) for n, line in enumerate(content.splitlines(), start=1))
+    lines = [(line, number) for line, number in numbered if (line if dead else line.strip())]
+    if not any(line.strip() for line, _ in lines):
+        raise source.error("holds no numbers")
+    return lines
+
+
+def read_table(source: Source, dead: bool = False) -> Float[np.ndarray, "rows columns"]:
     """Read the matrix; every line must have as many numbers as the first.
+
+    Parameters
+    ----------
+    source : the file.
+    dead : whether a cell without a reading is NaN; else it is refused.
 
     Raises
     ------
     FormatError
         naming the line: a cell without a reading, headings, commas that may mean two things.
     """
-    content = source.text.decode("utf-8", "replace")  # comments may be in any encoding
-    numbered = ((line.partition("#")[0].strip(" "), n) for n, line in enumerate(content.splitlines(), start=1))
-    lines = [(line, number) for line, number in numbered if line.strip()]
-    if not lines:
-        raise source.error("holds no numbers")
+    lines = lines_of(source, dead)
     furthest = _Misfit(-1, 0, "")
     for way in (way for way in _WAYS if way[0] == " " or way[0] in lines[0][0]):
         try:
-            rows = _rows([line for line, _ in lines], *way)
+            rows = _rows([line for line, _ in lines], way[0], way[1], dead)
         except csv.Error as cause:
             raise source.error(f"not CSV: {cause}") from None
         except _Misfit as misfit:
@@ -63,18 +92,20 @@ def read_table(source: Source) -> Float[np.ndarray, "rows columns"]:
     raise _error(furthest, lines, source)
 
 
-def _rows(lines: Sequence[str], mark: str, point: str) -> list[list[float]]:
+def _rows(lines: Sequence[str], mark: str, point: str, dead: bool) -> list[list[float]]:
     split = [
         line.split() if mark == " " else next(csv.reader([line], delimiter=mark, skipinitialspace=True))
         for line in lines
     ]
     if all(len(words) > 1 and not words[-1].strip() for words in split):  # a separator at the end of every line
         split = [words[:-1] for words in split]
-    return [[_number(word.strip(), point, n, k) for k, word in enumerate(words)] for n, words in enumerate(split)]
+    return [[_number(word.strip(), point, n, k, dead) for k, word in enumerate(words)] for n, words in enumerate(split)]
 
 
-def _number(word: str, point: str, line: int, column: int) -> float:
+def _number(word: str, point: str, line: int, column: int, dead: bool) -> float:
     value = number_of(word.replace(point, "."))
+    if dead and is_missing(word):
+        return np.nan
     if value is None or abs(value) >= NO_READING or (point == "," and "." in word):
         raise _Misfit(line, column, word)
     return value

@@ -200,7 +200,7 @@ def test_neighbours_noise_and_drift_are_told(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("missing.npy", None, "missing.npy: cannot be opened"),
-        ("words.csv", b"a,b\n1,2\n", "words.csv:1: column 1: expected a finite number, found 'a', a heading"),
+        ("words.csv", b"a,0.5\n1,2\n", "words.csv:1: column 1: expected a finite number, found 'a', a heading"),
         ("chip.xlsx", b"PK\x03\x04nothing", "chip.xlsx: "),
         ("ragged.txt", b"1 2 3\n4 5\n", "ragged.txt:2: 3 numbers per line are expected, found 2"),
     ],

@@ -146,11 +146,11 @@ def test_a_cell_without_a_reading_is_named(tmp_path: Path, code: str, mark: str)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("cell0,cell1\n0.5,1.25", ":1: column 1: .*'cell0', a heading; begin the line with #"),
-        (",0,1\n0,0.5,1.25", ":1: column 1: .*'', a heading; .* remove a column that counts lines"),
+        ("cell0,0.5\n0.5,1.25", ":1: column 1: .*'cell0', a heading; begin the line with #"),
+        (",0.5,1\n0,0.5,1.25", ":1: column 1: .*'', a heading; .* remove a column that counts lines"),
         ("NaN,1\n2,3", ":1: column 1: .*'NaN', a cell without a reading"),
         ("-0,5;x\n2,3", ":1: column 1: .*'-0,5'; are there decimal commas"),
-        ("G (uS);I (A)\n0,5;1,25", ":1: .*a heading"),
+        ("G (uS);I (A)\n0,5;1,25", ":1: columns in uS and A make no matrix of one unit"),
         ("0,0.5,1.25\n1,2.75,3.5", "first column counts the others, 0, 1; remove it"),
         ("1 2 3\n0.5 1.5 2.5\n0.1 0.2 0.3", "first row counts the others, 1, 2, 3"),
         ("1.234,5;2\n1;2", ":1: column 1: .*'1.234,5'; are there decimal commas"),

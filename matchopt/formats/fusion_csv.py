@@ -1,0 +1,75 @@
+"""Conductances in the CSV that IBM's Fusion chip takes and gives: layers, one below the other, in microsiemens.
+
+Five lines of headings have a value for each layer: its number, the class that it has in aihwkit, how many conductances
+it has, its rows, its columns. A sixth has its name. Then comes a line for each layer, row after row. Signs are those of
+G+ minus G-, one of which is 0 in such files.
+
+References
+----------
+IBM/aihwkit, `aihwkit/utils/export.py` (`fusion_export`, `fusion_import`).
+"""
+
+import csv
+import io
+
+import numpy as np
+
+from matchopt.formats.number_table import ADVICE, is_missing
+from matchopt.formats.numbers import number_of
+from matchopt.formats.sources import Source
+
+UNIT = "uS"
+HEADINGS = 6
+
+
+def is_fusion(source: Source) -> bool:
+    """Whether the file begins like one: whole numbers, classes, and three lines of whole numbers, equally many."""
+    lines = [line.strip().split(",") for line in source.start.decode("utf-8", "replace").splitlines()[:HEADINGS]]
+    if len(lines) < HEADINGS or len({len(line) for line in lines}) > 1:
+        return False
+    whole = [all(word.isascii() and word.isdigit() for word in line) for line in lines]
+    return whole[0] and all(whole[2:5]) and all(word.isidentifier() for word in lines[1])
+
+
+def read_fusion(source: Source, dead: bool) -> dict[str, dict[str, np.ndarray]]:
+    """The array of every layer, by its name, in microsiemens.
+
+    Parameters
+    ----------
+    source : a file that `is_fusion`.
+    dead : whether cells without a reading cannot be used; else they are refused.
+
+    Raises
+    ------
+    FormatError
+        naming the line.
+    """
+    try:
+        lines = [line for line in csv.reader(io.StringIO(source.words), strict=True) if line]
+    except csv.Error as cause:
+        raise source.error(f"not CSV: {cause}") from None
+    sizes, heights, widths = ([int(word) for word in line] for line in lines[2:5])
+    names = lines[HEADINGS - 1]
+    if len(set(names)) < len(names):
+        raise source.error("two layers have the same name", HEADINGS)
+    if len(lines) != HEADINGS + len(names):
+        raise source.error(f"{len(names)} layers need a line each, found {len(lines) - HEADINGS}")
+    found = {}
+    for n, (name, words) in enumerate(zip(names, lines[HEADINGS:], strict=True)):
+        if not heights[n] * widths[n] == sizes[n] == len(words):
+            raise source.error(f"layer {name[:40]!r} has {heights[n]} x {widths[n]} cells and {sizes[n]} conductances "
+                               f"by its headings, found {len(words)} values", HEADINGS + 1 + n)  # fmt: skip
+        values = np.array([_conductance(word, dead, source, HEADINGS + 1 + n) for word in words])
+        found[name] = {"weights": values.reshape(heights[n], widths[n])}
+    return found
+
+
+def _conductance(word: str, dead: bool, source: Source, line: int) -> float:
+    value = number_of(word.strip())
+    if is_missing(word):
+        if not dead:
+            raise source.error(f"expected a finite number, found {word[:40]!r}, {ADVICE}", line)
+        return np.nan
+    if value is None:
+        raise source.error(f"expected a finite number, found {word[:40]!r}", line)
+    return value
