@@ -5,11 +5,8 @@ import csv
 import io
 import json
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from repo.test_benches import loaded
 
 from matchopt import AssignmentInstance, Provenance, solve, write
 from matchopt.bench import BenchPlan, News, find_instances, find_variants, read_results, run_bench, said, write_tables
@@ -176,54 +174,21 @@ def test_parquet_holds_the_rows_and_traces(tmp_path: Path) -> None:
     assert [row["trace"] for row in table] == [[e[:2] for e in record.get("trace", [])] for record in records]
 
 
-def command(*words: str, **more: Any) -> "subprocess.Popen[str]":
-    """The command in a process of its own."""
-    program = [sys.executable, "-m", "matchopt.cli", "bench", *words]
-    return subprocess.Popen(program, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
-
-
 @pytest.mark.slow
-def test_killed_at_any_moment_every_run_is_there_once(tmp_path: Path) -> None:
-    """`kill -9` of the driver or of one of its processes, then the same command: no line lost, none twice."""
-    (plugin := tmp_path / "steps.py").write_text(SLOW_STEPS)
-    compared = ["--solver", "steps", "--solver", "greedy-pairs", "--seeds", "4", "--plugin", str(plugin)]
-    limits = ["--jobs", "2", "--time-limit", "0.1", "--output", str(tmp_path / "r")]
-    words = [str(folder_of(tmp_path, 4)), *compared, *limits]
-    chance, before = random.Random(0), b""
-    for number in range(3):
-        driver = command(*words)
-        wait_for_lines(tmp_path / "r" / RESULTS, before.count(b"\n") + chance.randint(1, 6), driver)
-        victims = (children(driver.pid) if number == 1 else []) or [driver.pid]
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(chance.choice(victims), signal.SIGKILL)
-        if number == 1:  # the driver goes on by itself
-            driver.wait(120)
-        driver.kill()
-        driver.communicate()
-        content = (tmp_path / "r" / RESULTS).read_bytes()
-        assert content.startswith(before)  # what was finished is as it was
-        before = content[: content.rindex(b"\n") + 1]
-    done = command(*words)
-    _, told = done.communicate(timeout=120)
-    assert done.returncode == 0, told
-    content = (tmp_path / "r" / RESULTS).read_bytes()
-    keys = [json.loads(line)["key"] for line in content.splitlines()]
-    assert content.startswith(before) and len(keys) == len(set(keys)) == 32
-
-
-def wait_for_lines(path: Path, count: int, driver: "subprocess.Popen[str]") -> None:
-    """Until the file has so many lines or the driver ends."""
-    deadline = time.monotonic() + 120
-    while driver.poll() is None and time.monotonic() < deadline:
-        if path.exists() and path.read_bytes().count(b"\n") >= count:
-            return
-        time.sleep(0.02)
-
-
-def children(pid: int) -> list[int]:
-    """The processes of the driver's pool."""
-    psutil = pytest.importorskip("psutil")
-    return [child.pid for child in psutil.Process(pid).children() if "spawn_main" in " ".join(child.cmdline())]
+@pytest.mark.parametrize("cluster", [False, True], ids=["processes", "cluster"])
+def test_killed_at_any_moment_every_run_is_there_once(tmp_path: Path, cluster: bool) -> None:
+    """`kill -9` of the driver or of what performs runs: no line lost, none twice; the full trial is the script's."""
+    if cluster:
+        pytest.importorskip("distributed")
+    kills = loaded("kills")
+    place = kills.Cluster(tmp_path) if cluster else None
+    try:
+        said: list[str] = []
+        assert kills.trial(tmp_path, 40, 3, 0, place, said.append).startswith("good: 40 results of 40 runs"), said
+    finally:
+        if place is not None:
+            place.close()
+    assert len(said) == 3 and any("driver" in line for line in said) and any("worker" in line for line in said)
 
 
 @contextlib.contextmanager
@@ -244,7 +209,7 @@ def small_disk(place: Path, options: str) -> Iterator[Path]:
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can mount a file system")
 @pytest.mark.parametrize(("options", "reason"), [("size=8k", "No space left"), ("ro", "Read-only file system")])
 def test_a_disk_that_takes_no_more_is_one_sentence(tmp_path: Path, options: str, reason: str) -> None:
-    """A full disk and a read-only one end the command with exit status 2; whole lines stay."""
+    """A full disk and a read-only one end the command with exit status 2; whole lines stay, and space lets it go on."""
     with small_disk(tmp_path / "disk", options) as disk:
         words = ["bench", str(folder_of(tmp_path, 2)), "--solver", "slots", "--solver", "tune", "--seeds", "8"]
         done = CliRunner().invoke(main, [*words, "--output", str(disk / "r")])
@@ -252,3 +217,9 @@ def test_a_disk_that_takes_no_more_is_one_sentence(tmp_path: Path, options: str,
         assert str(disk) in done.stderr and len(done.stderr.splitlines()) == 1
         if options != "ro":
             assert all(record["status"] == "refused" for record in read_results([disk / "r"]))
+            content = (disk / "r" / RESULTS).read_bytes()
+            subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
+            again = CliRunner().invoke(main, [*words, "--output", str(disk / "r")])
+            assert again.exit_code == 0 and "0 runs" in again.stdout and "32 refusals" in again.stdout, again.output
+            after = (disk / "r" / RESULTS).read_bytes()
+            assert after.startswith(content[: content.rfind(b"\n") + 1]) and after.count(b"\n") == 32
