@@ -112,14 +112,16 @@ def as_json(value: Any) -> Any:
     NaN and infinities are missing (None), whole numbers beyond every float, too; numpy's numbers are plain ones, the
     rest is text.
     """
+    if value is None or value is True or value is False:
+        return value
+    if type(value) is str:  # first what there is most of
+        return readable(value)
     if isinstance(value, Mapping):
         return {as_json(str(name)): as_json(inner) for name, inner in value.items()}
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
         return as_json(value.item())
     if isinstance(value, (tuple, list, np.ndarray)):
         return [as_json(inner) for inner in value]
-    if isinstance(value, bool) or value is None:
-        return value
     if isinstance(value, (int, float)):
         return value if abs(value) <= MAX else None
     return readable(str(value))

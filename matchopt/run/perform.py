@@ -228,15 +228,21 @@ def record(task: Task, label: SolverLabel, verdict: Verdict, **measured: Any) ->
 def versions(cls: type[Solver] | type[TrainerContract]) -> dict[str, str]:
     """The versions behind the modules a solver or trainer needs and may use, from metadata; none is imported."""
     found = {module: _version(module.partition(".")[0]) for module in cls.needs}
-    for name in getattr(cls, "may_use", ()):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = f"{name} {importlib.metadata.version(name)}"
+    found |= {name: _installed(name) for name in getattr(cls, "may_use", ())}
     return {name: version for name, version in found.items() if version}
 
 
 @functools.lru_cache
-def _version(package: str) -> str:
+def _installed(package: str) -> str:
+    """Name and version of what is installed, which reading costs milliseconds; else an empty text."""
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return f"{package} {importlib.metadata.version(package)}"
+    return ""
+
+
+@functools.lru_cache
+def _version(package: str) -> str:
+    if found := _installed(package):
+        return found
     names = importlib.metadata.packages_distributions().get(package, [])  # slow: reads every list of files
     return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)

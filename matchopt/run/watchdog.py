@@ -31,6 +31,14 @@ def free_memory() -> int:
     return free
 
 
+def _is_childless(pid: int) -> bool:
+    """Whether a process surely has no children, told without reading the table of all processes."""
+    lists = list(Path(f"/proc/{pid}/task").glob("*/children"))  # there are none where the kernel keeps no such lists
+    with contextlib.suppress(OSError):
+        return bool(lists) and not any(file.read_bytes() for file in lists)
+    return False
+
+
 class Watchdog(threading.Thread):
     """A thread that samples the memory of a process tree and ends it past a limit.
 
@@ -86,7 +94,9 @@ class Watchdog(threading.Thread):
     def find_family(self) -> None:
         """Remember the descendants there are now, wherever they move later, and what they have in shared memory."""
         self._files.bytes(list(self._family))
-        for member in list(self._family.values()):
+        for pid, member in list(self._family.items()):
+            if _is_childless(pid):
+                continue
             with contextlib.suppress(psutil.Error):
                 for child in member.children(recursive=True):
                     self._family.setdefault(child.pid, child)
