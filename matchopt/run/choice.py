@@ -68,6 +68,9 @@ SUGGESTIONS = (
     Suggestion("chain-perturb", _always, "arrays are one behind the other, and it assigns them together"),
     Suggestion("split-alternate", _always, "rows are split over hardware neurons"),
     Suggestion("copies-alternate", _always, "rows are served by the mean of several hardware neurons"),
+    Suggestion(
+        "crossbar-redundant", _always, "neurons share lines, and weights have several cells, or rows several neurons"
+    ),
     Suggestion("sum-search", _always, "several cells add up to a weight"),
     Suggestion("output-search", _always, "errors of a row's weights depend on each other"),
     Suggestion("greedy", _always, "no stronger solver takes what it asks for"),

@@ -10,6 +10,7 @@ from matchopt_crossbar.chain import ChainAlternation as ChainAlternation
 from matchopt_crossbar.chain import ChainPerturbation as ChainPerturbation
 from matchopt_crossbar.exact import Exact as Exact
 from matchopt_crossbar.perturbation import Perturbation as Perturbation
+from matchopt_crossbar.redundant import Redundant as Redundant
 from matchopt_crossbar.tandem import Tandem as Tandem
 
 
@@ -17,5 +18,5 @@ from matchopt_crossbar.tandem import Tandem as Tandem
 def register_solvers(register: Callable[[type[Solver]], None]) -> None:
     """Register the solvers of crossbars, of several buses and of chains."""
     chains = ChainAlternation, ChainPerturbation
-    for solver in (Alternation, Annealing, Perturbation, Exact, Buses, Tandem, *chains):
+    for solver in (Alternation, Annealing, Perturbation, Exact, Buses, Redundant, Tandem, *chains):
         register(solver)

@@ -65,11 +65,15 @@ def one_connection() -> tuple[Target, Hardware]:
 
 def without_connections(layer: LayerInstance) -> Result:
     """The mapping of a layer in which there is nothing to wire."""
-    none = np.zeros(layer.target.n_connections, np.int64) - 1
-    mapping = LayerMapping.from_cells(
-        layer.target, np.arange(layer.n_rows), none, np.full(layer.n_rows, layer.rules.gains.default)
-    )
+    mapping = nothing_wired(layer)
     return Result(mapping, Status.OPTIMAL, bound=layer.value(mapping))
+
+
+def nothing_wired(layer: LayerInstance) -> LayerMapping:
+    """The mapping in which every row has a neuron, and none listens to anything."""
+    none = np.zeros(layer.target.n_connections, np.int64) - 1
+    gains = np.full(layer.n_rows, layer.rules.gains.default)
+    return LayerMapping.from_cells(layer.target, np.arange(layer.n_rows), none, gains)
 
 
 def free_costs(layer: LayerInstance, prices: tuple[float, float] = FREE) -> np.ndarray:

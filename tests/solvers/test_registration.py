@@ -23,6 +23,7 @@ PACKAGES = {
         "crossbar-perturb",
         "crossbar-exact",
         "crossbar-buses",
+        "crossbar-redundant",
         "crossbar-tandem",
         "chain-alternate",
         "chain-perturb",

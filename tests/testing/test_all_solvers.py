@@ -7,6 +7,7 @@ from matchopt.testing import run_checks
 
 REGISTRY = load_plugins()
 LESS = {"copies-alternate": {"rounds": 2}, "split-alternate": {"rounds": 2}}  # by default they do it 20 times
+LESS["crossbar-redundant"] = {"rounds": 30}
 LEAST = {"network": 30}  # checks a solver must pass: few of the tiny networks bring what one of networks asks for
 
 
