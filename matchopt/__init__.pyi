@@ -6,6 +6,7 @@ from .checker import Report as Report
 from .checker import Violation as Violation
 from .checker import check as check
 from .checker import is_feasible as is_feasible
+from .chip_mapper import ChipMapper as ChipMapper
 from .claims import weighed as weighed
 from .errors import DataError as DataError
 from .errors import FormatError as FormatError
@@ -19,10 +20,12 @@ from .errors import PluginError as PluginError
 from .errors import Refused as Refused
 from .errors import UnknownName as UnknownName
 from .formats import SolutionFile as SolutionFile
+from .formats import load as load
 from .formats import read as read
 from .formats import read_instance as read_instance
 from .formats import read_solution as read_solution
 from .formats import write as write
+from .formats.wiring import Wire as Wire
 from .hookspecs import hookimpl as hookimpl
 from .instances import Architecture as Architecture
 from .instances import Assignment as Assignment
@@ -58,6 +61,7 @@ from .instances.cell_states import best_states as best_states
 from .kernels import assign as assign
 from .kernels import match_rows as match_rows
 from .kernels import pair_costs as pair_costs
+from .plots import plot_weights as plot_weights
 from .proofs import Certificate as Certificate
 from .proofs import certify as certify
 from .reduce import not_separable as not_separable
@@ -65,6 +69,7 @@ from .reduce import reduction as reduction
 from .reduce import surrogate as surrogate
 from .reduce import tightened as tightened
 from .run import Explanation as Explanation
+from .run import Mapped as Mapped
 from .run import Run as Run
 from .run import Task as Task
 from .run import explain as explain

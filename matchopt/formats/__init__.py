@@ -16,6 +16,7 @@ from matchopt.formats.own import SolutionFile as SolutionFile
 from matchopt.formats.registry import FORMATS as FORMATS
 from matchopt.formats.registry import Format as Format
 from matchopt.formats.registry import format_named as format_named
+from matchopt.formats.registry import load as load
 from matchopt.formats.registry import read as read
 from matchopt.formats.registry import read_instance as read_instance
 from matchopt.formats.registry import read_solution as read_solution

@@ -142,6 +142,14 @@ def read(path: str | PathLike[str], format: str | None = None, *, instance: Inst
     return chosen.read_for(source, instance)
 
 
+def load(path: str | PathLike[str]) -> Instance:
+    """Load an instance from a file, whatever its format: `layer = matchopt.load("layer.matchopt")`.
+
+    See `read_instance`, which takes the name of a format too.
+    """
+    return read_instance(path)
+
+
 def read_instance(path: str | PathLike[str], format: str | None = None) -> Instance:
     """Read an instance; see `read`."""
     found = read(path, format)

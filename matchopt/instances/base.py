@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from matchopt.errors import InvalidInstance, InvalidSolution
 from matchopt.instances.arrays import ReadOnly
+from matchopt.notebook import facts_table
 from matchopt.parts import Json, Parts, exact_keys, field_values, readable
 from matchopt.settings import read_object
 
@@ -83,6 +84,15 @@ class Instance(ReadOnly, ABC):
     def name(self) -> str:
         """The name from provenance, or the kind and the start of the digest."""
         return self.provenance.name or f"{self.kind}-{self.digest[:8]}"
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "source": self.provenance.source,
+            "demands": ", ".join(sorted(self.demands)),
+            "digest": self.digest[:12],
+        }
+        shapes = {name: " x ".join(map(str, array.shape)) for name, array in list(self.parts().arrays.items())[:12]}
+        return facts_table(f"{self.name} ({self.kind})", facts | shapes)
 
 
 class Solution(ReadOnly, ABC):

@@ -1,6 +1,7 @@
 # What the package offers; each name loads on first use, so that the fork server starts before all else.
 from .explanation import Explanation as Explanation
 from .explanation import explain as explain
+from .mapped import Mapped as Mapped
 from .perform import OnIncumbent as OnIncumbent
 from .proof_file import write_proof as write_proof
 from .record import Incumbent as Incumbent

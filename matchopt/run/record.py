@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from matchopt.instances import Solution
+from matchopt.errors import InvalidSolution
+from matchopt.instances import Instance, Solution
+from matchopt.notebook import facts_table
 from matchopt.parts import field_values
+from matchopt.run.mapped import Mapped
 from matchopt.solver import Allowance, Limit, Status
 
 Number = float | int  # an int where costs are integers: exact
@@ -61,6 +64,7 @@ class Run:
     violations : the rules an infeasible solution broke.
     solution : the best feasible solution, None without one.
     log : the end of what the solver's process printed, tracebacks included.
+    given : the instance itself, where `solve` or `solve_all` returned the record.
     """
 
     instance: str
@@ -92,11 +96,27 @@ class Run:
     violations: tuple[str, ...] = ()
     solution: Solution | None = None
     log: str = ""
+    given: Instance | None = None
+
+    @property
+    def mapping(self) -> Mapped:
+        """The solution together with the instance: `run.mapping.realised()`, `run.mapping.wiring()`.
+
+        Raises InvalidSolution when there is no solution, or the instance is neither a layer nor a network.
+        """
+        if self.solution is None or self.given is None:
+            raise InvalidSolution(f"{self.solver} left no mapping of {self.instance}: {self.message or self.status}")
+        return Mapped(self.given, self.solution)
+
+    def _repr_html_(self) -> str:
+        names = ("status", "proof", "limit", "objective", "bound", "gap", "seconds", "message")
+        facts = {name: getattr(self, name) for name in names}
+        return facts_table(f"{self.solver} on {self.instance} ({self.kind})", facts)
 
     def to_json(self) -> dict[str, Any]:
-        """All fields but the solution and the log, as JSON; absent numbers are None, and nothing is NaN or infinite."""
+        """All fields but instance, solution and log, as JSON; absent numbers are None, nothing is NaN or infinite."""
         facts = field_values(self) | spelt(self.allowance)
-        for left_out in ("solution", "log", "allowance"):
+        for left_out in ("given", "solution", "log", "allowance"):
             del facts[left_out]
         return {name: _plain(value) for name, value in facts.items()}
 

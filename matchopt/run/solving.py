@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 
 from matchopt.instances import Instance, Solution
@@ -93,7 +94,8 @@ def solve(
         cold=cold,
         prove_seconds=prove_seconds,
     )
-    return perform_stages(task, on_incumbent=on_incumbent, keep_on_interrupt=keep_on_interrupt)
+    run = perform_stages(task, on_incumbent=on_incumbent, keep_on_interrupt=keep_on_interrupt)
+    return replace(run, given=instance)
 
 
 def solve_all(
@@ -129,7 +131,7 @@ def solve_all(
             futures[pool.submit(perform_guarded, task, slots if executor is None else 1, cancel)] = number
         for future in as_completed(futures):
             number = futures[future]
-            runs[number] = future.result()
+            runs[number] = replace(future.result(), given=tasks[number].instance)
             if on_run is not None:
                 on_run(number, runs[number])
     finally:  # whatever interrupts this, no worker outlives it
