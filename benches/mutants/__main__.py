@@ -1,12 +1,14 @@
 """Mutation tests of what must be believed: the checker, the proofs and the judge.
 
 Usage: python benches/mutants [run | table] [--sample N | --each N] [--seed N] [--only WORD ...] [--quick]
+       [--within SECONDS] [--tests FILE ...]
 
 `run` makes one small fault at a time and runs the tests that reach it, until one fails. Results go to results.csv
 beside this file; what stands there already is not run again until its function changes, so a run may be stopped
 and goes on where it was. With --sample only so many, drawn by the seed from all, with --each so many of each module in
-turn; with --quick the tests marked slow are left out, and what survives is tried again by the next run without. `table`
-prints the score.
+turn; with --quick the tests marked slow are left out, and what survives is tried again by the next run without. With
+--within each mutant meets the quickest of its tests only, as many as take so many processor seconds in all, and what
+survives is tried again as well. `table` prints the score.
 """
 
 import argparse
@@ -65,14 +67,15 @@ def write(rows: dict[str, dict[str, str]], every: list[Mutant]) -> None:
     half.replace(RESULTS)
 
 
-def run(every: list[Mutant], wanted: list[Mutant], quick: bool) -> int:
+def run(every: list[Mutant], wanted: list[Mutant], quick: bool, within: float, tests: list[str]) -> int:
     """Run what has no result yet."""
     import pytest
     from session import Session
 
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     rows = recorded()
-    again = set() if quick else {key for key, row in rows.items() if row["reason"] == QUICK}
+    some = quick or within < float("inf")
+    again = set() if some else {key for key, row in rows.items() if row["reason"] == QUICK}
     left = [mutant for mutant in wanted if mutant.key not in rows or mutant.key in again]
     print(f"{len(every)} mutants, {len(wanted)} wanted, {len(left)} without a result")
     if not left:
@@ -81,7 +84,7 @@ def run(every: list[Mutant], wanted: list[Mutant], quick: bool) -> int:
     def campaign(session: Session) -> None:
         for count, mutant in enumerate(left, 1):
             outcome, by = session.run(mutant)
-            reason = QUICK if quick and outcome in UNDETECTED else ""
+            reason = QUICK if some and outcome in UNDETECTED else ""
             found = (outcome, by, reason, commit.strip())
             values = (mutant.key, mutant.path, mutant.function, mutant.operator, mutant.change, *found)
             rows[mutant.key] = dict(zip(COLUMNS, values, strict=True))
@@ -92,9 +95,9 @@ def run(every: list[Mutant], wanted: list[Mutant], quick: bool) -> int:
     for library in ("OMP", "OPENBLAS", "MKL"):  # a forked process must not wait for threads that it has not got
         os.environ[f"{library}_NUM_THREADS"] = "1"
     os.chdir(ROOT)
-    session = Session(ROOT, sorted({mutant.path for mutant in every}), campaign)
+    session = Session(ROOT, sorted({mutant.path for mutant in every}), campaign, within)
     layer = ["-m", "not slow"] if quick else []
-    return int(pytest.main(["-q", "-p", "no:cacheprovider", *layer, *TESTS], plugins=[session]))
+    return int(pytest.main(["-q", "-p", "no:cacheprovider", *layer, *tests], plugins=[session]))
 
 
 def table(every: list[Mutant]) -> None:
@@ -151,6 +154,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="*", default=[""], help="modules or functions with one of these in their names")
+    parser.add_argument("--within", type=float, default=float("inf"))
+    parser.add_argument("--tests", nargs="+", default=list(TESTS), help="files of tests")
     given = parser.parse_args()
     every = every_mutant()
     if given.action == "table":
@@ -158,7 +163,7 @@ def main() -> int:
         return 0
     wanted = [each for each in every if any(word in f"{each.path} {each.function}" for word in given.only)]
     wanted = drawn(wanted, given.seed, given.sample, given.each)
-    return run(every, wanted, given.quick)
+    return run(every, wanted, given.quick, given.within, given.tests)
 
 
 if __name__ == "__main__":

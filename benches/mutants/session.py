@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from itertools import accumulate
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -29,7 +30,7 @@ from operators import Mutant, mutated
 Tests = dict[str, float]  # node id -> seconds
 Outcome = tuple[str, str]  # killed, survived, timeout or uncovered; by which test
 MEMORY = 6 * 2**30
-INTERPRETED = ("matchopt.proofs.loops",)  # not those of crossbars: their tree search would take hours
+INTERPRETED = ("matchopt.proofs.loops", "matchopt.proofs.crossbar_loops")
 
 
 class Session:
@@ -40,10 +41,11 @@ class Session:
     root : folder of the repository.
     paths : modules under test, relative to it.
     then : called when everything is collected and the tests of every line are known.
+    within : processor seconds of tests for each mutant, the quickest first; a test that takes longer is left out.
     """
 
-    def __init__(self, root: Path, paths: Iterable[str], then: Callable[["Session"], None]) -> None:
-        self.root, self.paths, self._then = root, tuple(paths), then
+    def __init__(self, root: Path, paths: Iterable[str], then: Callable[["Session"], None], within: float) -> None:
+        self.root, self.paths, self._then, self._within = root, tuple(paths), then, within
         self.items: dict[str, Any] = {}
         self.seconds: Tests = {}
         self.tests_of: dict[str, dict[int, list[str]]] = {}
@@ -67,7 +69,7 @@ class Session:
 
     def _interpret(self) -> None:
         """Machine code has no lines to follow and no code to exchange: functions that take it run in Python here."""
-        for name in INTERPRETED:
+        for name in INTERPRETED[: None if self._within < float("inf") else 1]:  # a tree search may take hours in Python
             module = importlib.import_module(name)
             for called, thing in list(vars(module).items()):
                 if hasattr(thing, "py_func"):
@@ -76,26 +78,29 @@ class Session:
     def _digest(self) -> str:
         """Of the modules, and of the tests that may reach them."""
         files = {self.root / path for path in self.paths} | {Path(item.path) for item in self.items.values()}
-        names = "\n".join(self.items).encode()
+        names = "\n".join([str(self._within), *self.items]).encode()
         return hashlib.sha256(names + b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:16]
 
     def _learn(self, told: Path) -> int:
         files = [str(self.root / path) for path in self.paths]
         tracer, seconds = coverage.Coverage(data_file=None, config_file=False, include=files), {}
+        signal.signal(signal.SIGPROF, _too_long)
         tracer.start()
         for name in self.items:
             tracer.switch_context(name)
             began = time.process_time()
-            if self._failing([name]) is not None:
-                print(f"fails without a mutant: {name}", file=sys.__stderr__)
-                return 1
-            seconds[name] = time.process_time() - began
+            failed = self._failing([name], self._within)
+            spent = time.process_time() - began
+            if failed is None:
+                seconds[name] = spent
+            elif spent < self._within:  # one of machine code, which is not there
+                print(f"left out, as it fails without a mutant: {name}", file=sys.__stderr__)
         tracer.stop()
         data = tracer.get_data()
         tests_of = {}
         for path, file in zip(self.paths, files, strict=True):
             lines = data.contexts_by_lineno(file)
-            tests_of[path] = {n: [test for test in tests if test] for n, tests in lines.items()}
+            tests_of[path] = {n: [test for test in tests if test in seconds] for n, tests in lines.items()}
         told.write_text(json.dumps([seconds, tests_of]))
         return 0
 
@@ -103,7 +108,9 @@ class Session:
         """The tests that reach the mutant, quickest first; of one outside functions, all that enter the module."""
         lines = self.tests_of[mutant.path]
         reached = lines.get(str(mutant.line), []) if mutant.function else {t for each in lines.values() for t in each}  # type: ignore[call-overload]
-        return sorted(reached, key=lambda name: (self.seconds[name], name))
+        quickest = sorted(reached, key=lambda name: (self.seconds[name], name))
+        spent = accumulate(self.seconds[name] for name in quickest)
+        return [name for name, sum_ in zip(quickest, spent, strict=True) if sum_ <= self._within]
 
     def run(self, mutant: Mutant) -> Outcome:
         """What becomes of a mutant."""
@@ -137,15 +144,17 @@ class Session:
             told.write_text(by)
         return 0 if by is None else 1
 
-    def _failing(self, names: list[str]) -> str | None:
+    def _failing(self, names: list[str], allowed: float = float("inf")) -> str | None:
         """The first of these tests that fails."""
         following: list[str | None] = [*names[1:], None]
         for name, after in zip(names, following, strict=True):
             if self.seconds:  # of the processor; what goes on for ever is ended by the quickest test that meets it
-                signal.setitimer(signal.ITIMER_PROF, 3.0 + 10.0 * self.seconds[name])
+                allowed = 3.0 + 10.0 * self.seconds[name]
+            signal.setitimer(signal.ITIMER_PROF, allowed if allowed < float("inf") else 0.0)
             reports = runtestprotocol(
                 self.items[name], log=False, nextitem=None if after is None else self.items[after]
             )
+            signal.setitimer(signal.ITIMER_PROF, 0.0)
             if any(report.failed for report in reports):
                 return name
         return None
@@ -167,6 +176,10 @@ class Session:
         failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
         by = failed[0].split()[1] if failed else ""
         return ("survived", "") if done.returncode == 0 else ("killed", by)
+
+
+def _too_long(*_: object) -> None:
+    raise TimeoutError("longer than --within")
 
 
 def _code_of(code: CodeType, name: str) -> CodeType:
