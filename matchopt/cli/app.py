@@ -18,6 +18,7 @@ COMMANDS: CommandTable = {
     "explain": ("explaining", "Say why an instance has no solution."),
     "evaluate": ("networks", "Accuracy of a mapped network beside that of its target."),
     "convert": ("converting", "Write a file in another format, or reduced to a simpler kind."),
+    "schema": ("converting", "Print the JSON Schema of wiring tables."),
     "solvers": ("extending", "List the solvers with their options."),
     "trainers": ("extending", "List the training methods with their options."),
     "plugins": ("extending", "List the plugins, those that failed to load included."),

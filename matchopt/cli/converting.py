@@ -1,4 +1,4 @@
-"""The command convert."""
+"""The commands convert and schema."""
 
 from pathlib import Path
 
@@ -28,8 +28,8 @@ def convert(
 
     The ladder leads from network to layer, assignment and program; a network of several layers becomes one file per
     layer, numbered before the ending. Formats are matchopt, mps, lp and opb (written only), orlib-assignment,
-    orlib-assignment-sparse, orlib-gap (read only), qaplib, wiring-json, wiring-csv and masks (solutions; the last is
-    written only); .gz compresses.
+    orlib-assignment-sparse, orlib-gap (read only), qaplib, wiring-json, wiring-csv, and of solutions, written only,
+    masks, fusion-csv and summary (what to switch and to write, to be read by people); .gz compresses.
     """
     from matchopt.formats import read, read_instance, write
     from matchopt.instances import INSTANCES, Instance
@@ -56,3 +56,14 @@ def _numbered(path: Path, number: int) -> Path:
 
     stem = stem_of(path)
     return path.with_name(f"{stem}.{number}{path.name[len(stem) :]}")
+
+
+@click.command(epilog="Example: matchopt schema wiring > wiring.schema.json")
+@click.argument("name", type=click.Choice(["wiring"]))
+@debug_option
+def schema(name: str) -> None:
+    """Print the JSON Schema of what matchopt writes: `wiring`, the wiring tables in JSON."""
+    from matchopt.formats.wiring_json import SCHEMA
+
+    del name  # there is one
+    click.echo(SCHEMA.read_text(), nl=False)

@@ -85,6 +85,7 @@ def evaluate(
     """
     from matchopt.checker import check
     from matchopt.formats import read_instance, read_solution, write
+    from matchopt.formats.summary import programming_of, total
     from matchopt.instances import NetworkInstance
     from matchopt.network.evaluation import data_of
     from matchopt.network.evaluation import evaluate as examine
@@ -114,10 +115,14 @@ def evaluate(
         write(mapping, wiring, instance=given)
     if masks is not None:
         write(mapping, masks, "masks", instance=given)
+    needed = total(programming_of(mapping, given))
     if as_json:
-        click.echo(json.dumps({"objective": report.objective, **asdict(found)}, allow_nan=False))
+        shown = {"objective": report.objective, **asdict(found), "programming": asdict(needed)}
+        click.echo(json.dumps(shown, allow_nan=False))
     else:
         _show(found, report.objective, wiring, seed, options)
+        click.echo(f"on the chip: {needed.cells} active cells of {needed.neurons} neurons, {needed.switches} routing "
+                   f"switches, {needed.writes} cells to write, {needed.dropped} connections dropped")  # fmt: skip
 
 
 def _converter(options: dict[str, Any]) -> "Converter | None":

@@ -11,12 +11,18 @@ IBM/aihwkit, `aihwkit/utils/export.py` (`fusion_export`, `fusion_import`).
 
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 
+from matchopt.errors import InvalidSolution
+from matchopt.formats.atomic import write_bytes
+from matchopt.formats.chip_units import parse_unit
 from matchopt.formats.number_table import ADVICE, is_missing
-from matchopt.formats.numbers import number_of
+from matchopt.formats.numbers import number_of, number_text
 from matchopt.formats.sources import Source
+from matchopt.formats.wiring import layers_of, wires_of
+from matchopt.instances import Instance, Solution
 
 UNIT = "uS"
 HEADINGS = 6
@@ -73,3 +79,43 @@ def _conductance(word: str, dead: bool, source: Source, line: int) -> float:
     if value is None:
         raise source.error(f"expected a finite number, found {word[:40]!r}", line)
     return value
+
+
+def write_fusion(solution: Solution, instance: Instance, path: Path) -> None:
+    """Write the conductances of a mapping: for each layer a row for each target neuron, a column for each input.
+
+    Of a wire the measured value of its cell counts, in microsiemens, added up where several have one input; cells that
+    no wire uses are 0. Gains, scales and biases are digital and not in such a file.
+
+    Raises
+    ------
+    InvalidSolution
+        when the mapping does not fit the instance, has weights that are no measured conductance, or rows with several
+        hardware neurons.
+    """
+    layers = layers_of(instance)
+    matrices = [np.zeros((layer.n_rows, layer.target.n_inputs)) for layer in layers]
+    neurons: dict[tuple[int, int], int] = {}
+    for wire in wires_of(solution, instance):
+        at = wire.on_chip
+        unit = None if at is None else parse_unit(at.unit)
+        where = f"layer {wire.layer}, row {wire.row}"
+        if unit is None or unit.quantity != "conductance":
+            raise InvalidSolution(f"{where}: a Fusion CSV holds conductances, and the values of the chip have the unit "
+                                  f"{'' if at is None else at.unit!r}; say S or uS (export --unit)")  # fmt: skip
+        if (
+            wire.tunable
+            or wire.written is not None
+            or neurons.setdefault((wire.layer, wire.row), wire.neuron) != wire.neuron
+        ):
+            raise InvalidSolution(f"{where}: a Fusion CSV holds measured cells of one hardware neuron for each row, "
+                                  "and none to be written")  # fmt: skip
+        if at is not None and at.value is not None and wire.input is not None:
+            power = unit.power + 6
+            matrices[wire.layer][wire.row, wire.input] += at.value if power == 0 else at.value * 10.0**power
+    shapes = [matrix.shape for matrix in matrices]
+    heads = [(n + 1, "AnalogLinear", rows * columns, rows, columns, f"layer{n}")
+             for n, (rows, columns) in enumerate(shapes)]  # fmt: skip
+    lines = [",".join(map(str, line)) for line in zip(*heads, strict=True)]
+    lines += [",".join(map(number_text, matrix.ravel().tolist())) for matrix in matrices]
+    write_bytes(path, ("\n".join(lines) + "\n").encode())

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from matchopt.errors import FormatError, Refused, UnknownName
+from matchopt.formats.fusion_csv import write_fusion
 from matchopt.formats.lp import write_lp
 from matchopt.formats.masks import write_masks
 from matchopt.formats.mps_read import is_mps, read_mps
@@ -18,6 +19,7 @@ from matchopt.formats.orlib_gap import is_gap, read_gap
 from matchopt.formats.own import SolutionFile, is_own, read_own, write_own
 from matchopt.formats.qaplib import is_crossbar, is_qap, read_qap, write_qap
 from matchopt.formats.sources import Source
+from matchopt.formats.summary import write_summary
 from matchopt.formats.wiring_csv import is_wiring_csv, read_wiring_csv, write_wiring_csv
 from matchopt.formats.wiring_json import is_wiring_json, read_wiring_json, write_wiring_json
 from matchopt.instances import AssignmentInstance, Instance, LayerMapping, NetworkMapping, ProgramInstance, Solution
@@ -88,7 +90,9 @@ _SPARSE = "OR-Library linear assignment, allowed pairs only"
 _GAP = "OR-Library generalised assignment, as a program (read only)"
 _QAP = "QAPLIB quadratic assignment, as a crossbar"
 _WIRING = "mapping as a wiring table for chip tool chains"
-_JSON, _CSV, _MASKS = (_with_instance(write) for write in (write_wiring_json, write_wiring_csv, write_masks))
+_JSON, _CSV, _MASKS, _FUSION, _SUMMARY = (
+    _with_instance(write) for write in (write_wiring_json, write_wiring_csv, write_masks, write_fusion, write_summary)
+)
 _ALL = (
     Format("matchopt", _OWN, (".matchopt",), is_own, read_own, lambda thing: True, _alone(write_own)),
     Format("mps", "integer linear programs", (".mps",), is_mps, read_mps, _is_program, _alone(write_mps)),
@@ -105,6 +109,10 @@ _ALL = (
         "wiring-json", f"{_WIRING}, JSON", (".wiring.json", ".json"), is_wiring_json, None, _is_mapping, _JSON,
         read_wiring_json,
     ),
+    Format("fusion-csv", "measured conductances of a mapping as IBM Fusion CSV (write only)", (".fusion.csv",),
+           lambda source: False, None, _is_mapping, _FUSION),
+    Format("summary", "what a mapping asks of the chip, for eyes (write only)", (".summary.txt",), lambda source: False,
+           None, _is_mapping, _SUMMARY),
     Format(
         "wiring-csv", f"{_WIRING}, CSV", (".wiring.csv", ".csv"), is_wiring_csv, None, _is_mapping, _CSV,
         read_wiring_csv,

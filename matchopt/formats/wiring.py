@@ -56,7 +56,7 @@ class Wire:
     input : the input; None for a neuron without wires.
     tunable : whether a fully tunable weight serves the connection.
     weight : hardware weight of the cell, or value to program into the tunable weight; None where there is no wire.
-    bias : digital bias of the row where the mapping has biases of its own; None where it has none.
+    bias : digital bias of the row; None where biases are hardware weights, or the instance is a single layer.
     written : value to write into the cell; None where it is left as it is.
     place : line or entry of the file, for messages.
     on_chip : where it is on the measured chip; None where the hardware has no origin, or the table does not say.
@@ -111,11 +111,12 @@ def wires_of(solution: Solution, instance: Instance) -> Iterator[Wire]:
     for number, (mapping, layer) in enumerate(zip(mappings, layers, strict=True)):
         _check_fit(mapping, layer, number)
         biases: list[float] | list[None] = [None] * layer.n_rows
-        if isinstance(solution, NetworkMapping) and solution.biases is not None:
-            if solution.biases[number].shape != (layer.n_rows,):
-                found = solution.biases[number].shape
+        own = (isinstance(solution, NetworkMapping) and solution.biases) or getattr(instance, "biases", None)
+        if own is not None:
+            if own[number].shape != (layer.n_rows,):
+                found = own[number].shape
                 raise InvalidSolution(f"layer {number}: biases must have shape {(layer.n_rows,)}, found {found}")
-            biases = solution.biases[number].tolist()
+            biases = own[number].tolist()
         for wire in _layer_wires(mapping, layer, number):
             yield wire if biases[wire.row] is None else replace(wire, bias=biases[wire.row])
 
@@ -170,7 +171,7 @@ def mapping_from(wires: Iterable[Wire], instance: Instance, fail: Fail) -> Layer
     """Build the mapping of `instance` that a table describes; lines may come in any order.
 
     Tunable connections of a layer whose values are all the target's come back without values of their own, and so do
-    biases where the table has none.
+    biases that are all the instance's, or that the table does not have.
 
     Raises
     ------
@@ -186,7 +187,7 @@ def mapping_from(wires: Iterable[Wire], instance: Instance, fail: Fail) -> Layer
     mappings = tuple(_layer_mapping(number, layer, by_row, fail) for number, layer in enumerate(layers))
     biases = _biases(layers, by_row, fail)
     if isinstance(instance, NetworkInstance):
-        return NetworkMapping(mappings, biases)
+        return NetworkMapping(mappings, _changed(biases, instance))
     if biases is not None:
         raise fail("the table has biases, and the instance is a single layer, which has none", None)
     return mappings[0]
@@ -203,6 +204,16 @@ def _biases(
         if lines[0].bias is None:
             raise fail(f"row {i} of layer {number} has no bias, but other rows have; give all or none", lines[0].place)
     return tuple(np.array([by_row[n, i][0].bias for i in range(layer.n_rows)], float) for n, layer in enumerate(layers))
+
+
+def _changed(biases: tuple[np.ndarray, ...] | None, instance: NetworkInstance) -> tuple[np.ndarray, ...] | None:
+    """The biases, those that a spreadsheet has rounded as they were; None where all are the instance's."""
+    if biases is None or instance.biases is None:
+        return biases
+    near = [np.abs(found - own) <= ROUNDED * np.abs(own) for found, own in zip(biases, instance.biases, strict=True)]
+    if all(close.all() for close in near):
+        return None
+    return tuple(np.where(*each) for each in zip(near, instance.biases, biases, strict=True))
 
 
 def _fitted(wire: Wire, layer: LayerInstance, fail: Fail) -> Wire:

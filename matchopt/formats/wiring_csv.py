@@ -1,7 +1,7 @@
 """Wiring tables as CSV: `layer,row,neuron,gain,cell,input,tunable,weight`, one wire on a line.
 
-Further columns are there where the mapping has them: `bias`, digital biases of its own; `written`, values to write into
-cells; and where the chip was measured seven more: `file,array,chip_row,chip_column,value,unit,scale`.
+Further columns are there where there is something in them: `bias`, the digital bias of the row; `written`, values to
+write into cells; and where the chip was measured seven more: `file,array,chip_row,chip_column,value,unit,scale`.
 """
 
 import csv
@@ -14,7 +14,7 @@ from matchopt.formats.numbers import number_of
 from matchopt.formats.own import SolutionFile
 from matchopt.formats.sources import Source
 from matchopt.formats.wiring import OnChip, Wire, layers_of, mapping_from, wires_of
-from matchopt.instances import Instance, LayerMapping, NetworkMapping, Solution
+from matchopt.instances import Instance, Solution
 
 COLUMNS = ("layer", "row", "neuron", "gain", "cell", "input", "tunable", "weight")
 OF_CHIP = ("file", "array", "chip_row", "chip_column", "value", "unit", "scale")  # the fields of `OnChip`
@@ -57,15 +57,13 @@ def write_wiring_csv(solution: Solution, instance: Instance, path: Path) -> None
     InvalidSolution
         when the mapping does not fit the instance.
     """
-    mappings = solution.layers if isinstance(solution, NetworkMapping) else (solution,)
-    there = {"bias": isinstance(solution, NetworkMapping) and solution.biases is not None}
-    there["written"] = any(isinstance(part, LayerMapping) and part.written is not None for part in mappings)
-    columns = (*COLUMNS, *(name for name in MORE if there[name]))
+    wires = list(wires_of(solution, instance))
+    columns = (*COLUMNS, *(name for name in MORE if any(getattr(wire, name) is not None for wire in wires)))
     of_chip = OF_CHIP if any(layer.hardware.origin is not None for layer in layers_of(instance)) else ()
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")  # floats as their shortest text that reads back equal
     lines.writerow([*columns, *of_chip])
-    for wire in wires_of(solution, instance):
+    for wire in wires:
         cells = [int(wire.tunable) if name == "tunable" else getattr(wire, name) for name in columns]
         lines.writerow([*cells, *(getattr(wire.on_chip, name, None) for name in of_chip)])
     write_bytes(path, text.getvalue().encode())

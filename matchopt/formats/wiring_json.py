@@ -18,6 +18,7 @@ from matchopt.formats.wiring import OnChip, Wire, mapping_from, wires_of
 from matchopt.instances import Instance, Solution
 from matchopt.settings import FiniteFloat, NonNegativeInt, read_object
 
+SCHEMA = Path(__file__).with_name("wiring.schema.json")  # what a file must be like, as JSON Schema (2020-12)
 KEY = "matchopt_wiring"
 VERSION = 1
 MAX_BRACKETS = 2**24  # objects and lists of one table: a wire is one object
@@ -54,7 +55,7 @@ class _Row:
     gain: FiniteFloat
     wires: list[_Wired]
     tunable: list[_Tuned]
-    bias: FiniteFloat | None = None  # where the mapping has biases of its own
+    bias: FiniteFloat | None = None  # where biases are digital
     chip: _Chip | None = None  # where the hardware neuron is on the measured chip
 
     def listed(self, number: int) -> list[Wire]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from matchopt import DataReference, LayerMapping, NetworkInstance, NetworkMapping, read_instance, write
+from matchopt import DataReference, LayerMapping, NetworkInstance, NetworkMapping, read_instance, read_solution, write
 from matchopt.cli import main
 from matchopt.network import Converter, ImageData, SparseNetwork, converted, measure, write_network
 
@@ -302,3 +302,50 @@ def test_masks_of_drawn_chips_and_of_tiles(tmp_path: Path) -> None:
     assert run("convert", tmp_path / "apart.matchopt", tmp_path / "masks.npz", "--instance", instance).exit_code == 0
     names = [name for name in arrays(tmp_path / "masks.npz") if "." not in name]
     assert names == ["tile", "tile_1"] and masks["layer0"].sum() == given.layers[0].target.n_connections
+
+
+class Alone:
+    """A network from a wiring table in JSON and nothing else: no code of matchopt, no other file."""
+
+    def __init__(self, table: Path, widths: list[int]) -> None:
+        rows = json.loads(table.read_text())["rows"]
+        shapes = [(1 + max(row["row"] for row in rows if row["layer"] == n), width) for n, width in enumerate(widths)]
+        self.weights, self.biases = [np.zeros(shape) for shape in shapes], [np.zeros(shape[0]) for shape in shapes]
+        for row in rows:
+            scale = row["gain"] * row["chip"]["scale"]
+            self.biases[row["layer"]][row["row"]] = row["bias"]
+            for wire in row["wires"]:
+                self.weights[row["layer"]][row["row"], wire["input"]] += scale * wire["value"]
+
+    def answers(self, received: np.ndarray) -> np.ndarray:
+        """The class of each image."""
+        for weights, bias in zip(self.weights, self.biases, strict=True):
+            signal = received @ weights.T + bias
+            received = np.maximum(signal, 0.0)
+        return signal.argmax(axis=1)
+
+
+def test_a_table_alone_gives_the_accuracy_of_a_chip_from_an_instrument(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In microsiemens with decimal commas, a line for each cell; NumPy and the table answer every sample alike."""
+    monkeypatch.setattr("matchopt.network.evaluation.load_mnist", images)
+    values = np.random.default_rng(3).normal(size=(22, 40)).round(6)
+    lines = ["row;column;G (\u00b5S)"]
+    lines += [f"{i + 1};{k + 1};{str(values[i, k]).replace('.', ',')}" for i, k in np.ndindex(values.shape)]
+    (tmp_path / "chip.csv").write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    files = made(tmp_path, "--hardware", tmp_path / "chip.csv")
+    table = tmp_path / "wiring.json"
+    found = json.loads(run("evaluate", *files, "--wiring", table, "--json").stdout)
+    instance = read_instance(files[0])
+    assert isinstance(instance, NetworkInstance) and instance.layers[0].hardware.origin is not None
+    assert instance.layers[0].hardware.origin.unit == "uS"
+    alone = Alone(table, [784, 12])
+    received, expected = images().test_images.astype(float), by_number(instance)
+    weights = [layer.realised(part) for layer, part in zip(instance.layers, expected.layers, strict=True)]
+    *_, (_, signal) = instance.runs.run(weights, instance.biases, received)
+    assert np.array_equal(alone.answers(received), signal.argmax(axis=1))
+    assert found["mapped"]["test"] == np.mean(alone.answers(received) == images().test_labels)
+    assert found["programming"]["cells"] == sum(layer.target.n_connections for layer in instance.layers)
+    again = read_solution(table, instance=instance)
+    assert again.digest == expected.digest

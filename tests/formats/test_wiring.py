@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matchopt.errors import FormatError, InvalidSolution, Refused
-from matchopt.formats import SolutionFile, read, write
+from matchopt.formats import SolutionFile, read, read_solution, write
 from matchopt.instances import Gains, Hardware, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping, Target
 from matchopt.testing.brute import brute_force
 from matchopt.testing.tiny_layers import tiny_layers
@@ -153,7 +153,7 @@ def adjusted() -> tuple[NetworkInstance, NetworkMapping]:
 
 
 def test_adjusted_biases_are_in_the_table(tmp_path: Path) -> None:
-    """A column, or a field of every row, has the bias; a table of a mapping without has neither."""
+    """A column, or a field of every row, has the bias; of a mapping without it is the instance's own."""
     instance, given = adjusted()
     assert given.biases is not None
     wanted = np.concatenate(given.biases).tolist()
@@ -165,7 +165,13 @@ def test_adjusted_biases_are_in_the_table(tmp_path: Path) -> None:
     assert [row["bias"] for row in json.loads((tmp_path / "x.json").read_text())["rows"]] == wanted
     write(NetworkMapping(given.layers), tmp_path / "y.csv", instance=instance)
     write(NetworkMapping(given.layers), tmp_path / "y.json", instance=instance)
-    assert "bias" not in (tmp_path / "y.csv").read_text() + (tmp_path / "y.json").read_text()
+    assert instance.biases is not None
+    own = np.concatenate(instance.biases).tolist()
+    assert [row["bias"] for row in json.loads((tmp_path / "y.json").read_text())["rows"]] == own
+    through_a_spreadsheet(tmp_path / "y.csv", ";", ",")
+    for name in ("y.csv", "y.json"):
+        found = read_solution(tmp_path / name, instance=instance)
+        assert isinstance(found, NetworkMapping) and found.biases is None
 
 
 @pytest.mark.parametrize("form", ["csv", "json"])
