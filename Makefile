@@ -12,7 +12,7 @@ endif
 # The tests start hundreds of processes; without bytecode on disk each would compile the sources again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo lint check test test-long test-oldest bench bench-record browser mutants lock clean
+.PHONY: env demo lint check test test-long test-oldest bench bench-record browser mutants lock docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "  make test-oldest  the quick tests with the oldest versions of the dependencies"
 	@echo "  make bench   benchmarks with their peers, in one run"
 	@echo "  make bench-record  those with peers, whose ratios go into benches/history.csv"
+	@echo "  make docs    the documentation site, into site/"
 	@echo "  make mutants mutation tests of checker, proofs and judge: hours, or SAMPLE=150"
 
 # The stamp is newer than what the environment was made from, so a second make does nothing.
@@ -84,9 +85,13 @@ mutants: env
 	$(BIN)/python benches/mutants run --sample $(SAMPLE)
 	$(BIN)/python benches/mutants table
 
+# Offline, every warning an error; links, anchors and the reference are checked.
+docs: env
+	$(BIN)/mkdocs build --strict --quiet
+
 # Pin what is installed now, after changing a dependency.
 lock: env
 	$(BIN)/python -m pip freeze --exclude-editable --exclude matchopt | sed 's/+cpu//' > requirements.lock
 
 clean:
-	rm -rf .venv .venv-oldest build dist .mypy_cache .ruff_cache .pytest_cache .benchmarks
+	rm -rf .venv .venv-oldest build dist site .mypy_cache .ruff_cache .pytest_cache .benchmarks
