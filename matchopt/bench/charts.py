@@ -41,6 +41,14 @@ def specs() -> dict[str, tuple[str, str, Spec]]:
         "gaps": ("Every instance",
                  "Gap to the best value, mean over seeds; empty where a solver refused the instance.",
                  _cells()),
+        "accuracy": ("What accuracy is left",
+                     "Test accuracy of the mapped networks: mean over seeds, and from the least to the most, with one "
+                     "standard deviation of the reads where the chip has read noise. A stroke is the network before.",
+                     _accuracy()),
+        "errors": ("Error against accuracy",
+                   "Every run: squared error of all weights as a share of their squares, and test accuracy. How well "
+                   "does what is minimised say what is wanted?",
+                   _errors()),
     }  # fmt: skip
 
 
@@ -65,7 +73,33 @@ def data(standing: Standing) -> dict[str, Rows]:
             for s, name in enumerate(names)
             if not np.isnan(costs[i, s])
         ],
-    }
+        "accuracy": _accuracies(standing, names),
+        "errors": [
+            {"solver": r["solver"], "instance": r["instance"], "seed": r["seed"], "error": _short(a["error"]),
+             "test": _short(a["test"])}
+            for r in sorted(standing.runs, key=lambda r: str(r["solver"]) not in names or names.index(r["solver"]))
+            if r["solver"] in names and (a := r.get("accuracy")) and a["error"] is not None
+        ],
+    }  # fmt: skip
+
+
+def _accuracies(standing: Standing, names: list[str]) -> Rows:
+    """One row for each solver and network."""
+    own: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for record in standing.runs:
+        if record["solver"] in names and record.get("accuracy"):
+            own.setdefault((str(record["solver"]), str(record["instance"])), []).append(record["accuracy"])
+    return [
+        {
+            "solver": solver,
+            "instance": instance,
+            "test": _short(float(np.mean([a["test"] for a in own[solver, instance]]))),
+            "low": _short(min(a["test"] - (a["spread"] or 0.0) for a in own[solver, instance])),
+            "high": _short(max(a["test"] + (a["spread"] or 0.0) for a in own[solver, instance])),
+            "before": _short(own[solver, instance][0]["target_test"]),
+        }
+        for solver, instance in sorted(own, key=lambda pair: names.index(pair[0]))
+    ]
 
 
 def _profile(times: np.ndarray, names: list[str]) -> Rows:
@@ -138,3 +172,30 @@ def _cells() -> Spec:
     tip = [{"field": "instance"}, {"field": "solver"}, {"field": "gap", "format": ".3%"}]
     shown = {"x": {**place, "field": "solver"}, "y": {**place, "field": "instance"}, "color": colour, "tooltip": tip}
     return {"width": "container", "mark": {"type": "rect"}, "encoding": shown}
+
+
+def _accuracy() -> Spec:
+    """A line for each solver, within it one for each network."""
+    label = {"field": "solver", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 260}}
+    share = {"type": "quantitative", "title": "test accuracy", "axis": {"format": ".0%"}, "scale": {"zero": False}}
+    colour = {"field": "instance", "type": "nominal", "sort": None, "scale": {"scheme": "tableau20"},
+              "legend": {"title": None, "labelLimit": 260, "symbolLimit": 0}}  # fmt: skip
+    tip = [{"field": "solver"}, {"field": "instance"}]
+    tip += [{"field": name, "format": ".2%"} for name in ("test", "low", "high", "before")]
+    layers = [
+        {"mark": {"type": "rule", "strokeWidth": 2},
+         "encoding": {"x": {**share, "field": "low"}, "x2": {"field": "high"}}},
+        {"mark": {"type": "point", "filled": True, "size": 45}, "encoding": {"x": {**share, "field": "test"}}},
+        {"mark": {"type": "tick", "thickness": 2, "size": 9}, "encoding": {"x": {**share, "field": "before"}}},
+    ]  # fmt: skip
+    shared = {"y": label, "yOffset": {"field": "instance"}, "color": colour, "tooltip": tip}
+    return {"width": "container", "encoding": shared, "layer": layers}
+
+
+def _errors() -> Spec:
+    x = _axis("error", "squared error of the weights, relative", zero=False)
+    y = {**_axis("test", "test accuracy", zero=False), "axis": {"format": ".0%"}}
+    spec = _curve({"type": "point", "filled": True, "size": 40}, x, y)
+    tip = [{"field": name} for name in ("solver", "instance", "seed", "error")] + [{"field": "test", "format": ".2%"}]
+    spec["encoding"] |= {"tooltip": tip, "shape": {"field": "instance", "legend": None}}
+    return spec

@@ -74,7 +74,8 @@ def run_bench(
     """Run what `folder` does not hold yet; every result is on the disk, in `results.jsonl`, as soon as it is there.
 
     Results lie under keys of all that made them: the instance's file, solver, options, seed, limits and versions. The
-    same call again, or after `kill -9`, performs what is missing. What a solver refuses is not run.
+    same call again, or after `kill -9`, performs what is missing. What a solver refuses is not run. The best solution
+    of each instance is kept in the folder `solutions`.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def run_bench(
     place = Place(Path(folder), plugin_files=tuple(plugin_files))
     limits = as_settings(plan)
     tasks = [
-        BenchTask(instance, variant, seed, limits, place)
+        BenchTask(instance, variant, seed, limits, place, plan.accuracy)
         for seed in range(plan.seeds)
         for instance in plan.instances
         for variant in plan.variants  # by turns, so that a slower hour falls on all of them

@@ -79,25 +79,59 @@ const look = {
   background: "transparent", view: { stroke: null }, axis: { labelColor: grey, titleColor: grey, gridColor: "#8884", domainColor: grey, tickColor: grey },
   legend: { labelColor: grey, titleColor: grey }, text: { color: grey }, font: "system-ui, sans-serif",
 };
+const ofBest = {
+  residuals: (best) => best.layers.flatMap((layer, number) => ["connected", "unconnected"].flatMap((part) =>
+    layer[part].map((count, bin) => ({ series: `layer ${number}, ${part}`, from: layer.edges[bin], to: layer.edges[bin + 1], count }))))
+    .filter((row) => row.count),
+  cells: (best) => {
+    const { side, size, cells } = best.layers[at("layer").value];
+    return cells.flatMap((line, row) => [...line].map((digit, column) => ({
+      neuron: row * side, neuron_end: Math.min((row + 1) * side, size[0]), cell: column * side,
+      cell_end: Math.min((column + 1) * side, size[1]), state: report.states[digit] })));
+  },
+  wiring: (best) => (best.neurons[at("neuron").value]?.wires ?? [])
+    .map(([input, target, realised, cells]) => ({ input, target, realised, cells: cells || "none" })),
+};
+const rowsOf = (name) =>
+  name in ofBest ? ofBest[name](report.best[at("best").value]) : report.families[state.family].charts[name];
+
 async function draw(name) {
-  const rows = report.families[state.family].charts[name];
+  const rows = rowsOf(name);
   const chart = report.specs[name];
-  const lines = new Set(rows.map((row) => row[chart.encoding.y.field])).size; // of a chart that has one for each name
-  const spec = { height: 22 * lines + 10, ...chart, data: { values: rows }, config: look };
+  const different = (channel) => new Set(rows.map((row) => row[chart.encoding[channel]?.field])).size;
+  const step = Math.max(22, 10 * different("yOffset")); // of a chart that has a line for each name
+  const spec = { height: step * different("y") + 10, ...chart, data: { values: rows }, config: look };
   if (!rows.length) return at(`chart-${name}`).replaceChildren("Nothing to draw.");
   return vegaEmbed(at(`chart-${name}`), spec, {
-    mode: "vega-lite", renderer: "svg", downloadFileName: name,
+    mode: "vega-lite", renderer: rows.length > 3000 ? "canvas" : "svg", downloadFileName: name,
     actions: { export: { svg: true, png: false }, source: false, compiled: false, editor: false },
   });
 }
 
-async function showFamily() {
+async function showFamily(then) {
   const family = report.families[state.family];
   at("answer").replaceChildren(...family.verdict.map((text) => Object.assign(document.createElement("p"), { textContent: text })));
   fill(at("leaderboard"), report.leader_columns, family.leaderboard);
   showRuns();
-  for (const name of Object.keys(report.specs)) await draw(name);
+  for (const name of Object.keys(report.specs)) if (!(name in ofBest)) await draw(name);
+  if (then) await then();
   document.documentElement.dataset.ready = state.family;
+}
+
+const choose = (id, names) => at(id).replaceChildren(...names.map(([value, text]) => new Option(text, value)));
+async function showBest() {
+  const best = report.best[at("best").value];
+  choose("layer", best.layers.map(({ size }, number) => [number, `${number}: ${size[0]} neurons of ${size[1]} cells`]));
+  choose("neuron", best.neurons.map(({ layer, row, error }, number) => [number, `layer ${layer}, neuron ${row}, error ${error}`]));
+  at("whose").textContent = `${best.solver}, seed ${best.seed}, objective ${shown(best.objective, "number")}`;
+  for (const name of Object.keys(ofBest)) await draw(name);
+}
+async function showBests() {
+  choose("best", Object.keys(report.best).map((name) => [name, name]));
+  at("best").addEventListener("input", showBest);
+  at("layer").addEventListener("input", () => draw("cells"));
+  at("neuron").addEventListener("input", () => draw("wiring"));
+  await showBest();
 }
 
 for (const name of Object.keys(report.families)) at("family").add(new Option(name, name, false, name === state.family));
@@ -111,6 +145,6 @@ for (const name of ["family", "solver", "instance"]) {
 at("save-runs").addEventListener("click", () => save("runs", chosenRuns()));
 at("save-leaderboard").addEventListener("click", () => save("leaderboard", report.families[state.family].leaderboard));
 for (const button of document.querySelectorAll("button[data-chart]"))
-  button.addEventListener("click", () => save(button.dataset.chart, report.families[state.family].charts[button.dataset.chart]));
-showFamily();
+  button.addEventListener("click", () => save(button.dataset.chart, rowsOf(button.dataset.chart)));
+showFamily(Object.keys(report.best).length ? showBests : null);
 })();

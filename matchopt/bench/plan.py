@@ -77,6 +77,7 @@ class BenchPlan:
         0 .. 1; None for runs that use their time.
     iterations : most passes of a solver's main loop, for work that does not depend on the machine's speed.
     threads, memory_limit, prove_seconds : of each run; see `matchopt.solve`.
+    accuracy : whether to measure what mapped networks classify correctly, where their data are here.
 
     Raises
     ------
@@ -93,6 +94,7 @@ class BenchPlan:
     threads: Annotated[int, Ge(1)] = 1
     memory_limit: PositiveFloat | None = None
     prove_seconds: NonNegativeFloat | None = None
+    accuracy: bool = True
 
     def __post_init__(self) -> None:
         check_fields(self, "bench")

@@ -18,6 +18,7 @@ COLUMNS = (
     "instance", "kind", "demands", "solver", "seed", "status", "limit", "proof", "objective", "bound", "bound_proved",
     "gap", "solver_seconds", "seconds", "target_seconds", "best_value", "best_bound", "peak_memory", "drift", "spoiled",
     "message", "error", "time_limit", "iterations", "threads", "memory_limit", "prove_seconds", "target_gap",
+    "accuracy_test", "accuracy_validation", "accuracy_target_test", "accuracy_target_validation", "accuracy_spread",
     "versions", "digest", "machine", "key",
 )  # fmt: skip
 
@@ -58,6 +59,7 @@ def rows_of(records: Sequence[Record]) -> list[dict[str, Any]]:
         made = record.get("made_from", {})
         versions = ", ".join(f"{name} {text}" for name, text in sorted(made.get("origin", {}).items()))
         flat = {**made.get("limits", {}), **record, "versions": versions}
+        flat |= {f"accuracy_{name}": value for name, value in record.get("accuracy", {}).items()}
         flat["demands"] = " ".join(record.get("demands", ()))
         rows.append({name: flat.get(name) for name in COLUMNS})
     return rows

@@ -148,8 +148,29 @@ class Standing:
             else None,
             "integral": sum(area) / len(area) if area else None,
             "spoiled": len(own) - len(timed),
+            "lost": self.lost(own),
             **{name: getattr(against, name) for name in ("wins", "ties", "losses", "p_value")},
         }
+
+    def lost(self, runs: Sequence[Record]) -> float | None:
+        """Mean test accuracy that is lost by mapping, over the runs that say theirs; None where none does."""
+        lost = [a["target_test"] - a["test"] for record in runs if (a := record.get("accuracy"))]
+        return math.fsum(lost) / len(lost) if lost else None
+
+    def _accuracy(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """What accuracy is left, in a sentence, on the networks whose accuracy is known."""
+        known = [row for row in rows if row["lost"] is not None]
+        if not known:
+            return []
+        said = []
+        for row in dict.fromkeys((known[0]["solver"], min(known, key=lambda row: row["lost"])["solver"])):
+            own = [record["accuracy"] for record in self.runs if record["solver"] == row and "accuracy" in record]
+            left, before = (100 * math.fsum(a[name] for a in own) / len(own) for name in ("test", "target_test"))
+            ends = [f"{100 * end(a['test'] for a in own):.1f}" for end in (min, max)]
+            said.append(f"{row} {left:.1f} % [{ends[0]}, {ends[1]}] of {before:.1f} % before")
+        networks = len({record["instance"] for record in self.runs if "accuracy" in record})
+        best = f"; the most is left by {said[1]}" if len(said) > 1 else ""
+        return [f"Accuracy left on test data, mean and range over {networks} networks: {said[0]}{best}."]
 
     def _integral(self, record: Record) -> float:
         best, limit = self.best.get(str(record["instance"])), _limit(record)
@@ -166,14 +187,15 @@ class Standing:
         first, *others = rows
         said = [f"mean rank {first['rank']:.2f} [{first['rank_low']:.2f}, {first['rank_high']:.2f}]"]
         said += [f"{100 * first['gap']:.2g} % from the best values on average"]
+        accuracy = self._accuracy(rows)
         if not others:
-            return [f"{first['solver']} alone takes half of the instances: {', '.join(said)} ({what})."]
+            return [f"{first['solver']} alone takes half of the instances: {', '.join(said)} ({what}).", *accuracy]
         share, second = first["first"], others[0]
         equals = [row["solver"] for row in rows if row["rank"] <= first["rank"] + metrics.TIE]
         head = f"No clear winner: {first['solver']} is ahead"
         if len(equals) > 1:
             head = f"No winner: {', '.join(equals)} share the first place"
-        elif share >= SURE and len(self.instances) >= FEW:
+        elif share >= SURE and len(self.instances) >= FEW and second["losses"] > second["wins"]:
             head = f"{first['solver']} wins"
         often = f"Drawn again, the instances put {first['solver']} first in {100 * share:.0f} % of the cases"
         return [
@@ -183,6 +205,7 @@ class Standing:
             f"{second['rank_high']:.2f}], gap {100 * second['gap']:.2g} %: it wins {second['wins']} of "
             f"{second['wins'] + second['ties'] + second['losses']} instances against the first, ties {second['ties']}, "
             f"loses {second['losses']} (sign test, p = {second['p_value']:.2g}).",
+            *accuracy,
             *self._doubts(),
         ]
 

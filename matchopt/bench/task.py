@@ -8,6 +8,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
+from matchopt.bench.kept import accuracy_of, keep_best
 from matchopt.bench.metrics import reached
 from matchopt.bench.plan import BenchInstance, Variant
 from matchopt.bench.reference import reference_seconds
@@ -35,6 +36,7 @@ class BenchTask(GridTask):
     instance, variant, seed : what is run.
     limits : the limits, by name; see `BenchPlan`.
     place : where.
+    accuracy : whether to measure that of mapped networks; no part of what determines the result.
     """
 
     instance: BenchInstance
@@ -42,6 +44,7 @@ class BenchTask(GridTask):
     seed: int
     limits: Mapping[str, Any]
     place: Place
+    accuracy: bool = True
 
     @property
     def seconds(self) -> float:
@@ -91,7 +94,7 @@ class BenchTask(GridTask):
             what was run (instance, digest, kind, demands, solver, seed, best value and bound known before); status,
             limit ("target" where that ended it), proof, objective, bound and gap as in `matchopt.Run`; seconds of the
             solver's clock and in all; "trace", (seconds, objective, bound) of every improvement; target_seconds;
-            peak memory; message; and machine and reference times, see `drifts`.
+            peak memory; message; accuracy, see `accuracy_of`; and machine and reference times, see `drifts`.
         """
         about, before = self._about(), reference_seconds()
         run = self._solved()
@@ -103,14 +106,25 @@ class BenchTask(GridTask):
         gap, best = self.limits["target_gap"], self.instance.best_value
         at = next((e[0] for e in trace if gap is not None and best is not None and reached(e[1], best, gap)), None)
         stopped = run.limit is Limit.INTERRUPTED and at is not None
+        end, accuracy = reference_seconds(), self._kept(run, about)  # which takes long, and no time of the solver
         return about | {name: found[name] for name in (*names, "peak_memory")} | {
             "status": REFUSED if run.refused else found["status"],
             "limit": TARGET if stopped else found["limit"],
             "target_seconds": at,
             "trace": trace,
             "machine": _machine(),
-            "reference": [before, reference_seconds()],
+            "reference": [before, end],
+            **({} if accuracy is None else {"accuracy": accuracy}),
         }  # fmt: skip
+
+    def _kept(self, run: Run, about: dict[str, Any]) -> dict[str, Any] | None:
+        """Keep the solution if it is the best so far; returns the accuracy that it leaves."""
+        if run.solution is None or run.objective is None:
+            return None
+        instance = self.instance.read()
+        facts = {name: about[name] for name in ("instance", "solver", "seed")} | {"key": self.key}
+        keep_best(self.place.folder, instance, run.solution, run.objective, facts)
+        return accuracy_of(instance, run.solution) if self.accuracy else None
 
     def _about(self) -> dict[str, Any]:
         instance, given = self.instance.read(), self.instance

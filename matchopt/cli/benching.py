@@ -39,6 +39,8 @@ if TYPE_CHECKING:
               help="Memory of a run.  [default: 80 % of what is free]")  # fmt: skip
 @click.option("--prove-seconds", type=Real(min=0), metavar="S",
               help="Most seconds for the proof, 0 for none.  [default: a fixed amount of work]")  # fmt: skip
+@click.option("--accuracy/--no-accuracy", default=True, show_default=True,
+              help="Measure what each mapped network classifies correctly, where its data are here.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path("bench"), show_default=True,
               help="Folder for results; what an earlier run left there is used again.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True,
@@ -64,7 +66,8 @@ def bench(
     A fixed piece of work is timed before and after every run. Where it takes more than 1.25 times its usual time the
     machine was not the same, and the run's seconds are marked as spoiled.
 
-    At the end there are results.csv (and results.parquet with pyarrow) and the report, as by `matchopt report`.
+    At the end there are results.csv (and results.parquet with pyarrow), the best solution of each instance in the
+    folder solutions, and the report, as by `matchopt report`.
 
     Exit status: 1 where a run could not be performed at all.
     """
@@ -113,7 +116,8 @@ def report(folders: tuple[Path, ...], output: Path | None, title: str) -> None:
 
     FOLDERS are those of `matchopt bench`; a run that several of them hold counts once, and a bench may be under way.
     Writes report.html, one file that needs no network: the answer, the leaderboard with intervals, profiles, gaps over
-    time, every run, filters, all figures as SVG and their data as CSV; and results.csv (results.parquet with pyarrow).
+    time, accuracy and what the best mappings do with the chip, every run, filters, all figures as SVG and their data as
+    CSV; and results.csv (results.parquet with pyarrow).
     The page needs vl-convert-python: pip install 'matchopt[report]'.
     """
     _show(folders, output or folders[0], title)
@@ -140,7 +144,7 @@ def _show(folders: "Sequence[Path]", output: Path, title: str) -> None:
     for sentence in standing.verdict():
         click.echo(sentence)
     try:
-        write_report(output / "report.html", records, title)
+        write_report(output / "report.html", records, title, folders)
         written.append(output / "report.html")
     except MissingExtra as cause:
         click.echo(f"no page: {cause}", err=True)

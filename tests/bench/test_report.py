@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench.made_up import records
+from bench.made_up import mapped_layer, records
 from click.testing import CliRunner
 
-from matchopt.bench import Standing
+from matchopt.bench import Standing, picture
 from matchopt.bench.charts import data, specs
 from matchopt.bench.course import RESULTS
+from matchopt.bench.kept import keep_best
 from matchopt.bench.standing import families
 from matchopt.cli import main
 
@@ -38,6 +39,7 @@ def test_the_standing_names_winner_margin_and_doubt() -> None:
     assert np.isnan(standing.costs[:, -1]).sum() == 13
     text = " ".join(standing.verdict())
     assert text.startswith("solver-0 wins: mean rank 1.") and "20 instances, 134 runs" in text
+    assert "Accuracy left on test data, mean and range over 10 networks: solver-0 90.1 % [90.0, 90.1] of 95.0 %" in text
     assert "Second is solver-1" in text and "The machine drifted during" in text and "have no solution" in text
     twins = [{**r, "solver": name} for r in records(9, 2, 1) if r["solver"] == "solver-0" for name in "ab"]
     assert Standing(tuple(twins)).verdict()[0].startswith("No winner: a, b share the first place: mean rank 1.50 [")
@@ -65,7 +67,10 @@ def test_every_figure_is_a_chart_of_the_library() -> None:
     """Each compiles and draws marks of its data."""
     library = pytest.importorskip("vl_convert")
     rows = data(Standing(tuple(records(4, 3, 1))))
-    for name, (_, _, spec) in specs().items():
+    rows["residuals"] = [{"series": name, "from": 0.0, "to": 0.1, "count": 3} for name in "abcd"]
+    rows["cells"] = [{"neuron": 0, "neuron_end": 1, "cell": k, "cell_end": k + 1, "state": "stuck"} for k in range(4)]
+    rows["wiring"] = [{"input": x, "target": 1.0, "realised": 0.9, "cells": "0:1"} for x in range(4)]
+    for name, (_, _, spec) in (specs() | picture.specs()).items():
         drawn = library.vegalite_to_svg({**spec, "width": 400, "data": {"values": rows[name]}})
         assert rows[name] and drawn.count("<path") > 3, name
 
@@ -76,6 +81,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("vl_convert")
     folder = tmp_path_factory.mktemp("made")
     (folder / RESULTS).write_text("".join(f"{json.dumps(record)}\n" for record in records(8, 5, 2)))
+    keep_best(folder, *mapped_layer(), 1.0, {"instance": "instance-0", "solver": "solver-0", "seed": 0, "key": "k"})
     done = CliRunner().invoke(main, ["report", str(folder), "--title", "Five <solvers>"])
     assert done.exit_code == 0 and "solver-0 wins" in done.stdout, done.output
     return folder / "report.html"
@@ -88,14 +94,15 @@ def test_the_page_needs_nothing_else(made: Path) -> None:
     assert len(text) < 2e6 and not re.search(r"<(?:script|link|img)[^>]*(?:src|href)=", own)
     assert text.lower().count("</script>") == 4 and own.count("<script") == 1 and "Five &lt;solvers&gt;" in own
     content = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1])  # type: ignore[index]
-    assert len(content["runs"]) == len(records(8, 5, 2)) and set(content["specs"]) == set(specs())
+    assert len(content["runs"]) == len(records(8, 5, 2)) and set(content["specs"]) == {*specs(), *picture.specs()}
+    assert list(content["best"]) == ["instance-0"] and content["best"]["instance-0"]["layers"][0]["size"] == [3, 4]
     assert {path.name for path in made.parent.iterdir()} >= {RESULTS, "results.csv", "report.html"}
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed here")
 def test_a_browser_draws_everything_and_filters(made: Path) -> None:
-    """No console error, six figures, no clipped column at 1024 pixels; a family and part of a name filter the runs."""
+    """No console error, eleven figures, nothing clipped at 1024 pixels; a family and part of a name filter the runs."""
     place = made.with_name("measured.html")
     place.write_text(MEASURE.join(made.read_text().rsplit("</body>", 1)))
     for words, count in (("", len(records(8, 5, 2))), ("#family=layer%3A%20shared-bus&solver=solver-1", 8)):
@@ -105,7 +112,7 @@ def test_a_browser_draws_everything_and_filters(made: Path) -> None:
                               timeout=120, check=False)  # fmt: skip
         head = re.search(r"<html[^>]*>", done.stdout)
         assert head is not None and "CONSOLE" not in done.stderr, done.stderr
-        assert all(word in head[0] for word in ('data-drawn="6"', 'data-clipped="0"', "data-ready=")), head[0]
+        assert all(word in head[0] for word in ('data-drawn="11"', 'data-clipped="0"', "data-ready=")), head[0]
         assert "data-error" not in head[0]
         runs = done.stdout[done.stdout.index('<table id="runs">') :]
         assert runs[: runs.index("</table>")].count("<tr") == count + 1
