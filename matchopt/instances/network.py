@@ -266,6 +266,17 @@ class NetworkInstance(Instance):
             raise InvalidInstance("signal_variances: only a network with an objective on samples has them")
         return self.objective.variances(self)
 
+    @cached_property
+    def target_answers(self) -> Float[np.ndarray, "answers outputs"]:
+        """Answers of the target network on the objective's samples; what `ScoreError` compares with.
+
+        Raises InvalidInstance when the network minimises the sum of its layers' objectives, and so has no samples.
+        """
+        if self.objective is None:
+            raise InvalidInstance("target_answers: only a network with an objective on samples has them")
+        parts = self.runs.chunks(len(self.objective.inputs))
+        return np.concatenate([self.logits(self.target_weights, self.objective.rows(part)) for part in parts])
+
     def logits(
         self,
         weights: Sequence[Float[np.ndarray, "rows inputs"]],

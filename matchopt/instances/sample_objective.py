@@ -42,6 +42,10 @@ class Trained(Protocol):
     def signal_variances(self) -> Sequence[float]:
         """Sum of the variances of each layer's target signals."""
 
+    @property
+    def target_answers(self) -> Float[np.ndarray, "answers outputs"]:
+        """What it puts out on the objective's samples."""
+
 
 class SampleObjective(Objective):
     """What is measured on samples of the network's inputs; network instances only.
@@ -256,13 +260,11 @@ class ScoreError(SampleObjective):
         by_input, outputs = noise.sum(axis=0), len(noise)
         # What scores differ by, instead of the realised scores: small errors keep their digits.
         wished = away = across = added = 0.0
-        wanted, found = ([packed(matrix) for matrix in each] for each in (trained.target_weights, weights))
-        runs = trained.runs
+        found, runs, answers = [packed(matrix) for matrix in weights], trained.runs, trained.target_answers
+        each = len(answers) // len(self.inputs)
         for part in runs.chunks(len(self.inputs)):
-            inputs = self.rows(part)
-            *_, (_, ideal) = runs.run(wanted, trained.biases, inputs)
-            *_, (received, outcome) = runs.run(found, biases, inputs)
-            ideal, outcome = runs.answered(ideal), runs.answered(outcome)
+            *_, (received, outcome) = runs.run(found, biases, self.rows(part))
+            ideal, outcome = answers[part.start * each : part.stop * each], runs.answered(outcome)
             if outputs > 1:
                 ideal, outcome = (signal - signal.mean(axis=1, keepdims=True) for signal in (ideal, outcome))
             apart = outcome - ideal

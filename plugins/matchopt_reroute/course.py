@@ -22,7 +22,9 @@ from matchopt_reroute.wiring import NotFound, Unplaceable, assigned, never
 WORTHWHILE = 0.01  # a round that lowers the error by less is the last one
 FREE = (1e-6, 1e6)  # scales that a hidden row may be realised at, where nothing after it minds
 OUTPUT_SCALES = (1.0, 1.4, 2.0, 2.8)  # common to the last layer; above 1 the realised outputs are smaller
-KICKS = 5_000  # disturbances of a layer, shared by its rows
+KICKS = 3_000  # disturbances of a layer, shared by its rows
+ENOUGH, QUICK = 100, 1.5e8  # freely routed rows are judged on no more hardware neurons than so many, or than take so
+# many nanoseconds: sweeps gain more in the time that others would take, but where cells are few every one counts
 MOST_PAIRS, MOST_KICKS = 3e9, 3e9  # see `LayerTask.affordable`: a layer takes seconds, however wide its rows are
 FEW_ROUNDS, MOST_ROUNDS = 20, 100  # of the search of weights on shared lines that lines begin from
 MOST_BEGINNINGS, FEW = 8, 20_000  # of small layers, whose rows times inputs are few
@@ -221,6 +223,7 @@ class Course:
         scales, placers, stop = self._scales(task, last), task.placers_on(line_of), never if coarsely else self.stop
         inputs = task.likely(errors, self.candidates)
         few = 1 if coarsely else task.affordable(inputs, MOST_PAIRS / (len(scales) * len(placers)))
+        few = few if task.buses is not None else min(few, max(ENOUGH, task.affordable(inputs, QUICK)))
         neurons, best, least = task.near_neurons(few, line_of), None, np.inf
         for scale in scales:
             rule: dict[str, Any] = {"inputs": inputs, "neurons": neurons, "stop": stop}

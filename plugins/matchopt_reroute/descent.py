@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from matchopt_reroute.state import SINGLE, LayerTask, Mapped, Moments, State
 REACH = 2.0  # largest change that is wished for, relative to the row's present signal
 LEAST = 1e-6  # least relative gain of an accepted row
 KICKS = 100  # disturbances of each row of the last layer
+HIDDEN_KICKS, MOST_KICKS = 20, 3e8  # of the others; fewer where they would take more nanoseconds, for a whole layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +33,17 @@ class Descent:
     ridge: float
     stop: Callable[[], bool]
 
+    @cached_property
+    def _of_inputs(self) -> Moments:
+        """Moments of what the first layer receives, which stays as it is."""
+        return self.state.tasks[0].moments(self.state.activity[0], self.ridge)
+
     def sweep(self, n: int, rng: np.random.Generator) -> int:
         """One pass over the rows of layer n; returns how many were wired anew."""
         state, last = self.state, n == len(self.state.tasks) - 1
-        moments = state.tasks[n].moments(state.activity[n], self.ridge)
+        task = state.tasks[n]
+        moments = task.moments(state.activity[n], self.ridge) if n else self._of_inputs
+        kicks = KICKS if last else min(HIDDEN_KICKS, task.affordable(task.heard(), MOST_KICKS) - 1)
         self.goal.refresh()
         slopes = None if last else Slopes(self.goal, n)
         accepted = 0
@@ -43,7 +52,7 @@ class Descent:
                 break
             wanted = self.goal.output(i) if slopes is None else self._wanted(n, i, slopes)
             if wanted is not None:
-                accepted += self._rewire(n, i, wanted[0], wanted[1], moments, KICKS if last else 0)
+                accepted += self._rewire(n, i, wanted[0], wanted[1], moments, kicks)
         for later in range(n + 1, len(state.tasks)):
             state.run(later)
         return accepted
@@ -71,7 +80,7 @@ class Descent:
         state, task = self.state, self.state.tasks[n]
         mapped, activity, rows = state.layers[n], state.activity[n], np.array([i])
         shift = 0.0 if task.given is None else task.given[i]
-        errors = task.errors(moments, activity, (wanted - shift)[None], rows)
+        errors = task.errors(moments, activity, (wanted - shift)[None], rows, placed=True)
         found = searched(task, mapped, i, errors, kicks)
         if found is None:
             return False

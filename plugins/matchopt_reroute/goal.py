@@ -42,6 +42,9 @@ class Goal:
         self.weights[-1] = 1.0
         self._spread = spread[-1]
         self._shared = outputs_only and len(tasks[-1].signals) > 1
+        self._wished = wished = self.common(tasks[-1].signals)
+        self._axis = wished - wished.mean(axis=1, keepdims=True) if tasks[-1].centred else wished
+        self._square = float(np.vdot(self._axis, wished)) if outputs_only else 0.0
         self.refresh()
 
     def common(self, outputs: np.ndarray) -> np.ndarray:
@@ -57,13 +60,9 @@ class Goal:
     def refresh(self) -> None:
         """Compute the error from the state as it is."""
         state, last = self.state, len(self.state.tasks) - 1
-        wished, outputs = self.common(state.tasks[-1].signals), self.common(state.layers[-1].signals)
-        self._factor = 1.0
-        if self._outputs_only:
-            axis = wished - wished.mean(axis=1, keepdims=True) if state.tasks[-1].centred else wished
-            square = float(np.vdot(axis, wished))
-            self._factor = max(float(np.vdot(axis, outputs)) / square, 0.0) if square > 0 else 1.0
-        self.residual = outputs - SINGLE(self._factor) * wished
+        outputs = self.common(state.layers[-1].signals)
+        self._factor = max(float(np.vdot(self._axis, outputs)) / self._square, 0.0) if self._square > 0 else 1.0
+        self.residual = outputs - SINGLE(self._factor) * self._wished
         self._total = float(np.vdot(self.residual, self.residual))
         for n, (weight, task, mapped) in enumerate(zip(self.weights, state.tasks, state.layers, strict=True)):
             if weight and n < last:
@@ -81,11 +80,21 @@ class Goal:
         return signal - self.residual[i] * SINGLE(count / (count - 1)), (count - 1) / count
 
     def accept(self, change: Change, least: float) -> bool:
-        """Make the change in the signals of the state if the error falls by more than the share `least`."""
+        """Make the change in the signals of the state if the error falls by more than the share `least`.
+
+        Errors of outputs up to a factor are compared at the factor of each: outputs that shrink are not better for it.
+        """
         total, residual, made = self._after(change)
-        if not total < self._total * (1.0 - least):
+        factor = self._factor
+        if self._square > 0 and change.n == len(self.state.layers) - 1:
+            factor = max(factor + float(np.vdot(self._axis, residual)) / self._square, 0.0)
+            moved = residual - SINGLE(factor - self._factor) * self._wished
+            total += float(np.vdot(moved, moved)) - float(np.vdot(residual, residual))
+            residual = moved
+        grown = factor / self._factor if self._factor > 0.0 else 1.0
+        if not total < self._total * grown**2 * (1.0 - least):
             return False
-        self._total, self.residual = total, residual
+        self._total, self.residual, self._factor = total, residual, factor
         for n, (rows, signals) in enumerate(made, start=change.n):
             self.state.layers[n].signals[rows] = signals
             if n + 1 < len(self.state.layers):

@@ -89,8 +89,13 @@ class LayerTask:
         matrix[np.diag_indices(len(matrix))] += SINGLE(ridge) * matrix.diagonal().mean()
         return Moments(matrix, mean, power)
 
-    def errors(self, moments: Moments, activity: np.ndarray, wanted: np.ndarray, rows: Any) -> kernels.RowErrors:
-        """The error of `rows` as a function of their weights, when they shall give the signals `wanted`."""
+    def errors(
+        self, moments: Moments, activity: np.ndarray, wanted: np.ndarray, rows: Any, placed: bool = False
+    ) -> kernels.RowErrors:
+        """The error of `rows` as a function of their weights, when they shall give the signals `wanted`.
+
+        `placed` says that a search begins from places of theirs, not from the target's weights.
+        """
         count = SINGLE(wanted.shape[1])
         linear, constant = wanted @ activity.T / count, np.einsum("is,is->i", wanted, wanted) / count
         if self.centred:
@@ -99,7 +104,8 @@ class LayerTask:
             constant -= mean * mean
         constant = np.maximum(constant, SINGLE(1e-6) * constant.mean())
         required = None if self.layer.rules.drop else self.support[rows]
-        return kernels.RowErrors(moments.matrix, linear, constant, moments.power, required, self.weights[rows])
+        sought = None if placed and required is None else self.weights[rows]
+        return kernels.RowErrors(moments.matrix, linear, constant, moments.power, required, sought)
 
     def heard(self, rows: Any = slice(None)) -> np.ndarray | None:
         """The inputs that each row may use, -1 filling up; None for all."""

@@ -124,3 +124,5 @@ def test_signals_and_logits() -> None:
     assert np.array_equal(network.logits(weights, inputs, [np.zeros(2)]), [[8.0, 8.0]])
     with pytest.raises(InvalidInstance, match="only a network with an objective on samples"):
         _ = network.signal_variances
+    with pytest.raises(InvalidInstance, match="only a network with an objective on samples"):
+        _ = network.target_answers
