@@ -32,6 +32,7 @@ TESTS = (
     "tests/reduce/test_one_chip.py",
     "tests/run/test_judge.py",
     "tests/run/test_run.py",
+    "tests/solvers/test_budget.py",
     "tests/test_easy_and_hard.py",
 )
 UNDETECTED = ("survived", "uncovered")

@@ -353,6 +353,26 @@ def test_weight_error_by_hand() -> None:
     assert check(layer, mapping).objective == pytest.approx(by_hand, rel=1e-15)
 
 
+@pytest.mark.parametrize(("copies", "neurons", "error"), [(2, 1, 0.25**2 + 0.25 + 0.0625), (1, 2, 1.5**2 + 1.0 + 0.25)])
+def test_copies_and_parts_by_hand(copies: int, neurons: int, error: float) -> None:
+    """Weight 2 as the mean, or the sum, of 1 and 0.5 * 5, each of variance 1; the mean's is a quarter of the sum's."""
+    chip = Hardware(np.array([[1.0], [5.0]]), variance=np.ones((2, 1)))
+    layer = LayerInstance(Target.from_dense([[2.0]]), chip, Rules(neurons_per_row=neurons, copies=copies))
+    mapping = LayerMapping([0, 1], [0, 1, 2], [0, 0], [0, 0], gain=[1.0, 0.5], row=[0, 0])
+    rules = replace(layer.rules, gains=Gains.finite(1.0, 0.5))
+    if neurons == 2:  # a connection is on one part only
+        assert not check(replace(layer, rules=rules), mapping).feasible
+    assert layer_objective(replace(layer, rules=rules), mapping) == pytest.approx(error)
+
+
+@pytest.mark.parametrize("x", [0, 1])
+def test_hard_wired_cells_leak_wherever_they_listen(x: int) -> None:
+    """A cell on input x that is off adds 0.5 to what is wired there, or to an input without connections."""
+    chip = Hardware(np.array([[1.0, 7.0]]), off=np.array([[0.0, 0.5]]), input=np.array([[0, x]]))
+    layer = LayerInstance(Target.from_dense([[1.0, 0.0]], [[True, False]]), chip)
+    assert layer_objective(layer, LayerMapping([0], [0, 1], [0], [0])) == pytest.approx(0.25)
+
+
 def test_leak_by_hand() -> None:
     """A line driven for another row leaks into a row that leaves its cell off, but not into a tunable connection."""
     target = Target.from_dense(np.array([[1.0, 1.0], [0.0, 2.0]]))

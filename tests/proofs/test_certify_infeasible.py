@@ -56,6 +56,16 @@ def test_layers_are_never_wrongly_called_infeasible(seed: int) -> None:
         assert not brute_force(layer).feasible
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_hard_wired_layers_are_never_wrongly_decided(seed: int) -> None:
+    """What is proved infeasible is; what is constructed without tunable weights, as there are none, keeps the rules."""
+    layer = random_layer(np.random.default_rng(seed), wired=True, tunable=0, correlated=False)
+    if certify_infeasible(layer):
+        assert not brute_force(layer).feasible
+    found = constructed(layer)
+    assert not isinstance(found, LayerMapping) or len(found.tunable) or check(layer, found).feasible
+
+
 def test_two_wide_rows_and_one_wide_neuron() -> None:
     """Two rows of three connections, one neuron with three usable cells: proved; with drops there is a solution."""
     usable = np.array([[True, True, True], [True, True, False]])

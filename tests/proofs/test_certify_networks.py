@@ -25,10 +25,11 @@ from matchopt import (
     Target,
 )
 from matchopt.errors import Refused
-from matchopt.proofs import budget, certify, effort
+from matchopt.proofs import budget, certify, effort, proof_file
 from matchopt.proofs.certificate import Certificate, Duals
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.inner import exact_costs
+from matchopt.proofs.proof_file import proof_of
 from matchopt.proofs.separable import separable
 from matchopt.testing.brute import brute_force
 
@@ -93,6 +94,8 @@ def test_layers_on_one_chip_are_one_layer_where_they_can_be(name: str, shared: b
     assert found.bound <= best.value * (1 + 1e-9) and (found.method != "sum of layers") == as_one
     if not as_one or shared:
         assert not found.duals and not found.improvable
+        with pytest.raises(Refused, match="shared-bus" if shared else "can hold this proof yet: sum of layers"):
+            proof_of(network, best.solution)
         return
     assert found.optimal and found.bound == pytest.approx(best.value)
     prices = dict(zip(layers[0].hardware.neuron.tolist(), found.duals[0].columns.tolist(), strict=True))
@@ -125,10 +128,21 @@ def test_potentials_come_layer_by_layer() -> None:
         assert [len(duals.rows) for duals in found.duals] == [1, 2, 3]
         assert [len(duals.columns) for duals in found.duals] == [2, 3, 4]
         assert 0.5 * best.value < found.bound <= best.value * (1 + 1e-9)
+        written = proof_of(network, best.solution).head
+        assert written["bound"] <= best.value and written["bound"] == pytest.approx(found.bound, rel=1e-9)
         prices = [duals.price for duals in found.duals]
         assert prices[1] == 0.0 and (total != 0 or not any(prices)) and (total != 1 or prices[0] > 0.0)
     with pytest.raises(Refused, match="not feasible"):
         certify(network, NetworkMapping(best.solution.layers[:2]))
+
+
+def test_potentials_are_split_by_groups_of_rows() -> None:
+    """Three groups, each with the columns that it chooses, at one price."""
+    duals = Duals(np.arange(6.0), np.array([-1.0, -2.0, -3.0]), 0.5)
+    found = duals.split([1, 3, 2], [np.array([2]), np.array([0, 1]), np.array([1, 0, 2])])
+    assert [part.rows.tolist() for part in found] == [[0.0], [1.0, 2.0, 3.0], [4.0, 5.0]]
+    assert [part.columns.tolist() for part in found] == [[-3.0], [-1.0, -2.0], [-2.0, -1.0, -3.0]]
+    assert {part.price for part in found} == {0.5}
 
 
 def test_what_betters_a_layer_betters_the_network_only_where_layers_are_alone() -> None:
@@ -227,3 +241,15 @@ def test_layers_share_the_work_that_is_left(monkeypatch: pytest.MonkeyPatch) -> 
     spent = iter([2.0, 4.0, 6.0])
     budget._at(rows, [0.0] * 3, 0.0, 0.0, [0.0] * 3, Effort(steps=30.0))
     assert shares == [10.0, 14.0, 24.0]
+
+
+def test_potentials_that_prove_too_little_are_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An optimum whose written bound is too far below it has no file."""
+    instance, best = AssignmentInstance([[0.5, 1.5], [2.5, 0.25]]), Assignment([0, 1])
+    found = certify(instance, best)
+    assert proof_of(instance, best).head["bound"] == pytest.approx(0.75)
+    (duals,) = found.duals
+    low = replace(found, duals=(Duals(duals.rows - 1.0, duals.columns),))
+    monkeypatch.setattr(proof_file, "certify", lambda *_, **__: low)
+    with pytest.raises(Refused, match="too far below"):
+        proof_of(instance, best)

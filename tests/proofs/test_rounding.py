@@ -67,7 +67,9 @@ def test_costs_are_within_their_allowance_of_exact_ones(large: str, kind: str) -
         layer = layer_of(large, seed, drop=drop, cells_per_weight=1 + (kind != "layer"))
         every = np.zeros(2, int), np.arange(2)
         if kind == "hard-wired":
-            layer = replace(layer, hardware=replace(layer.hardware, input=np.tile([0, 0, 1, 1], (2, 1))))
+            layer = replace(
+                layer, hardware=replace(layer.hardware, input=np.tile([0, 0, 0, 0] if drop else [0, 0, 1, 1], (2, 1)))
+            )
             wired = hard_wired._by_input(layer)
             costs = hard_wired._costs(wired, Effort())
             off, costs = hard_wired._rounding(wired, costs)[0], costs[0]
