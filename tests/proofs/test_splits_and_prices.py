@@ -176,6 +176,10 @@ def test_a_limit_of_writes_is_priced_at_its_best(seed: int) -> None:
         assert found.bound >= wanted * 0.98
         assert found.optimal <= (one.value(known.solution) <= wanted * (1 + 1e-6) + 1e-12)
         assert budget or (found.optimal and found.bound == pytest.approx(points[0][1]))
+    for one in (limited[0], replace(limited[1], hardware=layer.hardware.fixed())):  # nothing can be written either way
+        other = random_mapping(one, np.random.default_rng(seed))
+        assert other is not None
+        assert certify(one, other).improvable == (one.value(other) > points[0][1] * (1 + 1e-9))
 
 
 def test_a_price_is_the_least_at_which_the_budget_is_kept() -> None:
