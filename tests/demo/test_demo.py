@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -44,8 +45,22 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     install = [*pip, str(wheel)]
     subprocess.run(install, check=True, capture_output=True, timeout=300)
     # A path file adds the folders but does not run the editable install's own path file there.
+    for folder in (ROOT, ROOT / "plugins"):
+        keep_machine_code(folder, site)
     (site / "others.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")) + "\n")
     return program
+
+
+def keep_machine_code(tree: Path, site: Path) -> None:
+    """What the tree's loops were compiled to serves the same sources in `site`: compiling is tested elsewhere."""
+    for code in tree.glob("matchopt*/**/__pycache__/*.nb[ic]"):
+        source = code.parents[1] / f"{code.name.partition('.')[0]}.py"
+        installed = site / source.relative_to(tree)
+        if installed.is_file() and source.is_file() and installed.read_bytes() == source.read_bytes():
+            times = source.stat()  # numba takes a file of the same time and size for the same
+            os.utime(installed, ns=(times.st_atime_ns, times.st_mtime_ns))
+            (installed.parent / "__pycache__").mkdir(exist_ok=True)
+            shutil.copy2(code, installed.parent / "__pycache__")
 
 
 def test_the_wheel_carries_data_template_and_plugins(wheel: Path) -> None:
