@@ -1,5 +1,8 @@
 """Laws about how a solver behaves: seeds, limits, starts, earlier calls, refusals, declarations."""
 
+from collections.abc import Iterator
+from itertools import islice
+
 import numpy as np
 
 from matchopt.checker import check
@@ -40,7 +43,7 @@ def same_seed_same_answer(case: Case) -> None:
 
 def no_memory(case: Case) -> None:
     """The answer does not depend on other instances solved earlier in the process."""
-    others = _taken(case)[:2]
+    others = list(islice(_taken(case), 2))
     if not others:
         raise Skipped("no other instance of the kind is taken")
     case.answer("a second solve")
@@ -119,7 +122,7 @@ def infeasible_start_is_harmless(case: Case) -> None:
 
 def stops_in_time(case: Case) -> None:
     """With a limit of 0.2 s a middling instance is left within the grace, finished or not."""
-    for other in _taken(case)[:1]:
+    for other in islice(_taken(case), 1):
         case.solve(other.instance)  # compiling and loading libraries are not solving
     taken = []
     for _ in range(2):  # a second try, as the machine may have been busy
@@ -172,7 +175,7 @@ def declared_demands_are_met(case: Case) -> None:
 
 def takes_something(case: Case) -> None:
     """At least one tiny instance of the solver's kind is not refused."""
-    if not _taken(case):
+    if next(_taken(case), None) is None:
         raise Broken(f"all {len(case.others)} tiny {case.solver.solves.kind} instances are refused")
 
 
@@ -217,9 +220,9 @@ def bad_start(instance: Instance) -> Solution:
     raise Skipped(f"no start is known for {instance.kind} instances")
 
 
-def _taken(case: Case) -> list[TinyInstance]:
+def _taken(case: Case) -> Iterator[TinyInstance]:
     """The other instances that the solver does not refuse."""
-    return [other for other in case.others if refusal_of(case.solver, other.instance) is None]
+    return (other for other in case.others if refusal_of(case.solver, other.instance) is None)
 
 
 def _skip_out_of_time(results: list[Result]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from matchopt.testing.tiny import TinyInstance
 KIT_VERSION = 2  # rises with every law added or sharpened; `Law.since` says from which version a law is asked
 PATIENCE = 20.0  # seconds for a tiny instance; a solver that needs more is not told apart from one that hangs
 SEED = 1
+
+_prepared: WeakValueDictionary[int, Solver] = WeakValueDictionary()
 
 
 class Broken(Exception):
@@ -82,7 +85,9 @@ def solve_once(
         incumbents.append((solution, bound))
 
     try:
-        solver.prepare()
+        if _prepared.get(id(solver)) is not solver:  # once, as in a process of its own
+            solver.prepare()
+            _prepared[id(solver)] = solver
         limits = CountingLimits(seconds, iterations, start=start, on_incumbent=report)
         before, began = digest_of(copy), time.perf_counter()
         result = solver.solve(copy, limits, np.random.default_rng(SEED))
