@@ -6,7 +6,16 @@ from matchopt.plugins import load_plugins
 from matchopt.testing import run_checks
 
 REGISTRY = load_plugins()
-LESS = {"copies-alternate": {"rounds": 2}, "split-alternate": {"rounds": 2}}  # by default they do it 20 times
+LESS = {  # by default they do the same up to a hundred times as often
+    "chain-perturb": {"rounds": 40},
+    "copies-alternate": {"rounds": 2},
+    "crossbar-alternate": {"starts": 5},
+    "crossbar-anneal": {"scans": 50},
+    "crossbar-perturb": {"rounds": 40},
+    "slots": {"epochs": 3},
+    "split-alternate": {"rounds": 2},
+    "tiles-cover": {"scans": 30},
+}
 LESS["crossbar-redundant"] = {"rounds": 30}
 LEAST = {"network": 30}  # checks a solver must pass: few of the tiny networks bring what one of networks asks for
 
