@@ -21,6 +21,8 @@ from jaxtyping._storage import get_shape_memo, pop_shape_memo, push_shape_memo
 
 check = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=TypeError))  # an int is a float too
 
+EACH, SOME = 500, 16  # calls of a function that are all checked, and then every which: checks cost more than some loops
+
 _jaxtyped = jaxtyping.jaxtyped  # as it was before `install`
 _is_one = type(jaxtyping.AbstractArray).__instancecheck__  # likewise
 _annotations: dict[Any, tuple[tuple[str | int | None, ...] | None, set[np.dtype[Any]]]] = {}
@@ -44,14 +46,19 @@ def checked(thing: Any) -> Any:
         return plainly(thing)
     if inspect.isgeneratorfunction(thing):
         return _jaxtyped(typechecker=check)(thing)
-    return with_axes(plainly(thing))
+    return with_axes(plainly(thing), thing)
 
 
-def with_axes(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with sizes of named axes that hold for one call."""
+def with_axes(function: Callable[..., Any], unchecked: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with sizes of named axes that hold for one call; of very many calls some are unchecked."""
+    calls = 0
 
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > EACH and calls % SOME:
+            return unchecked(*arguments, **named)
         push_shape_memo(_NO_ARGUMENTS)
         try:
             return function(*arguments, **named)

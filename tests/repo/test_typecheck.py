@@ -80,3 +80,19 @@ def test_the_package_is_under_it() -> None:
         Scales(low=wrong)
     with pytest.raises(TypeError, match="violates type hint"):
         Cells(wrong, wrong, wrong)
+
+
+def test_of_very_many_calls_some_are_checked() -> None:
+    """All of the first, and from time to time one of those after."""
+
+    def first(array: Float[np.ndarray, " n"]) -> int:
+        return len(array)
+
+    called, matrix = typecheck.checked(first), np.zeros((2, 2))
+    caught = 0
+    for _ in range(typecheck.EACH + 10 * typecheck.SOME):
+        try:
+            called(matrix)
+        except TypeError:
+            caught += 1
+    assert caught == typecheck.EACH + 10
