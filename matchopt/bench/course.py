@@ -114,6 +114,7 @@ def run_bench(
 def _note_refusals(tasks: Sequence[BenchTask], log: ResultLog) -> None:
     """Record what will be refused, each pair asked once."""
     known: dict[tuple[str, str], Record | None] = {}
+    noted: dict[str, Record] = {}
     for task in tasks:
         if is_done(task, log):
             continue
@@ -122,7 +123,8 @@ def _note_refusals(tasks: Sequence[BenchTask], log: ResultLog) -> None:
             known[pair] = task.refusal()
         found = known[pair]
         if found is not None:
-            log.append(task.key, found | {"seed": task.seed, "made_from": task.made_from})
+            noted[task.key] = found | {"seed": task.seed, "made_from": task.made_from}
+    log.extend(noted)
 
 
 class _Course:
