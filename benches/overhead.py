@@ -41,7 +41,8 @@ def main() -> None:
         began = time.process_time()
         write_report(folder / "report.html", read_results([folder / "r"]))
         size, drawn = (folder / "report.html").stat().st_size, time.process_time() - began
-    print(f"{len(found.records)} runs, {len(found.failed)} failed: {wall:.0f} s, {cpu:.0f} CPU s in all")
+    print(f"{len(found.records)} runs, {len(found.failed)} failed: {wall:.0f} s, {cpu:.0f} CPU s in all, "
+          f"{1000 * cpu / len(found.records):.0f} ms a run")  # fmt: skip
     print(
         f"solvers' clocks {clocks:.0f} s; beyond them {(wall - clocks / given.jobs) / len(found.records):.3f} s a run"
     )
