@@ -50,7 +50,11 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("file", "names"), [("scipy_lsa.py", SOME), ("cheapest.toml", ("forbidden-negative", "square"))]
+    ("file", "names"),
+    [
+        ("scipy_lsa.py", SOME),
+        pytest.param("cheapest.toml", ("forbidden-negative", "square"), marks=pytest.mark.slow),  # starts 50 programs
+    ],
 )
 def test_the_bridged_examples_keep_the_laws(file: str, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """A function and a program that know nothing of matchopt pass the kit, forbidden pairs included."""
@@ -183,6 +187,16 @@ def test_a_child_that_outlives_its_program_holds_nobody_up(tmp_path: Path) -> No
     while alive(child) and time.monotonic() < until:
         time.sleep(0.01)  # a signal takes a moment
     assert not alive(child)
+
+
+@pytest.mark.slow
+def test_a_program_that_does_all_that_at_once_costs_its_own_process(tmp_path: Path) -> None:
+    """Through `solve`: it floods, does not listen, and has a child in another session; none of them is left."""
+    script = f"trap '' TERM; setsid sleep 77 & echo $! > {tmp_path}/child; while :; do echo noise; done"
+    program(tmp_path, script)
+    run = solve(SQUARE, "outside", plugin_files=tmp_path / "engine.toml", time_limit=1.0)
+    assert (run.status, run.limit, run.solution) == ("unknown", "time", None), run.message
+    assert not alive(int((tmp_path / "child").read_text()))
 
 
 @pytest.mark.parametrize(
