@@ -1,11 +1,8 @@
 #!/usr/bin/env python3
 """Check a proof file against its instance: python check_proof.py INSTANCE PROOF
 
-INSTANCE is a .matchopt file, PROOF what `matchopt solve --proof` wrote (docs/proofs.md). Shares nothing with matchopt,
-needs Python 3.11 alone, and computes exactly: all numbers are whole, times a power of two. What is relied on is weak
-duality, twice. If u[i] + v[j] <= the cost of row i on column j everywhere, and v <= 0, no assignment costs less than
-sum u + sum v. What a row of a layer costs on a hardware neuron is such an assignment again, of connections to cells: at
-least the sum over connections of their least (cost - w[cell]), plus sum w, for any w <= 0.
+INSTANCE is a .matchopt file, PROOF what `matchopt solve --proof` wrote. Shares nothing with matchopt, needs Python 3.11
+alone (and check_proof_2.py beside it where rows are more than single cells), and computes exactly (docs/proofs.md).
 Exit status: 0 where the proof is accepted, 1 where it is rejected, 2 where a file is not named or cannot be opened.
 """
 
@@ -16,6 +13,7 @@ import struct
 import sys
 from bisect import bisect_left
 from fractions import Fraction
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise, product
 
 TYPES = {"F64": ("<f8", "d"), "I64": ("<i8", "q"), "BOOL": ("|b1", "B"), "F32": ("<f4", "f"), "U8": ("|u1", "B")}
@@ -23,7 +21,7 @@ CLOSE, TINY = Fraction(1, 10**6), Fraction(1, 10**12)  # of a value: the most th
 CHIP = {"variance": 0.0, "usable": 1, "write_variance": 0.0, "low": math.nan, "high": math.nan}
 KNOWN = {*CHIP, *"n_inputs rules objective origin cells_per_weight drop extra_inputs gains tunable writes".split()}
 KNOWN |= {*"weights off bus neuron measured levels level_variance indptr indices importance biases data".split()}
-KNOWN |= {*"task_loss layers adjustable architecture one_chip".split()}
+KNOWN |= {*"task_loss layers adjustable architecture one_chip chained".split()}
 
 
 class Rejected(Exception):
@@ -72,7 +70,6 @@ class Table:
         self.rows = [(columns[begin:end] if starts else self.number, cost[begin:end]) for begin, end in pairwise(ends)]
 
     def fitting(self, i):
-        """The columns, or numbers of neurons, that a row may have."""
         return {j for j, c in zip(*self.rows[i], strict=True) if c < math.inf}
 
     def examine(self, line, _):
@@ -217,20 +214,24 @@ def verify(instance, proof):
         body, _, last = file.read().rstrip(b"\n").rpartition(b"\n")
     need(json.loads(last) == {"sha256": hashlib.sha256(body).hexdigest()}, "it is damaged: its hash differs")
     head, *lines = map(json.loads, body.split(b"\n"))
-    need(head["format"] == "matchopt-proof-1" and head["instance"] == digest, "it is of another instance, or format")
+    first = {"matchopt-proof-1": True, "matchopt-proof-2": False}.get(head["format"])
+    need(first is not None and head["instance"] == digest, "it is of another instance, or format")
     plain = set(facts) <= KNOWN and not facts["task_loss"] if kind == "network" else kind in ("assignment", "layer")
     need(plain, f"instances of kind {kind}, or their objective, are unknown here")
     starts = {f"layers.{n}.": own for n, own in enumerate(facts["layers"])} if kind == "network" else {"": facts}
     parts = []
     for at, own in starts.items():
         inner = {name.removeprefix(at): some for name, some in arrays.items() if name.startswith(at)}
-        parts.append((Table if kind == "assignment" else Layer)(own, inner))
+        parts.append((Table if kind == "assignment" else Layer)(own, inner) if first else (own, inner))
     if head["claim"] == "infeasible":
         rows, columns = {(n, i) for n, i in lines[0]["rows"]}, set(lines[0]["columns"])
         need(len(columns) < len(rows) and (facts.get("one_chip") or len({n for n, _ in rows}) == 1), "there are enough")
         need(all(min(n, i) >= 0 and parts[n].fitting(i) <= columns for n, i in rows), "the rows fit others too")
         return f"infeasible: {len(rows)} rows share {len(columns)} columns, or neurons"
-    value, bound = solved(parts, facts, lines)
+    if not first:
+        spec = spec_from_file_location("check_proof_2", __file__.replace("check_proof.py", "check_proof_2.py"))
+        spec.loader.exec_module(second := module_from_spec(spec))
+    value, bound = (solved if first else second.solved)(parts, facts, lines)
     need(abs(value - Fraction(head["objective"])) <= CLOSE / 1000 * abs(value), "the solution has another value")
     need(Fraction(head["bound"]) <= bound, "the potentials do not prove the bound")
     gap, most = value - bound, min(Fraction(head["allowance"]), CLOSE * abs(value) + TINY)

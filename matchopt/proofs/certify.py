@@ -23,6 +23,8 @@ from matchopt.proofs.certificate import PROVED_WITHIN, TINY, Certificate
 from matchopt.proofs.crossbar import certify_crossbar
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.hard_wired import certify_hard_wired
+from matchopt.proofs.lattice import UNDERSTOOD as LATTICE
+from matchopt.proofs.lattice import lattice_bound
 from matchopt.proofs.layer import certify_layer
 from matchopt.proofs.menus import certify_menus
 from matchopt.proofs.one_chip import certify_one_chip
@@ -77,6 +79,8 @@ def certify(instance: Instance, solution: Solution, *, seconds: float | None = N
             found = _certify_layer(instance, solution, effort)
         case NetworkInstance(), NetworkMapping():
             found = _certify_network(instance, solution, effort)
+    if found is not None and not found.optimal:
+        found = _by_units(instance, solution, found)
     if found is not None and found.optimal and found.allowance > 0:
         objective = instance.value(solution)
         close = objective - found.bound <= PROVED_WITHIN * abs(objective) + TINY
@@ -87,6 +91,23 @@ def certify(instance: Instance, solution: Solution, *, seconds: float | None = N
     if len(set(kinds)) == 2:
         raise Refused(f"the solution is of kind {kinds[0]}, its instance of kind {kinds[1]}")
     raise Refused(f"no independent proof of a bound on {instance.kind} instances is known here")
+
+
+def _by_units(instance: Instance, solution: Solution, found: Certificate) -> Certificate:
+    """What is known, or what follows from a unit of all cells where that is more."""
+    whole = isinstance(instance, NetworkInstance)
+    layers = getattr(instance, "layers", ()) if whole else (instance,)
+    bounds = [
+        lattice_bound(layer) if isinstance(layer, LayerInstance) and layer.demands <= LATTICE else None
+        for layer in layers
+    ]
+    if None in bounds or not layers or (whole and getattr(instance, "objective", None) is not None):
+        return found
+    bound, objective = math.fsum(known[1] for known in bounds if known is not None), instance.value(solution)
+    if bound <= found.bound:
+        return found
+    allowance = 1e-9 * abs(objective)
+    return Certificate(bound, objective - bound <= allowance, False, allowance, "multiples of a unit")
 
 
 def _certify_layer(layer: LayerInstance, mapping: LayerMapping, effort: Effort) -> Certificate:

@@ -21,7 +21,7 @@ from matchopt.errors import Refused
 from matchopt.instances import LayerInstance, LayerMapping
 from matchopt.instances.demands import understanding
 from matchopt.proofs.assignment import HALF_ULP
-from matchopt.proofs.certificate import Certificate
+from matchopt.proofs.certificate import Certificate, Duals
 from matchopt.proofs.disjoint import least_apart
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.feasible import refuse_infeasible
@@ -47,13 +47,13 @@ def certify_parts(instance: LayerInstance, mapping: LayerMapping, effort: Effort
     objective = instance.value(mapping)
     rows = _Rows(instance)
     rounding = HALF_ULP * (64.0 + 8.0 * int(instance.target.fan_in.max(initial=0)) + instance.n_rows) * rows.size
-    bound = 0.0
-    for value in rows.bounds(effort):
-        bound = max(bound, value - rounding)
+    bound, duals = 0.0, Duals(np.zeros(instance.n_rows), np.zeros(instance.hardware.n_neurons))
+    for value, found in rows.bounds(effort):
+        bound, duals = max((bound, duals), (value - rounding, found), key=lambda pair: pair[0])
         if bound >= objective - 2.0 * rounding or effort.late:
             break
     optimal = bound >= objective - 2.0 * rounding
-    return Certificate(min(bound, objective), optimal, False, 2.0 * rounding, "rows on sets of neurons")
+    return Certificate(min(bound, objective), optimal, False, 2.0 * rounding, "rows on sets of neurons", (duals,))
 
 
 class _Rows:
@@ -70,10 +70,12 @@ class _Rows:
         )
         self.size = float((self.factor * (largest**2 + float(self.noise.max(initial=0.0)))).sum())
 
-    def bounds(self, effort: Effort) -> Iterator[float]:
-        """One bound after the other, ever more of the sets made exact."""
+    def bounds(self, effort: Effort) -> Iterator[tuple[float, Duals]]:
+        """One bound after the other, and what it rests upon, ever more of the sets made exact."""
         m, count = self.instance.n_rows, self.instance.hardware.n_neurons
-        yield self._apart()
+        each = self._apart()
+        own = np.bincount(self.instance.target.row_of, each, minlength=m)
+        yield math.fsum(each.tolist()), Duals(own, np.zeros(count))
         sizes = [math.comb(count, n) for n in range(1, self.most + 1)]
         choices = (len(self.gains) * self.instance.hardware.n_cells + 1) ** self.most
         if m * sum(sizes) > MOST_SETS or (self.copies and choices > MOST_CHOICES) or m == 0:
@@ -90,7 +92,7 @@ class _Rows:
             price = _prices(costs, member)
             reduced = costs - member @ price
             least = reduced.min(axis=1)
-            yield math.fsum([*least.tolist(), *price.tolist()])
+            yield math.fsum([*least.tolist(), *price.tolist()]), Duals(least, price)
             tight = np.argwhere(~exact & (reduced <= least[:, None] + 1e-9 * (1.0 + np.abs(least[:, None]))))
             if not len(tight):
                 return
@@ -99,17 +101,17 @@ class _Rows:
                 costs[i, s] = max(costs[i, s], self._cost(i, sets[s]))
                 exact[i, s] = True
 
-    def _apart(self) -> float:
-        """Every connection on the cheapest of all cells; for copies anywhere between the least and the largest."""
+    def _apart(self) -> Float[np.ndarray, " connections"]:
+        """What connections cost on the cheapest of all cells; for copies anywhere between the least and the largest."""
         usable = np.broadcast_to(self.instance.hardware.usable, self.value.shape)
         value, noise, w = self.value[usable], self.noise[usable], self.instance.target.weights
         if self.drop or not len(value):
             value, noise = np.append(value, 0.0), np.append(noise, 0.0)
         if self.copies:
             beyond = np.maximum(0.0, np.maximum(value.min() - w, w - value.max()))
-            return math.fsum((self.factor * (beyond**2 + noise.min() / self.most)).tolist())
+            return np.asarray(self.factor * (beyond**2 + noise.min() / self.most))
         each = [float(((x - value) ** 2 + noise).min()) for x in w.tolist()]
-        return math.fsum((self.factor * np.array(each)).tolist())
+        return np.asarray(self.factor * np.array(each))
 
     def _options(self, j: int, gains: Any, share: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What the cells of a neuron add to the row's weights at these gains, their noise, and their numbers."""

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,14 +39,18 @@ from matchopt.proofs.infeasible import crowded
 from matchopt.proofs.inner import exact_costs
 from matchopt.proofs.layer import Table
 from matchopt.proofs.menus import MenuTable
+from matchopt.proofs.placed_lines import UNDERSTOOD as PLACED_LAYERS
+from matchopt.proofs.placed_lines import placed_lines
 from matchopt.proofs.separable import UNDERSTOOD as SEPARABLE
 from matchopt.proofs.separable import separable
 
-FORMAT = "matchopt-proof-1"
+FORMAT, SECOND = "matchopt-proof-1", "matchopt-proof-2"
 GRID = 60  # potentials are multiples of the largest one's power of two over 2**GRID: whole numbers of few digits
 LAYERS = SEPARABLE - {"gain-interval"} | {"tunable", "programmable-cells", "write-budget"}
 NETWORKS = LAYERS | AT_0_1["network"] - AT_0_1["layer"] | {"one-chip"}
 NETWORKS -= {"task-loss", "functional-error", "score-error"}
+PLACED = PLACED_LAYERS | AT_0_1["network"] | {"chained"}
+PLACED -= {"task-loss", "functional-error", "score-error", "network-tunable"}
 COUNTED = NETWORKS | AT_0_1["layer"] | AT_0_1["assignment"]  # what changes no number of cells, or is counted
 
 
@@ -80,7 +85,11 @@ def proof_of(instance: Instance, solution: Solution, *, seconds: float | None = 
     Refused
         when there is no proof, or none that such a file can hold.
     """
+    if _is_placed(instance):
+        return _placed(instance, solution, seconds)
     certificate = certify(instance, solution, seconds=seconds)
+    if not certificate.duals and not isinstance(instance, AssignmentInstance):
+        return _placed(instance, solution, seconds)
     match instance, solution:
         case AssignmentInstance(), Assignment():
             lines, bound = _of_assignment(solution, certificate)
@@ -88,13 +97,45 @@ def proof_of(instance: Instance, solution: Solution, *, seconds: float | None = 
             lines, bound = _of_layers(instance, [instance], [solution], certificate)
         case NetworkInstance(), NetworkMapping():
             lines, bound = _of_layers(instance, instance.layers, solution.layers, certificate)
+    return _closed(instance, solution, certificate, lines, bound)
+
+
+def _closed(
+    instance: Instance,
+    solution: Solution,
+    certificate: Certificate,
+    lines: Sequence[Mapping[str, Json]],
+    bound: float,
+    form: str = FORMAT,
+) -> ProofFile:
+    """The file of these lines, with the claim that follows from them."""
     objective = instance.value(solution)
     exact = certificate.allowance == 0 and certificate.optimal
     left = 0 if exact else float(objective - bound) + 1e-9 * PROVED_WITHIN * abs(objective)
     claim = "optimal" if exact or (certificate.optimal and left <= PROVED_WITHIN * abs(objective) + TINY) else "bound"
     if claim == "bound" and certificate.optimal:
         raise Refused(f"no proof file: the bound that can be written, {bound!r}, is too far below {objective!r}")
-    return ProofFile({**_head(instance, claim), "objective": objective, "bound": bound, "allowance": left}, lines)
+    head = _head(instance, claim) | {"format": form, "objective": objective, "bound": bound, "allowance": left}
+    return ProofFile(head, lines)
+
+
+def _is_placed(instance: Instance) -> bool:
+    """Whether some layer asks for more than lines of the first form can say."""
+    if isinstance(instance, NetworkInstance):
+        return not instance.one_chip and instance.objective is None and any(map(_is_placed, instance.layers))
+    return isinstance(instance, LayerInstance) and not instance.demands <= LAYERS
+
+
+@understanding("the proof file", PLACED)
+def _placed(instance: Instance, solution: Solution, seconds: float | None) -> ProofFile:
+    layers = [instance] if isinstance(instance, LayerInstance) else getattr(instance, "layers", ())
+    parts = [solution] if isinstance(solution, LayerMapping) else getattr(solution, "layers", ())
+    lines, bound = placed_lines(layers, parts, partial(certify, seconds=seconds))
+    objective = instance.value(solution)
+    allowance = objective - bound
+    optimal = allowance <= PROVED_WITHIN * abs(objective) + TINY
+    known = Certificate(bound, optimal, False, allowance, "second form")
+    return _closed(instance, solution, known, lines, bound, SECOND)
 
 
 @understanding("the proof file", COUNTED)

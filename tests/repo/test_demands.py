@@ -235,6 +235,8 @@ BEHIND: dict[str, str] = {
     "proofs.menus.MenuTable": "certify_menus",
     "proofs.separable.refuse_unfit": "separable, and coupled",
     "proofs.one_chip": "certify",
+    "proofs.lattice": "certify, and placed_lines, ask before",
+    "proofs.placed_lines": "asks of every layer, in the words of the proof file",
     "proofs.sums.SumTable": "certify_sums",
     "proofs.sums.Sums": "certify_sums",
     "proofs.proof_file.proof_of_infeasible": "crowded",
