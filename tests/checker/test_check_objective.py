@@ -253,7 +253,8 @@ def test_score_error_forgives_what_no_decision_depends_on(seed: int, factor: flo
     )
     samples, quiet = ScoreError(rng.normal(size=(20, 3))), np.zeros((3, 4))
     runs = pass_of(FullyConnected((3, 4, 3)), {})
-    trained: Any = SimpleNamespace(target_weights=target[0], biases=target[1], runs=runs)
+    wanted = np.maximum(samples.inputs @ target[0][0].T + target[1][0], 0.0) @ target[0][1].T + target[1][1]
+    trained: Any = SimpleNamespace(target_weights=target[0], biases=target[1], runs=runs, target_answers=wanted)
 
     def score_error(weights: list[np.ndarray], biases: list[np.ndarray]) -> float:
         return samples.value(trained, weights, biases, [quiet])
