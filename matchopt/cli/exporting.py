@@ -24,6 +24,7 @@ from matchopt.cli.trained import SAMPLE_SOURCE, read_trained, sample_options, tr
 if TYPE_CHECKING:
     from matchopt.instances import Hardware, Imperfections, Instance, Provenance, Target
     from matchopt.network import SparseNetwork
+    from matchopt.network.chip import Fit
 
 SHARE = Real(min=0, max=1)
 AT_LEAST_0 = Real(min=0)
@@ -65,6 +66,9 @@ _hardware_options = together(
                  help="Seed of the hardware draw."),
     click.option("--keep-scale", is_flag=True,
                  help="Leave measured weights in their unit.  [default: scaled to each layer's rms]"),
+    click.option("--scale-per", type=click.Choice(["layer", "array", "neuron"]), default="layer", show_default=True,
+                 help="What has a scale of its own, from measured values to weights: all cells of a layer, those of "
+                 "each array, or those of each hardware neuron."),
     click.option("--read-noise", type=AT_LEAST_0, default=0.0, show_default=True,
                  help="Standard deviation of additive read noise, in units of the weights' rms."),
     click.option("--bad-cells", type=SHARE, default=0.0, show_default=True,
@@ -148,7 +152,9 @@ def export(
     _check_chained(given, layer)
     flaws = Imperfections(**{name: given[name] for name in _FLAWS})
     draw = tuple(given[name] for name in ("law", "fan_in_ratio", "neuron_ratio", "seed"))
-    chip = _chip(trained, layer, hardware, draw, flaws, not keep_scale, given)
+    go_with(not keep_scale, "sets scales, which --keep-scale leaves; give one of them", "scale_per")
+    fit = not keep_scale if given["scale_per"] == "layer" else given["scale_per"]
+    chip = _chip(trained, layer, hardware, draw, flaws, fit, given)
     options = {name: given[name] for name in ("objective", "biases", "centred")}
     options |= {"rules": Rules(**{name: given[name] for name in _RULES}), "tunable": given["tunable"] or None}
     options |= {name: given[name] for name in ("one_chip", "chained")}
@@ -178,7 +184,7 @@ def _chip(
     files: tuple[str, ...],
     draw: tuple[Any, ...],
     flaws: "Imperfections",
-    fit: bool,
+    fit: "Fit",
     given: dict[str, Any],
 ) -> tuple["Hardware", ...]:
     """One chip layer for each layer that is exported."""
@@ -193,7 +199,8 @@ def _chip(
     biases, rng = given["biases"], np.random.default_rng(seed)
     if given["one_chip"] and (not files or layer is not None):
         raise click.UsageError("--one-chip: all layers draw on the chip in --hardware; give that, and no --layer")
-    go_with(files, "says what is in --hardware, or is done to it; give that too", "readings", "keep_scale", *HOW_READ)
+    go_with(files, "says what is in --hardware, or is done to it; give that too", "readings", "keep_scale",
+            "scale_per", *HOW_READ)  # fmt: skip
     go_with(not files, "is of random hardware; leave it out, or --hardware", "law")
     go_with(not files, "draws the wiring; that of a measured chip is said by its file, as an array input", "hard_wired")
     ratios = ("fan_in_ratio", "neuron_ratio")

@@ -31,7 +31,7 @@ class OnChip:
     chip_row, chip_column : of the cell there, from 0; no column where there is no wire.
     value : what was measured of the cell, in `unit`; None where there is no wire.
     unit : of the value; "" if unknown.
-    scale : of the layer: weight = value * scale.
+    scale : of the layer, or of the neuron where each has its own: weight = value * scale.
     """
 
     file: str
@@ -149,7 +149,8 @@ def _where(layer: LayerInstance, j: int, cell: int | None) -> OnChip | None:
     at = origin.cell(int(layer.hardware.neuron[j]), cell)
     values = layer.hardware.weights if measured is None else measured
     value = None if cell is None else float(values[j, cell])
-    return OnChip(at.file, at.array, at.row, at.column, value, origin.unit, origin.scale)
+    scale = origin.scale_of(int(layer.hardware.neuron[j]))
+    return OnChip(at.file, at.array, at.row, at.column, value, origin.unit, scale)
 
 
 def _check_fit(mapping: LayerMapping, layer: LayerInstance, number: int) -> None:

@@ -16,6 +16,8 @@ from matchopt.instances.menus import checked_menus, some_programmable, stored_me
 from matchopt.instances.places import Origin
 from matchopt.parts import exact_keys
 
+_LINEAR = ("weights", "off", "low", "high", "levels")  # in the unit of weights
+
 
 @dataclass(frozen=True, eq=False)
 class Hardware(ReadOnly):
@@ -154,6 +156,35 @@ class Hardware(ReadOnly):
             return replace(found, origin=None, measured=None)
         measured = self.weights if self.measured is None else self.measured
         return replace(found, measured=measured, origin=replace(self.origin, scale=self.origin.scale * factor))
+
+    def scaled_each(self, factors: Float[np.ndarray, " neurons"]) -> "Hardware":
+        """The same with everything of each neuron times a factor of its own, as of an amplifier behind it.
+
+        Parameters
+        ----------
+        factors : > 0, shape (M,).
+
+        Raises
+        ------
+        InvalidInstance
+            when there are not as many, or one is not > 0.
+        """
+        factors = frozen(factors, "factors", float, 1, shape=(self.n_neurons,))
+        if not (factors > 0).all():
+            raise InvalidInstance(f"factors must be > 0, found {factors.min()} for neuron {int(factors.argmin())}")
+
+        def times(name: str, each: np.ndarray) -> Any:
+            values = np.asarray(getattr(self, name))
+            return values * each.reshape(-1, *(1,) * (values.ndim - 1))
+
+        squared = {name: times(name, factors**2) for name in ("variance", "write_variance", "level_variance")}
+        found = replace(self, **squared, **{name: times(name, factors) for name in _LINEAR})
+        if self.origin is None:
+            return found
+        scales = np.array(self.origin.scales or np.ones(self.origin.n_neurons))
+        scales[self.neuron] *= factors
+        measured = self.weights if self.measured is None else self.measured
+        return replace(found, measured=measured, origin=replace(self.origin, scales=tuple(scales.tolist())))
 
     @cached_property
     def n_usable(self) -> Int[np.ndarray, " neurons"]:

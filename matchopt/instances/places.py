@@ -73,6 +73,7 @@ class Origin:
     unit : of the measured values, such as "S" (siemens); "" if unknown.
     scale : factor from measured values to the weights of this layer, finite; below 0 where a chip is read
         with the other sign.
+    scales : a further factor for each neuron of the chip, finite; empty where they have none.
 
     Raises
     ------
@@ -83,9 +84,12 @@ class Origin:
     places: tuple[Place, ...] = ()
     unit: str = ""
     scale: FiniteFloat = 1.0
+    scales: tuple[FiniteFloat, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self, "origin", InvalidInstance)
+        if len(self.scales) not in (0, self.n_neurons):
+            raise InvalidInstance(f"origin.scales: one for each of {self.n_neurons} neurons, found {len(self.scales)}")
 
     @property
     def n_neurons(self) -> int:
@@ -115,11 +119,20 @@ class Origin:
         column = None if cell is None else place.column + cell - place.first_cell
         return CellPlace(place.file, place.array, place.row + neuron - start, column)
 
+    def scale_of(self, neuron: int) -> float:
+        """The factor from values of this neuron of the chip to weights."""
+        return self.scale * self.scales[neuron] if self.scales else self.scale
+
+    def array_of(self, neuron: int) -> int:
+        """The number of the array whose row a neuron is; of arrays beside each other that of the first."""
+        return bisect_right(self._ends, neuron)
+
     def facts(self) -> Json:
         """As JSON."""
         newer = ("first_cell", "cells")
         places = [{k: v for k, v in field_values(place).items() if k not in newer or v} for place in self.places]
-        return {**field_values(self), "places": places}
+        found = {**field_values(self), "places": places}
+        return found if self.scales else {name: value for name, value in found.items() if name != "scales"}
 
     @classmethod
     def from_facts(cls, facts: Any) -> "Origin":

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -9,8 +10,10 @@ from matchopt.errors import InvalidInstance
 from matchopt.instances import Chip, Hardware, Imperfections, Target
 from matchopt.instances.generators import sample_measured
 
+Fit = bool | Literal["array", "neuron"]
 
-def chip_layers(chips: Sequence[Chip], targets: Sequence[Target], fit: bool) -> tuple[Hardware, ...]:
+
+def chip_layers(chips: Sequence[Chip], targets: Sequence[Target], fit: Fit) -> tuple[Hardware, ...]:
     """One chip for each layer, every row of it a hardware neuron.
 
     Raises InvalidInstance when two chips hold the same array, or one seems to be transposed.
@@ -20,7 +23,8 @@ def chip_layers(chips: Sequence[Chip], targets: Sequence[Target], fit: bool) -> 
     chips : as many as targets.
     targets : the layers.
     fit : whether each layer's weights are scaled to the root mean square of its target weights; one scale for each
-        layer is free on chips whose neurons are followed by an amplifier.
+        layer is free on chips whose neurons are followed by an amplifier. "array", "neuron": each array, or each
+        neuron, is scaled to it by itself, by an amplifier of its own.
     """
     layers = [chip.hardware() for chip in chips]
     for n, (layer, target) in enumerate(zip(layers, targets, strict=True)):
@@ -41,7 +45,7 @@ def chip_shared(
     sizes: Sequence[tuple[int, int]],
     rng: np.random.Generator,
     imperfections: Imperfections,
-    fit: bool,
+    fit: Fit,
 ) -> tuple[Hardware, ...]:
     """One chip shared out: each layer gets the next rows, as hardware neurons, and of each its first cells.
 
@@ -76,7 +80,7 @@ def chip_shared(
 
 
 def one_chip(
-    chip: Chip, targets: Sequence[Target], rng: np.random.Generator, imperfections: Imperfections, fit: bool
+    chip: Chip, targets: Sequence[Target], rng: np.random.Generator, imperfections: Imperfections, fit: Fit
 ) -> tuple[Hardware, ...]:
     """All neurons of one chip for every layer, for instances whose layers draw on it (`NetworkInstance.one_chip`).
 
@@ -150,9 +154,23 @@ def _flawed(cells: Hardware, imperfections: Imperfections, rng: np.random.Genera
     return imperfections.stuck(both, rng)
 
 
-def _scaled(hardware: Hardware, target: Target, fit: bool, factor: float = 1.0) -> Hardware:
-    """The hardware as it is, or times the one factor that gives its usable weights the target's root mean square."""
+def _scaled(hardware: Hardware, target: Target, fit: Fit, factor: float = 1.0) -> Hardware:
+    """The hardware as it is, or times the one factor that gives its usable weights the target's root mean square, or
+    times one for each of its arrays or neurons.
+    """  # fmt: skip
+    if isinstance(fit, str):
+        return _scaled_apart(hardware, root_mean_square(target) * factor, fit)
     used = hardware.weights[hardware.usable]
     own = float(np.sqrt(np.mean(used**2))) if used.size else 0.0
     factor = root_mean_square(target) * factor / own if fit and own > 0 else 1.0
     return hardware if factor == 1.0 else hardware.scaled(factor)
+
+
+def _scaled_apart(hardware: Hardware, wanted: float, fit: str) -> Hardware:
+    """Every array, or neuron, at this root mean square of its usable weights; those of nothing but zeros stay."""
+    group = np.arange(hardware.n_neurons)
+    if fit == "array" and hardware.origin is not None:
+        group = np.array([hardware.origin.array_of(number) for number in hardware.neuron.tolist()])
+    squares = np.bincount(group, (np.where(hardware.usable, hardware.weights, 0.0) ** 2).sum(axis=1))
+    own = np.sqrt(squares / np.maximum(np.bincount(group, hardware.n_usable), 1))[group]
+    return hardware.scaled_each(np.where(own > 0, wanted / np.where(own > 0, own, 1.0), 1.0))

@@ -61,6 +61,8 @@ def _values(layer: LayerInstance, chip: Chip, number: int) -> Hardware:
     if sizes != others:
         raise InvalidInstance(f"layers.{number}: its chip has arrays of {sizes} neurons, found {others}")
     found = chip.hardware(before.neuron, before.n_cells, before.origin.scale)
+    if before.origin.scales:
+        found = found.scaled_each(np.array(before.origin.scales)[before.neuron])
     values = {name: getattr(found, name) for name in ("weights", "variance", "off", "measured")}
     return replace(before, **values)
 

@@ -349,3 +349,36 @@ def test_a_table_alone_gives_the_accuracy_of_a_chip_from_an_instrument(
     assert found["programming"]["cells"] == sum(layer.target.n_connections for layer in instance.layers)
     again = read_solution(table, instance=instance)
     assert again.digest == expected.digest
+
+
+@pytest.mark.parametrize("per", ["array", "neuron"])
+def test_scales_of_arrays_and_neurons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, per: str) -> None:
+    """Two arrays in different ranges come to one; table, masks and the chip read anew have each neuron's own scale."""
+    monkeypatch.setattr("matchopt.network.evaluation.load_mnist", images)
+    rng = np.random.default_rng(9)
+    tiles = {"big": 1e3 * rng.normal(size=(12, 40)), "small": 1e-3 * rng.normal(size=(14, 40))}
+    np.savez(tmp_path / "chip.npz", **tiles)  # type: ignore[arg-type]
+    chip = ("--hardware", tmp_path / "chip.npz", "--one-chip", "--unit", "uS", "--scale-per", per)
+    path, mapping = made(tmp_path, *chip)
+    instance = read_instance(path)
+    assert isinstance(instance, NetworkInstance)
+    parts = [replace(part, neuron_of=part.neuron_of + 12 * n) for n, part in enumerate(by_number(instance).layers)]
+    write(NetworkMapping(tuple(parts)), mapping, instance=instance)
+    weights = instance.layers[0].hardware.weights
+    wanted = np.sqrt(np.mean(instance.layers[0].target.weights ** 2))
+    groups = [slice(12), slice(12, 26)] if per == "array" else range(26)
+    assert [np.sqrt(np.mean(weights[group] ** 2)) for group in groups] == pytest.approx([wanted] * len(groups))
+    masks, table = tmp_path / "masks.npz", tmp_path / "wiring.json"
+    outputs = ("--masks", masks, "--wiring", table, "--json")
+    again = ("--chip", tmp_path / "chip.npz", "--unit", "uS")
+    found = json.loads(run("evaluate", path, mapping, *outputs, *again).stdout)
+    assert found["mapped"] == json.loads(run("evaluate", path, mapping, "--json").stdout)["mapped"]
+    realised = [layer.realised(part) for layer, part in zip(instance.layers, parts, strict=True)]
+    assert_masks(masks, tiles, realised)
+    alone = Alone(table, [784, 12])
+    assert np.mean(alone.answers(images().test_images.astype(float)) == images().test_labels) == found["mapped"]["test"]
+    for row in json.loads(table.read_text())["rows"]:
+        assert all(wire["value"] * row["chip"]["scale"] == wire["weight"] for wire in row["wires"])
+    assert read_solution(table, instance=instance).digest == read_solution(mapping, instance=instance).digest
+    kept = run("export", tmp_path / "net.safetensors", *chip, "--keep-scale", "--output", path)
+    assert kept.exit_code == 2 and "--scale-per sets scales, which --keep-scale leaves" in kept.stderr

@@ -26,6 +26,29 @@ def test_cells_have_physical_names_in_every_array() -> None:
         origin.cell(5)
 
 
+def test_every_neuron_may_have_a_scale_of_its_own() -> None:
+    """All of a neuron is scaled, as `scaled` does; value times scale is the weight, to the bit; files keep it."""
+    part, factors = CHIP.hardware([4, 0]), np.array([0.3, 7.0])
+    levels, low = np.full((2, 3, 2), np.nan), np.full((2, 3), np.nan)
+    levels[:, 0], low[:, 1] = [1.0, 2.0], -1.0
+    full = replace(part, levels=levels, variance=part.weights**2, low=low, high=low + 3)
+    found = full.scaled_each(factors)
+    for n, factor in enumerate(factors):
+        for name, values in full.scaled(factor).arrays().items():
+            if name not in ("neuron", "bus"):
+                np.testing.assert_array_equal(getattr(found, name)[n], values[n])
+    assert found.origin is not None and found.measured is not None
+    scales = np.array([found.origin.scale_of(number) for number in (4, 0)])
+    assert np.array_equal(found.measured * scales[:, None], found.weights)
+    assert Origin.from_facts(found.origin.facts()) == found.origin
+    assert "scales" not in CHIP.origin().facts()
+    assert [CHIP.origin().array_of(number) for number in range(5)] == [0, 0, 1, 1, 1]
+    with pytest.raises(InvalidInstance, match=r"factors must be > 0, found 0.0 for neuron 1"):
+        full.scaled_each(np.array([1.0, 0.0]))
+    with pytest.raises(InvalidInstance, match="one for each of 5 neurons, found 1"):
+        replace(CHIP.origin(), scales=(1.0,))
+
+
 def test_hardware_of_a_layer_keeps_what_was_measured() -> None:
     """Value times scale is the weight, to the bit; narrow arrays end in cells that are not usable."""
     hardware = CHIP.hardware(scale=0.3)
