@@ -127,3 +127,10 @@ def test_the_site_builds_strictly_and_offline(tmp_path: Path) -> None:
     first = pages["index.html"].text
     assert all(path in first for path in ("I have a chip", "I write solvers", "I do research"))
     assert "realised" in pages["reference/matchopt.html"].text and (site / "llms.txt").is_file()
+
+
+def test_the_list_of_examples_names_what_is_there() -> None:
+    """Every package that installs, and nothing that is gone."""
+    listed = set(re.findall(r"\]\(([\w.-]+)\)", (ROOT / "examples" / "README.md").read_text()))
+    there = {path.name for path in (ROOT / "examples").iterdir()}
+    assert {path.parent.name for path in (ROOT / "examples").glob("*/pyproject.toml")} <= listed <= there
