@@ -45,6 +45,7 @@ class LayerBlock:
         self.on: dict[Wire, dict[float, int]] = {}  # by what is written into the cell, NONE for nothing
         self.off: dict[Wire, int] = {}
         self.line: dict[tuple[int, int, int], int] = {}
+        self.wired: dict[tuple[int, int], int] = {}  # whether the layer uses a hard-wired line, where others might
         self.tuned: dict[int, int] = {}
         self.many: dict[tuple[int, int], int] = {}
         self.products: list[tuple[int, int, int]] = []
@@ -228,6 +229,14 @@ class LayerBlock:
             builder.row({v: 1.0, tuned: 1.0}, high=1.0)
         self._atoms[i].append(Atom(v, x, g / n * float(self.layer.hardware.off[j, k]), 0.0, (j, g, n), k, True))
 
+    def users_of_wired_lines(self) -> dict[tuple[int, int], list[int]]:
+        """Of each hard-wired line of a shared bus the variables of cells on it that are on."""
+        hardware, users = self.layer.hardware, defaultdict(list)
+        for (_, (j, _, _), k, _), ways in self.on.items():
+            if hardware.input[j, k] >= 0 and int(hardware.bus[j]) in self._shared:
+                users[int(hardware.bus[j]), k].extend(ways.values())
+        return users
+
     def _add_objective(self, builder: ProgramBuilder) -> None:
         full = self._full
         for i in range(self.layer.n_rows):
@@ -308,6 +317,8 @@ class LayerBlock:
             line = (int(hardware.bus[place[0]]), k, source)
             if line in self.line:
                 x[self.line[line]] = 1.0
+            if line[:2] in self.wired:
+                x[self.wired[line[:2]]] = 1.0
         for e in mapping.tunable.tolist():
             x[self.tuned[e]] = 1.0
         self._place_derived(x)

@@ -200,6 +200,11 @@ def _share_chip(builder: ProgramBuilder, blocks: Sequence[LayerBlock]) -> None:
             rows_on[int(block.layer.hardware.neuron[place[0]])][variable] = 1.0
         for (bus, k, _), variable in block.line.items():
             inputs_on[bus, k][variable] = 1.0
+        for (bus, k), users in block.users_of_wired_lines().items():
+            block.wired[bus, k] = variable = builder.variable()
+            inputs_on[bus, k][variable] = 1.0
+            for user in users:
+                builder.row({user: 1.0, variable: -1.0}, high=0.0)
     for terms in (*rows_on.values(), *inputs_on.values()):
         builder.row(terms, high=1.0)
 

@@ -35,7 +35,7 @@ UNDERSTOOD = AT_0_1["network"] - {"task-loss", "functional-error", "score-error"
     "several-neurons",
     "copies",
 }
-ASSIGNED = UNDERSTOOD - {"several-neurons", "copies"} | {"programmable-cells"}
+ASSIGNED = UNDERSTOOD - {"several-neurons", "copies"} | {"programmable-cells", "hard-wired"}
 SAME = 1e-12  # relative difference of weights that rounding leaves between scales
 MOST_MOMENTS = 2**26  # entries of the joined second moments: 512 MiB
 

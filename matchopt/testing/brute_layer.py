@@ -16,7 +16,7 @@ from matchopt.instances import LayerInstance, LayerMapping
 
 Wires = tuple[tuple[int, int], ...]  # (cell, input) pairs of one row
 Lines = dict[tuple[int, int], int]  # (bus, cell) -> the input that drives this line
-Footprint = tuple[frozenset[int], frozenset[tuple[int, int]]]  # neurons, and (bus, cell) of driven lines
+Footprint = tuple[frozenset[int], frozenset[tuple[int, int]]]  # neurons, and (bus, cell) of lines
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,13 @@ def by_footprint(instance: LayerInstance) -> dict[Footprint, Best]:
     found: dict[Footprint, Best] = {}
     for rows, lines, _ in _states(instance, 0):
         neurons = frozenset(int(instance.hardware.neuron[j]) for row in rows for j in row.neurons)
-        key = (neurons, frozenset(lines))
+        pairs = [
+            (int(instance.hardware.bus[j]), wires)
+            for row in rows
+            for j, wires in zip(row.neurons, row.wires, strict=True)
+        ]
+        used = {(bus, k) for bus, wires in pairs for k, _ in wires}  # hard-wired lines among them
+        key = (neurons, frozenset(lines) | used)
         found[key] = _better(found.get(key), *_together(instance, rows, lines))
     return found
 

@@ -89,7 +89,7 @@ def agreed(network: NetworkInstance, solvers: tuple[str, ...]) -> None:
     if optimum.solution is not None:
         proof = certify(network, optimum.solution)
         assert proof.bound <= optimum.value + tolerance_of(network)
-        beyond = network.demands & {"programmable-cells", "several-neurons"}  # bounded layer by layer
+        beyond = network.demands & {"programmable-cells", "several-neurons", "hard-wired"}  # bounded layer by layer
         if network.layers[0].hardware.free_routing and not beyond:
             assert proof.optimal
     else:
@@ -130,6 +130,20 @@ def _pair(first: dict[str, Any], second: dict[str, Any], **more: Any) -> Network
         for target, fields in zip(targets, (first, second), strict=True)
     )
     return NetworkInstance(layers, (np.zeros(2), np.zeros(1)), one_chip=True, **more)
+
+
+@pytest.mark.parametrize("leaks", [False, True])
+@pytest.mark.parametrize("bus", [None, [0, 0, 0, 0], [0, 0, 1, 1]], ids=["free", "one bus", "two buses"])
+def test_hard_wired_cells_on_one_chip(bus: list[int] | None, leaks: bool) -> None:
+    """A neuron serves one layer, a hard-wired line of a shared bus too; sums of several cells, drops, stuck cells."""
+    for seed in range(3):
+        rng = np.random.default_rng([seed, leaks])
+        weights, wired = rng.normal(size=(4, 4)), np.tile(rng.permutation([0, 1, 0, 1]), (4, 1))
+        off = 0.4 * rng.normal(size=(4, 4)) if leaks else None
+        chip = Hardware(weights, usable=rng.random((4, 4)) < 0.9, off=off, bus=bus, input=wired)
+        rules = Rules(drop=bus is not None or bool(seed % 2), cells_per_weight=1 + seed % 2)
+        network = _pair({"hardware": chip, "rules": rules}, {"hardware": chip, "rules": replace(rules, drop=True)})
+        agreed(network, ("hungarian", "cpsat", "milp") if bus is None else ("cpsat", "milp"))
 
 
 def test_layers_that_differ_in_more_than_scale_are_one_assignment_or_program() -> None:
