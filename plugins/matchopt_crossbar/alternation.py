@@ -1,7 +1,10 @@
-"""Multi-start alternating assignments of crossbars."""
+"""Iterated alternating assignments of crossbars."""
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Le
 
 from matchopt import LayerInstance, Limit, Limits, PositiveInt
 from matchopt_crossbar.heuristic import Heuristic
@@ -9,17 +12,22 @@ from matchopt_crossbar.heuristic import Heuristic
 if TYPE_CHECKING:
     from matchopt_crossbar.search import Search
 
+PATIENCE = 100  # starts without a better mapping than the one they are made from, before a random start
+
 
 @dataclass(frozen=True)
 class Alternation(Heuristic):
-    """Rows to neurons with the inputs' lines fixed, inputs to lines with the rows fixed, by turns, from random starts.
+    """Rows to neurons with the inputs' lines fixed, inputs to lines with the rows fixed, by turns, from many starts.
 
-    Each half is an exact assignment, so the error falls until neither side alone can improve it. The bound is that of
+    Each half is an exact assignment, so the error falls until neither side alone can improve it. Then some of the
+    places are exchanged at random, of the better of this mapping and the one before (iterated local search); where that
+    improves nothing for long the next start is random. The bound is that of
     rows, or inputs, wired freely, and on one bus that of the level-1 relaxation.
 
     Parameters
     ----------
-    starts : random starts, besides the one given, >= 1.
+    starts : starts, besides the one given, >= 1.
+    kick : share of neurons, and of lines, that are exchanged before a start; 1 for starts that are random altogether.
     ascent : share of the time limit that goes into the relaxation's bound; 0 for none.
 
     References
@@ -31,15 +39,22 @@ class Alternation(Heuristic):
     name = "crossbar-alternate"
 
     starts: PositiveInt = 100
+    kick: Annotated[float, Ge(0), Le(1)] = 0.25
 
     def run(self, instance: LayerInstance, search: "Search", limits: Limits) -> tuple[Limit | None, dict[str, int]]:
         """See `Heuristic.run`."""
-        done = 0
+        done, tries, cost, kept = 0, 0, math.inf, search.places()
         for _ in limits.steps(self.starts):
             search.perturb(1, 0.0)  # rows first: for random rows few lines may be worth driving
             search.descend()
             search.offer()
             search.between()
-            search.start()
-            done += 1
+            done, tries = done + 1, tries + 1
+            if search.cost < cost:
+                cost, kept, tries = search.cost, search.places(), 0
+            if self.kick == 1.0 or tries == PATIENCE:
+                search.start()
+                cost, tries = math.inf, 0
+            else:
+                search.kick(kept, self.kick)
         return None if done == self.starts else limits.reached() or Limit.ITERATION, {"starts": done}

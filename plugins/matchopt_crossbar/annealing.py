@@ -44,7 +44,7 @@ class Annealing(Cooled):
     def run(self, instance: LayerInstance, search: "Search", limits: Limits) -> tuple[Limit | None, dict[str, int]]:
         """See `Heuristic.run`."""
         spare = redundancy(instance, search)
-        usual = (0.3, 0.055 * spare**-0.5) if instance.rules.drop else (0.12, 0.08 * spare**-0.5)
+        usual = (0.22, 0.06 * spare**-0.5) if instance.rules.drop else (0.12, 0.08 * spare**-0.5)
         usual = colder(instance, usual)
         size = instance.hardware.n_neurons + search.n_lines
         default = min(SCANS_PER_PAIR * size * size, 1 + MOST_SWAPS // max(1, search.per_scan))

@@ -52,6 +52,8 @@ class Redundant(Solver):
         rules, chip = instance.rules, instance.hardware
         if chip.free_routing:
             return "its neurons share no lines; sum-search, split-alternate and copies-alternate are for those"
+        if rules.cells_per_weight == rules.neurons == 1:
+            return "a weight has one cell, and a row one neuron; crossbar-perturb and crossbar-anneal are for those"
         ways = 2 ** (min(rules.cells_per_weight, chip.n_cells, 64) * rules.neurons)
         if ways > MOST_PATTERNS:
             return (

@@ -48,6 +48,18 @@ class Search(kernels.Crossbar):
         least = PRICED_COOLINGS if limited(self._layer) else 1
         return max(least, min(MOST_COOLINGS, int((FEW_COOLINGS / size) ** 2)))
 
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """The present mapping, for `kick`."""
+        return self._state.neuron.copy(), self._state.line.copy()
+
+    def kick(self, places: tuple[np.ndarray, np.ndarray], share: float) -> None:
+        """Go on from a mapping with a share of its neurons, and of the lines of every bus, exchanged at random."""
+        self._state.neuron[:], self._state.line[:] = places
+        for part in (self._state.neuron, *self._state.line):
+            at = self._rng.choice(len(part), min(len(part), max(2, round(share * len(part)))), replace=False)
+            part[at] = part[self._rng.permutation(at)]
+        self._refresh()
+
     def between(self) -> None:
         """Offer the best mapping, and price writes and tuned connections by it, where their number is limited."""
         if limited(self._layer):

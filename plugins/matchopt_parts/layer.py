@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from matchopt import Hardware, LayerInstance, Target
+from matchopt import Hardware, LayerInstance, LayerMapping, Target
 
 UNDERSTOOD = frozenset(
     {"importance", "read-noise", "unusable-cells", "leak", "drop", "extra-inputs", "gains", "gain-interval"}
@@ -16,6 +16,13 @@ def refusal(layer: LayerInstance) -> str | None:
     """Why the solvers of this package do not take this layer, or None."""
     pairs = layer.n_rows * layer.rules.neurons * layer.hardware.n_neurons
     return f"it has {pairs} pairs of parts and neurons, more than {MOST_PAIRS}" if pairs > MOST_PAIRS else None
+
+
+def nothing_wired(layer: LayerInstance) -> LayerMapping:
+    """The mapping in which every row has one neuron, and none listens to anything."""
+    none = np.zeros(layer.target.n_connections, np.int64) - 1
+    gains = np.full(layer.n_rows, layer.rules.gains.default)
+    return LayerMapping.from_cells(layer.target, np.arange(layer.n_rows), none, gains)
 
 
 def chosen(chip: Hardware, neurons: np.ndarray) -> Hardware:

@@ -6,7 +6,7 @@ import numpy as np
 
 from matchopt import LayerInstance, Limit, Limits, NonNegativeInt, PositiveInt, Result, Solver
 from matchopt_parts.layer import UNDERSTOOD as FREE
-from matchopt_parts.layer import refusal
+from matchopt_parts.layer import nothing_wired, refusal
 
 MOST_ENTRIES = 2**26  # of rows times gains times inputs
 
@@ -20,7 +20,8 @@ class TilesCover(Solver):
     connections want, so negative weights may be served by positive cells. On each tile rows and lines are annealed as
     on a crossbar. Every connection then takes the best of its row's cells on its input's lines, and tiles are annealed
     again for what they serve. What cells leak on lines driven for other rows counts in the annealing of a tile, and
-    between mappings, not when connections are dealt.
+    between mappings, not when connections are dealt; where they may be dropped, lines that cost more by what leaks
+    there than they serve are left alone in the end.
 
     Parameters
     ----------
@@ -56,6 +57,9 @@ class TilesCover(Solver):
             search.place(b, self.scans, rng)
         best = search.mapping()
         least = np.inf if best is None else instance.value(best)
+        nothing = nothing_wired(instance)
+        if instance.rules.drop and instance.value(nothing) < least:
+            best, least = nothing, instance.value(nothing)
         if best is not None:
             limits.report(best)
         done = 0

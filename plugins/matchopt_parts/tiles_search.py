@@ -78,11 +78,40 @@ class Tiles:
             if float(self.deal()[0].sum()) > before:
                 self.neurons[b], self.line[b] = kept[:2]
 
+    def _worthwhile(self, tile: np.ndarray, part: np.ndarray) -> np.ndarray:
+        """The tiles of connections, -1 for those on lines that cost more than they serve, leaks on them included."""
+        target, chip, tile = self.layer.target, self.layer.hardware, tile.copy()
+        rest, every = target.dense(), np.arange(self.layer.n_rows)
+        driven = []
+        for b, block in enumerate(self.blocks):
+            served, rows = np.flatnonzero(tile == b), np.unique(block.rows)
+            for x in np.unique(target.indices[served]).tolist():
+                e, k = served[target.indices[served] == x], self.line[b, x]
+                j, p = self.neurons[b], part[e]
+                real = block.gains * chip.off[j, k]
+                real[p] = block.gains[p] * chip.weights[j[p], k]
+                noise = float((self.importance[e] * block.gains[p] ** 2 * chip.variance[j[p], k]).sum())
+                added = np.bincount(block.rows, real, minlength=len(every))[rows]
+                rest[rows, x] -= added
+                driven.append((e, x, rows, added, noise))
+        weight = {x: self.layer.objective.diagonal(target, every, np.full(len(every), x)) for _, x, *_ in driven}
+        changed = True
+        while changed:
+            changed = False
+            for e, x, rows, added, noise in driven:
+                more = float((weight[x][rows] * ((rest[rows, x] + added) ** 2 - rest[rows, x] ** 2)).sum())
+                if (tile[e] >= 0).any() and more < noise:
+                    tile[e], changed = -1, True
+                    rest[rows, x] += added
+        return tile
+
     def mapping(self) -> LayerMapping | None:
         """The mapping as it stands, None where a row has no neuron left or a connection nobody serves it."""
         error, tile, part = self.deal()
         if np.isinf(error).any():
             return None
+        if self.layer.rules.drop and bool(np.any(self.layer.hardware.off)):
+            tile = self._worthwhile(tile, part)
         flat = [(int(i), b, p) for b, block in enumerate(self.blocks) for p, i in enumerate(block.rows)]
         place = {(b, p): a for a, (_, b, p) in enumerate(sorted(flat))}
         neuron_of = [int(self.neurons[b][p]) for _, b, p in sorted(flat)]
@@ -91,7 +120,20 @@ class Tiles:
         target, served = self.layer.target, tile >= 0
         cell_of = np.where(served, self.line[tile, target.indices], -1)
         place_of = np.array([place.get(key, 0) for key in zip(tile.tolist(), part.tolist(), strict=True)], int)
-        return self._completed(np.array(neuron_of), np.array(gain), np.array(row), cell_of, place_of)
+        found = self._completed(np.array(neuron_of), np.array(gain), np.array(row), cell_of, place_of)
+
+        if found is None or self.layer.rules.neurons_per_row > 1:
+            return found
+        return min((each for each in (found, self._rewired(found)) if each is not None), key=self.layer.value)
+
+    def _rewired(self, found: LayerMapping) -> LayerMapping | None:
+        """The best mapping with these neurons and lines, where every row has one neuron."""
+        buses, inputs = np.unique(self.layer.hardware.bus), np.unique(self.layer.target.indices)
+        lines = np.full((len(buses), len(inputs)), -1)
+        for b, block in enumerate(self.blocks):
+            bus = self.layer.hardware.bus[block.neurons[0]]
+            lines[np.searchsorted(buses, bus)] = self.line[b, inputs]
+        return kernels.wire_lines(self.layer, found.neuron_of, lines)
 
     def _completed(
         self, neuron_of: np.ndarray, gain: np.ndarray, row: np.ndarray, cell_of: np.ndarray, place_of: np.ndarray
