@@ -231,7 +231,8 @@ class LayerBlock:
 
     def users_of_wired_lines(self) -> dict[tuple[int, int], list[int]]:
         """Of each hard-wired line of a shared bus the variables of cells on it that are on."""
-        hardware, users = self.layer.hardware, defaultdict(list)
+        hardware = self.layer.hardware
+        users: dict[tuple[int, int], list[int]] = defaultdict(list)
         for (_, (j, _, _), k, _), ways in self.on.items():
             if hardware.input[j, k] >= 0 and int(hardware.bus[j]) in self._shared:
                 users[int(hardware.bus[j]), k].extend(ways.values())
