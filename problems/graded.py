@@ -19,6 +19,7 @@ from matchopt.formats.own import content_of
 from matchopt.formats.recipes import made
 from matchopt.instances.planted import Planted
 from matchopt.library import library_folder
+from matchopt.proofs.infeasible import certify_infeasible
 from matchopt.run import solve
 
 HERE = Path(__file__).resolve().parent
@@ -49,6 +50,8 @@ def recipes() -> dict[str, str]:
                        "tunable": "tunable=3", "redundant": "neurons=48"}.items():  # fmt: skip
         laws = ("random",) if "gain" in more else ("noisy", "random")
         add(f"free-12-{name}", square(12, 4, " ".join((tiny, more))), *laws)
+    add("free-12-infeasible", square(12, 4, "cells=5 faults=0.35"), "random")
+    add("free-100-infeasible", square(100, 8, "neurons=104 cells=10 faults=0.2"), "random")
     for bus in (2, 4):
         add(f"buses-8-{bus}", square(8, 4, f"bus={bus}"), "noisy", "random")
         add(f"buses-64-{8 * bus}", square(64, 8, f"bus={8 * bus}"), "noisy", "random")
@@ -78,6 +81,8 @@ def solved(name: str, thing: Planted, seconds: float) -> tuple[float | None, flo
         report = check(thing.instance, thing.solution)
         assert report.feasible and abs(report.objective - thing.optimum) <= 1e-12 * (1.0 + thing.optimum), name
         return report.objective, report.objective, "optimal", "planted"
+    if certify_infeasible(thing.instance):
+        return None, None, "infeasible", "counted: too few hardware neurons with cells enough"
     best, by, found = None, "", None
     for solver in ("auto", *SEVERAL.get(name.partition("-")[0], ())):
         run = solve(thing.instance, solver, time_limit=seconds, certify=False, seed=SEED)

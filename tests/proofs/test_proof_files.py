@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -27,6 +28,8 @@ from matchopt import (
     Solution,
     Target,
     certify,
+    check,
+    explain,
     read_instance,
     solve,
     write,
@@ -36,6 +39,7 @@ from matchopt.errors import Refused
 from matchopt.formats import find_entry, read_catalogue, read_graded, read_problems
 from matchopt.formats.recipes import made
 from matchopt.library import library_folder
+from matchopt.proofs.infeasible import constructed
 from matchopt.proofs.proof_file import ProofFile, proof_of, proof_of_infeasible
 from matchopt.testing import TinyInstance, brute_force, tiny_instances
 
@@ -133,7 +137,14 @@ def solved(name: str) -> tuple[Instance, Solution]:
 
 
 QUICKLY = ("written-12", "row8-output-gaussian-k1.25-r1", "split-4x6", "hard-wired-8x6", "crossbar-8x8")
-LONG = ("row8-gaussian", "row8-uniform", "row8-lognormal", "row8-bimodal", "free-1000")  # of many rows
+LONG = (
+    "crossbar-10-random",
+    "row8-gaussian",
+    "row8-uniform",
+    "row8-lognormal",
+    "row8-bimodal",
+    "free-1000",
+)  # of many rows
 NOT_SO_LONG = ("row8-gaussian-k0.5-r1-drop", "row8-gaussian-k1.5-r1-noise-faults")
 
 
@@ -155,6 +166,25 @@ def test_every_proven_record_of_the_library(name: str, tmp_path: Path) -> None:
     proof = proof_of(instance, solution)
     assert said(tmp_path, instance, proof).startswith("optimal")
     assert proof.head["objective"] == pytest.approx(find_entry(name, read_problems()).best_value, rel=1e-8)
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in read_graded() if entry.status == "infeasible"])
+def test_every_infeasible_problem_is_explained(name: str, tmp_path: Path) -> None:
+    """In 5 s of processor time, with a file that is accepted; without any one of the members there is a solution."""
+    instance = made(find_entry(name, read_graded()).recipe, name).instance
+    assert isinstance(instance, LayerInstance)
+    began = time.process_time()
+    found = explain(instance)
+    assert found is not None and time.process_time() - began < 5.0
+    assert said(tmp_path, instance, proof_of_infeasible(instance)).startswith("infeasible")
+    members = [int(name.split()[1]) for name in found.members]
+    for left in members:
+        dense, support = instance.target.dense(), np.zeros((instance.n_rows, instance.target.n_inputs), bool)
+        support[instance.target.row_of, instance.target.indices] = True
+        rows = [i for i in members if i != left]
+        fewer = replace(instance, target=Target.from_dense(dense[rows], support[rows]))
+        mapping = constructed(fewer)
+        assert mapping is not None and check(fewer, mapping).feasible
 
 
 @pytest.mark.skipif(library_folder() is None, reason="MATCHOPT_LIBRARY is not set: no public instances")
