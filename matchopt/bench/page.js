@@ -112,6 +112,7 @@ async function showFamily(then) {
   const family = report.families[state.family];
   at("answer").replaceChildren(...family.verdict.map((text) => Object.assign(document.createElement("p"), { textContent: text })));
   fill(at("leaderboard"), report.leader_columns, family.leaderboard);
+  await new Promise((done) => setTimeout(done)); // the answer is seen before all else is there
   showRuns();
   for (const name of Object.keys(report.specs)) if (!(name in ofBest)) await draw(name);
   if (then) await then();
