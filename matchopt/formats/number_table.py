@@ -70,8 +70,9 @@ def read_table(source: Source, dead: bool = False) -> Float[np.ndarray, "rows co
         naming the line: a cell without a reading, headings, commas that may mean two things.
     """
     lines = lines_of(source, dead)
-    furthest = _Misfit(-1, 0, "")
-    for way in (way for way in _WAYS if way[0] == " " or way[0] in lines[0][0]):
+    furthest = _Misfit(0, 0, lines[0][0])
+    blank = any(re.search(r"\t *\t", line) for line, _ in lines)  # between two tabs: no cell may change its place
+    for way in (way for way in _WAYS if (not blank if way[0] == " " else way[0] in lines[0][0])):
         try:
             rows = _rows([line for line, _ in lines], way[0], way[1], dead)
         except csv.Error as cause:

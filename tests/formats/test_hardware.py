@@ -160,6 +160,7 @@ def test_a_cell_without_a_reading_is_named(tmp_path: Path, code: str, mark: str)
         ("0.5 uS,1.25\n1,2", ":1: column 1: expected a finite number, found '0.5 uS'"),
         ("0.5,1.25\n2.75,x", ":2: column 2: expected a finite number, found 'x'$"),
         ("# nothing\n", "holds no numbers"),
+        ("1.5\t\t2\n2.5\t\t3\n", ":1: column 2: expected a finite number, found '', a cell without a reading"),
     ],
 )
 def test_tables_that_may_mean_two_things_are_refused(tmp_path: Path, content: str, message: str) -> None:
