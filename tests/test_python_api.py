@@ -121,6 +121,7 @@ def test_a_network_on_a_chip_in_one_call(small: SparseNetwork, tmp_path: Path) -
     assert "proven" in by_array._repr_html_() and "fan_in_ratio" in ChipMapper()._repr_html_()
 
 
+@pytest.mark.slow
 def test_the_strategy_follows_what_there_is(small: SparseNetwork) -> None:
     """Labels, else outputs on a tight chip, else weights; what a strategy lacks is one sentence."""
     rng = np.random.default_rng(3)
