@@ -12,6 +12,7 @@ COMMANDS: CommandTable = {
     "demo": ("studies", "From a trained MNIST network to checked mappings, in one go."),
     "train": ("training", "Train a sparse network."),
     "chip": ("chips", "Describe a measured chip: values, faults, noise; with a picture."),
+    "import": ("importing", "Make a network file of others' networks; sparse, retrained, on your data."),
     "export": ("exporting", "Make an instance: a trained network and the chip it shall run on."),
     "solve": ("solving", "Solve an instance and check the solution."),
     "check": ("solving", "Check a solution by the definition, and prove how good it is."),

@@ -19,7 +19,7 @@ from matchopt.cli.settings import (
     go_with,
     together,
 )
-from matchopt.cli.trained import SAMPLE_SOURCE, read_trained, sample_options, trained_options
+from matchopt.cli.trained import SAMPLE_SOURCE, data_option, of_own, read_trained, sample_options, trained_options
 
 if TYPE_CHECKING:
     from matchopt.instances import Hardware, Imperfections, Instance, Provenance, Target
@@ -128,17 +128,25 @@ _rule_options = together(
 @click.option("--output", type=OutputFile(), required=True, help="Where the instance goes.")
 @click.option("--layer", type=click.IntRange(min=0), help="Only this layer, counted from 0.  [default: the network]")
 @trained_options
+@data_option
 @_hardware_options
 @_rule_options
 @debug_option
 def export(
-    network: Path, output: Path, layer: int | None, hardware: tuple[str, ...], keep_scale: bool, **given: Any
+    network: Path,
+    output: Path,
+    layer: int | None,
+    hardware: tuple[str, ...],
+    keep_scale: bool,
+    data: Path | None,
+    **given: Any,
 ) -> None:
     """Make an instance: the trained network in NETWORK and the chip it shall run on.
 
-    NETWORK is what `matchopt train` wrote, a PyTorch state dict, a safetensors file or a NumPy archive of consecutive
-    linear layers, or of what --architecture says; files are never executed. Every filter of a convolution and every
-    gate of a recurrent cell is a neuron. The chip is random by a law, or measured.
+    NETWORK is what `matchopt train` or `matchopt import` wrote, an ONNX file, a NIR graph, or a PyTorch state dict, a
+    safetensors file or a NumPy archive of linear layers or of what --architecture says; files are never executed.
+    Every filter of a convolution and every gate of a recurrent cell is a neuron. The chip is random by a law, or
+    measured.
     """
     from matchopt.formats import write
     from matchopt.formats.sources import stem_of
@@ -147,6 +155,12 @@ def export(
 
     check_apart(output, network)
     trained = read_trained(network, given["architecture"], given["input_mean"], given["input_std"])
+    own = None if data is None else of_own(data, trained)
+    if own is not None:
+        trained = trained.with_record(replace(trained.record, data=own.reference))
+        if own.train_images.shape == own.test_images.shape and (own.train_images == own.test_images).all():
+            click.echo(f"Note: {data}: its samples serve as training and as test data; name them x_train, x_test .. to "
+                       "keep them apart", err=True)  # fmt: skip
     if layer is not None:
         _check_layer(layer, len(trained.layers), given["objective"], given["biases"])
     _check_chained(given, layer)
@@ -158,7 +172,7 @@ def export(
     options = {name: given[name] for name in ("objective", "biases", "centred")}
     options |= {"rules": Rules(**{name: given[name] for name in _RULES}), "tunable": given["tunable"] or None}
     options |= {name: given[name] for name in ("one_chip", "chained")}
-    options |= sample_options(trained, given["objective"], given["samples"])
+    options |= sample_options(trained, given["objective"], given["samples"], own)
     drawn = "{} hardware, K/n {:g}, M/m {:g}".format(*draw)
     source = f"{network.name} on {', '.join(hardware) or drawn}"
     instance = _instance(trained, layer, chip, options, Provenance(stem_of(output), source, given["seed"]))

@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Mapping
 from importlib import import_module
+from keyword import iskeyword
 from types import FrameType
 from typing import Any
 
@@ -49,7 +50,8 @@ class LazyGroup(click.Group):
         if cmd_name not in self._table:
             return None
         module = import_module(f"matchopt.cli.{self._table[cmd_name][0]}")
-        command = getattr(module, cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        command = getattr(module, f"{name}_" if iskeyword(name) else name)
         assert isinstance(command, click.Command)
         return command
 

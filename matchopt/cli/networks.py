@@ -9,11 +9,11 @@ import click
 
 from matchopt.cli.measured import HOW_READ, by_chip, read_measured, reading_options, state_options
 from matchopt.cli.settings import FILE, NUMBERS, Names, OutputFile, Real, check_apart, debug_option, go_with, together
-from matchopt.cli.trained import FEW, read_trained, trained_options
+from matchopt.cli.trained import FEW, data_option, own_samples, read_trained, trained_options
 
 if TYPE_CHECKING:
     from matchopt.instances import Instance, Solution
-    from matchopt.network import ImageData
+    from matchopt.network import ImageData, SparseNetwork
     from matchopt.network.converter import Converter
     from matchopt.network.evaluation import Evaluation
 
@@ -48,6 +48,7 @@ _chip_options = together(
 @click.argument("solution", type=FILE)
 @click.option("--network", type=FILE, help="The trained network; needed where INSTANCE is a single layer.")
 @trained_options
+@data_option
 @click.option("--reads", type=click.IntRange(min=1), default=5, show_default=True,
               help="How often all weights are read where the chip has read noise.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the read noise.")
@@ -56,6 +57,9 @@ _chip_options = together(
 @click.option("--wiring", type=OutputFile(), help="Also write the wiring table here, .csv or .json.")
 @click.option("--masks", type=OutputFile(), metavar="FILE.npz",
               help="Also write which cells are switched on, a boolean array for each of the chip's.")  # fmt: skip
+@click.option("--realised", type=OutputFile(), metavar="FILE",
+              help="Also write the realised network, as it is without noise and converters: .onnx, .nir, or a state "
+              "dict in .safetensors or .pt.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @debug_option
 @click.pass_context
@@ -72,6 +76,7 @@ def evaluate(
     seed: int,
     wiring: Path | None,
     masks: Path | None,
+    realised: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -86,12 +91,13 @@ def evaluate(
     from matchopt.checker import check
     from matchopt.formats import read_instance, read_solution, write
     from matchopt.formats.summary import programming_of, total
-    from matchopt.instances import NetworkInstance
-    from matchopt.network.evaluation import data_of
+    from matchopt.network import write_elsewhere
     from matchopt.network.evaluation import evaluate as examine
+    from matchopt.network.evaluation import realised_network
 
     check_apart(wiring, instance, solution)
     check_apart(masks, *filter(None, (instance, solution, wiring)))
+    check_apart(realised, *filter(None, (instance, solution, wiring, masks, network)))
     go_with(options["chip"], "says how the files in --chip are taken; give --chip", "at", "line_resistance", *HOW_READ)
     go_with(network, "goes with --network; an instance has its own from export", *TRAINED)
     converter = _converter(options)
@@ -102,19 +108,16 @@ def evaluate(
         click.echo(f"infeasible: {report.violations[0].message}", err=True)
         context.exit(1)
     trained = None if network is None else read_trained(network, architecture, input_mean, input_std)
-    named, data = None if trained is None else trained.record.data, None
-    if isinstance(given, NetworkInstance):
-        data = data_of(named or given.data, given.n_inputs)
-    elif trained is not None:
-        data = data_of(named, trained.widths[0])
+    data = _data(given, trained, options["data"])
     now, wires = _as_now(given, mapping, options, data)
     found = examine(now, wires, data, trained, reads=reads, seed=seed, converter=converter)
     for doubt in found.doubts:
         click.echo(f"Warning: {doubt}", err=True)
-    if wiring is not None:
-        write(mapping, wiring, instance=given)
-    if masks is not None:
-        write(mapping, masks, "masks", instance=given)
+    for path, form in ((wiring, None), (masks, "masks")):
+        if path is not None:
+            write(mapping, path, form, instance=given)
+    if realised is not None:
+        write_elsewhere(realised, realised_network(now, wires, trained), _names(trained))
     needed = total(programming_of(mapping, given))
     if as_json:
         shown = {"objective": report.objective, **asdict(found), "programming": asdict(needed)}
@@ -123,6 +126,31 @@ def evaluate(
         _show(found, report.objective, wiring, seed, options)
         click.echo(f"on the chip: {needed.cells} active cells of {needed.neurons} neurons, {needed.switches} routing "
                    f"switches, {needed.writes} cells to write, {needed.dropped} connections dropped")  # fmt: skip
+        if realised is not None:
+            click.echo(f"realised network {realised}")
+
+
+def _data(given: "Instance", trained: "SparseNetwork | None", own: Path | None) -> "ImageData | None":
+    """What accuracies are measured on: one's own data, or those that are named by the network or else the instance."""
+    from matchopt.instances import NetworkInstance
+    from matchopt.network.evaluation import data_of
+
+    whole = given if isinstance(given, NetworkInstance) else None
+    reference = (None if trained is None else trained.record.data) or (None if whole is None else whole.data)
+    architecture = trained.architecture if trained is not None else None if whole is None else whole.architecture
+    if architecture is None:
+        go_with(False, "measures a whole network; name that of the layer with --network", "data")
+        return None
+    if own is None:
+        return data_of(reference, architecture.n_inputs)
+    moments = ((0.0,), (1.0,)) if reference is None else (reference.mean, reference.deviation)
+    return own_samples(own, architecture.n_inputs, architecture.n_classes, moments)
+
+
+def _names(trained: "SparseNetwork | None") -> tuple[str, ...]:
+    """What the file of a trained network calls its layers."""
+    found = () if trained is None else trained.record.config.get("names", ())
+    return tuple(map(str, found)) if isinstance(found, list | tuple) else ()
 
 
 def _converter(options: dict[str, Any]) -> "Converter | None":
@@ -181,7 +209,7 @@ def _show(
             ranges = ", ".join(number(largest) for largest in found.ranges)
             click.echo(f"converters: {found.bits} bits, largest sums of the layers {ranges}")
     else:
-        click.echo("no accuracy: name the trained network with --network")
+        click.echo("no accuracy: give --data, or name the trained network of a data set with --network")
     rows = [
         [str(layer.layer), number(layer.squared, 6), share(layer.relative, 3), number(layer.largest)]
         for layer in found.layers

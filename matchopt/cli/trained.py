@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.settings import NUMBERS, Parsed, together
+from matchopt.cli.settings import FILE, NUMBERS, Parsed, together
 
 if TYPE_CHECKING:
     from matchopt.network import ImageData, SparseNetwork
@@ -24,10 +24,18 @@ trained_options = together(
     ),
     click.option(
         "--input-mean",
+        "--mean",
+        "input_mean",
         type=NUMBERS,
         help="What was subtracted from the data in training: one number, or one for each channel or input.",
     ),
-    click.option("--input-std", type=NUMBERS, help="What they were divided by after that."),
+    click.option("--input-std", "--std", "input_std", type=NUMBERS, help="What they were divided by after that."),
+)
+data_option = click.option(
+    "--data",
+    type=FILE,
+    help="Data of your own: an .npz file of inputs and labels (x and y, x_test and y_test ..), or a folder with a "
+    "folder of images for each class. Bytes are divided by 255; then --mean and --std apply.",
 )
 
 
@@ -44,8 +52,11 @@ def read_trained(
     path, architecture : see there.
     mean, deviation : of inputs, see `DataReference`, where they are given beside the file or in it.
     """
+    from matchopt.instances import DataReference
     from matchopt.instances.architecture_names import architecture_named
     from matchopt.network import read_network
+    from matchopt.network.data.own import OWN
+    from matchopt.network.evaluation import data_of
 
     network = read_network(path, None if architecture is None else architecture_named(architecture))
     config, record = network.record.config, network.record
@@ -54,9 +65,45 @@ def read_trained(
     mean, deviation = mean or config.get("input_mean"), deviation or config.get("input_std")
     if not mean and not deviation:
         return network
-    reference = record.data or _data(network, "--input-mean, --input-std: a data set", "name it in the file").reference
+    known = data_of(None, network.widths[0]) if record.data is None else None
+    reference = record.data or (DataReference(OWN, "0" * 64) if known is None else known.reference)
     reference = replace(reference, mean=mean or (0.0,), deviation=deviation or (1.0,))
     return network.with_record(replace(record, data=reference))
+
+
+def of_own(path: Path, network: "SparseNetwork", split: bool = False) -> "ImageData":
+    """Data of one's own as the network takes them, see `matchopt.network.data.own_data`.
+
+    Raises
+    ------
+    click.UsageError
+        when samples or labels are none of the network's.
+    """
+    reference = network.record.data
+    moments = ((0.0,), (1.0,)) if reference is None else (reference.mean, reference.deviation)
+    return own_samples(path, network.widths[0], network.widths[-1], moments, split)
+
+
+def own_samples(
+    path: Path,
+    inputs: int,
+    classes: int,
+    moments: tuple[tuple[float, ...], tuple[float, ...]] = ((0.0,), (1.0,)),
+    split: bool = False,
+) -> "ImageData":
+    """The same for a network of so many inputs and classes, that takes (value - mean) / deviation."""
+    from matchopt.network.data import own_data
+    from matchopt.network.data.images import normalised
+
+    found = own_data(path, split)
+    if found.n_pixels != inputs:
+        raise click.UsageError(f"--data: samples of {path} have {found.n_pixels} values, the network takes {inputs}")
+    if found.n_classes > classes:
+        raise click.UsageError(
+            f"--data: labels of {path} reach {found.n_classes - 1}, the network has {classes} classes"
+        )
+    mean, deviation = moments
+    return normalised(replace(found, n_classes=classes), replace(found.reference, mean=mean, deviation=deviation))
 
 
 def _sample_source(text: str) -> int | Path:
@@ -71,8 +118,10 @@ def _sample_source(text: str) -> int | Path:
 SAMPLE_SOURCE = Parsed("n|file", _sample_source, "{value} samples are too few; give at least 1")
 
 
-def sample_options(network: "SparseNetwork", objective: str, source: int | Path | None) -> dict[str, Any]:
-    """The arguments `sample_inputs`, `sample_labels` and `sample_scale` of `export_network`.
+def sample_options(
+    network: "SparseNetwork", objective: str, source: int | Path | None, data: "ImageData | None" = None
+) -> dict[str, Any]:
+    """The arguments `sample_inputs`, `sample_labels` and `sample_scale` of `export_network`; `data` are one's own.
 
     Raises
     ------
@@ -92,8 +141,8 @@ def sample_options(network: "SparseNetwork", objective: str, source: int | Path 
         if kind.labelled:
             raise click.UsageError(f"--samples: {objective} needs labels, which a file of inputs lacks; give a number")
         return {"sample_inputs": read_array(source)}
-    advice = "name its data set in the file" if kind.labelled else "give a file of inputs"
-    data = _data(network, "--samples", advice)
+    advice = "give --data" if kind.labelled else "give --data, or a file of inputs"
+    data = data or _data(network, "--samples", advice)
     if source is not None and source > len(data.train_images):
         raise click.UsageError(f"--samples: the data set has {len(data.train_images)} training images, found {source}")
     few = None if kind.labelled else FEW  # all of them

@@ -29,6 +29,7 @@ from .sparse_network import SparseLayer as SparseLayer
 from .sparse_network import SparseNetwork as SparseNetwork
 from .sparse_network import TrainingRecord as TrainingRecord
 from .torch_module import from_torch as from_torch
+from .torch_module import to_torch as to_torch
 from .training.engines import steady_arithmetic as steady_arithmetic
 from .training.masked import MaskedModel as MaskedModel
 from .training.method import Method as Method
@@ -44,3 +45,4 @@ from .training.records import EpochRecord as EpochRecord
 from .training.records import Progress as Progress
 from .training.records import TrainedResult as TrainedResult
 from .training.trainer import Trainer as Trainer
+from .written import write_elsewhere as write_elsewhere

@@ -65,7 +65,7 @@ def assemble(
         matrices_found[number] = matrices_found[number] * scale[:, None]
         vectors[number] = vectors[number] * scale + shift
         notes.append(f"batch normalisation after {order[number]}: multiplied into it, epsilon {EPSILON:g}")
-    names = [_WRAPPERS.sub("", key) for key in order]
+    names = [_WRAPPERS.sub("", key).removesuffix(".gates") for key in order]
     record = TrainingRecord(config={**config, "names": names} | ({"notes": notes} if notes else {}))
     with source.named():
         return SparseNetwork.from_arrays(

@@ -23,11 +23,18 @@ from matchopt.network.accuracy import Classifier, measure
 from matchopt.network.converter import ConvertedNetwork, Converter, SummingLayer, check_chain, summing_layers
 from matchopt.network.data import ImageData, load_mnist
 from matchopt.network.data.images import normalised
+from matchopt.network.data.own import OWN
 from matchopt.network.data.registry import find_data
 from matchopt.network.realised import RealisedNetwork, one_read, realise, unmapped
 from matchopt.network.sparse_network import SparseNetwork
 from matchopt.settings import PositiveInt, checked
 
+_understood = understanding(
+    "the evaluation of a mapping",
+    ANY_AT_0_1
+    | {"several-neurons", "copies", "one-chip", "chained", "programmable-cells"}
+    | {"write-budget", "hard-wired"},
+)
 UNLIKE = 0.01  # between accuracies of one network on one data set, which differ by rounding only
 
 
@@ -123,12 +130,7 @@ class Evaluation:
     ranges: tuple[float, ...] | None = None
 
 
-@understanding(
-    "the evaluation of a mapping",
-    ANY_AT_0_1
-    | {"several-neurons", "copies", "one-chip", "chained", "programmable-cells"}
-    | {"write-budget", "hard-wired"},
-)
+@_understood
 def evaluate(
     instance: Instance,
     mapping: Solution,
@@ -209,6 +211,26 @@ def _subject(instance: Instance, mapping: Solution, network: SparseNetwork | Non
     raise InvalidInstance(f"only networks and layers have an accuracy, found an instance of kind {instance.kind}")
 
 
+@_understood
+def realised_network(instance: Instance, mapping: Solution, network: SparseNetwork | None = None) -> RealisedNetwork:
+    """What `evaluate` evaluates, without read noise: the network that a feasible mapping makes of the chip.
+
+    Parameters
+    ----------
+    instance, mapping, network : as of `evaluate`.
+
+    Raises
+    ------
+    InvalidInstance
+        when a single layer is mapped and its network is not given, or the layer is none of it.
+    """
+    if isinstance(instance, NetworkInstance) and isinstance(mapping, NetworkMapping):
+        return realise(instance, mapping)
+    if network is None or not isinstance(instance, LayerInstance) or not isinstance(mapping, LayerMapping):
+        raise InvalidInstance("only a network is realised as a whole; name the trained network that the layer is of")
+    return _with_layer(network, _layer_number(instance, network), instance, mapping, None)
+
+
 def _moments(reads: Sequence[Accuracies]) -> tuple[Accuracies, Accuracies | None]:
     """Mean and standard deviation of the accuracies of several reads."""
     values = [[read.validation for read in reads], [read.test for read in reads]]
@@ -238,7 +260,7 @@ def layer_error(number: int, layer: LayerInstance, mapping: LayerMapping) -> Lay
 def data_of(reference: DataReference | None, n_inputs: int) -> ImageData | None:
     """The data set that an instance names, or MNIST where it names none and has as many inputs as MNIST's pixels.
 
-    Its values are what the network takes: see `DataReference.mean`.
+    Its values are what the network takes: see `DataReference.mean`. None for data of somebody's own, too.
 
     Raises
     ------
@@ -248,7 +270,7 @@ def data_of(reference: DataReference | None, n_inputs: int) -> ImageData | None:
     if reference is None:
         data = load_mnist()
         return data if data.n_pixels == n_inputs else None
-    return normalised(find_data(reference), reference)
+    return None if reference.name.startswith(OWN) else normalised(find_data(reference), reference)
 
 
 def _layer_number(instance: LayerInstance, network: SparseNetwork) -> int:

@@ -1,15 +1,21 @@
 """NIR graphs (HDF5): nodes that follow each other, read as operations, and written."""
 
+import io
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from matchopt.errors import FormatError, InvalidInstance
+from matchopt.errors import FormatError, InvalidInstance, MissingExtra, Refused
+from matchopt.formats.atomic import write_bytes
 from matchopt.formats.hdf5 import read_hdf5
 from matchopt.formats.sources import Source
 from matchopt.network.chain import network_of
+from matchopt.network.running import Runnable
 from matchopt.network.sparse_network import SparseNetwork
-from matchopt.network.steps import Conv, Linear, Pool, Relu, Scale, Step, View, ungrouped
+from matchopt.network.steps import Conv, Linear, Pool, Relu, Scale, Step, View, sample_shape, steps_of, ungrouped
 
 MARK, RELU = "activation", "relu"  # what metadata say of a node, or of the graph, that stands for a ReLU
 ADVICE = (f'NIR has no ReLU: where a node (or every one of the graph) stands for it, say so in its metadata, '
@@ -135,3 +141,52 @@ def _marked(node: dict[str, Any]) -> bool:
     """Whether its metadata say that it stands for a ReLU."""
     metadata = node.get("metadata")
     return isinstance(metadata, dict) and str(metadata.get(MARK, "")).lower() == RELU
+
+
+def write_nir(path: Path, network: Runnable, names: Sequence[str] = ()) -> None:
+    """Write a network as a NIR graph in single precision.
+
+    Where a ReLU stands, the graph has an integrate-and-fire neuron, whose rate is one, with metadata that say so.
+
+    Raises
+    ------
+    Refused
+        when the network has what NIR cannot express: maximum pooling, response normalisation, an LSTM.
+    MissingExtra
+        when the package nir is not installed.
+    """
+    try:
+        import nir
+    except ImportError:
+        raise MissingExtra(f"writing {path}", "nir", "nir") from None
+    shape = sample_shape(network.architecture)
+    free = [name.replace("/", ".") for name in names]  # HDF5 takes the stroke for a group
+    first, last = (next(name for name in (end, f"{end}_node") if name not in free) for end in ("input", "output"))
+    nodes: dict[str, Any] = {first: nir.Input({"input": np.array(shape)})}
+    for step in steps_of(network, free):
+        node, shape = _node(nir, step, shape)
+        nodes[step.name] = node
+    nodes[last] = nir.Output({"output": np.array(shape)})
+    file = io.BytesIO()
+    nir.write(file, nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False))
+    write_bytes(path, file.getvalue())
+
+
+def _node(nir: Any, step: Step, shape: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
+    """The node of an operation, and the shape of the signal behind it."""
+    if isinstance(step, Linear):
+        return nir.Affine(step.weight.astype(np.float32), step.bias.astype(np.float32)), (len(step.bias),)
+    if isinstance(step, Conv):
+        weight, grown = step.weight.astype(np.float32), 2 * step.padding + 1 - step.weight.shape[2]
+        node = nir.Conv2d(shape[1:], weight, 1, step.padding, 1, 1, step.bias.astype(np.float32))
+        return node, (len(weight), shape[1] + grown, shape[2] + grown)
+    if isinstance(step, Relu):
+        one = np.ones(shape, np.float32)
+        return nir.IF(one, one, v_reset=0 * one, metadata={MARK: RELU}), shape
+    if isinstance(step, View):
+        return nir.Flatten({"input": np.array(shape)}, 0), (int(np.prod(shape)),)
+    if isinstance(step, Pool) and step.average and not step.overhang:
+        window = [np.array([size, size]) for size in (step.size, step.stride, 0)]
+        return nir.AvgPool2d(*window), (shape[0], *((side - step.size) // step.stride + 1 for side in shape[1:]))
+    what = "maximum pooling, nor windows beyond the image" if isinstance(step, Pool) else type(step).__name__
+    raise Refused(f"NIR has no {what}, which this network needs; write it as .onnx or .safetensors")

@@ -1,7 +1,7 @@
 """A network as the operations it runs, one after the other: what torch, ONNX and NIR have in common."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -96,13 +96,28 @@ class Read(Step):
 
 
 def steps_of(network: Runnable, names: Sequence[str] = ()) -> list[Step]:
-    """The operations of a network; weights, of the type they have, in the steps called `names`, or by number.
+    """The operations of a network in double precision, batch normalisations multiplied into filters.
 
-    Batch normalisations become scales and shifts of their own, one step each.
+    Parameters
+    ----------
+    network : a network, trained or realised.
+    names : of its layers; where there are not as many different ones, layers are called by their place among the
+        steps, as those of `torch.nn.Sequential` are.
     """
+    steps = _unnamed(network)
+    weighted = [n for n, step in enumerate(steps) if isinstance(step, Linear | Conv | Lstm)]
+    if len(set(names)) != len(weighted) or "" in names:
+        return [replace(step, name=str(n)) for n, step in enumerate(steps)]
+    called, others = dict(zip(weighted, names, strict=True)), "step"
+    while any(name.startswith(others) for name in names):
+        others += "_"
+    return [replace(step, name=called.get(n, f"{others}{n}")) for n, step in enumerate(steps)]
+
+
+def _unnamed(network: Runnable) -> list[Step]:
     architecture = network.architecture
-    called = list(names) if len(names) == len(network.weights) else [f"layers.{n}" for n in range(len(network.weights))]
-    layers = list(zip(called, network.weights, network.biases, strict=True))
+    layers = [(np.asarray(w, np.float64), np.asarray(b, np.float64))
+              for w, b in zip(network.weights, network.biases, strict=True)]  # fmt: skip
     if isinstance(architecture, Recurrent):
         return _recurrent(architecture, layers)
     steps: list[Step] = []
@@ -110,9 +125,25 @@ def steps_of(network: Runnable, names: Sequence[str] = ()) -> list[Step]:
     if isinstance(architecture, Convolutional):
         first = len(architecture.convolutions)
         steps = _convolutions(architecture, layers[:first], network)
-    for number, (name, weight, bias) in enumerate(layers[first:]):
-        steps += [*([Relu(f"{name}.relu")] if number else []), Linear(name, weight, bias)]
+    for number, layer in enumerate(layers[first:]):
+        steps += [*([Relu("")] if number else []), Linear("", *layer)]
     return steps
+
+
+def state_of(network: Runnable, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Weights and biases in single precision under the names of PyTorch; `names` as in `steps_of`.
+
+    Without names those of a recurrent network are `lstm` and `out`; the second bias of its cells is zero.
+    """
+    found: dict[str, np.ndarray] = {}
+    recurrent = isinstance(network.architecture, Recurrent)
+    for step in steps_of(network, names or (("lstm", "out") if recurrent else ())):
+        if isinstance(step, Lstm):
+            parts = {"weight_ih": step.into, "weight_hh": step.back, "bias_ih": step.bias, "bias_hh": 0 * step.bias}
+            found |= {f"{step.name}.{part}_l0": np.ascontiguousarray(value) for part, value in parts.items()}
+        elif isinstance(step, Linear | Conv):
+            found |= {f"{step.name}.weight": step.weight, f"{step.name}.bias": step.bias}
+    return {name: array.astype(np.float32) for name, array in found.items()}
 
 
 def sample_shape(architecture: Architecture) -> tuple[int, ...]:
@@ -141,28 +172,26 @@ def ungrouped(weight: np.ndarray, groups: int) -> np.ndarray:
     return full
 
 
-Layers = Sequence[tuple[str, np.ndarray, np.ndarray]]
+Layers = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
 def _convolutions(architecture: Convolutional, layers: Layers, network: Runnable) -> list[Step]:
     steps: list[Step] = []
-    for number, (stage, (name, weight, bias)) in enumerate(zip(architecture.convolutions, layers, strict=True)):
-        steps.append(Conv(name, weight.reshape(stage.filters, -1, stage.size, stage.size), bias, stage.padding))
+    for number, (stage, (weight, bias)) in enumerate(zip(architecture.convolutions, layers, strict=True)):
         if stage.normalise == "batch":
             mean, variance = (np.asarray(network.buffers[f"{part}.{number}"], np.float64)
                               for part in ("mean", "variance"))  # fmt: skip
             scale = 1.0 / np.sqrt(variance + BATCH_EPSILON)
-            steps.append(Scale(f"{name}.norm", scale.astype(weight.dtype), (-mean * scale).astype(weight.dtype)))
-        steps.append(Relu(f"{name}.relu"))
-        pool = Pool(f"{name}.pool", stage.pool, stage.pool_stride or stage.pool, stage.average, stage.overhang)
-        respond = Response(f"{name}.response")
-        steps += [respond] if stage.normalise == "response" else []
+            weight, bias = weight * scale[:, None], (bias - mean) * scale
+        pool = Pool("", stage.pool, stage.pool_stride or stage.pool, stage.average, stage.overhang)
+        steps += [Conv("", weight.reshape(stage.filters, -1, stage.size, stage.size), bias, stage.padding), Relu("")]
+        steps += [Response("")] if stage.normalise == "response" else []
         steps += [pool] if stage.pool else []
-        steps += [respond] if stage.normalise == "pooled-response" else []
-    return [*steps, View("flatten")]
+        steps += [Response("")] if stage.normalise == "pooled-response" else []
+    return [*steps, View("")]
 
 
 def _recurrent(architecture: Recurrent, layers: Layers) -> list[Step]:
-    (name, gates, bias), (last, weight, shift) = layers
+    gates, bias = layers[0]
     into, back = gates[:, : architecture.n_features], gates[:, architecture.n_features :]
-    return [Lstm(name, into, back, bias), Read("readout", architecture.readout), Linear(last, weight, shift)]
+    return [Lstm("", into, back, bias), Read("", architecture.readout), Linear("", *layers[1])]

@@ -1,17 +1,38 @@
 """Modules of torch as networks, and networks as modules of torch."""
 
+import io
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from matchopt.errors import InvalidInstance
+from matchopt.formats.atomic import write_bytes
+from matchopt.instances.convolution import ALPHA, BETA, REACH
 from matchopt.network.chain import network_of
+from matchopt.network.running import Runnable
 from matchopt.network.sparse_network import SparseNetwork
-from matchopt.network.steps import WHOLE, Conv, Linear, Lstm, Pool, Read, Relu, Scale, Step, View, ungrouped
+from matchopt.network.steps import (
+    WHOLE,
+    Conv,
+    Linear,
+    Lstm,
+    Pool,
+    Read,
+    Relu,
+    Response,
+    Scale,
+    Step,
+    View,
+    state_of,
+    steps_of,
+    ungrouped,
+)
 
 _PASSED = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d)
@@ -50,6 +71,58 @@ def from_torch(module: nn.Module, input_shape: Sequence[int] = ()) -> SparseNetw
     for node in graph.nodes:
         walk.take(node)
     return network_of(walk.steps, walk.shape, InvalidInstance, walk.notes)
+
+
+def to_torch(network: Runnable) -> nn.Module:
+    """A module in single precision that computes what a network, trained or realised, does.
+
+    It is a `torch.nn.Sequential`, or for recurrent networks a module with the attributes `lstm` and `out`; samples have
+    the shape of images, or of frames x features. Its state dict has the names that `write_torch` gives.
+    """
+    steps = steps_of(network)
+    recurrent = isinstance(steps[0], Lstm)
+    module: nn.Module = _Cells(steps) if recurrent else nn.Sequential(*map(_module, steps))
+    state = {name: torch.tensor(array) for name, array in state_of(network).items()}
+    module.load_state_dict(state)
+    return module.eval()
+
+
+def write_torch(path: Path, state: Mapping[str, np.ndarray]) -> None:
+    """Write a state dict as torch does."""
+    file = io.BytesIO()
+    torch.save({name: torch.tensor(array) for name, array in state.items()}, file)
+    write_bytes(path, file.getvalue())
+
+
+def _module(step: Step) -> nn.Module:
+    if isinstance(step, Linear):
+        return nn.Linear(*step.weight.shape[::-1])
+    if isinstance(step, Conv):
+        filters, channels, size, _ = step.weight.shape
+        return nn.Conv2d(channels, filters, size, padding=step.padding)
+    if isinstance(step, Pool):
+        kind = nn.AvgPool2d if step.average else nn.MaxPool2d
+        return kind(step.size, step.stride, ceil_mode=step.overhang)
+    if isinstance(step, Response):
+        return nn.LocalResponseNorm(2 * REACH + 1, ALPHA * (2 * REACH + 1), BETA, 1.0)
+    return nn.ReLU() if isinstance(step, Relu) else nn.Flatten()
+
+
+class _Cells(nn.Module):
+    """An LSTM and its output layer."""
+
+    def __init__(self, steps: Sequence[Any]) -> None:
+        super().__init__()
+        cells, read, last = steps
+        self.lstm = nn.LSTM(cells.into.shape[1], cells.back.shape[1], batch_first=True)
+        self.out, self.how = nn.Linear(*last.weight.shape[::-1]), read.how
+
+    def forward(self, frames: Tensor) -> Tensor:
+        found, _ = self.lstm(frames)
+        answers: Tensor = self.out(
+            found if self.how == "every" else found[:, -1] if self.how == "last" else found.mean(1)
+        )
+        return answers
 
 
 class _Walk:

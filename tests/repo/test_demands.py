@@ -224,6 +224,7 @@ BEHIND: dict[str, str] = {
     "network.converter.SummingLayer": "summing_layers and evaluate",
     "network.evaluation.DigitalNumbers": "evaluate",
     "network.evaluation.layer_error": "evaluate",
+    "network.evaluation.realised_network": "evaluate, whose decorator it shares",
     "network.realised.biases_of": "realise and summing_layers",
     "network.realised.one_read": "realise and evaluate",
     "proofs.budget": "separable, which it calls without the budget",

@@ -7,6 +7,7 @@ from .fsdd import load_fsdd as load_fsdd
 from .images import ImageData as ImageData
 from .mnist import load_fashion_mnist as load_fashion_mnist
 from .mnist import load_mnist as load_mnist
+from .own import own_data as own_data
 from .registry import find_data as find_data
 from .registry import load_data as load_data
 from .timit import load_timit as load_timit

@@ -10,6 +10,7 @@ from matchopt.network.data.cifar10 import BINARY, JPEG
 from matchopt.network.data.fsdd import FSDD
 from matchopt.network.data.images import ImageData
 from matchopt.network.data.mnist import FASHION_MNIST, MNIST
+from matchopt.network.data.own import OWN, is_own, own_data
 from matchopt.network.data.published import DataSet
 from matchopt.network.data.timit import TIMIT
 from matchopt.settings import OptionValue
@@ -28,7 +29,7 @@ def data_set(name: str) -> DataSet:
 
 
 def load_data(name: str, folder: Path | None = None, **options: OptionValue) -> ImageData:
-    """Load a data set by its name.
+    """Load a data set by its name, or data of one's own by their path, see `own_data`.
 
     Parameters
     ----------
@@ -47,6 +48,10 @@ def load_data(name: str, folder: Path | None = None, **options: OptionValue) -> 
     MissingExtra
         when a package that they are read with is not installed.
     """
+    if is_own(name):
+        if options:
+            raise InvalidOption(f"{name}: data of one's own have no options, found {', '.join(options)}")
+        return own_data(name, split=True)
     return _load(data_set(name), folder, options)
 
 
@@ -58,6 +63,8 @@ def find_data(reference: DataReference) -> ImageData:
     DataError
         when there is none of that name, when it is not there, or when it has another SHA-256.
     """
+    if reference.name.startswith(OWN):
+        raise DataError(f"the data {reference.name.removeprefix(OWN)!r} are somebody's own; name their file (--data)")
     part = _PART.fullmatch(reference.name)
     if part is None or part[1] not in DATA_SETS:
         raise DataError(f"the data set {reference.name!r} is none of those known here: {', '.join(DATA_SETS)}")

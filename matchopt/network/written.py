@@ -1,0 +1,57 @@
+"""Networks for the tool chains of others, by the ending of the file."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+from matchopt.errors import MissingExtra, Refused
+from matchopt.formats.atomic import write_bytes
+from matchopt.network.nir_file import write_nir
+from matchopt.network.onnx_writing import write_onnx
+from matchopt.network.running import Runnable
+from matchopt.network.steps import state_of
+
+ENDINGS = (".onnx", ".nir", ".safetensors", ".pt", ".pth")
+
+
+def write_elsewhere(path: str | PathLike[str], network: Runnable, names: Sequence[str] = ()) -> None:
+    """Write a network, trained or realised, in single precision: .onnx, .nir, or a state dict in .safetensors or .pt.
+
+    Batch normalisation is multiplied into filters, so that the weights are all there is.
+
+    Parameters
+    ----------
+    path : the file; one that exists is replaced.
+    network : what is written.
+    names : of its layers, such as those that `read_network` notes in the record; without them layers have the names of
+        `torch.nn.Sequential`.
+
+    Raises
+    ------
+    Refused
+        when the ending is none of these, or NIR cannot express the network.
+    MissingExtra
+        when the package that writes it is not installed.
+    OSError
+        when the file cannot be written.
+    """
+    target = Path(path)
+    ending = target.suffix.lower()
+    if ending == ".onnx":
+        write_onnx(target, network, names)
+    elif ending == ".nir":
+        write_nir(target, network, names)
+    elif ending == ".safetensors":
+        from safetensors.numpy import save
+
+        write_bytes(target, save(state_of(network, names)))
+    elif ending in (".pt", ".pth"):
+        try:
+            from matchopt.network.torch_module import write_torch
+        except ModuleNotFoundError as cause:
+            if cause.name != "torch":
+                raise
+            raise MissingExtra(f"writing {target}", "torch", "torch") from None
+        write_torch(target, state_of(network, names))
+    else:
+        raise Refused(f"{target}: the ending names no format for networks; end it in {', '.join(ENDINGS)}")
