@@ -70,7 +70,7 @@ def read_table(source: Source, dead: bool = False) -> Float[np.ndarray, "rows co
         naming the line: a cell without a reading, headings, commas that may mean two things.
     """
     lines = lines_of(source, dead)
-    furthest = _Misfit(0, 0, lines[0][0])
+    furthest = _Misfit(-1, 0, "")
     blank = any(re.search(r"\t *\t", line) for line, _ in lines)  # between two tabs: no cell may change its place
     for way in (way for way in _WAYS if (not blank if way[0] == " " else way[0] in lines[0][0])):
         try:
@@ -90,7 +90,7 @@ def read_table(source: Source, dead: bool = False) -> Float[np.ndarray, "rows co
                 raise source.error(f"some commas have a blank after them and some have none{_COMMAS}", number)
         else:
             return np.array(rows)
-    raise _error(furthest, lines, source)
+    raise _error(furthest if furthest.line >= 0 else _Misfit(0, 0, lines[0][0]), lines, source)
 
 
 def _rows(lines: Sequence[str], mark: str, point: str, dead: bool) -> list[list[float]]:
