@@ -141,7 +141,7 @@ def sample_options(
         if kind.labelled:
             raise click.UsageError(f"--samples: {objective} needs labels, which a file of inputs lacks; give a number")
         return {"sample_inputs": read_array(source)}
-    advice = "give --data" if kind.labelled else "give --data, or a file of inputs"
+    advice = "name its data set in the file, or give --data" + ("" if kind.labelled else " or a file of inputs")
     data = data or _data(network, "--samples", advice)
     if source is not None and source > len(data.train_images):
         raise click.UsageError(f"--samples: the data set has {len(data.train_images)} training images, found {source}")
