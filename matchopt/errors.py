@@ -55,15 +55,19 @@ class UnknownName(MatchoptError, LookupError):
     ----------
     what : what was looked up, a noun such as "solver".
     name : the name as given.
-    known : all names that exist.
+    known : all names that exist; of very many, those that come close are said.
     """
+
+    MOST = 60  # names in a sentence
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {close[0]!r}" if close else ""
-        listing = ", ".join(names) if names else "none"
-        super().__init__(f"unknown {what} {name!r}{hint} (known: {listing})")
+        shown = names if len(names) <= self.MOST else difflib.get_close_matches(name, names, n=5, cutoff=0.4)
+        listing = ", ".join(shown) if names else "none"
+        more = f"{', ' * bool(shown)}{len(names) - len(shown)} more" if len(shown) < len(names) else ""
+        super().__init__(f"unknown {what} {name!r}{hint} (known: {listing}{more})")
 
 
 class FormatWarning(UserWarning):

@@ -23,3 +23,12 @@ def test_an_error_survives_a_pipe(kind: type[MatchoptError]) -> None:
 def test_a_package_without_an_extra_has_no_empty_one() -> None:
     """The pip command names an extra only where there is one."""
     assert str(MissingExtra("solver mine", "sage", "")) == "solver mine needs the package sage; install it first"
+
+
+def test_of_very_many_names_the_close_ones_are_said() -> None:
+    """One sentence, however many problems there are."""
+    names = [f"crossbar-{n}" for n in range(200)]
+    assert str(UnknownName("problem", "crosbar-7", names)).endswith(" 195 more)")
+    assert "did you mean 'crossbar-7'" in str(UnknownName("problem", "crosbar-7", names))
+    assert str(UnknownName("problem", "zzz", names)) == "unknown problem 'zzz' (known: 200 more)"
+    assert str(UnknownName("problem", "zzz", names[:2])) == "unknown problem 'zzz' (known: crossbar-0, crossbar-1)"

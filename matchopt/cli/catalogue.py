@@ -46,7 +46,7 @@ def problems() -> None:
 @click.option("--variant", help="Only recipes that say this, such as bus=0, law=noisy, or a name alone: tunable.")
 @click.option("--most-rows", type=click.IntRange(min=1), help="Only recipes of at most so many rows.")
 @click.option("--status", type=click.Choice(["optimal", "feasible", "infeasible", "unknown"]),
-              help="Only problems of this status; optimal is proved.")  # fmt: skip
+              help="Only problems of this status; optimal is proved, here or as published.")  # fmt: skip
 @click.option("--text", default="", help="Only problems whose name, recipe or source has this text.")
 @table_option
 @json_option
@@ -183,7 +183,8 @@ def _show(entry: "CatalogueEntry") -> None:
     lines |= {"best value": number(entry.best_value, 12), "best bound": number(entry.best_bound, 12)}
     gap = _gap(entry)
     lines |= {"gap": "-" if gap is None else f"{share(gap, 4)} %"}
-    lines |= {"status": entry.status + (", proved" if entry.status == "optimal" else ""), "source": entry.source}
+    by = ", as published" if entry.published else ", proved" if entry.status == "optimal" else ""
+    lines |= {"status": entry.status + by, "source": entry.source}
     lines |= {"digest": entry.digest} if entry.digest else {}
     lines |= {"sha256": entry.sha256}
     for label, text in lines.items():

@@ -41,7 +41,7 @@ class CatalogueEntry:
     kind : kind of the instance.
     format : name of the file's format.
     best_bound, best_value : best lower bound and best value known, minimised; None if unknown.
-    status : "optimal" where the value is proved, "feasible", "infeasible" or "unknown".
+    status : "optimal" where the value is proved, here or as published; "feasible", "infeasible" or "unknown".
     source : where file and values come from.
     recipe : what it is made from (`matchopt.formats.recipes`); empty for files.
     digest : of the instance; empty where it is not listed.
@@ -66,6 +66,11 @@ class CatalogueEntry:
         for ending in (".matchopt", ".mps", ".txt"):
             name = name.removesuffix(ending)
         return name
+
+    @property
+    def published(self) -> bool:
+        """Whether the values are those of the literature, which nothing here proves."""
+        return self.place == "library" or self.recipe.startswith("qaplib")
 
     def regenerate(self) -> bytes:
         """The file's content, made from its recipe and checked against digest and SHA-256.
