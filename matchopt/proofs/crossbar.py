@@ -307,7 +307,7 @@ def _bounds(problem: Coupled, effort: Effort) -> Iterator[float]:
                 return
             values[side], kept[side] = _side(problem, side, partial(_rest, problem, kept[1 - side]), keep=True)
             yield math.fsum(values)
-        if math.fsum(values) - before < WORTHWHILE * abs(math.fsum(values)):
+        if math.fsum(values) - before <= WORTHWHILE * abs(math.fsum(values)):  # nothing more, where all is 0 too
             return
         before = math.fsum(values)
 

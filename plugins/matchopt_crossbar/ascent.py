@@ -110,7 +110,7 @@ class Ascent:
                 if not self._pass(number, late):
                     return self._rounded(best)
                 best = max(best, self._value)
-            if best - before < WORTHWHILE * abs(best):
+            if best - before <= WORTHWHILE * abs(best):  # nothing more, at 0 too
                 break
             before = best
         return self._rounded(best)

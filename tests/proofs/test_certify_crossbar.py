@@ -86,6 +86,15 @@ def test_what_is_no_optimum_of_gains_or_leaks_is_not_called_improvable() -> None
         assert not found.improvable and not found.optimal and found.bound <= layer.value(mapping)
 
 
+def test_bounds_that_stay_at_zero_leave_work_for_the_search() -> None:
+    """Wired freely, cells that leak and are all equal cost nothing; that they do cost something on lines is proved."""
+    chip = Hardware(np.ones((2, 2)), bus=np.zeros(2, int), off=np.full((2, 2), 0.1))
+    layer = LayerInstance(Target.from_dense(np.eye(2)), chip)
+    mapping = solved(layer)
+    assert mapping is not None and layer.value(mapping) == pytest.approx(0.02)
+    assert certify(layer, mapping).optimal
+
+
 def test_a_search_that_is_cut_short_bounds_what_is_left() -> None:
     """With work for some nodes only: no proof, and a bound on what is left, not above the optimum."""
     layer = crossbar(np.random.default_rng(2), "plain", 9, 0.5)
