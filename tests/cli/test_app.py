@@ -165,7 +165,7 @@ def test_termination_ends_like_an_interrupt() -> None:
     """SIGTERM, as `timeout` sends it, is handled like Ctrl-C, so that nothing is left behind."""
     code = (
         "import os, signal, matchopt.formats\n"
-        "matchopt.formats.read_problems = lambda: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "matchopt.formats.read_problems = lambda *given: os.kill(os.getpid(), signal.SIGTERM)\n"
         "from matchopt.cli import main; main(['problems'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -322,13 +322,13 @@ HARDWARE: list[tuple[str, bytes, str]] = [
     ("bomb.npz", npz(weights=bytes(2**27)), "refused as a zip bomb"),
     ("cut.npz", npz(weights=npy(np.eye(2)))[:-30], "damaged archive"),
     ("ragged.csv", b"1,2\n3\n", ":2: 2 numbers per line are expected, found 1"),
-    ("header.csv", b"# cells\na,b\n1,2\n", ":2: column 1: expected a finite number, found 'a'"),
+    ("header.csv", b"# cells\n1,2\na,b\n", ":3: column 1: expected a finite number, found 'a'"),
     ("gap.txt", b"1 2\n3 ?\n", ":2: column 2: expected a finite number, found '?'"),
     ("nothing.txt", b"# nothing\n", "holds no numbers"),
 ]
 CATALOGUE: list[tuple[str, bytes, str]] = [
     ("columns.csv", b"path,kind\n", ":1: the first line must be place,path,sha256"),
-    ("place.csv", entry(place="web"), ":2: place must be one of library, problems, found 'web'"),
+    ("place.csv", entry(place="web"), ":2: place must be one of library, problems, recipe, found 'web'"),
     ("path.csv", entry(path="../a.mps"), ":2: path must stay below its folder, found '../a.mps'"),
     ("hash.csv", entry(sha256="abc"), ":2: sha256 must be 64 hexadecimal digits, found 'abc'"),
     ("kind.csv", entry(kind="ilp"), ":2: kind must be one of network, layer, assignment, program, found 'ilp'"),

@@ -56,7 +56,6 @@ def test_damaged_text_is_told_with_its_place(tmp_path: Path) -> None:
     ("start", "kind"),
     [
         (b"MATLAB 5.0 MAT-file", "a MATLAB file"),
-        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
         (b"\xd0\xcf\x11\xe0", "an Excel workbook"),
         (b"\x80\x04\x95", "a pickle, which is never opened"),
     ],

@@ -79,7 +79,7 @@ def test_the_package_is_under_it() -> None:
     with pytest.raises(TypeError, match="violates type hint"):
         Scales(low=wrong)
     with pytest.raises(TypeError, match="violates type hint"):
-        Cells(wrong, wrong, wrong)
+        Cells(wrong, wrong, wrong, wrong)
 
 
 def test_of_very_many_calls_some_are_checked() -> None:
