@@ -11,11 +11,19 @@ from matchopt.instances.assignment import MAX_DENSE
 from matchopt.solver import Result, Status
 
 EXACT = 2**53  # floats tell whole numbers apart up to here
+WHOLE = 2**62  # whole costs and their sums stay below, for whoever computes in 64 bits, as `plain_costs` does
 UNDERSTOOD = frozenset({"sparse", "forbidden-pairs", "integer-costs", "rectangular"})
 
 
-def too_much(instance: AssignmentInstance, most: float) -> str | None:
-    """Why the costs cannot be given with all pairs allowed and every sum at most `most`, or None."""
+def too_much(instance: AssignmentInstance, whole: int) -> str | None:
+    """Why the costs cannot be given with all pairs allowed, and every sum finite, or None.
+
+    Parameters
+    ----------
+    instance : what is to be solved.
+    whole : the most that sums of whole costs may be, at most `WHOLE`.
+    """
+    most = whole if instance.is_integral else np.finfo(float).max
     if instance.n_cols * instance.n_cols > MAX_DENSE:
         return f"{instance.n_rows} x {instance.n_cols} costs are too many to list (at most {MAX_DENSE})"
     worst = (instance.n_rows + 1) * abs(_price(instance))

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from matchopt.bridges.answers import COLUMNS, VALUES, bytes_of, read_answer, read_file
-from matchopt.bridges.costs import plain_costs, too_much
+from matchopt.bridges.costs import WHOLE, plain_costs, too_much
 from matchopt.bridges.running import Outcome, run_program
 from matchopt.errors import MatchoptError, PluginError
 from matchopt.formats import FORMATS, write
@@ -18,7 +18,6 @@ from matchopt.solver import Limit, Limits, Result, Solver, Status
 
 GIVEN = ("instance", "solution", "folder", "seconds", "seed", "threads")  # what a command may name besides options
 UNLIMITED = 10**9  # seconds that a program is told where there is no limit
-WHOLE = 2**62  # whole costs and their sums stay below, for programs that compute in 64 bits
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class ExecutableSolver(Solver):
         """Costs that the program cannot be told; see `Solver.refuses`."""
         if not isinstance(instance, AssignmentInstance) or self.program.input == "matchopt":
             return None
-        return too_much(instance, WHOLE if instance.is_integral else np.finfo(float).max)
+        return too_much(instance, WHOLE)
 
     def solve(self, instance: Instance, limits: Limits, rng: np.random.Generator) -> Result:
         if limits.reached():

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from matchopt.bridges.costs import EXACT, UNDERSTOOD, plain_costs, result_of, too_much
+from matchopt.bridges.costs import EXACT, UNDERSTOOD, WHOLE, plain_costs, result_of, too_much
 from matchopt.errors import PluginError
 from matchopt.hookspecs import hookimpl
 from matchopt.instances import AssignmentInstance
@@ -24,9 +24,8 @@ class FunctionSolver(Solver):
     square: ClassVar[bool]
 
     def refuses(self, instance: AssignmentInstance) -> str | None:
-        """Costs that floats do not tell apart; see `Solver.refuses`."""
-        exact = self.role == "exact" and instance.is_integral
-        return too_much(instance, EXACT if exact else np.finfo(float).max)
+        """Costs that floats do not tell apart, or that are too large; see `Solver.refuses`."""
+        return too_much(instance, EXACT if self.role == "exact" else WHOLE)
 
     def solve(self, instance: AssignmentInstance, limits: Limits, rng: np.random.Generator) -> Result:
         del rng  # the function takes none

@@ -101,6 +101,14 @@ def test_functions_that_return_something_else(returned: object, said: str) -> No
         ask(function_solver("a", lambda costs: returned)())
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_whole_costs_that_no_price_is_above_are_refused(exact: bool) -> None:
+    """The price of a forbidden pair would be no number of 64 bits."""
+    costs = AssignmentInstance(np.array([2**60, 5, 1, 2 - 2**60]), np.array([0, 1, 4]), np.array([0, 0, 1, 2]), 3)
+    said = function_solver("a", matchopt.assign, exact=exact)().refuses(costs)
+    assert said is not None and "sums of its costs may pass" in said
+
+
 def test_a_bridged_function_is_solved_with_in_a_process_of_its_own() -> None:
     """By its name, from its file; the optimum is proved by matchopt."""
     run = solve(SQUARE, "scipy-lsa", plugin_files=EXAMPLES / "scipy_lsa.py")
