@@ -1,6 +1,7 @@
 """Files that describe an outside program as a solver. TOML, read strictly."""
 
 import dataclasses
+import keyword
 import shutil
 import string
 import tomllib
@@ -21,6 +22,10 @@ from matchopt.settings import read_object
 from matchopt.solver import Solver
 
 MOST_BYTES = 2**16
+# What no option can be called: the class made of a description would lose it.
+TAKEN = {*GIVEN, *keyword.kwlist, *dir(ExecutableSolver), *ExecutableSolver.__annotations__, *Solver.__annotations__}
+# What a command is tried with, in the types that a solve gives.
+_TRIED = {**dict.fromkeys(GIVEN, 1), "instance": Path(), "solution": Path(), "folder": Path(), "seconds": "1.000"}
 USUAL = {"assignment": ("orlib-assignment", COLUMNS), "program": ("mps", VALUES)}
 
 
@@ -136,9 +141,13 @@ def _command(said: Description, source: Source, options: Mapping[str, ProgramOpt
         for name in names:
             if name not in known:
                 raise source.error(f"command: {{{name}}} stands for nothing (known: {', '.join(known)})")
+        try:
+            word.format(**_TRIED | {name: each.default for name, each in options.items()})
+        except (ValueError, TypeError, LookupError) as cause:
+            raise source.error(f"command: {word!r}: {cause}; write names alone, as {{seconds}}") from None
     if not any("{instance}" in word for word in said.command):
         raise source.error("command: {instance} is missing: the file that the program reads")
-    strange = next((name for name in options if name in GIVEN or not name.isidentifier()), None)
+    strange = next((name for name in options if name in TAKEN or not name.isidentifier()), None)
     if strange is not None:
         raise source.error(f"options: {strange!r} is taken, or no word of letters, digits and underscores")
     program = said.command[0]
