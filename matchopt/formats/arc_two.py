@@ -10,23 +10,19 @@ References
 arc-instruments/arc2control, `arc2control/h5utils.py`.
 """
 
-import importlib
-import io
 import re
 from typing import Any
 
 import numpy as np
 
-from matchopt.errors import FormatError, MissingExtra
+from matchopt.formats.hdf5 import foreign_filter, is_elsewhere, opened
 from matchopt.formats.number_table import ADVICE
 from matchopt.formats.numpy_files import MAX_ARRAY
 from matchopt.formats.sources import FREE_BYTES, MAX_RATIO, Source
 
-HDF5 = b"\x89HDF\r\n"  # what files begin with
 MAX_CELLS = 2**24
 READ, PULSE = 1, 2  # bits of op_type
 FIELDS = ("current", "voltage", "read_voltage", "op_type")
-_FILTERS = {1, 2, 3, 4, 32000}  # deflate, shuffle, checksum, szip, lzf: all others would load code from elsewhere
 _TITLE = re.compile(r"W(\d+)B(\d+)")
 
 
@@ -45,19 +41,11 @@ def read_arc_two(source: Source, dead: bool) -> dict[str, np.ndarray]:
     MissingExtra
         when h5py is not installed.
     """
-    try:
-        h5py: Any = importlib.import_module("h5py")
-    except ImportError:
-        raise MissingExtra(f"reading {source.path}, HDF5,", "h5py", "hdf5") from None
-    try:
-        with h5py.File(io.BytesIO(source.data), "r") as file:
-            return _read(_Reader(h5py, source), file, dead)
-    except FormatError:
-        raise
-    except Exception as cause:  # h5py raises whatever the library reports: OSError, KeyError, RuntimeError, ValueError
-        reason = (str(cause).splitlines() or [repr(cause)])[0][:120]
-        raise source.error("chips are read from .npy, .npz, text and HDF5 in the layout of ArC TWO; it is an HDF5 file "
-                           f"that is damaged: {reason}") from None  # fmt: skip
+    damaged = (
+        "chips are read from .npy, .npz, text and HDF5 in the layout of ArC TWO; it is an HDF5 file that is damaged"
+    )
+    with opened(source, f"reading {source.path}, HDF5,", "hdf5", damaged) as (h5py, file):
+        return _read(_Reader(h5py, source), file, dead)
 
 
 class _Reader:
@@ -88,13 +76,11 @@ class _Reader:
         """All values of a dataset, or the first rows."""
         if not isinstance(dataset, self.h5py.Dataset) or dataset.shape is None:
             raise self.source.error(f"{dataset.name} must be a dataset")
-        stored = dataset.id.get_create_plist()
-        filters = {stored.get_filter(n)[0] for n in range(stored.get_nfilters())}
-        if dataset.external or dataset.is_virtual:
+        if is_elsewhere(dataset):
             raise self.source.error(f"{dataset.name} keeps its values in another file, which is not opened")
-        if not filters <= _FILTERS:
-            raise self.source.error(f"{dataset.name} is packed by filter {max(filters - _FILTERS)}, which is not read; "
-                                    "use gzip")  # fmt: skip
+        packed = foreign_filter(dataset)
+        if packed is not None:
+            raise self.source.error(f"{dataset.name} is packed by filter {packed}, which is not read; use gzip")
         sizes = (
             [dataset.dtype] if dataset.dtype.names is None else [dataset.dtype[name] for name in dataset.dtype.names]
         )

@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Float
 
 from matchopt.errors import InvalidInstance, UnknownName
-from matchopt.formats.arc_two import HDF5, read_arc_two
+from matchopt.formats.arc_two import read_arc_two
 from matchopt.formats.chip_units import parse_unit
 from matchopt.formats.fusion_csv import UNIT, is_fusion, read_fusion
+from matchopt.formats.hdf5 import HDF5
 from matchopt.formats.instrument_csv import has_headings, read_instrument
 from matchopt.formats.number_table import ADVICE, NO_READING, read_table
 from matchopt.formats.numpy_files import NPY, ZIP, npz_names, read_npy, read_npz

@@ -1,6 +1,9 @@
 """HDF5 files within bounds: nothing outside the file is opened, and no memory taken that its bytes do not fill."""
 
+import importlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from typing import Any
 
@@ -13,6 +16,7 @@ from matchopt.formats.sources import FREE_BYTES, MAX_RATIO, Source
 HDF5 = b"\x89HDF\r\n\x1a\n"  # what files begin with
 MAX_OBJECTS = 10_000
 MAX_DEPTH = 16
+_FILTERS = {1, 2, 3, 4, 32000}  # deflate, shuffle, checksum, szip, lzf: all others would load code from elsewhere
 
 Tree = dict[str, Any]  # groups as dictionaries of arrays, texts and groups
 
@@ -33,17 +37,52 @@ def read_hdf5(source: Source, extra: str) -> Tree:
     MissingExtra
         when h5py is not installed.
     """
+    with opened(source, f"reading {source.path}", extra, "damaged HDF5 file") as (h5py, file):
+        return _Reader(source, h5py).group(file, "", 0)
+
+
+@contextmanager
+def opened(source: Source, what: str, extra: str, damaged: str) -> Iterator[tuple[Any, Any]]:
+    """The package h5py, and the file opened from its bytes.
+
+    Parameters
+    ----------
+    source : the file.
+    what : what h5py is needed for.
+    extra : of matchopt, that brings it.
+    damaged : what is said before the library's own words about a file that it cannot read.
+
+    Raises
+    ------
+    FormatError
+        for whatever the library raises on the way.
+    MissingExtra
+        when h5py is not installed.
+    """
     try:
-        import h5py
+        h5py: Any = importlib.import_module("h5py")
     except ImportError:
-        raise MissingExtra(f"reading {source.path}", "h5py", extra) from None
+        raise MissingExtra(what, "h5py", extra) from None
     try:
         with h5py.File(io.BytesIO(source.data), "r") as file:
-            return _Reader(source, h5py).group(file, "", 0)
+            yield h5py, file
     except FormatError:
         raise
     except Exception as cause:  # the library and its bindings raise whatever they meet
-        raise source.error(f"damaged HDF5 file: {' '.join(str(cause).split())[:160]}") from None
+        reason = " ".join(str(cause).split()) or repr(cause)
+        raise source.error(f"{damaged}: {reason[:160]}") from None
+
+
+def is_elsewhere(dataset: Any) -> bool:
+    """Whether the values of a dataset are kept in another file."""
+    return bool(dataset.external) or bool(dataset.is_virtual)
+
+
+def foreign_filter(dataset: Any) -> int | None:
+    """The number of a filter that is not h5py's own; None where it has none."""
+    stored = dataset.id.get_create_plist()
+    filters = {stored.get_filter(n)[0] for n in range(stored.get_nfilters())}
+    return max(filters - _FILTERS, default=None)
 
 
 class _Reader:
@@ -73,8 +112,11 @@ class _Reader:
     def _data(self, item: Any, path: str) -> Any:
         if not isinstance(item, self.h5py.Dataset) or item.shape is None:
             raise self.source.error(f"{path[:80]!r} is neither a group nor an array")
-        if item.external or item.is_virtual:
+        if is_elsewhere(item):
             raise self.source.error(f"{path[:80]!r} is kept in another file, which is never opened")
+        packed = foreign_filter(item)
+        if packed is not None:
+            raise self.source.error(f"{path[:80]!r} is packed by filter {packed}, which is not read; use gzip")
         text = self.h5py.check_string_dtype(item.dtype) is not None
         if not text and item.dtype.kind not in "biuf":
             raise self.source.error(f"{path[:80]!r} must hold numbers or texts, found {str(item.dtype)[:60]}")

@@ -110,6 +110,11 @@ def _huge_raster(file: Any, h5py: Any, outside: Path) -> None:
     file["crossbar"].create_dataset("current", (2**20, 2**20), "f4", chunks=(64, 64))
 
 
+def _packed(file: Any, h5py: Any, outside: Path) -> None:
+    del file["crossbar/current"]
+    file["crossbar"].create_dataset("current", data=np.ones((2, 2), "i4"), chunks=True, scaleoffset=4)
+
+
 def _huge_array(file: Any, h5py: Any, outside: Path) -> None:
     file.attrs["words"] = 2**40
 
@@ -151,6 +156,7 @@ ARCHIVES: dict[str, tuple[Callable[[Any, Any, Path], None], str]] = {
     "external-values": (_external_values, "/crossbar/current keeps its values in another file, which is not opened"),
     "virtual": (_virtual, "/crossbar/current keeps its values in another file, which is not opened"),
     "huge-raster": (_huge_raster, "/crossbar/current has shape (1048576, 1048576), more than a file of"),
+    "packed": (_packed, "/crossbar/current is packed by filter 6, which is not read; use gzip"),
     "huge-array": (_huge_array, "attribute words must be in 0 .. 16777216, found 1099511627776"),
     "huge-chunk": (_huge_chunk, "/crossbar/current has shape (2, 2), more than a file of"),
     "long-table": (_long_table, "has shape (1099511627776,), more than a file of"),

@@ -152,6 +152,7 @@ HOSTILE = {
     "huge": (lambda f: replaced(f, shape=(2**20, 2**20), dtype="f8", chunks=(8, 8)), "of shape (1048576, 1048576)"),
     "huge chunk": (lambda f: replaced(f, shape=(3, 6), maxshape=(None, None), dtype="f8", chunks=(2**13, 2**14)),
                    "of shape (3, 6) makes"),
+    "packed": (lambda f: replaced(f, data=np.ones((3, 6), "i4"), chunks=True, scaleoffset=4), "packed by filter 6"),
     "compound": (lambda f: replaced(f, shape=(3,), dtype=[("a", "f8")]), "must hold numbers or texts"),
     "complex": (lambda f: replaced(f, shape=(3, 6), dtype="c16"), "must hold numbers or texts"),
     "references": (lambda f: replaced(f, shape=(3,), dtype=h5py.ref_dtype), "must hold numbers or texts"),
