@@ -16,6 +16,7 @@ from matchopt.formats.sources import FREE_BYTES, MAX_RATIO, Source
 HDF5 = b"\x89HDF\r\n\x1a\n"  # what files begin with
 MAX_OBJECTS = 10_000
 MAX_DEPTH = 16
+MAX_TEXTS = 2**16  # of one array: each is read by itself
 _FILTERS = {1, 2, 3, 4, 32000}  # deflate, shuffle, checksum, szip, lzf: all others would load code from elsewhere
 
 Tree = dict[str, Any]  # groups as dictionaries of arrays, texts and groups
@@ -120,12 +121,22 @@ class _Reader:
         text = self.h5py.check_string_dtype(item.dtype) is not None
         if not text and item.dtype.kind not in "biuf":
             raise self.source.error(f"{path[:80]!r} must hold numbers or texts, found {str(item.dtype)[:60]}")
-        self.bytes += max(prod(item.shape), prod(item.chunks or ())) * max(1, item.dtype.itemsize)
+        self._count(max(prod(item.shape), prod(item.chunks or ())) * max(1, item.dtype.itemsize), item, path)
+        return self._texts(item, path) if text else np.asarray(item[()])
+
+    def _count(self, size: int, item: Any, path: str) -> None:
+        self.bytes += size
         if self.bytes > self.most or len(item.shape) > 8:
             raise self.source.error(f"{path[:80]!r} of shape {str(item.shape)[:80]} makes {self.bytes} bytes in a file "
                                     f"of {len(self.source.data)}, refused")  # fmt: skip
-        value = item[()]
-        if not text:
-            return np.asarray(value)
-        words = [word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word) for word in np.ravel(value)]
+
+    def _texts(self, item: Any, path: str) -> Any:
+        """One after the other: all may be the same one in the file, and each takes memory of its own."""
+        if prod(item.shape) > MAX_TEXTS:
+            raise self.source.error(f"{path[:80]!r} has {prod(item.shape)} texts; at most {MAX_TEXTS} are read")
+        words = []
+        for place in np.ndindex(item.shape):
+            word = item[place]
+            self._count(len(word), item, path)
+            words.append(word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word))
         return words[0] if item.shape == () else np.array(words, object).reshape(item.shape)

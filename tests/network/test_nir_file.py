@@ -136,6 +136,15 @@ def circular(file):
     file["node/nodes/n0/again"] = file["node"]
 
 
+def one_text_again_and_again(file):
+    """A thousand references to a text of a megabyte, which is in the file once."""
+    texts = file["node/nodes/n0"].create_dataset("texts", (1000,), h5py.string_dtype(), chunks=(1000,))
+    texts[0] = "x" * 2**20
+    file.flush()
+    _, references = texts.id.read_direct_chunk((0,))
+    texts.id.write_direct_chunk((0,), references[:16] * 1000)
+
+
 def array_at(place):
     def change(file):
         del file[place]
@@ -158,6 +167,9 @@ HOSTILE = {
     "references": (lambda f: replaced(f, shape=(3,), dtype=h5py.ref_dtype), "must hold numbers or texts"),
     "null": (lambda f: replaced(f, data=h5py.Empty("f8")), "is neither a group nor an array"),
     "deep": (deep, "objects, 16 deep, are read"),
+    "texts": (one_text_again_and_again, "'/node/nodes/n0/texts' of shape (1000,) makes"),
+    "many texts": (lambda f: replaced(f, shape=(2**17,), dtype=h5py.string_dtype(), chunks=(2**17,)),
+                   "has 131072 texts; at most 65536 are read"),
     "circular": (circular, "objects, 16 deep, are read"),
     "text for weights": (lambda f: replaced(f, data="rubbish"), "a damaged NIR graph"),
     "vector for weights": (lambda f: replaced(f, data=np.ones(6)), "a damaged NIR graph"),
