@@ -11,6 +11,7 @@ IBM/aihwkit, `aihwkit/utils/export.py` (`fusion_export`, `fusion_import`).
 
 import csv
 import io
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,8 @@ import numpy as np
 from matchopt.errors import InvalidSolution
 from matchopt.formats.atomic import write_bytes
 from matchopt.formats.chip_units import parse_unit
-from matchopt.formats.number_table import ADVICE, is_missing
-from matchopt.formats.numbers import number_of, number_text
+from matchopt.formats.number_table import reading
+from matchopt.formats.numbers import number_text
 from matchopt.formats.sources import Source
 from matchopt.formats.wiring import layers_of, wires_of
 from matchopt.instances import Instance, Solution
@@ -65,20 +66,10 @@ def read_fusion(source: Source, dead: bool) -> dict[str, dict[str, np.ndarray]]:
         if not heights[n] * widths[n] == sizes[n] == len(words):
             raise source.error(f"layer {name[:40]!r} has {heights[n]} x {widths[n]} cells and {sizes[n]} conductances "
                                f"by its headings, found {len(words)} values", HEADINGS + 1 + n)  # fmt: skip
-        values = np.array([_conductance(word, dead, source, HEADINGS + 1 + n) for word in words])
+        fail = partial(source.error, line=HEADINGS + 1 + n)
+        values = np.array([reading(word.strip(), dead, fail) for word in words])
         found[name] = {"weights": values.reshape(heights[n], widths[n])}
     return found
-
-
-def _conductance(word: str, dead: bool, source: Source, line: int) -> float:
-    value = number_of(word.strip())
-    if is_missing(word):
-        if not dead:
-            raise source.error(f"expected a finite number, found {word[:40]!r}, {ADVICE}", line)
-        return np.nan
-    if value is None:
-        raise source.error(f"expected a finite number, found {word[:40]!r}", line)
-    return value
 
 
 def write_fusion(solution: Solution, instance: Instance, path: Path) -> None:

@@ -9,14 +9,14 @@ cells, with `conductance`, `resistance`, or `current` and `voltage`, or `value`;
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from matchopt.errors import FormatError
 from matchopt.formats.chip_units import Unit, as_conductance, parse_unit, split_label
-from matchopt.formats.number_table import ADVICE, NO_READING, is_missing, lines_of
-from matchopt.formats.numbers import number_of
+from matchopt.formats.number_table import ADVICE, is_missing, lines_of, reading
 from matchopt.formats.sources import Source
 
 SPARSEST = 100  # cells of an array for each line that a list of cells has: what says where a cell is may be wrong
@@ -51,10 +51,7 @@ class _Table:
     words: list[list[str]]
     lines: list[int]
     head: int  # line of the names
-    point: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.point = "."
+    point: str = "."
 
     def fail(self, message: str) -> FormatError:
         return self.source.error(message, self.head)
@@ -78,16 +75,11 @@ class _Table:
         """The numbers of a column; NaN for cells without a reading where `dead`."""
         found = np.empty(len(self.words))
         for n, (words, line) in enumerate(zip(self.words, self.lines, strict=True)):
-            word = words[column]
-            value = number_of(word.replace(self.point, "."))
-            if value is None or abs(value) >= NO_READING:
-                missing = is_missing(word)
-                if not (dead and missing):
-                    what = f"column {column + 1}: expected a finite number, found {word[:40]!r}"
-                    raise self.source.error(f"{what}, {ADVICE}" if missing else what, line)
-                value = np.nan
-            found[n] = value
+            found[n] = reading(words[column], dead, partial(self._misread, column, line), self.point)
         return found
+
+    def _misread(self, column: int, line: int, what: str) -> FormatError:
+        return self.source.error(f"column {column + 1}: {what}", line)
 
 
 def has_headings(source: Source) -> bool:

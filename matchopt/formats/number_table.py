@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -33,6 +33,30 @@ def is_missing(word: str) -> bool:
     """Whether a word is what instruments write where they have no reading: nothing, NaN, OL, 9.9e37 ..."""
     value = number_of(word.replace(",", "."))
     return abs(value) >= NO_READING if value is not None else _NONE.fullmatch(word.strip().lower()) is not None
+
+
+def reading(word: str, dead: bool, fail: Callable[[str], FormatError], point: str = ".") -> float:
+    """The number that a word is; NaN for a cell without a reading.
+
+    Parameters
+    ----------
+    word : without blanks around it.
+    dead : whether a cell may have no reading.
+    fail : makes the error of what is wrong.
+    point : the decimal mark.
+
+    Raises
+    ------
+    FormatError
+        for a word that is no number, or a cell that may not be without one.
+    """
+    value = number_of(word.replace(point, "."))
+    if value is not None and abs(value) < NO_READING:
+        return value
+    missing = is_missing(word)
+    if missing and dead:
+        return np.nan
+    raise fail(f"expected a finite number, found {word[:40]!r}{f', {ADVICE}' if missing else ''}")
 
 
 def lines_of(source: Source, dead: bool = False) -> list[tuple[str, int]]:
@@ -116,10 +140,9 @@ def _error(misfit: _Misfit, lines: Sequence[tuple[str, int]], source: Source) ->
     """The sentence about what no way of reading makes a number of."""
     place, word = lines[misfit.line][1], misfit.word
     what = f"column {misfit.column + 1}: expected a finite number, found {word[:40]!r}"
-    value = number_of(word.replace(",", "."))
-    missing = _NONE.fullmatch(word.lower()) is not None
+    missing = is_missing(word)
     if misfit.line == 0 and ((not missing and word[:1].isalpha()) or (not word and not misfit.column)):
         return source.error(f"{what}, a heading; begin the line with #, and remove a column that counts lines", place)
-    if missing or (value is not None and abs(value) >= NO_READING):
+    if missing:
         return source.error(f"{what}, {ADVICE}", place)
     return source.error(f"{what}{_COMMAS if ',' in word else ''}", place)
