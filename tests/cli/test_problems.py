@@ -121,3 +121,6 @@ def test_a_better_bound_becomes_the_best_known(by: str, tmp_path: Path) -> None:
     (tmp_path / "p").write_bytes((tmp_path / "p").read_bytes().replace(b"optimal", b"optimum", 1))
     refused = run("submit", tmp_path / "s.matchopt", "--table", path, "--proof", tmp_path / "p")
     assert refused.exit_code == 2 and "is rejected" in refused.stderr
+    (tmp_path / "p").write_bytes(b"[" * 100_000)
+    nested = run("submit", tmp_path / "s.matchopt", "--table", path, "--proof", tmp_path / "p")
+    assert nested.exit_code == 2 and "is rejected" in nested.stderr
