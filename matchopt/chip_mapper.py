@@ -30,6 +30,7 @@ from matchopt.network.objectives import compact_images
 from matchopt.notebook import facts_table
 from matchopt.plots import plot_weights
 from matchopt.run import Mapped, Run, solve
+from matchopt.settings import NonNegativeInt, checked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,6 +122,7 @@ class ChipMapper:
         Refused
             when there is no mapping; the sentence says why.
         """
+        checked(self.seed, NonNegativeInt, "seed", InvalidOption)
         trained = network if isinstance(network, SparseNetwork) else read_network(Path(network))
         data = data_of(trained.record.data, trained.widths[0])
         hardware = self._hardware(trained, chip)

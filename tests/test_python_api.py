@@ -139,6 +139,8 @@ def test_the_strategy_follows_what_there_is(small: SparseNetwork) -> None:
     for strategy, said in (("outputs", "needs X: give fit"), ("labels", "needs X and y"), ("luck", "must be auto")):
         with pytest.raises(InvalidOption, match=said):
             ChipMapper(strategy=strategy).fit(small, "gaussian")  # type: ignore[arg-type]  # one of them is none
+    with pytest.raises(InvalidOption, match="seed must be a whole number >= 0, found -1"):
+        ChipMapper(seed=-1).fit(small, "gaussian")
     with pytest.raises(InvalidOption, match="one for each layer is needed, 2, or one; found 3"):
         ChipMapper().fit(small, [np.ones((9, 9))] * 3)
     with pytest.raises(Refused, match=r"found no mapping .*(infeasible|unknown)"):

@@ -27,6 +27,7 @@ from matchopt.instances import Instance, Solution
 
 UNIT = "uS"
 HEADINGS = 6
+MAX_DIGITS = 18  # of a number of cells
 
 
 def is_fusion(source: Source) -> bool:
@@ -34,7 +35,7 @@ def is_fusion(source: Source) -> bool:
     lines = [line.strip().split(",") for line in source.start.decode("utf-8", "replace").splitlines()[:HEADINGS]]
     if len(lines) < HEADINGS or len({len(line) for line in lines}) > 1:
         return False
-    whole = [all(word.isascii() and word.isdigit() for word in line) for line in lines]
+    whole = [all(word.isascii() and word.isdigit() and len(word) <= MAX_DIGITS for word in line) for line in lines]
     return whole[0] and all(whole[2:5]) and all(word.isidentifier() for word in lines[1])
 
 

@@ -24,7 +24,7 @@ def recipe_from(text: str) -> Recipe:
     FormatError
         naming what is wrong in it.
     """
-    family, *words = text.split()
+    family, *words = text.split() or [""]
     given = dict(word.partition("=")[::2] for word in words)
     if family != "planted" or len(given) != len(words):
         raise FormatError(f"a recipe reads planted name=value .., each name once, found {text[:80]!r}")

@@ -207,6 +207,13 @@ def test_fusion_csv(tmp_path: Path) -> None:
         read_array(tmp_path / "f.csv", "conv")
 
 
+def test_headings_with_more_digits_than_there_are_cells(tmp_path: Path) -> None:
+    """One sentence, however many they are."""
+    (tmp_path / "f.csv").write_text(f"1\nAnalogLinear\n{'9' * 5000}\n1\n1\nlayer0\n0.5\n")
+    with pytest.raises(FormatError, match="expected a finite number"):
+        chip_of(tmp_path / "f.csv")
+
+
 def test_measured_pcm_readout() -> None:
     """The published file of a chip: 80,016 cells of four layers."""
     folder = library_folder()

@@ -53,6 +53,7 @@ def test_the_planted_optimum_is_that_of_enumeration(rules: str, law: str) -> Non
         (text("exact", "bus=0 chain=2"), "one size"),
         (text("exact", "rows=9"), "more rows than neurons"),
         ("drawn rows=2", "reads planted name=value"),
+        ("", "reads planted name=value"),
         (text("exact", "rows=two"), "rows must be a whole number >= 1"),
         (text("wild", ""), "law must be one of exact, noisy, random"),
     ],
