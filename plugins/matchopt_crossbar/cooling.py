@@ -10,6 +10,7 @@ from matchopt import Limit, Limits
 CHUNK = 0.05  # seconds between two looks at the clock
 SCARCE = 0.9  # of the passes still to make: with time for fewer the cooling is hurried
 KEPT = 0.02  # share of the time limit that is left for the end
+MOST_COOLINGS, FEW_COOLINGS = 8, 150.0  # at most; neurons and lines from which on there is one
 
 
 @dataclass(frozen=True)
@@ -83,3 +84,14 @@ class Cooling:
             most = max(1.0, min(2.0 * chunk, CHUNK / each, 0.5 * room if math.isfinite(room) else math.inf))
             chunk = max(1, min(passes - done, int(most)))
         return done
+
+
+def coolings(size: int, least: int = 1) -> int:
+    """How many coolings should share the work: small layers have the time for several, of which one is lucky.
+
+    Parameters
+    ----------
+    size : neurons and lines, >= 1.
+    least : coolings of layers of any size, >= 1.
+    """
+    return max(least, min(MOST_COOLINGS, int((FEW_COOLINGS / size) ** 2)))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matchopt import LayerInstance, Limits, PositiveFloat, PositiveInt, Result, Solver, is_feasible
-from matchopt_crossbar.cooling import Cooling
+from matchopt_crossbar.cooling import Cooling, coolings
 from matchopt_crossbar.layer import MOST_COSTS, nothing_wired, without_connections
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ class Redundant(Solver):
         if instance.rules.drop:
             nothing = nothing_wired(instance)
             limits.offer(nothing, instance.value(nothing))
-        unit = search.unit
+        unit, times = search.unit, coolings(instance.hardware.n_neurons + instance.hardware.n_cells)
         _offer(search, limits)
-        cooling = Cooling(self.hot * unit, min(self.hot, self.cold) * unit, self.rounds, search.coolings)
+        cooling = Cooling(self.hot * unit, min(self.hot, self.cold) * unit, self.rounds, times)
         done, limit = cooling.run(search.perturb, lambda: None, limits, search.start)
         search.descend(limits)
         _offer(search, limits)

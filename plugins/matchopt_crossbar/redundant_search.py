@@ -7,7 +7,6 @@ import numpy as np
 
 from matchopt import LayerInstance, LayerMapping, Limits, assign
 from matchopt_crossbar.redundant_costs import Cells, least, patterns
-from matchopt_crossbar.search import FEW_COOLINGS, MOST_COOLINGS
 
 BARRED = 1e9  # of what all connections count for: what is not there
 SPARE = 1e-9  # of the same: an input that gains nothing from a further line leaves it to others
@@ -68,12 +67,6 @@ class Redundancy:
         means = np.where(allowed, table, 0.0).sum(axis=1) / np.maximum(allowed.sum(axis=1), 1)
         apart = np.abs(table - means[:, None])[allowed]
         return max(float(np.median(apart)) if len(apart) else 0.0, LEAST * self._whole / len(table))
-
-    @property
-    def coolings(self) -> int:
-        """How many coolings should share the work: small layers have the time for several, of which one is lucky."""
-        size = self.layer.hardware.n_neurons + self.layer.hardware.n_cells
-        return max(1, min(MOST_COOLINGS, int((FEW_COOLINGS / size) ** 2)))
 
     @property
     def total(self) -> float:

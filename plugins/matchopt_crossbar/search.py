@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from matchopt import Gains, LayerInstance, LayerMapping, Limit, Limits, Result, Status, is_feasible, kernels
+from matchopt_crossbar.cooling import coolings
 from matchopt_crossbar.layer import FREE, choice, free_costs, limited, one_connection, scaled
 
 MANY, SMALL = 10.0, 50.0  # connections of a row, and neurons and lines: with fewer it is worth to begin from higher up
-MOST_COOLINGS, FEW_COOLINGS = 8, 150.0  # at most; neurons and lines from which on there is one
 FIRST_PRICES = 3  # times that prices are found before the search
 PRICED_COOLINGS = 4  # at least, where prices depend on what is found
 BETWEEN_OFFERS = 0.2  # seconds: each is checked by the caller
@@ -43,10 +43,9 @@ class Search(kernels.Crossbar):
 
     @property
     def coolings(self) -> int:
-        """How many coolings should share the work: small layers have the time for several, of which one is lucky."""
+        """See `cooling.coolings`."""
         size = self._layer.hardware.n_neurons + self.n_lines
-        least = PRICED_COOLINGS if limited(self._layer) else 1
-        return max(least, min(MOST_COOLINGS, int((FEW_COOLINGS / size) ** 2)))
+        return coolings(size, PRICED_COOLINGS if limited(self._layer) else 1)
 
     def places(self) -> tuple[np.ndarray, np.ndarray]:
         """The present mapping, for `kick`."""
