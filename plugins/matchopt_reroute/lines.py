@@ -73,8 +73,9 @@ def exchanged(
     work : about how many nanoseconds to spend.
     seed : of the random inputs and lines.
     """
-    buses, line_of, table = placement.buses, placement.line_of.copy(), input_of.copy()
+    buses, line_of = placement.buses, placement.line_of.copy()
     chip, n, packed = buses.layer.hardware, errors.linear.shape[1], errors.compiled
+    states = as_mask(input_of, n).astype(SINGLE)  # 1 where a row listens to a column
     bus_of, (ranges, _) = buses.of_neuron[neuron_of], ranges_of(errors, scales)
     must = np.zeros((len(neuron_of), n), bool) if errors.required is None else errors.required
     may = np.ones_like(must) if inputs is None else as_mask(inputs, n)
@@ -94,7 +95,7 @@ def exchanged(
         touched = len(rows) if buses.leaky[b] else min(len(rows), 2.0 * may[rows].sum() / len(moving))
         tries = int(work / len(present) / (TOUCHED * touched + PASSED * len(rows)))
         tries = min(tries, MOST_VISITS * len(moving) * (chip.n_cells + 1))
-        held, state = np.full(chip.n_cells, -1), _states(table[rows], n)
+        held, state = np.full(chip.n_cells, -1), states[rows]
         held[line_of[b][line_of[b] >= 0]] = np.flatnonzero(line_of[b] >= 0)
         sums = np.zeros((len(rows), n), SINGLE), np.zeros(len(rows), SINGLE), np.zeros(len(rows), SINGLE)
         _loops().products(bus, line_of[b], state, *sums)
@@ -103,23 +104,8 @@ def exchanged(
             if not stop():
                 chance = (seed + 1009 * int(b) + part) % 2**31
                 _loops().exchange_lines(bus, moving, tries // PARTS, chance, least, line_of[b], held, state, *sums)
-        table[rows] = _table(state, np.broadcast_to(line_of[b], state.shape), chip.n_cells)
-    return line_of, table
-
-
-def _states(input_of: np.ndarray, n_columns: int) -> np.ndarray:
-    """1 where a row listens to a column."""
-    found = np.zeros((len(input_of), n_columns + 1), SINGLE)
-    np.put_along_axis(found, input_of, SINGLE(1), axis=1)
-    return np.ascontiguousarray(found[:, :n_columns])
-
-
-def _table(state: np.ndarray, line: np.ndarray, n_cells: int) -> np.ndarray:
-    """The column that every cell listens to, -1 for none, (rows, cells)."""
-    table = np.full((len(state), n_cells), -1)
-    rows, heard = np.nonzero(state > 0)
-    table[rows, line[rows, heard]] = heard
-    return table
+        states[rows] = state
+    return line_of, LinePlacement(buses, line_of).cells(neuron_of).table(states, chip.n_cells)
 
 
 def _loops() -> Any:
