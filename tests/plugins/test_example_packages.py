@@ -1,67 +1,26 @@
 """The outside plugins in examples/ install in a fresh environment, solve, and pass the conformance kit."""
 
-import subprocess
-import sys
-import sysconfig
-import venv
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from fresh import Fresh
 
 from matchopt import AssignmentInstance, Hardware, LayerInstance, Target, write
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("c-hungarian", "line-search", "scip")
-
-
-class Fresh:
-    """A fresh environment over this one's packages, which has pip's ways but no plugin of the examples."""
-
-    def __init__(self, folder: Path) -> None:
-        venv.create(folder)  # without a pip of its own: this one's can install there
-        self.python, self.folder = folder / "bin" / "python", folder
-        site = next((folder / "lib").glob("python*")) / "site-packages"
-        (site / "others.pth").write_text(f"import site; site.addsitedir({sysconfig.get_paths()['purelib']!r})\n")
-
-    def install(self, package: str, copies: Path) -> None:
-        """Install a copy, as building writes beside the sources."""
-        ignored = ("--exclude", "build", "--exclude", "*.egg-info", "--exclude", "*.so")
-        done = subprocess.run(["tar", "-C", str(ROOT / "examples"), *ignored, "-cf", "-", package], capture_output=True,
-                              check=True)  # fmt: skip
-        subprocess.run(["tar", "-C", str(copies), "-xf", "-"], input=done.stdout, check=True)
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "--python",
-            str(self.python),
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--no-index",
-        ]
-        self._run([*pip, "--no-build-isolation", str(copies / package)], copies)
-
-    def run(self, folder: Path, *words: str) -> str:
-        """Run a module of this environment."""
-        return self._run([str(self.python), "-m", *words], folder)
-
-    def _run(self, words: list[str], folder: Path) -> str:
-        done: Any = subprocess.run(words, cwd=folder, text=True, capture_output=True, timeout=1500)
-        assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
-        return str(done.stdout)
+BUILT = shutil.ignore_patterns("build", "*.egg-info", "*.so")
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fresh]:
-    """An environment with all three."""
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
+    """An environment with all three, installed from copies, as building writes beside the sources."""
     pytest.importorskip("pyscipopt")
     made, copies = Fresh(tmp_path_factory.mktemp("fresh")), tmp_path_factory.mktemp("copies")
     for package in PACKAGES:
-        made.install(package, copies)
+        made.install(shutil.copytree(ROOT / "examples" / package, copies / package, ignore=BUILT))
     return made
 
 
@@ -88,5 +47,5 @@ def test_they_install_are_listed_and_solve(fresh: Fresh, tmp_path: Path) -> None
 @pytest.mark.parametrize("package", PACKAGES)
 def test_they_pass_check_solver(fresh: Fresh, package: str, tmp_path: Path) -> None:
     """All laws, on all tiny instances of all kinds."""
-    said = fresh.run(tmp_path, "matchopt.cli", "check-solver", package, "--time-limit", "1500")
+    said = fresh.run(tmp_path, "matchopt.cli", "check-solver", package, "--time-limit", "1500", seconds=1500)
     assert " 0 failed" in said and " 0 expected-failure" in said, said

@@ -1,12 +1,9 @@
 """The template of `matchopt new-plugin` cannot rot: it is made, installed, listed, and passes the kit."""
 
-import subprocess
-import sys
-import sysconfig
-import venv
 from pathlib import Path
 
 import pytest
+from fresh import Fresh
 
 from matchopt.errors import InvalidOption, PluginError
 from matchopt.plugins import load_plugins
@@ -86,20 +83,9 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 def test_it_installs_in_a_fresh_environment_and_passes_check_solver(tmp_path: Path) -> None:
     """pip installs it, `matchopt plugins` lists it, its own test and `matchopt check-solver` pass."""
     made = make_plugin("my-solver", tmp_path)
-    venv.create(tmp_path / "venv")  # without a pip of its own: this one's can install there
-    python = tmp_path / "venv" / "bin" / "python"
-    site = next((tmp_path / "venv" / "lib").glob("python*")) / "site-packages"
-    (site / "others.pth").write_text(f"import site; site.addsitedir({sysconfig.get_paths()['purelib']!r})\n")
-
-    def run(*words: str) -> str:
-        done = subprocess.run([str(python), "-m", *words], cwd=made, text=True, capture_output=True, timeout=300)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
-    install = [*pip, "--no-build-isolation", "--editable", str(made)]
-    subprocess.run(install, check=True, capture_output=True, text=True, timeout=300)
-    assert "matchopt-my-solver" in run("matchopt.cli", "plugins")
-    assert "draws" in run("matchopt.cli", "solvers", "my-solver")
-    assert "failed" in run("matchopt.cli", "check-solver", "my-solver")
-    assert "passed" in run("pytest", "-q", "tests")
+    fresh = Fresh(tmp_path / "venv")
+    fresh.install(made, "--editable")
+    assert "matchopt-my-solver" in fresh.run(made, "matchopt.cli", "plugins")
+    assert "draws" in fresh.run(made, "matchopt.cli", "solvers", "my-solver")
+    assert "failed" in fresh.run(made, "matchopt.cli", "check-solver", "my-solver")
+    assert "passed" in fresh.run(made, "pytest", "-q", "tests")
