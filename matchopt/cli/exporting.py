@@ -19,7 +19,7 @@ from matchopt.cli.settings import (
     go_with,
     together,
 )
-from matchopt.cli.trained import SAMPLE_SOURCE, data_option, of_own, read_trained, sample_options, trained_options
+from matchopt.cli.trained import SAMPLE_SOURCE, data_option, read_trained, sample_options, trained_options
 
 if TYPE_CHECKING:
     from matchopt.instances import Hardware, Imperfections, Instance, Provenance, Target
@@ -151,11 +151,12 @@ def export(
     from matchopt.formats import write
     from matchopt.formats.sources import stem_of
     from matchopt.instances import Imperfections, Provenance, Rules
+    from matchopt.network.own_network import samples_of
     from matchopt.terminal.sizes import size_of
 
     check_apart(output, network)
     trained = read_trained(network, given["architecture"], given["input_mean"], given["input_std"])
-    own = None if data is None else of_own(data, trained)
+    own = None if data is None else samples_of(data, trained)
     if own is not None:
         trained = trained.with_record(replace(trained.record, data=own.reference))
         if own.train_images.shape == own.test_images.shape and (own.train_images == own.test_images).all():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matchopt.cli.settings import FILE, WHOLE_NUMBERS, OutputFile, Real, check_apart, debug_option, go_with
-from matchopt.cli.trained import data_option, of_own, read_trained, trained_options
+from matchopt.cli.trained import data_option, read_trained, trained_options
 
 if TYPE_CHECKING:
     from matchopt.network import ImageData, SparseNetwork
@@ -47,6 +47,7 @@ def import_(
     executed. With --data and a sparsity the network is retrained on its training part; what is tested on is used once.
     """
     from matchopt.network import write_network
+    from matchopt.network.own_network import samples_of
     from matchopt.network.sparsified import retrained, sparsified
 
     check_apart(output, source)
@@ -60,7 +61,7 @@ def import_(
             raise click.UsageError("give --connectivity or --fan-in, not both")
         network = sparsified(network, connectivity, fan_in or ())
     samples = (
-        None if data is None else of_own(data, network, split=bool(connectivity or fan_in) and given["epochs"] > 0)
+        None if data is None else samples_of(data, network, split=bool(connectivity or fan_in) and given["epochs"] > 0)
     )
     if samples is not None:
         network = network.with_record(replace(network.record, data=samples.reference))

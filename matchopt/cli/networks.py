@@ -9,7 +9,7 @@ import click
 
 from matchopt.cli.measured import HOW_READ, by_chip, read_measured, reading_options, state_options
 from matchopt.cli.settings import FILE, NUMBERS, Names, OutputFile, Real, check_apart, debug_option, go_with, together
-from matchopt.cli.trained import FEW, data_option, own_samples, read_trained, trained_options
+from matchopt.cli.trained import FEW, data_option, read_trained, trained_options
 
 if TYPE_CHECKING:
     from matchopt.instances import Instance, Solution
@@ -134,6 +134,7 @@ def _data(given: "Instance", trained: "SparseNetwork | None", own: Path | None) 
     """What accuracies are measured on: one's own data, or those that are named by the network or else the instance."""
     from matchopt.instances import NetworkInstance
     from matchopt.network.evaluation import data_of
+    from matchopt.network.own_network import AS_THEY_ARE, own_samples
 
     whole = given if isinstance(given, NetworkInstance) else None
     reference = (None if trained is None else trained.record.data) or (None if whole is None else whole.data)
@@ -143,7 +144,7 @@ def _data(given: "Instance", trained: "SparseNetwork | None", own: Path | None) 
         return None
     if own is None:
         return data_of(reference, architecture.n_inputs)
-    moments = ((0.0,), (1.0,)) if reference is None else (reference.mean, reference.deviation)
+    moments = AS_THEY_ARE if reference is None else (reference.mean, reference.deviation)
     return own_samples(own, architecture.n_inputs, architecture.n_classes, moments)
 
 

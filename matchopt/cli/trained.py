@@ -1,6 +1,5 @@
 """Trained networks as arguments of commands, and sample inputs for objectives that need them."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,65 +44,13 @@ def read_trained(
     mean: tuple[float, ...] | None = None,
     deviation: tuple[float, ...] | None = None,
 ) -> "SparseNetwork":
-    """The network in a file; see `matchopt.network.read_network`. What was done to the weights is said.
+    """The network in a file; see `matchopt.network.own_network.read_own`. What was done to the weights is said."""
+    from matchopt.network.own_network import read_own
 
-    Parameters
-    ----------
-    path, architecture : see there.
-    mean, deviation : of inputs, see `DataReference`, where they are given beside the file or in it.
-    """
-    from matchopt.instances import DataReference
-    from matchopt.instances.architecture_names import architecture_named
-    from matchopt.network import read_network
-    from matchopt.network.data.own import OWN
-    from matchopt.network.evaluation import data_of
-
-    network = read_network(path, None if architecture is None else architecture_named(architecture))
-    config, record = network.record.config, network.record
-    for note in config.get("notes", ()):
+    network = read_own(path, architecture, mean, deviation)
+    for note in network.record.config.get("notes", ()):
         click.echo(f"Note: {path.name}: {note}", err=True)
-    mean, deviation = mean or config.get("input_mean"), deviation or config.get("input_std")
-    if not mean and not deviation:
-        return network
-    known = data_of(None, network.widths[0]) if record.data is None else None
-    reference = record.data or (DataReference(OWN, "0" * 64) if known is None else known.reference)
-    reference = replace(reference, mean=mean or (0.0,), deviation=deviation or (1.0,))
-    return network.with_record(replace(record, data=reference))
-
-
-def of_own(path: Path, network: "SparseNetwork", split: bool = False) -> "ImageData":
-    """Data of one's own as the network takes them, see `matchopt.network.data.own_data`.
-
-    Raises
-    ------
-    click.UsageError
-        when samples or labels are none of the network's.
-    """
-    reference = network.record.data
-    moments = ((0.0,), (1.0,)) if reference is None else (reference.mean, reference.deviation)
-    return own_samples(path, network.widths[0], network.widths[-1], moments, split)
-
-
-def own_samples(
-    path: Path,
-    inputs: int,
-    classes: int,
-    moments: tuple[tuple[float, ...], tuple[float, ...]] = ((0.0,), (1.0,)),
-    split: bool = False,
-) -> "ImageData":
-    """The same for a network of so many inputs and classes, that takes (value - mean) / deviation."""
-    from matchopt.network.data import own_data
-    from matchopt.network.data.images import normalised
-
-    found = own_data(path, split)
-    if found.n_pixels != inputs:
-        raise click.UsageError(f"--data: samples of {path} have {found.n_pixels} values, the network takes {inputs}")
-    if found.n_classes > classes:
-        raise click.UsageError(
-            f"--data: labels of {path} reach {found.n_classes - 1}, the network has {classes} classes"
-        )
-    mean, deviation = moments
-    return normalised(replace(found, n_classes=classes), replace(found.reference, mean=mean, deviation=deviation))
+    return network
 
 
 def _sample_source(text: str) -> int | Path:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Interval
@@ -14,26 +14,25 @@ from annotated_types import Ge, Interval
 from matchopt.errors import DataError, InvalidOption, InvalidSolution
 from matchopt.formats import ChipFile, SolutionFile, file_sha256, read_chip, write
 from matchopt.grid.origin import origin_of
+from matchopt.grid.own import OwnChip, OwnNetwork
+from matchopt.grid.quality import noiseless, quality
 from matchopt.grid.task import ERROR, GridTask, Place
 from matchopt.grid.training import Training
 from matchopt.instances import (
     DataReference,
-    FunctionalError,
     Gains,
     Hardware,
     Imperfections,
     NetworkInstance,
     NetworkMapping,
     Rules,
-    SampleObjective,
-    ScoreError,
     WeightError,
 )
 from matchopt.instances.sample_objective import OBJECTIVES
 from matchopt.library import library_folder, problems_folder
-from matchopt.network import ImageData, SparseNetwork, draw_hardware, export_network, read_network, realise
+from matchopt.network import ImageData, SparseNetwork, draw_hardware, export_network, read_network
 from matchopt.network.chip import chip_pool
-from matchopt.network.evaluation import Accuracies, data_of
+from matchopt.network.evaluation import data_of
 from matchopt.network.export import chip_sizes, layer_targets
 from matchopt.network.objectives import Biases, Samples, compact_images
 from matchopt.parts import field_values
@@ -55,11 +54,12 @@ class MappingRun:
     Parameters
     ----------
     solver : name of a solver, or a pipeline of several, such as "hungarian+reroute".
-    target : name of a network in the study's targets, or "row8", which ships.
+    target : name of a network in the study's targets, trained there or in a file, or "row8", which ships.
     fan_in_ratio, neuron_ratio : K/n and M/m.
     full_fan_in : `fan_in_ratio` counts cells for each input of the layer, not for each connection of a unit.
     law : law of random hardware weights; without effect where `chip` is given.
-    chip : measured weights, a path below data/hardware of the library, such as "rram-random/array1.npz".
+    chip : measured weights: name of a chip in the study's chips, or a path below data/hardware of the library, such as
+        "rram-random/array1.npz", whose cells serve as a law.
     chained : whether each layer is one crossbar and its neurons the next one's lines; see `NetworkInstance.chained`.
     hard_wired : see `matchopt.network.draw_hardware`; 0 where `chip` is given. No more cells add up to a weight.
     bad_cells, stuck_cells : see `matchopt.instances.Imperfections`.
@@ -70,7 +70,7 @@ class MappingRun:
     biases : the same.
     centred : the same, with digital biases; as that objective leaves the biases to others, `recalibrate` sets them
         afterwards, which `solver_seconds` does not count; they must be adjustable.
-    drop, extra_inputs : see `matchopt.instances.Rules`.
+    drop, extra_inputs, cells_per_weight, neurons_per_row, copies : see `matchopt.instances.Rules`.
     gains : whether every neuron has a gain between 1/e and e.
     tunable : share of the target's connections that may be fully tunable weights, 0 .. 1.
     samples : training images that go into the instance; 0 for all.
@@ -104,6 +104,9 @@ class MappingRun:
     centred: bool = False
     drop: bool = False
     extra_inputs: bool = False
+    cells_per_weight: PositiveInt = 1
+    neurons_per_row: PositiveInt = 1
+    copies: PositiveInt = 1
     gains: bool = False
     tunable: Annotated[float, Interval(ge=0, le=1)] = 0.0
     samples: NonNegativeInt = 5_000
@@ -131,12 +134,34 @@ class Mapping(GridTask):
     ----------
     run : its settings.
     place : where it is done.
-    target : the training of its target network; None for one that ships.
+    target : the training of its target network; None for one that ships, or is in a file.
+    network : the target network in a file.
+    chip : a measured chip of one's own.
+
+    Raises
+    ------
+    InvalidOption
+        when settings say how much of the chip each layer gets, where the layout of the chip says so, or the objective
+        needs samples, and the network comes without data.
     """
 
     run: MappingRun
     place: Place
     target: Training | None = None
+    network: OwnNetwork | None = None
+    chip: OwnChip | None = None
+
+    def __post_init__(self) -> None:
+        own, run = self.chip, self.run
+        sampled = OBJECTIVES.get(run.objective, WeightError).samples
+        if sampled and self.network is not None and not self.network.told.data and self.network.read()[1] is None:
+            raise InvalidOption(f"objective {run.objective!r} needs samples: give target {run.target!r} its data")
+        if own is not None and own.told.layout != "shared" and (run.fan_in_ratio, run.neuron_ratio) != (1.0, 1.0):
+            raise InvalidOption(f"chip {run.chip!r}: with layout = {own.told.layout!r} every layer gets all there is; "
+                                "leave fan_in_ratio and neuron_ratio out")  # fmt: skip
+        if own is not None and (run.hard_wired or run.chained or run.neurons_per_bus > 1):
+            raise InvalidOption(f"chip {run.chip!r}: hard_wired, chained and neurons_per_bus are of random hardware; a "
+                                "measured chip has its own lines")  # fmt: skip
 
     @property
     def seconds(self) -> float:
@@ -152,8 +177,8 @@ class Mapping(GridTask):
         names = [*who_may_run(self.run.solver, registry), *(["recalibrate"] * self.run.centred)]
         return {
             "mapping": field_values(self.run),
-            "target": file_sha256(self._network_file()) if self.target is None else self.target.key,
-            "chip": self._chip_digest(),
+            "target": self._target_facts(),
+            "chip": self._chip_digest() if self.chip is None else self.chip.facts(),
             "origin": origin_of([partial(registry.entry, name.strip()) for name in names]),
         }
 
@@ -174,10 +199,11 @@ class Mapping(GridTask):
             were changed; seconds in all and of the solver's clock. Accuracies are shares, 0 .. 1.
         """
         run = self.run
-        network = read_network(self._network_file())
-        data = _data(network)
-        chip = _chip(run, network)
-        instance = _instance(run, network, chip if run.noise_in_cost else [_noiseless(layer) for layer in chip], data)
+        given = self._given()
+        network, chip = given.network, _chip(run, given.network, self.chip)
+        one_chip = self.chip is not None and self.chip.told.layout == "one-chip"
+        known = chip if run.noise_in_cost else [noiseless(layer) for layer in chip]
+        instance = _instance(run, given, known, one_chip)
         found = self._solve(instance, run.solver, run.options)
         figures: dict[str, Any] = {
             "status": found.status.value,
@@ -196,12 +222,13 @@ class Mapping(GridTask):
             return figures | ({ERROR: found.message} if found.status is Status.ERROR else {})
         mapping = found.solution
         if run.centred:
-            mapping = self._recalibrated(network, chip, data, mapping)
-        noisy = _instance(run, network, chip, data) if run.noise and not run.noise_in_cost else instance
+            mapping = self._recalibrated(given, chip, one_chip, mapping)
+        noisy = instance if run.noise_in_cost else _instance(run, given, chip, one_chip)
         kept: dict[str, Any] = self._kept(instance, mapping) if run.keep else {}
         if found.stages:
             kept["stage_seconds"] = [round(stage.seconds, 3) for stage in found.stages]
-        return figures | _quality(run, noisy, mapping, data) | kept
+        reads = [(run.hardware_seed, draw) for draw in range(run.noise_draws)]
+        return figures | quality(noisy, mapping, given.data, reads, run.errors) | kept
 
     def _solve(
         self, instance: NetworkInstance, solver: str, options: Table[str, Any], start: NetworkMapping | None = None
@@ -220,13 +247,13 @@ class Mapping(GridTask):
         )
 
     def _recalibrated(
-        self, network: SparseNetwork, chip: Sequence[Hardware], data: ImageData, mapping: NetworkMapping
+        self, given: "_Given", chip: Sequence[Hardware], one_chip: bool, mapping: NetworkMapping
     ) -> NetworkMapping:
         """The mapping with biases that make every unit's mean right.
 
         Raises InvalidSolution when they could not be found.
         """
-        instance = _instance(replace(self.run, objective="functional-error", centred=False), network, chip, data)
+        instance = _instance(replace(self.run, objective="functional-error", centred=False), given, chip, one_chip)
         found = self._solve(instance, "recalibrate", {}, mapping)
         if not isinstance(found.solution, NetworkMapping):
             raise InvalidSolution(f"the biases could not be recalibrated: {found.message}")
@@ -248,7 +275,23 @@ class Mapping(GridTask):
         write(solution, folder / found["solution_file"])
         return found
 
+    def _given(self) -> "_Given":
+        """The target network and its data."""
+        if self.network is not None:
+            return _Given(*self.network.read(), self.network)
+        network = read_network(self._network_file())
+        if network.record.data is None:
+            raise DataError("the target network does not name its data set")
+        return _Given(network, _data_called(network.record.data, network.widths[0]), network.record.data)
+
+    def _target_facts(self) -> Any:
+        if self.network is not None:
+            return self.network.facts()
+        return file_sha256(self._network_file()) if self.target is None else self.target.key
+
     def _network_file(self) -> Path:
+        if self.network is not None:
+            return self.network.folder / self.network.told.file
         if self.target is not None:
             return self.target.path
         return problems_folder() / "networks" / SHIPPED[self.run.target]
@@ -260,44 +303,23 @@ class Mapping(GridTask):
             return str(cause)
 
 
-def _quality(run: MappingRun, instance: NetworkInstance, mapping: NetworkMapping, data: ImageData) -> dict[str, Any]:
-    """Errors, accuracies and changed values of a mapping; `instance` holds the read noise there really is."""
-    chances = [np.random.default_rng([run.hardware_seed, draw]) for draw in range(run.noise_draws)]
-    reads = [Accuracies.of(realise(instance, mapping, rng), data) for rng in (chances if run.noise else [None])]
-    relative = squared = 0.0
-    for layer, part_of in zip(instance.layers, mapping.layers, strict=True):
-        error = float((layer.pair_errors(part_of)[2] ** 2).sum())
-        relative, squared = relative + error / max(float((layer.target.weights**2).sum()), 1e-300), squared + error
-    seen = data.validation_images[:2_000]
-    errors = {}
-    if run.errors:
-        errors["functional_error"] = _noiseless_value(instance, mapping, FunctionalError(seen)) / len(instance.layers)
-        errors["output_error"] = _noiseless_value(instance, mapping, ScoreError(seen))
-    return {
-        "weight_error": relative / len(instance.layers),
-        "squared_error": squared,
-        **errors,
-        "validation": math.fsum(read.validation for read in reads) / len(reads),
-        "test": math.fsum(read.test for read in reads) / len(reads),
-        "adjusted_biases": 0 if mapping.biases is None else sum(len(bias) for bias in mapping.biases),
-        "tuned": sum(len(layer.tunable) for layer in mapping.layers),
-    }
+class _Given(NamedTuple):
+    """A target network, its data if there are any, and what these are known by."""
+
+    network: SparseNetwork
+    data: ImageData | None
+    source: DataReference | OwnNetwork
 
 
-def _noiseless_value(instance: NetworkInstance, mapping: NetworkMapping, objective: SampleObjective) -> float:
-    """What the mapping is worth under another objective, on chips without read noise."""
-    layers = (replace(layer, hardware=_noiseless(layer.hardware)) for layer in instance.layers)
-    return replace(instance, layers=tuple(layers), objective=objective).value(mapping)
-
-
-def _instance(run: MappingRun, network: SparseNetwork, chip: Sequence[Hardware], data: ImageData) -> NetworkInstance:
+def _instance(run: MappingRun, given: _Given, chip: Sequence[Hardware], one_chip: bool) -> NetworkInstance:
     """What the solver gets."""
+    network, data, source = given
     gains = Gains.interval(SMALLEST_GAIN, LARGEST_GAIN) if run.gains else Gains()
     count = round(run.tunable * network.n_connections)
-    cells = max(1, run.hard_wired)
-    rules = Rules(cells_per_weight=cells, drop=run.drop, extra_inputs=run.extra_inputs, gains=gains, tunable=count)
+    shares = {name: getattr(run, name) for name in ("drop", "extra_inputs", "neurons_per_row", "copies")}
+    rules = Rules(cells_per_weight=max(run.cells_per_weight, run.hard_wired), gains=gains, tunable=count, **shares)
     kind = OBJECTIVES.get(run.objective, WeightError)  # export_network names those there are
-    samples, scale = _samples(_reference(network), network.widths[0], run.samples) if kind.samples else (None, 1.0)
+    samples, scale = _samples(source, network.widths[0], run.samples) if kind.samples else (None, 1.0)
     return export_network(
         network,
         chip,
@@ -306,14 +328,15 @@ def _instance(run: MappingRun, network: SparseNetwork, chip: Sequence[Hardware],
         biases=run.biases,
         tunable=count or None,
         sample_inputs=samples,
-        sample_labels=data.train_labels[: run.samples or None] if kind.labelled else None,
+        sample_labels=data.train_labels[: run.samples or None] if kind.labelled and data is not None else None,
         sample_scale=scale,
         centred=run.centred,
+        one_chip=one_chip,
         chained=run.chained,
     )
 
 
-def _chip(run: MappingRun, network: SparseNetwork) -> Sequence[Hardware]:
+def _chip(run: MappingRun, network: SparseNetwork, own: OwnChip | None) -> Sequence[Hardware]:
     biases: Any = "hardware" if run.biases == "hardware" else "free"
     faults = {"bad_cells": run.bad_cells, "stuck_cells": run.stuck_cells}
     flaws = Imperfections(read_noise=run.noise, neurons_per_bus=run.neurons_per_bus, **faults)
@@ -326,6 +349,8 @@ def _chip(run: MappingRun, network: SparseNetwork) -> Sequence[Hardware]:
         options |= {"hard_wired": run.hard_wired, "chained": run.chained}
         return draw_hardware(network, run.law, ratios, run.neuron_ratio, run.hardware_seed, **options)
     sizes = chip_sizes(targets, ratios, run.neuron_ratio)
+    if own is not None:
+        return own.hardware(targets, sizes, run.hardware_seed, flaws)
     return chip_pool(read_chip([_chip_file(run)]), targets, sizes, np.random.default_rng(run.hardware_seed), flaws)
 
 
@@ -337,10 +362,6 @@ def _chip_file(run: MappingRun) -> ChipFile:
     return ChipFile(library / "data" / "hardware" / path, name or None)
 
 
-def _noiseless(hardware: Hardware) -> Hardware:
-    return replace(hardware, variance=np.zeros_like(hardware.weights))
-
-
 @lru_cache(maxsize=2)
 def _data_called(reference: DataReference, inputs: int) -> ImageData:
     data = data_of(reference, inputs)
@@ -350,16 +371,8 @@ def _data_called(reference: DataReference, inputs: int) -> ImageData:
 
 
 @lru_cache(maxsize=2)
-def _samples(reference: DataReference, inputs: int, count: int) -> tuple[Samples, float]:
+def _samples(source: DataReference | OwnNetwork, inputs: int, count: int) -> tuple[Samples, float]:
     """The first training images, all where `count` is 0, as instances hold them."""
-    return compact_images(_data_called(reference, inputs).train_images[: count or None])
-
-
-def _data(network: SparseNetwork) -> ImageData:
-    return _data_called(_reference(network), network.widths[0])
-
-
-def _reference(network: SparseNetwork) -> DataReference:
-    if network.record.data is None:
-        raise DataError("the target network does not name its data set")
-    return network.record.data
+    data = source.read()[1] if isinstance(source, OwnNetwork) else _data_called(source, inputs)
+    assert data is not None, "a network without data has no samples"
+    return compact_images(data.train_images[: count or None])

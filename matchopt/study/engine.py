@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from matchopt.errors import InvalidOption, UnknownName
 from matchopt.grid.engine import is_done, run_grid
 from matchopt.grid.mapping import SHIPPED, MappingRun
 from matchopt.grid.mapping import Mapping as MappingTask
+from matchopt.grid.own import NetworkFiles, OwnChip, OwnNetwork
 from matchopt.grid.records import ResultLog
 from matchopt.grid.task import ERROR, GridTask, Place
 from matchopt.grid.training import Training, TrainingRun
@@ -75,8 +76,8 @@ def run_study(
         when another run writes into `folder`.
     """
     place = Place(folder, device, tuple(plugin_files))
-    runs = study.runs[scale]
-    tasks = [task_of(study, settings, place) for settings in runs]
+    runs, own = study.runs[scale], Own.of(study)
+    tasks = [task_of(study, settings, place, own) for settings in runs]
 
     def say(done: int, total: int, task: GridTask, record: Mapping[str, Any]) -> None:
         if notify is not None:
@@ -94,22 +95,52 @@ def run_study(
     return Outcome(tuple(records), reused, stale)
 
 
-def task_of(study: Study, settings: Mapping[str, Any], place: Place) -> Training | MappingTask:
-    """The task that these settings of a run describe.
+class Own(NamedTuple):
+    """Networks and chips in files of the study's author."""
+
+    networks: Mapping[str, OwnNetwork]
+    chips: Mapping[str, OwnChip]
+
+    @classmethod
+    def of(cls, study: Study) -> "Own":
+        """As the files are now; raises MatchoptError naming what cannot be read in them."""
+        told = {
+            name: read_object(NetworkFiles, settings, f"targets.{name}", InvalidOption)
+            for name, settings in study.targets.items()
+            if "file" in settings
+        }
+        networks = {name: OwnNetwork.found(files, study.folder) for name, files in told.items()}
+        chips = {name: OwnChip.found(files, study.folder) for name, files in study.chips.items()}
+        for network in networks.values():
+            network.read()
+        for chip in chips.values():
+            chip.read()
+        return cls(networks, chips)
+
+
+def task_of(
+    study: Study, settings: Mapping[str, Any], place: Place, files: Own | None = None
+) -> Training | MappingTask:
+    """The task that these settings of a run describe; `files` spares reading the study's files anew.
 
     Raises UnknownName or InvalidOption when they are no settings of a run of this study.
     """
-    own = {name: value for name, value in settings.items() if name != LABEL}
+    given = {name: value for name, value in settings.items() if name != LABEL}
     if study.kind == "training":
-        return Training(_trained(own, place), place)
-    run = _made(MappingRun, own)
+        return Training(_trained(given, place), place)
+    run = _made(MappingRun, given)
     _check_stages(run, place)
+    networks, chips = files or Own.of(study)
+    chip = chips.get(run.chip)
+    if run.target in networks:
+        return MappingTask(run, place, network=networks[run.target], chip=chip)
     if run.target in study.targets:
-        return MappingTask(run, place, Training(_trained(study.targets[run.target], place), place, run.target))
+        training = Training(_trained(study.targets[run.target], place), place, run.target)
+        return MappingTask(run, place, training, chip=chip)
     if run.target not in SHIPPED:
         known = ", ".join([*study.targets, *SHIPPED])
         raise InvalidOption(f"target {run.target!r} is unknown (known: {known})")
-    return MappingTask(run, place)
+    return MappingTask(run, place, chip=chip)
 
 
 def _made(cls: type[Made], given: Mapping[str, Any]) -> Made:

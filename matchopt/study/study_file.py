@@ -12,6 +12,7 @@ from annotated_types import MinLen
 
 from matchopt.errors import FormatError, UnknownName
 from matchopt.formats.sources import Source
+from matchopt.grid.own import ChipFiles
 from matchopt.library import problems_folder
 from matchopt.parts import readable
 from matchopt.settings import FiniteFloat, read_object, shown
@@ -90,6 +91,7 @@ class _Question:
     plots: tuple[Plot, ...] = ()
     published: tuple[Published, ...] = ()
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    chips: dict[str, ChipFiles] = field(default_factory=dict)
     correlations: tuple[tuple[str, str], ...] = ()
 
 
@@ -108,11 +110,14 @@ class Study(_Question):
     show : columns of figures in the table.
     plots, published : see there.
     correlations : pairs of columns whose rank correlation over all runs is given.
-    targets : networks that several runs share: settings of a training run, by name.
+    targets : networks that several runs share, by name: settings of a training run, or those of `NetworkFiles`.
+    chips : measured chips of one's own, by name.
+    folder : where paths begin: that of the file.
     """
 
     name: str
     runs: Mapping[str, tuple[Mapping[str, Any], ...]]
+    folder: Path = Path()
 
 
 @dataclass(frozen=True)
@@ -181,7 +186,7 @@ def read_study(path: Path) -> Study:
             raise FormatError(f"{path}: plots.{number}.name must be the name of a file, found {plot.name!r}")
     runs = {scale: tuple(_expand(file, scale, path)) for scale in get_args(Scale)}
     shared = {name: getattr(file, name) for name in _Question.__dataclass_fields__}
-    return Study(name=readable(path.stem), runs=runs, **shared)
+    return Study(name=readable(path.stem), runs=runs, folder=path.absolute().parent, **shared)
 
 
 def _expand(file: _File, scale: str, path: Path) -> Iterator[Mapping[str, Any]]:
