@@ -2,8 +2,8 @@
 "use strict";
 const report = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
-const state = { family: Object.keys(report.families)[0], solver: "", instance: "", sort: null, down: false };
-for (const [name, value] of new URLSearchParams(location.hash.slice(1))) if (name in state) state[name] = value;
+const state = { family: Object.keys(report.families)[0], solver: "", instance: "", sort: null, down: false, most: 200 };
+for (const [name, value] of new URLSearchParams(location.hash.slice(1))) if (name in state && name !== "most") state[name] = value;
 if (!(state.family in report.families)) state.family = Object.keys(report.families)[0];
 
 const shown = (value, kind) => {
@@ -55,8 +55,10 @@ function chosenRuns() {
 
 function showRuns() {
   const rows = chosenRuns();
-  at("count").textContent = `${rows.length} of ${report.runs.length} runs and refusals`;
-  fill(at("runs"), report.run_columns, rows, (name) => {
+  const few = rows.slice(0, state.most);
+  at("count").textContent = `${rows.length} of ${report.runs.length} runs and refusals${few.length < rows.length ? `, the first ${few.length} shown` : ""}`;
+  at("all-runs").hidden = few.length === rows.length;
+  fill(at("runs"), report.run_columns, few, (name) => {
     state.down = state.sort === name && !state.down;
     state.sort = name;
     showRuns();
@@ -95,7 +97,24 @@ const ofBest = {
 const rowsOf = (name) =>
   name in ofBest ? ofBest[name](report.best[at("best").value]) : report.families[state.family].charts[name];
 
-async function draw(name) {
+const due = new Set(); // charts that are not yet drawn as they should be: each is drawn once it comes near the screen
+const near = new IntersectionObserver((entries) =>
+  entries.forEach((entry) => entry.isIntersecting && drawn(entry.target.id.slice("chart-".length))), { rootMargin: "300px" });
+function draw(name) {
+  due.add(name);
+  near.unobserve(at(`chart-${name}`)); // so that it is told anew where the chart is
+  near.observe(at(`chart-${name}`));
+}
+
+function load() { // compiling the library takes as long as all else: not before there is something to draw
+  const script = Object.assign(document.createElement("script"), { textContent: at("library").textContent });
+  document.head.append(script);
+}
+
+async function drawn(name) {
+  if (!due.delete(name)) return;
+  if (!window.vegaEmbed) load();
+  at(`chart-${name}`).style.minHeight = 0;
   const rows = rowsOf(name);
   const chart = report.specs[name];
   const different = (channel) => new Set(rows.map((row) => row[chart.encoding[channel]?.field])).size;
@@ -114,25 +133,25 @@ async function showFamily(then) {
   fill(at("leaderboard"), report.leader_columns, family.leaderboard);
   await new Promise((done) => setTimeout(done)); // the answer is seen before all else is there
   showRuns();
-  for (const name of Object.keys(report.specs)) if (!(name in ofBest)) await draw(name);
-  if (then) await then();
+  for (const name of Object.keys(report.specs)) if (!(name in ofBest)) draw(name);
+  if (then) then();
   document.documentElement.dataset.ready = state.family;
 }
 
 const choose = (id, names) => at(id).replaceChildren(...names.map(([value, text]) => new Option(text, value)));
-async function showBest() {
+function showBest() {
   const best = report.best[at("best").value];
   choose("layer", best.layers.map(({ size }, number) => [number, `${number}: ${size[0]} neurons of ${size[1]} cells`]));
   choose("neuron", best.neurons.map(({ layer, row, error }, number) => [number, `layer ${layer}, neuron ${row}, error ${error}`]));
   at("whose").textContent = `${best.solver}, seed ${best.seed}, objective ${shown(best.objective, "number")}`;
-  for (const name of Object.keys(ofBest)) await draw(name);
+  for (const name of Object.keys(ofBest)) draw(name);
 }
-async function showBests() {
+function showBests() {
   choose("best", Object.keys(report.best).map((name) => [name, name]));
   at("best").addEventListener("input", showBest);
   at("layer").addEventListener("input", () => draw("cells"));
   at("neuron").addEventListener("input", () => draw("wiring"));
-  await showBest();
+  showBest();
 }
 
 for (const name of Object.keys(report.families)) at("family").add(new Option(name, name, false, name === state.family));
@@ -143,6 +162,8 @@ for (const name of ["family", "solver", "instance"]) {
     name === "family" ? showFamily() : showRuns();
   });
 }
+at("all-runs").addEventListener("click", () => { state.most = Infinity; showRuns(); });
+window.addEventListener("beforeprint", () => due.forEach(drawn)); // what nobody has scrolled to is printed, too
 at("save-runs").addEventListener("click", () => save("runs", chosenRuns()));
 at("save-leaderboard").addEventListener("click", () => save("leaderboard", report.families[state.family].leaderboard));
 for (const button of document.querySelectorAll("button[data-chart]"))

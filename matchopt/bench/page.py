@@ -172,11 +172,12 @@ primal integral is the mean gap over the time. <button id="save-leaderboard">dat
 <h2>Runs</h2>
 <div class="controls"><label>solver<input id="solver" placeholder="part of a name"></label>
 <label>instance<input id="instance" placeholder="part of a name"></label>
-<button id="save-runs">data as CSV</button><span class="note" id="count"></span></div>
+<button id="save-runs">data as CSV</button><button id="all-runs" hidden>show all</button>
+<span class="note" id="count"></span></div>
 <div class="scroll"><table id="runs"><thead></thead><tbody></tbody></table></div>
 <p class="note">A click on a heading sorts. Seconds struck through were spoiled by a machine that drifted.</p>
 <script type="application/json" id="data">{data}</script>
-<script>{library}</script>
+<script type="text/plain" id="library">{library}</script>
 <script>{script}</script>
 </body></html>
 """
