@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from matchopt import (
     AssignmentInstance,
@@ -20,9 +22,11 @@ from matchopt import (
     Rules,
     Target,
     explain,
+    read,
     write,
 )
 from matchopt.cli import main
+from matchopt.formats.catalogue import CatalogueEntry, read_problems
 from matchopt.testing import TinyInstance, brute_force, tiny_instances
 
 NAMED = ("infeasible", "hall", "too-", "nothing-there", "forbidden", "dead", "empty", "no-pairs", "parity", "crossed")
@@ -92,6 +96,26 @@ def test_tiny_instances(tiny: TinyInstance) -> None:
     else:
         agrees(tiny.instance, enumerated)
     assert time.process_time() - before < 5.0
+
+
+@pytest.mark.parametrize("problem", [p for p in read_problems() if p.status == "infeasible"], ids=lambda p: p.name)
+def test_problems_of_the_library(problem: CatalogueEntry) -> None:
+    """Every infeasible one, within five seconds: its members fit no neurons together, all but any one of them do."""
+    layer = read(problem.locate())
+    before = time.process_time()
+    found = explain(layer)
+    assert time.process_time() - before < 5.0
+    assert found is not None and isinstance(layer, LayerInstance) and layer.hardware.free_routing
+    assert not layer.rules.drop and layer.rules.tunable == 0
+    fits = layer.target.fan_in[:, None] <= layer.hardware.n_usable[None, :]
+
+    def served(members: list[str]) -> bool:
+        rows = [int(name.removeprefix("row ")) for name in members]
+        return bool((maximum_bipartite_matching(csr_array(fits[rows]), "column") >= 0).all())
+
+    members = list(found.members)
+    assert not served(members)
+    assert all(served([name for name in members if name != left]) for left in members)
 
 
 def test_feasible_instances_have_no_explanation() -> None:
