@@ -17,7 +17,7 @@ from typing import Any
 
 HISTORY = Path(__file__).with_name("history.csv")
 COLUMNS = ("revision", "machine", "libraries", "benchmark", "ours", "peer", "times_ours")
-OURS = ("kernel", "matchopt", "lapx-lapjvr")  # in parameters that say who does the work
+OURS = ("kernel", "matchopt", "compiled")  # in parameters that say who does the work
 LIBRARIES = ("numpy", "numba", "scipy")
 
 

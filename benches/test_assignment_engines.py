@@ -34,6 +34,8 @@ CASES: dict[str, Callable[[int], np.ndarray]] = {
     "layer-300": lambda part: layer_costs(300 // part, 300 // part),
     "layer-300-spare": lambda part: layer_costs(300 // part, 600 // part),
     "layer-1000": lambda part: layer_costs(1000 // part, 1000 // part),
+    "layer-2000": lambda part: layer_costs(2000 // part, 2000 // part),
+    "layer-2000-78-of-100": lambda part: layer_costs(2000 // part, 2000 // part, 78, 100),
     "uniform-1000": lambda part: np.random.default_rng(1).random((1000 // part, 1000 // part)),
     "integers-1000": lambda part: np.random.default_rng(1).integers(1, 101, (1000 // part,) * 2).astype(float),
     "product-500": lambda part: np.outer(np.arange(1.0, 501 // part), np.arange(1.0, 501 // part)),
@@ -41,10 +43,15 @@ CASES: dict[str, Callable[[int], np.ndarray]] = {
 
 
 def ours(cost: np.ndarray) -> np.ndarray:
-    """What hungarian takes: the Rust engine of lapx."""
-    col_of = assign(cost, engine="lap")
+    """What hungarian takes."""
+    col_of = assign(cost, engine="compiled")
     assert col_of is not None
     return col_of
+
+
+def rust(cost: np.ndarray) -> np.ndarray:
+    """lapx's engine of Jonker and Volgenant, in Rust."""
+    return np.asarray(lap.lapjvr(cost, extend_cost=True, return_cost=False)[1])
 
 
 def classic(cost: np.ndarray) -> np.ndarray:
@@ -53,7 +60,8 @@ def classic(cost: np.ndarray) -> np.ndarray:
 
 
 ENGINES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "lapx-lapjvr": ours,
+    "compiled": ours,
+    "lapx-lapjvr": rust,
     "lapx-lapjv": classic,
     "scipy": lambda cost: np.asarray(linear_sum_assignment(cost)[1]),
 }

@@ -1,5 +1,6 @@
 # The door for authors of solvers; docs/kernels.md has a section on each group.
 from .assignment import assign as assign
+from .assignment import engine_for as engine_for
 from .assignment import sums_are_exact as sums_are_exact
 from .cell_placement import CellPlacement as CellPlacement
 from .cell_placement import Places as Places
@@ -15,11 +16,14 @@ from .hard_wired import SumWiring as SumWiring
 from .matching import Matching as Matching
 from .matching import match_rows as match_rows
 from .menus import written_ranges as written_ranges
+from .pairs import BestPairs as BestPairs
+from .pairs import best_pairs as best_pairs
 from .pairs import pair_costs as pair_costs
 from .projection import BoundProjection as BoundProjection
 from .projection import FreeProjection as FreeProjection
 from .projection import Projection as Projection
 from .projection import Wires as Wires
+from .sparse_assignment import sparse_paths as sparse_paths
 from .wired import adam_step as adam_step
 from .wired import wired_backward as wired_backward
 from .wired import wired_forward as wired_forward

@@ -4,9 +4,11 @@ import numpy as np
 
 from matchopt.instances import Gains, Hardware, Target
 from matchopt.kernels import match_rows, pair_costs
+from matchopt.kernels.augmenting import shortest_paths
 from matchopt.kernels.cell_placement import CellPlacement, RowErrors
 from matchopt.kernels.crossbar import Crossbar
 from matchopt.kernels.projection import BoundProjection, FreeProjection
+from matchopt.kernels.sparse_assignment import sparse_paths
 from matchopt.kernels.wired import adam_step, wired_backward, wired_forward
 
 
@@ -17,6 +19,8 @@ def compile_all() -> None:
     for gains in (Gains(), Gains.interval(0.5, 2.0)):
         pair_costs(target, hardware, gains=gains, drop=False)
         match_rows(target, hardware, np.zeros(1, int), gains=gains, drop=False)
+    shortest_paths(one)
+    sparse_paths(np.arange(2), np.zeros(1, int), one[0], 1)
     crossbar = Crossbar(target, hardware, np.random.default_rng(0))
     for step in (crossbar.anneal, crossbar.perturb):
         step(1, 1.0)

@@ -82,5 +82,9 @@ sums = partial(_cached, _nrt=False, fastmath=REORDERED)
 # For scans over finite numbers that keep the largest: comparisons may be reordered too.
 quick = partial(_cached, _nrt=False, fastmath=True)
 
-# The same for what runs inside such a scan, where a call would cost more than its work.
+# The same where some of the numbers may be infinite, but none NaN.
+scan = partial(_cached, _nrt=False, fastmath=REORDERED | {"nnan"})
+inlined_scan = partial(_cached, _nrt=False, forceinline=True, fastmath=REORDERED | {"nnan"})
+
+# The same for what runs inside a scan over finite numbers, where a call would cost more than its work.
 inlined_quick = partial(_cached, _nrt=False, forceinline=True, fastmath=True)

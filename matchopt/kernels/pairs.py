@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from matchopt.errors import InvalidInstance
 from matchopt.instances import Gains, Hardware, Target
 from matchopt.kernels.block import block_costs, block_interval_costs
 from matchopt.kernels.menus import menu_cells, menu_costs, menu_gains
 from matchopt.kernels.packing import CellSorter, RowBlock, SortedCells, cores, finite_values, neuron_blocks, row_blocks
+
+BLOCK_NEURONS, MERGED_ROWS = 512, 256  # neurons whose costs are held at a time; rows looked through together
 
 
 def pair_costs(
@@ -54,26 +57,115 @@ def pair_costs(
     Refused
         for cells that can be written under gains of an interval.
     """
+    cost = np.empty((target.n_rows, hardware.n_neurons))
+    _filler(target, hardware, gains, drop, importance, price, threads, write_price)(0, cost)
+    return cost
+
+
+@dataclass(frozen=True, eq=False)
+class BestPairs:
+    """The cheapest pairs of every row.
+
+    Parameters
+    ----------
+    neuron : hardware neurons of each row's pairs, in no order, shape (rows, kept).
+    cost : their costs, inf where the row does not fit.
+    left : least cost of the pairs of each row that are left out; inf where all are here, or no other fits.
+    """
+
+    neuron: Int[np.ndarray, "rows kept"]
+    cost: Float[np.ndarray, "rows kept"]
+    left: Float[np.ndarray, " rows"]
+
+
+def best_pairs(
+    target: Target,
+    hardware: Hardware,
+    *,
+    gains: Gains,
+    drop: bool,
+    keep: int,
+    importance: Float[np.ndarray, " connections"] | None = None,
+    threads: int = 0,
+    write_price: float = 0.0,
+) -> BestPairs:
+    """The `keep` cheapest hardware neurons of every row, without ever holding the costs of all pairs.
+
+    Parameters
+    ----------
+    target, hardware, gains, drop, importance, threads, write_price : as for `pair_costs`, which it raises the same as.
+    keep : how many, >= 1; all where there are not so many.
+
+    Returns
+    -------
+    Pairs whose costs are those of `pair_costs`, to the last digit.
+    """
+    keep, width = min(keep, hardware.n_neurons), max(BLOCK_NEURONS, keep)
+    fill = _filler(target, hardware, gains, drop, importance, None, threads, write_price)
+    neuron, cost = np.zeros((target.n_rows, 0), np.int32), np.zeros((target.n_rows, 0))
+    left = np.full(target.n_rows, np.inf)
+    for first in range(0, hardware.n_neurons, width):
+        found = np.empty((target.n_rows, min(width, hardware.n_neurons - first)))
+        fill(first, found)
+        size = min(keep, cost.shape[1] + found.shape[1])
+        here = np.arange(first, first + found.shape[1], dtype=np.int32)
+        neurons, costs = np.empty((target.n_rows, size), np.int32), np.empty((target.n_rows, size))
+        for start in range(0, target.n_rows, MERGED_ROWS):
+            rows = slice(start, start + MERGED_ROWS)
+            both = np.concatenate([cost[rows], found[rows]], axis=1)
+            names = np.concatenate([neuron[rows], np.broadcast_to(here, found[rows].shape)], axis=1)
+            if size < both.shape[1]:
+                order = np.argpartition(both, size, axis=1)
+                left[rows] = np.minimum(left[rows], np.take_along_axis(both, order[:, size : size + 1], axis=1)[:, 0])
+                both, names = (np.take_along_axis(part, order[:, :size], axis=1) for part in (both, names))
+            neurons[rows], costs[rows] = names, both
+        neuron, cost = neurons, costs
+    return BestPairs(neuron, cost, left)
+
+
+Fill = Callable[[int, Float[np.ndarray, "rows some_neurons"]], None]
+
+
+def _filler(
+    target: Target,
+    hardware: Hardware,
+    gains: Gains,
+    drop: bool,
+    importance: Float[np.ndarray, " connections"] | None,
+    price: float | None,
+    threads: int,
+    write_price: float,
+) -> Fill:
+    """What fills in the costs of consecutive neurons, from a first one on."""
     if threads < 0:
         raise InvalidInstance(f"threads must be >= 0 (0 = all cores), found {threads}")
-    threads = min(threads or cores(), max(1, hardware.n_neurons))
     rows = row_blocks(target, importance, drop=drop, price=price)
-    values, cost = finite_values(gains, price), np.empty((target.n_rows, hardware.n_neurons))
+    values = finite_values(gains, price)
     if hardware.programmable:
         solve = partial(_written_costs, hardware, menu_gains(gains), write_price)
     else:
         solve = partial(_sorted_costs, CellSorter.of(hardware), _solver(rows, values, gains))
-    # One shared iterator: a thread that is done takes the next block. next() on it is atomic.
-    blocks = iter(list(neuron_blocks(hardware.n_neurons, threads)))
 
-    def work() -> None:
-        for neurons in blocks:
-            for block, found in zip(rows, solve(neurons, rows), strict=True):
-                cost[block.first : block.first + block.n_rows, neurons] = found.T
+    def fill(first: int, cost: Float[np.ndarray, "rows some_neurons"]) -> None:
+        most = min(threads or cores(), max(1, cost.shape[1]))
+        # One shared iterator: a thread that is done takes the next block. next() on it is atomic.
+        blocks = iter(list(neuron_blocks(cost.shape[1], most)))
 
+        def work() -> None:
+            for part in blocks:
+                neurons = slice(first + part.start, first + part.stop)
+                for block, found in zip(rows, solve(neurons, rows), strict=True):
+                    cost[block.first : block.first + block.n_rows, part] = found.T
+
+        _on_threads(work, most, blocks)
+
+    return fill
+
+
+def _on_threads(work: Callable[[], None], threads: int, blocks: Iterator[slice]) -> None:
     if threads == 1:
         work()
-        return cost
+        return
     with ThreadPoolExecutor(threads) as pool:
         jobs = [pool.submit(work) for _ in range(threads)]
         try:
@@ -82,7 +174,6 @@ def pair_costs(
         finally:
             for _ in blocks:  # after an error or an interrupt the other threads find nothing left to do
                 pass
-    return cost
 
 
 Found = Iterator[Float[np.ndarray, "neurons rows"]]

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from matchopt import Assignment, AssignmentInstance, Limits, MissingExtra, Result, Solver, Status, assign, kernels
+from matchopt import Assignment, AssignmentInstance, Limits, Result, Solver, Status, assign, kernels
 from matchopt_hungarian.exact import shortest_paths
 from matchopt_hungarian.sparse import cheapest_columns, hall_violator
 
@@ -23,7 +23,7 @@ class Hungarian(Solver):
 
     Parameters
     ----------
-    engine : that of `matchopt.assign`; "auto" takes lap where it is installed. Dense instances only.
+    engine : that of `matchopt.assign`. Dense instances only.
 
     References
     ----------
@@ -39,7 +39,7 @@ class Hungarian(Solver):
     role = "exact"
     understands = frozenset({"sparse", "forbidden-pairs", "integer-costs", "rectangular"})
 
-    engine: Literal["auto", "scipy", "lap"] = "auto"
+    engine: Literal["auto", "compiled", "scipy", "lap"] = "auto"
 
     def refuses(self, instance: AssignmentInstance) -> str | None:
         """Integers that only the plain path keeps exact, in numbers it is too slow for; see `Solver.refuses`."""
@@ -67,19 +67,11 @@ class Hungarian(Solver):
         elif instance.is_sparse:
             col_of, engine = cheapest_columns(*_float_pairs(instance)), "scipy sparse"
         else:
-            col_of, engine = self._dense(instance)
+            engine = kernels.engine_for(instance.n_pairs) if self.engine == "auto" else self.engine
+            col_of = assign(instance.cost, engine=engine)
         if col_of is None:
             return _infeasible(instance)
         return Result(Assignment(col_of), Status.OPTIMAL, bound=_bound(instance, col_of), stats={"engine": engine})
-
-    def _dense(self, instance: AssignmentInstance) -> tuple[np.ndarray | None, str]:
-        if self.engine != "scipy":
-            try:
-                return assign(instance.cost, engine="lap"), "lap"
-            except MissingExtra:
-                if self.engine == "lap":
-                    raise
-        return assign(instance.cost), "scipy"
 
 
 def _fits_floats(instance: AssignmentInstance) -> bool:

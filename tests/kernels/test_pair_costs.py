@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kernels.cases import by_assignment, by_least_squares, by_permutations, cases
 
 from matchopt import Gains, Hardware, InvalidInstance, Target
-from matchopt.kernels import match_rows, pair_costs
+from matchopt.kernels import best_pairs, match_rows, pair_costs, pairs
 
 ONE = Gains()
 
@@ -161,3 +161,21 @@ def test_bad_arguments(options, message):
     target = Target.from_dense(np.ones((1, 2)))
     with pytest.raises(InvalidInstance, match=message):
         pair_costs(target, Hardware(np.ones((1, 2))), **{"gains": ONE, "drop": False, **options})
+
+
+@pytest.mark.parametrize("keep", [1, 5, 99])
+def test_the_best_pairs_are_those_of_all(keep, monkeypatch):
+    """Each row's cheapest neurons and the least cost left out, to the last digit, block after block."""
+    monkeypatch.setattr(pairs, "BLOCK_NEURONS", 7)
+    rng = np.random.default_rng(3)
+    usable = rng.random((23, 6)) < 0.8
+    target = Target.from_dense(rng.normal(size=(11, 9)) * (rng.random((11, 9)) < 0.5))
+    hardware = Hardware(rng.normal(size=(23, 6)), usable=usable)
+    every = pair_costs(target, hardware, gains=ONE, drop=False)
+    assert np.isinf(every).any()
+    found = best_pairs(target, hardware, gains=ONE, drop=False, keep=keep)
+    size = min(keep, 23)
+    np.testing.assert_array_equal(np.take_along_axis(every, found.neuron, axis=1), found.cost)
+    np.testing.assert_array_equal(np.sort(found.cost, axis=1), np.sort(every, axis=1)[:, :size])
+    np.testing.assert_array_equal(found.left, np.sort(np.pad(every, ((0, 0), (0, 1)), constant_values=np.inf))[:, size])
+    assert all(len(set(row)) == size for row in found.neuron.tolist())

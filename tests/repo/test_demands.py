@@ -41,7 +41,7 @@ from matchopt.instances import (
 )
 from matchopt.instances.demands import AT_0_1, DEMANDS
 from matchopt.instances.sample_objective import OBJECTIVES
-from matchopt.kernels import match_rows, pair_costs
+from matchopt.kernels import best_pairs, match_rows, pair_costs
 from matchopt.kernels.crossbar import Crossbar
 from matchopt.kernels.hard_wired import HardWired
 from matchopt.kernels.packing import CellSorter, finite_values, row_blocks
@@ -195,6 +195,7 @@ ENTRANCES: dict[Callable[..., Any], Callable[[Any, Path], Any]] = {
 # Kernels are handed the parts of a layer.
 KERNELS: dict[Callable[..., Any], Callable[[Instance, Path], Any]] = {
     pair_costs: _pairs(pair_costs),
+    best_pairs: _pairs(best_pairs, keep=1),
     match_rows: _pairs(match_rows, neuron_of=np.arange(2)),
 }
 

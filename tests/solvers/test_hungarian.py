@@ -17,7 +17,7 @@ from matchopt import Assignment, AssignmentInstance, MissingExtra, Status, solve
 from matchopt.kernels import assignment as assignment_kernel
 from matchopt.testing import brute_force
 
-ENGINES = ("lap", "scipy")
+ENGINES = ("lap", "scipy", "compiled")
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -180,7 +180,7 @@ def test_the_record_tells_the_version_of_an_engine_that_may_be_missing() -> None
 
 def test_an_unknown_engine_is_refused() -> None:
     """A wrong option names the allowed ones."""
-    with pytest.raises(ValueError, match="engine must be one of auto, scipy, lap"):
+    with pytest.raises(ValueError, match="engine must be one of auto, compiled, scipy, lap"):
         Hungarian(engine="auction")  # type: ignore[arg-type]
 
 
