@@ -48,13 +48,15 @@ def test_impossible_connectivity_is_refused(connectivity):
         matrix_budgets(FullyConnected(LENET), connectivity)
 
 
-@given(st.sampled_from(NETWORKS), st.sampled_from(["erdos-renyi", "uniform"]), st.floats(0.02, 0.9))
+@given(
+    st.sampled_from(NETWORKS), st.sampled_from(["erdos-renyi", "erdos-renyi-matrix", "uniform"]), st.floats(0.02, 0.9)
+)
 def test_densities_are_those_of_the_definition(architecture, densities, connectivity):
     """Of matrices neither full nor at one connection, density over its ratio is the same, to a connection."""
     budgets = matrix_budgets(architecture, connectivity, densities)
     factors = []
     for budget, (m, n), sides in zip(budgets, architecture.matrices, architecture.tensors, strict=True):
-        ratio = sum(sides) / (m * n) if densities == "erdos-renyi" else 1.0
+        ratio = {"erdos-renyi": sum(sides), "erdos-renyi-matrix": m + n, "uniform": m * n}[densities] / (m * n)
         if 1 < budget < m * n:
             factors.append(((budget - 0.51) / (m * n * ratio), (budget + 0.51) / (m * n * ratio)))
     assert max(low for low, _ in factors) <= min(high for _, high in factors)

@@ -13,7 +13,7 @@ from matchopt.network.training.model import Shapes
 
 OUTPUT_RATIO, HIDDEN_RATIO, INPUT_RATIO = 30.0, 3.0, 1.0  # densities .01, .03, .3 of Bellec et al. 2018, section 4
 
-Densities = Literal["1:3:30", "erdos-renyi", "uniform"]
+Densities = Literal["1:3:30", "erdos-renyi", "erdos-renyi-matrix", "uniform"]
 
 
 def density_ratios(architecture: Architecture, densities: Densities) -> tuple[float, ...]:
@@ -24,7 +24,8 @@ def density_ratios(architecture: Architecture, densities: Densities) -> tuple[fl
     architecture : the network.
     densities : "1:3:30" of the input, the hidden and the output matrices; "erdos-renyi" the sum of the dimensions of
         the weight tensor over their product, the sides of a filter included (ERK), so that small matrices are denser;
-        "uniform" all the same.
+        "erdos-renyi-matrix" the same of the matrices, a row for each filter, which leaves convolutions more; "uniform"
+        all the same.
 
     References
     ----------
@@ -36,7 +37,8 @@ def density_ratios(architecture: Architecture, densities: Densities) -> tuple[fl
         return (INPUT_RATIO, *between, OUTPUT_RATIO)[-len(architecture.matrices) :]
     if densities == "uniform":
         return (1.0,) * len(architecture.matrices)
-    return tuple(sum(sides) / math.prod(sides) for sides in architecture.tensors)
+    shapes = architecture.tensors if densities == "erdos-renyi" else architecture.matrices
+    return tuple(sum(sides) / math.prod(sides) for sides in shapes)
 
 
 def matrix_budgets(architecture: Architecture, connectivity: float, densities: Densities = "1:3:30") -> tuple[int, ...]:
