@@ -5,6 +5,7 @@ tested against it.
 """
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from matchopt.instances import LayerInstance, LayerMapping
 Wires = tuple[tuple[int, int], ...]  # (cell, input) pairs of one row
 Lines = dict[tuple[int, int], int]  # (bus, cell) -> the input that drives this line
 Footprint = tuple[frozenset[int], frozenset[tuple[int, int]]]  # neurons, and (bus, cell) of lines
+
+NO_LINES: frozenset[Any] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ def best_layers(instance: LayerInstance, most_tuned: int) -> list[Best | None]:
 def by_footprint(instance: LayerInstance) -> dict[Footprint, Best]:
     """The cheapest mapping for each set of neurons and of lines, by their numbers on the chip; none is tunable."""
     found: dict[Footprint, Best] = {}
+    prices = _Prices(instance)
     for rows, lines, _ in _states(instance, 0):
         neurons = frozenset(int(instance.hardware.neuron[j]) for row in rows for j in row.neurons)
         pairs = [
@@ -56,16 +60,17 @@ def by_footprint(instance: LayerInstance) -> dict[Footprint, Best]:
         ]
         used = {(bus, k) for bus, wires in pairs for k, _ in wires}  # hard-wired lines among them
         key = (neurons, frozenset(lines) | used)
-        found[key] = _better(found.get(key), *_together(instance, rows, lines))
+        found[key] = _better(found.get(key), *prices.together(rows, lines))
     return found
 
 
 def by_lines(instance: LayerInstance) -> dict[tuple[tuple[int, ...], frozenset[tuple[int, int]]], Best]:
     """On one bus, the cheapest mapping for each neuron of every row and each (line, input) driven; none is tunable."""
     found: dict[Any, Best] = {}
+    prices = _Prices(instance)
     for rows, lines, _ in _states(instance, 0):
         key = tuple(row.neurons[0] for row in rows), frozenset((k, x) for (_, k), x in lines.items())
-        found[key] = _better(found.get(key), *_together(instance, rows, lines))
+        found[key] = _better(found.get(key), *prices.together(rows, lines))
     return found
 
 
@@ -167,50 +172,78 @@ def _wirings(instance: LayerInstance, j: int, heard: list[int]) -> Iterator[Wire
             yield tuple((k, x) for k, x in zip(cells, inputs, strict=True) if x is not None)
 
 
-def _priced(instance: LayerInstance, i: int, row: RowChoice, lines: Lines) -> tuple[float, RowChoice]:
-    """The cost of row `i` at its best gains, and the row with them."""
-    hardware, target, rules = instance.hardware, instance.target, instance.rules
-    raw, noise = (np.zeros((len(row.neurons), target.n_inputs)) for _ in range(2))
-    for a, (j, wires, written) in enumerate(zip(row.neurons, row.wires, row.written, strict=True)):
-        for (k, x), value in zip(wires, written, strict=True):
-            level = np.flatnonzero(hardware.levels[j, k] == value)
-            raw[a, x] += hardware.weights[j, k] if np.isnan(value) else value
-            noise[a, x] += (
-                hardware.variance[j, k] if np.isnan(value)
-                else hardware.level_variance[j, k, level[0]] if len(level)
-                else hardware.write_variance[j, k]
-            )  # fmt: skip
-        used = {k for k, _ in wires}
-        for (bus, k), x in lines.items():
-            if bus == hardware.bus[j] and k not in used:
-                raw[a, x] += hardware.off[j, k]
-        for k, x in enumerate(hardware.input[j].tolist()):
-            if x >= 0 and k not in used:
-                raw[a, x] += hardware.off[j, k]
-    if rules.copies > 1:  # their mean serves the row
-        raw, noise = raw / len(raw), noise / len(raw) ** 2
-    wanted, span = np.zeros(target.n_inputs), target.row(i)
-    wanted[target.indices[span]] = target.weights[span]
-    exact = target.indices[list(row.tuned)]
-    wanted[exact], raw[:, exact] = 0.0, 0.0  # a tunable connection is realised exactly, so it adds no error
-    form = instance.objective.row_quadratic(target, i)
-    matrix = np.diag(form) if form.ndim == 1 else form
+class _Prices:
+    """What rows cost at their best gains; the same row is priced once for all that others drive but for what leaks."""
 
-    def cost(gains: tuple[float, ...]) -> float:
-        error = wanted - np.array(gains) @ raw
-        return float(error @ matrix @ error + np.square(gains) @ noise @ matrix.diagonal())
+    def __init__(self, instance: LayerInstance) -> None:
+        hardware, target = instance.hardware, instance.target
+        self.instance, self.input, self.off = instance, hardware.input.tolist(), hardware.off.tolist()
+        self.bus = hardware.bus.tolist()
+        self.leaking = {(self.bus[j], k) for j, k in np.argwhere(hardware.off != 0.0).tolist()}
+        self.wanted = target.dense()
+        forms = [instance.objective.row_quadratic(target, i) for i in range(instance.n_rows)]
+        self.forms = [np.diag(form) if form.ndim == 1 else form for form in forms]
+        self.known: dict[Any, tuple[float, RowChoice]] = {}
 
-    square = raw @ matrix @ raw.T + np.diag(noise @ matrix.diagonal())
-    gains = min(_gains(instance, square, raw @ matrix @ wanted), key=cost)
-    return cost(gains), replace(row, gains=gains)
+    def together(self, rows: tuple[RowChoice, ...], lines: Lines) -> Best:
+        """What the rows cost with all lines that they drive."""
+        leaks = frozenset(line for line in lines.items() if line[0] in self.leaking) if self.leaking else NO_LINES
+        priced = []
+        for key in zip(range(len(rows)), rows, itertools.repeat(leaks)):
+            if key not in self.known:
+                self.known[key] = self.priced(key[0], key[1], dict(leaks))
+            priced.append(self.known[key])
+        return sum(price for price, _ in priced), tuple(row for _, row in priced)
+
+    def priced(self, i: int, row: RowChoice, lines: Lines) -> tuple[float, RowChoice]:
+        """The cost of row `i`, and the row with its best gains."""
+        rules, exact = self.instance.rules, self.instance.target.indices[list(row.tuned)]
+        raw, noise = self._realised(row, lines)
+        if rules.copies > 1:  # their mean serves the row
+            raw, noise = raw / len(raw), noise / len(raw) ** 2
+        wanted, matrix = self.wanted[i].copy(), self.forms[i]
+        wanted[exact], raw[:, exact] = 0.0, 0.0  # a tunable connection is realised exactly, so it adds no error
+        spread = noise @ matrix.diagonal()
+
+        def cost(gains: tuple[float, ...]) -> float:
+            error = wanted - np.array(gains) @ raw
+            return float(error @ matrix @ error + np.square(gains) @ spread)
+
+        if rules.gains.values is not None:
+            tried: Any = itertools.product(rules.gains.values, repeat=len(raw))
+        else:
+            tried = _gains(self.instance, raw @ matrix @ raw.T + np.diag(spread), raw @ matrix @ wanted)
+        least, gains = min(((cost(gains), gains) for gains in tried), key=lambda found: found[0])
+        return least, replace(row, gains=gains)
+
+    def _realised(self, row: RowChoice, lines: Lines) -> tuple[np.ndarray, np.ndarray]:
+        """What each neuron of a row adds at gain 1 to the weight of each input, and the variance of its reads."""
+        hardware = self.instance.hardware
+        raw, noise = np.zeros((2, len(row.neurons), self.instance.target.n_inputs))
+        for a, (j, wires, written) in enumerate(zip(row.neurons, row.wires, row.written, strict=True)):
+            for (k, x), value in zip(wires, written, strict=True):
+                if math.isnan(value):
+                    raw[a, x] += hardware.weights[j, k]
+                    noise[a, x] += hardware.variance[j, k]
+                else:
+                    level = np.flatnonzero(hardware.levels[j, k] == value)
+                    raw[a, x] += value
+                    noise[a, x] += (
+                        hardware.level_variance[j, k, level[0]] if len(level) else hardware.write_variance[j, k]
+                    )
+            used = {k for k, _ in wires}
+            for (bus, k), x in lines.items():
+                if bus == self.bus[j] and k not in used:
+                    raw[a, x] += self.off[j][k]
+            for k, x in enumerate(self.input[j]):
+                if x >= 0 and k not in used:
+                    raw[a, x] += self.off[j][k]
+        return raw, noise
 
 
 def _gains(instance: LayerInstance, square: np.ndarray, cross: np.ndarray) -> Iterator[tuple[float, ...]]:
-    """The gains among which the best are: all of a finite set; of an interval its ends, and least squares between."""
+    """The gains of an interval among which the best are: its ends, and least squares between."""
     gains, size = instance.rules.gains, len(cross)
-    if gains.values is not None:
-        yield from itertools.product(gains.values, repeat=size)
-        return
     assert gains.low is not None and gains.high is not None
     for ends in itertools.product((gains.low, gains.high, None), repeat=size):
         free = [a for a, end in enumerate(ends) if end is None]
@@ -223,11 +256,12 @@ def _gains(instance: LayerInstance, square: np.ndarray, cross: np.ndarray) -> It
 def _free(instance: LayerInstance, most_tuned: int) -> list[Best | None]:
     """Free routing: rows only compete for neurons and for the tunable budget."""
     best: dict[tuple[int, tuple[int, ...], int, int], tuple[float, RowChoice]] = {}
+    prices = _Prices(instance)
     limited = instance.rules.writes is not None
     most_writes = min(instance.rules.writes or 0, instance.hardware.weights.size)
     for (i, neurons), choices in _table(instance, most_tuned).items():
         for choice in choices:
-            priced = _priced(instance, i, choice, {})
+            priced = prices.priced(i, choice, {})
             key = (i, neurons, len(choice.tuned), choice.writes if limited else 0)
             if key not in best or priced[0] < best[key][0]:
                 best[key] = priced
@@ -250,48 +284,49 @@ def _free(instance: LayerInstance, most_tuned: int) -> list[Best | None]:
 def _shared(instance: LayerInstance, most_tuned: int) -> list[Best | None]:
     """Shared buses: what a row costs depends on the lines that its neighbours on the bus drive."""
     answer: list[Best | None] = [None] * (most_tuned + 1)
+    prices = _Prices(instance)
     for rows, lines, tuned in _states(instance, most_tuned):
-        answer[tuned] = _better(answer[tuned], *_together(instance, rows, lines))
+        answer[tuned] = _better(answer[tuned], *prices.together(rows, lines))
     return answer
-
-
-def _together(instance: LayerInstance, rows: tuple[RowChoice, ...], lines: Lines) -> Best:
-    """What the rows cost with all lines that they drive."""
-    priced = [_priced(instance, n, row, lines) for n, row in enumerate(rows)]
-    return sum(price for price, _ in priced), tuple(row for _, row in priced)
 
 
 def _states(instance: LayerInstance, most_tuned: int) -> Iterator[tuple[tuple[RowChoice, ...], Lines, int]]:
     """All rows decided in every way, the lines that they drive, and how many connections are tunable."""
-    table = _table(instance, most_tuned)
+    table = {
+        key: [(row, _routed(instance, row), len(row.tuned), row.writes) for row in rows]
+        for key, rows in _table(instance, most_tuned).items()
+    }
 
-    def extend(rows: tuple[RowChoice, ...], lines: Lines, tuned: int) -> Iterator[Any]:
+    def extend(rows: tuple[RowChoice, ...], lines: Lines, tuned: int, left: float) -> Iterator[Any]:
         if len(rows) == instance.n_rows:
             yield rows, lines, tuned
             return
         for neurons in _sets(instance, rows):
-            for row in table[len(rows), neurons]:
-                driven: Lines | None = lines
-                for j, wires in zip(neurons, row.wires, strict=True):
-                    bus, most = int(instance.hardware.bus[j]), instance.rules.cells_per_weight
-                    routed = tuple((k, x) for k, x in wires if instance.hardware.input[j, k] < 0)
-                    driven = None if driven is None else _driven(driven, bus, routed, most)
-                written = sum(other.writes for other in (*rows, row))
-                fits = tuned + len(row.tuned) <= most_tuned and written <= _most_writes(instance)
-                if driven is not None and fits:
-                    yield from extend((*rows, row), driven, tuned + len(row.tuned))
+            for row, own, more, writes in table[len(rows), neurons]:
+                if own is None or tuned + more > most_tuned or writes > left:
+                    continue
+                if all(lines.get(line, x) == x for line, x in own.items()):
+                    driven = lines | own
+                    if len(driven) == len(own) or _few_enough(driven, instance.rules.cells_per_weight):
+                        yield from extend((*rows, row), driven, tuned + more, left - writes)
 
-    return extend((), {}, 0)
+    return extend((), {}, 0, _most_writes(instance))
 
 
-def _driven(lines: Lines, bus: int, wires: Wires, most: int) -> Lines | None:
-    """The lines with those of `wires` added; None when a line would carry two inputs, or an input too many lines."""
-    driven = dict(lines)
-    for k, x in wires:
-        if driven.setdefault((bus, k), x) != x:
-            return None
-    counts = Counter((b, x) for (b, _), x in driven.items())
-    return driven if max(counts.values(), default=0) <= most else None
+def _routed(instance: LayerInstance, row: RowChoice) -> Lines | None:
+    """The lines that a row drives; what is hard-wired needs none. None where its neurons need one for two inputs."""
+    driven: Lines = {}
+    for j, wires in zip(row.neurons, row.wires, strict=True):
+        bus, hard = int(instance.hardware.bus[j]), instance.hardware.input[j]
+        for k, x in wires:
+            if hard[k] < 0 and driven.setdefault((bus, k), x) != x:
+                return None
+    return driven if _few_enough(driven, instance.rules.cells_per_weight) else None
+
+
+def _few_enough(lines: Lines, most: int) -> bool:
+    """Whether every input drives at most so many lines of a bus."""
+    return max(Counter((bus, x) for (bus, _), x in lines.items()).values(), default=0) <= most
 
 
 def _better(old: Best | None, cost: float, rows: tuple[RowChoice, ...]) -> Best:
