@@ -181,6 +181,7 @@ def checked(value: Any, hint: Any, what: str, error: Callable[[str], Exception] 
         raise error(cause.sentence(what)) from None
 
 
+@functools.cache
 def _parameter_docs(doc: str) -> dict[str, str]:
     """What the Parameters section of a numpydoc docstring says about each name."""
     lines = doc.expandtabs().splitlines()

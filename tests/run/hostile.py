@@ -19,6 +19,11 @@ SOLVERS = []
 PREPARED = []
 
 
+@dataclass(frozen=True)
+class WithoutOptions(Solver):
+    """What `dataclass` would make of a class without fields, made once."""
+
+
 def hostile(method):
     """Make a solver of a function (instance, limits, rng) -> result, called as the function is."""
 
@@ -27,8 +32,8 @@ def hostile(method):
 
     name = method.__name__.replace("_", "-").strip("-")
     body = {"name": name, "solves": AssignmentInstance, "solve": solve, "__doc__": method.__doc__}
-    cls = dataclass(frozen=True)(type(method.__name__, (Solver,), body))
-    SOLVERS.append(cls)
+    body["__dataclass_params__"] = WithoutOptions.__dataclass_params__  # every worker makes all of these classes
+    SOLVERS.append(type(method.__name__, (WithoutOptions,), body))
     return method
 
 
