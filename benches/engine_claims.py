@@ -124,77 +124,81 @@ def _program(
     )
 
 
+Limit = tuple[dict[int, int], int]  # sum of terms <= number; in whole numbers, which floats times a power of two are
+
+
 def truth(program: ProgramInstance) -> Truth:
     """The exact optimum: every choice of the whole variables, and for each of them every vertex of the others."""
     whole, free = (np.flatnonzero(part).tolist() for part in (program.integral, ~program.integral))
-    cost = [Fraction(c) for c in program.cost.tolist()]
-    rows = []
-    for i in range(program.n_rows):
-        variables, values = program.row(i)
-        terms = {int(v): Fraction(a) for v, a in zip(variables, values.tolist(), strict=True)}
-        rows.append((terms, float(program.row_low[i]), float(program.row_high[i])))
+    cost, unit = _as_whole(program.cost.tolist())
+    split = [
+        ([(n, terms[v]) for n, v in enumerate(whole) if v in terms], {v: terms[v] for v in free if v in terms}, most)
+        for terms, most in (*_limits(program), *_bounds(program, free))
+    ]
     best: Fraction | None = None
     for chosen in itertools.product(*(range(int(program.low[v]), int(program.high[v]) + 1) for v in whole)):
-        x = dict(zip(whole, map(Fraction, chosen), strict=True))
-        limits = [*_limits(rows, x), *_bounds(program, free)]
+        limits = ((rest, most - sum(a * chosen[n] for n, a in fixed)) for fixed, rest, most in split)
         rest = _least([cost[v] for v in free], free, limits)
         if rest is not None:
-            value = sum((cost[v] * x[v] for v in whole), rest) + Fraction(program.offset)
+            value = rest + sum(cost[v] * x for v, x in zip(whole, chosen, strict=True))
             best = value if best is None or value < best else best
-    return Truth(best)
+    return Truth(None if best is None else best / unit + Fraction(program.offset))
 
 
-Limit = tuple[dict[int, Fraction], Fraction]  # sum of terms <= number
+def _as_whole(numbers: list[float]) -> tuple[list[int], int]:
+    """The numbers times the least power of two that makes them whole, and that power."""
+    parts = [number.as_integer_ratio() for number in numbers]
+    unit = max((below for _, below in parts), default=1)
+    return [above * (unit // below) for above, below in parts], unit
 
 
-def _limits(rows: list[tuple[dict[int, Fraction], float, float]], x: dict[int, Fraction]) -> Iterator[Limit]:
-    for terms, low, high in rows:
-        fixed = sum((a * x[v] for v, a in terms.items() if v in x), Fraction(0))
-        rest = {v: a for v, a in terms.items() if v not in x}
-        if high < math.inf:
-            yield rest, Fraction(high) - fixed
-        if low > -math.inf:
-            yield {v: -a for v, a in rest.items()}, fixed - Fraction(low)
+def _limits(program: ProgramInstance) -> Iterator[Limit]:
+    for i in range(program.n_rows):
+        variables, values = program.row(i)
+        for sign, end in ((1.0, program.row_high[i]), (-1.0, -program.row_low[i])):
+            if end < math.inf:
+                *numbers, most = _as_whole([*(sign * values).tolist(), float(end)])[0]
+                yield dict(zip(variables.tolist(), numbers, strict=True)), most
 
 
 def _bounds(program: ProgramInstance, free: list[int]) -> Iterator[Limit]:
     for v in free:
-        if program.high[v] < math.inf:
-            yield {v: Fraction(1)}, Fraction(float(program.high[v]))
-        if program.low[v] > -math.inf:
-            yield {v: Fraction(-1)}, -Fraction(float(program.low[v]))
+        for sign, end in ((1, program.high[v]), (-1, -program.low[v])):
+            if end < math.inf:
+                (most,), unit = _as_whole([float(end)])
+                yield {v: sign * unit}, most
 
 
-def _least(cost: list[Fraction], free: list[int], limits: list[Limit]) -> Fraction | None:
+def _least(cost: list[int], free: list[int], limits: Iterator[Limit]) -> Fraction | None:
     """The least cost over at most two continuous variables, at one of the vertices; None without a point."""
-    empty = [most for terms, most in limits if not terms]
-    if any(most < 0 for most in empty):
-        return None
-    limits = [limit for limit in limits if limit[0]]
+    kept = []
+    for terms, most in limits:
+        if not terms and most < 0:
+            return None
+        if terms:
+            kept.append((terms, most))
     found = None
-    for tight in itertools.combinations(limits, len(free)):
-        point = _meet(tight, free)
-        if point is None:
-            continue
-        if all(sum(a * point[v] for v, a in terms.items()) <= most for terms, most in limits):
-            value = sum((c * point[v] for c, v in zip(cost, free, strict=True)), Fraction(0))
+    for tight in itertools.combinations(kept, len(free)):
+        point, below = _meet(tight, free)
+        if below and all(sum(a * point[v] for v, a in terms.items()) <= most * below for terms, most in kept):
+            value = Fraction(sum(c * point[v] for c, v in zip(cost, free, strict=True)), below)
             found = value if found is None or value < found else found
     return found
 
 
-def _meet(tight: tuple[Limit, ...], free: list[int]) -> dict[int, Fraction] | None:
-    """The point at which one or two limits are equalities."""
+def _meet(tight: tuple[Limit, ...], free: list[int]) -> tuple[dict[int, int], int]:
+    """The point at which one or two limits are equalities, times the number > 0 that comes with it; 0 for none."""
     if not free:
-        return {}
-    rows = [([terms.get(v, Fraction(0)) for v in free], most) for terms, most in tight]
+        return {}, 1
+    rows = [([terms.get(v, 0) for v in free], most) for terms, most in tight]
     if len(free) == 1:
-        (((a,), most),) = rows
-        return None if a == 0 else {free[0]: most / a}
-    ((a, b), p), ((c, d), q) = rows
-    determinant = a * d - b * c
-    if determinant == 0:
-        return None
-    return {free[0]: (p * d - b * q) / determinant, free[1]: (a * q - p * c) / determinant}
+        (((below,), most),) = rows
+        point = [most]
+    else:
+        ((a, b), p), ((c, d), q) = rows
+        below, point = a * d - b * c, [p * d - b * q, a * q - p * c]
+    sign = -1 if below < 0 else 1
+    return {v: sign * number for v, number in zip(free, point, strict=True)}, sign * below
 
 
 def outcome(solver: Solver, program: ProgramInstance, known: Truth) -> str:
