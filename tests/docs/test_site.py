@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import posixpath
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -101,15 +102,34 @@ class Links(HTMLParser):
         self.text += data
 
 
-@pytest.mark.slow
-def test_the_site_builds_strictly_and_offline(tmp_path: Path) -> None:
-    """No warning; nothing loaded from elsewhere; all pages are reached from the first, which shows the three paths."""
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built without a warning."""
     for needed in ("mkdocs", "material", "mkdocstrings"):
         pytest.importorskip(needed)
-    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    site = tmp_path_factory.mktemp("docs") / "site"
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
-    site = tmp_path / "site"
+    return site
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the browser chromium")
+def test_pages_on_the_disk_are_searched(site: Path, tmp_path: Path) -> None:
+    """A word that is on many pages is found from a page of a folder, by a browser that gets nothing from a server."""
+    page = f"{(site / 'studies/noise.html').as_uri()}?q=crossbar"
+    words = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}",
+             "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=20000", "--dump-dom", page]  # fmt: skip
+    seen = subprocess.run(words, capture_output=True, text=True, timeout=200).stdout
+    found = re.search(r'md-search-result__meta">(\d+) matching documents', seen)
+    assert found is not None and int(found[1]) > 5
+    assert "/crossbars.html?h=crossbar" in seen
+
+
+@pytest.mark.slow
+def test_the_site_builds_strictly_and_offline(site: Path) -> None:
+    """No warning; nothing loaded from elsewhere; all pages are reached from the first, which shows the three paths."""
     pages = {path.relative_to(site).as_posix(): Links(path.read_text()) for path in site.rglob("*.html")}
     assert not [load for page in pages.values() for load in page.loads if re.match(r"(\w+:)?//", load)]
     reached, left = set(), ["index.html"]
