@@ -1,7 +1,7 @@
 """Every command shown in the README and the documents runs as printed.
 
-A fenced block marked `console` is a session: lines that begin with `$ ` are commands, the others are what they print
-and are not compared. The sessions of one file run in order in one empty folder. Before a block, an HTML comment
+A fenced block marked `console` is a session: lines that begin with `$ ` are commands, the others are what the last
+command prints, among other lines. The sessions of one file run in order in one empty folder. Before a block, a comment
 `<!-- skip: reason -->` leaves it out and says why; `make` commands are only checked to exist.
 """
 
@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,17 +32,23 @@ BLOCK = re.compile(r"(?:<!-- skip: (?P<skip>[^>]+) -->\n)?```console\n(?P<text>.
 
 def commands(text: str) -> list[tuple[str, str | None]]:
     """(command, reason it is left out or None) of every console block; a trailing backslash joins lines."""
-    found = []
+    return [(command, reason) for command, reason, _ in sessions(text)]
+
+
+def sessions(text: str) -> Iterator[tuple[str, str | None, list[str]]]:
+    """The same with the lines that are shown of what it prints."""
     for block in BLOCK.finditer(text):
         joined = block["text"].replace("\\\n", " ")
-        found += [(line[2:].strip(), block["skip"]) for line in joined.splitlines() if line.startswith("$ ")]
-    return found
+        for session in re.split(r"^\$ ", joined, flags=re.M)[1:]:
+            command, *printed = session.splitlines()
+            yield command.strip(), block["skip"], [line for line in printed if line.strip()]
 
 
-def in_process(*words: str) -> None:
-    """Run a command of matchopt here."""
+def in_process(*words: str) -> str:
+    """What a command of matchopt prints here."""
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, f"{shlex.join(words)}\n{done.output}"
+    return done.output
 
 
 @cache
@@ -52,8 +59,8 @@ def trained(words: tuple[str, ...]) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in Path(folder).iterdir() if path.is_file()}
 
 
-def run(command: str, folder: Path) -> None:
-    """Run in `folder`, whose processes find this environment's programs first; anything but success is an error.
+def run(command: str, folder: Path) -> str:
+    """What it prints in `folder`, whose processes find this environment's programs first; it has to succeed.
 
     Commands of matchopt run in this process, which spares each of them the imports; a line for the shell (pipes,
     other programs) does not.
@@ -63,28 +70,29 @@ def run(command: str, folder: Path) -> None:
         if words[:2] == ["matchopt", "train"]:
             for name, content in trained(tuple(words[1:])).items():
                 Path(name).write_bytes(content)
-            return
+            return ""
         if words[0] == "matchopt" and not set(command) & set("|<>;&$"):
-            in_process(*words[1:])
-            return
+            return in_process(*words[1:])
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         env = {**os.environ, "PATH": path}
         shell = subprocess.run(command, shell=True, env=env, text=True, capture_output=True, timeout=300)
         assert shell.returncode == 0, f"{command}\n{shell.stdout}\n{shell.stderr}"
+        return shell.stdout
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_run_as_shown(document: Path, tmp_path: Path) -> None:
-    """Each command of the document exits with 0."""
+    """Each command of the document exits with 0, and prints the lines that are shown."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    for command, reason in commands(document.read_text()):
+    for command, reason, shown in sessions(document.read_text()):
         words = shlex.split(command)
         if words[0] == "make":
             assert {word for word in words[1:] if "=" not in word} <= targets, command
         elif reason is None and words[0] not in {"git", "cd"}:
-            run(command, tmp_path)
+            printed = run(command, tmp_path)
+            assert [line for line in shown if line not in printed] == [], printed
 
 
 @pytest.mark.slow
