@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from matchopt.bench import metrics
 from matchopt.bench.task import REFUSED
+from matchopt.terminal.figures import count
 
 Record = Mapping[str, Any]
 TARGET = 0.01  # gap to the best value that counts as there, where times to a target are compared
@@ -181,7 +182,7 @@ class Standing:
         if not self.runs:
             return ["Nothing was run."]
         rows = self.leaderboard()[: self.placed]
-        what = f"{len(self.instances)} instances, {len(self.runs)} runs"
+        what = f"{count(len(self.instances), 'instance')}, {count(len(self.runs), 'run')}"
         if not rows:
             return [f"No solver takes half of the instances ({what}): see the groups of instances."]
         first, *others = rows

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.settings import PAIR, Real, debug_option, plugin_option, settings
+from matchopt.cli.settings import PAIR, OutputFolder, Real, debug_option, plugin_option, settings
 from matchopt.cli.studies import cluster_option
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
               help="Most seconds for the proof, 0 for none.  [default: a fixed amount of work]")  # fmt: skip
 @click.option("--accuracy/--no-accuracy", default=True, show_default=True,
               help="Measure what each mapped network classifies correctly, where its data are here.")  # fmt: skip
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path("bench"), show_default=True,
+@click.option("--output", type=OutputFolder(), default=Path("bench"), show_default=True,
               help="Folder for results; what an earlier run left there is used again.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True,
               help="Runs at a time; with more than there are idle cores, seconds mean little.")  # fmt: skip
@@ -92,6 +92,7 @@ def bench(
 def _end(plan: "BenchPlan", found: "BenchOutcome", output: Path) -> None:
     """Write what there is, and say what was run."""
     from matchopt.bench import REFUSED
+    from matchopt.terminal.figures import count
 
     for record in found.failed:
         click.echo(f"failed: {record['solver']} on {record['instance']}: {record['error']}", err=True)
@@ -99,15 +100,16 @@ def _end(plan: "BenchPlan", found: "BenchOutcome", output: Path) -> None:
     refused = sum(record.get("status") == REFUSED for record in found.records)
     again = f", {found.reused} of them from an earlier run" if found.reused else ""
     stale = f"; {found.stale} other results in the folder" if found.stale else ""
-    sizes = f"{len(plan.instances)} instances, {len(plan.variants)} solvers, {plan.seeds} seeds"
-    click.echo(f"{sizes}: {len(found.records) - refused} runs{again}, {refused} refusals{stale}")
+    sizes = ((len(plan.instances), "instance"), (len(plan.variants), "solver"), (plan.seeds, "seed"))
+    ran = f"{count(len(found.records) - refused, 'run')}{again}, {count(refused, 'refusal')}"
+    click.echo(f"{', '.join(count(*each) for each in sizes)}: {ran}{stale}")
     if found.failed:
         raise click.exceptions.Exit(1)
 
 
 @click.command(epilog="Example: matchopt report monday tuesday --output week")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False, exists=True))
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False),
+@click.option("--output", type=OutputFolder(),
               help="Folder for the page and the tables.  [default: the first of FOLDERS]")  # fmt: skip
 @click.option("--title", default="Solvers compared", show_default=True, help="Heading of the page.")
 @debug_option

@@ -20,7 +20,7 @@ LISTED = 8  # numbers of dead lines that a cell of the table names
 @click.command(epilog="Example: matchopt chip kernel0.txt --stuck-below 2e-5 --stuck-above 3.5e-4 --picture chip.svg")
 @click.argument("files", metavar="FILE[:NAME]...", nargs=-1, required=True)
 @reading_options
-@click.option("--picture", type=OutputFile(), metavar="FILE.svg",
+@click.option("--picture", type=OutputFile(".svg"), metavar="FILE.svg",
               help="Also draw every array: heat maps of values and of faults.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @debug_option

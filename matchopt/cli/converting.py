@@ -29,7 +29,7 @@ def convert(
     The ladder leads from network to layer, assignment and program; a network of several layers becomes one file per
     layer, numbered before the ending. Formats are matchopt, mps, lp and opb (written only), orlib-assignment,
     orlib-assignment-sparse, orlib-gap (read only), qaplib, wiring-json, wiring-csv, and of solutions, written only,
-    masks, fusion-csv and summary (what to switch and to write, to be read by people); .gz compresses.
+    masks, masks-csv, fusion-csv and summary (what to switch and to write, to be read by people); .gz compresses.
     """
     from matchopt.formats import read, read_instance, write
     from matchopt.instances import INSTANCES, Instance

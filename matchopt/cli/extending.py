@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from matchopt.cli.settings import FILE, Real, debug_option, plugin_option, settings, table_option
+from matchopt.cli.settings import OutputFolder, Real, debug_option, plugin_option, settings, table_option
 
 if TYPE_CHECKING:
     from matchopt.plugins import Registry, SolverEntry, TrainerEntry
@@ -164,7 +164,9 @@ def plugins(as_json: bool) -> None:
 
 @click.command("new-plugin", epilog="Example: matchopt new-plugin my-annealer --folder ~/solvers")
 @click.argument("name")
-@click.option("--folder", type=FILE, default=Path("."), show_default=True, help="Where the new folder NAME is made.")
+@click.option(
+    "--folder", type=OutputFolder(), default=Path("."), show_default=True, help="Where the new folder NAME is made."
+)
 @debug_option
 def new_plugin(name: str, folder: Path) -> None:
     """Start a plugin: a folder NAME with one solver, its test and its packaging, which works at once.

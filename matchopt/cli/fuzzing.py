@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from matchopt.cli.settings import FILE, Real, debug_option, go_with, plugin_option, settings
+from matchopt.cli.settings import FILE, OutputFolder, Real, debug_option, go_with, plugin_option, settings
 
 if TYPE_CHECKING:
     from matchopt.solver import Solver
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--instances", type=click.IntRange(min=1), help="End after so many.")
 @click.option("--solve-limit", type=Real(min=0, min_open=True), default=2.0, show_default=True, metavar="S",
               help="Time limit of each solve.")  # fmt: skip
-@click.option("--output", type=FILE, help="A folder for the instances that failures are found on.")
+@click.option("--output", type=OutputFolder(), help="A folder for the instances that failures are found on.")
 @click.option("--replay", type=FILE, help="Judge the instance in this file instead of random ones.")
 @plugin_option
 @debug_option

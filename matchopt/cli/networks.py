@@ -55,8 +55,9 @@ _chip_options = together(
 @_converter_options
 @_chip_options
 @click.option("--wiring", type=OutputFile(), help="Also write the wiring table here, .csv or .json.")
-@click.option("--masks", type=OutputFile(), metavar="FILE.npz",
-              help="Also write which cells are switched on, a boolean array for each of the chip's.")  # fmt: skip
+@click.option("--masks", type=OutputFile(), metavar="FILE",
+              help="Also write which cells are switched on, for each array of the chip: one .npz, or .csv of 0 and 1, "
+              "a file for each array.")  # fmt: skip
 @click.option("--realised", type=OutputFile(), metavar="FILE",
               help="Also write the realised network, as it is without noise and converters: .onnx, .nir, or a state "
               "dict in .safetensors or .pt.")  # fmt: skip
@@ -89,7 +90,7 @@ def evaluate(
     file that cannot be read.
     """
     from matchopt.checker import check
-    from matchopt.formats import read_instance, read_solution, write
+    from matchopt.formats import read_solution
     from matchopt.formats.summary import programming_of, total
     from matchopt.network import write_elsewhere
     from matchopt.network.evaluation import evaluate as examine
@@ -101,7 +102,7 @@ def evaluate(
     go_with(options["chip"], "says how the files in --chip are taken; give --chip", "at", "line_resistance", *HOW_READ)
     go_with(network, "goes with --network; an instance has its own from export", *TRAINED)
     converter = _converter(options)
-    given = read_instance(instance)
+    given = _read(instance, wiring, realised)
     mapping = read_solution(solution, instance=given)
     report = check(given, mapping)
     if not report.feasible:
@@ -113,9 +114,7 @@ def evaluate(
     found = examine(now, wires, data, trained, reads=reads, seed=seed, converter=converter)
     for doubt in found.doubts:
         click.echo(f"Warning: {doubt}", err=True)
-    for path, form in ((wiring, None), (masks, "masks")):
-        if path is not None:
-            write(mapping, path, form, instance=given)
+    _write_tables(mapping, given, wiring, masks)
     if realised is not None:
         write_elsewhere(realised, realised_network(now, wires, trained), _names(trained))
     needed = total(programming_of(mapping, given))
@@ -146,6 +145,29 @@ def _data(given: "Instance", trained: "SparseNetwork | None", own: Path | None) 
         return data_of(reference, architecture.n_inputs)
     moments = AS_THEY_ARE if reference is None else (reference.mean, reference.deviation)
     return own_samples(own, architecture.n_inputs, architecture.n_classes, moments)
+
+
+def _read(instance: Path, wiring: Path | None, realised: Path | None) -> "Instance":
+    """The instance, where the other two can be written."""
+    from matchopt.formats import read_instance
+    from matchopt.formats.registry import check_ending
+    from matchopt.network.written import check_ending as check_network
+
+    if realised is not None:
+        check_network(realised)
+    given = read_instance(instance)
+    if wiring is not None:
+        check_ending(wiring, given.kind)
+    return given
+
+
+def _write_tables(mapping: "Solution", given: "Instance", wiring: Path | None, masks: Path | None) -> None:
+    from matchopt.formats import write
+
+    as_tables = masks is not None and masks.suffix.lower() == ".csv"
+    for path, form in ((wiring, None), (masks, "masks-csv" if as_tables else "masks")):
+        if path is not None:
+            write(mapping, path, form, instance=given)
 
 
 def _names(trained: "SparseNetwork | None") -> tuple[str, ...]:

@@ -108,9 +108,17 @@ def check_apart(output: Path | None, *inputs: Path) -> None:
 
 
 class OutputFile(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
-    """A file to write; its folder must exist and take files, so that a mistake is noticed before the work is done."""
+    """A file to write; its folder must exist and take files, so that a mistake is noticed before the work is done.
+
+    Parameters
+    ----------
+    endings : what its name may end in; none for anything.
+    """
 
     name = "file"
+
+    def __init__(self, *endings: str) -> None:
+        self._endings = endings
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         path = Path(value)
@@ -118,12 +126,36 @@ class OutputFile(click.ParamType):  # type: ignore[type-arg]  # generic in newer
             self.fail(f"the folder {str(path.parent)!r} does not exist; make it first", param, ctx)
         if path.is_dir():
             self.fail(f"{str(path)!r} is a folder; name a file in it", param, ctx)
+        if self._endings and path.suffix.lower() not in self._endings:
+            self.fail(f"{str(path)!r} must end in {' or '.join(self._endings)}", param, ctx)
         try:
-            with tempfile.TemporaryFile(dir=path.absolute().parent):
-                pass
+            _check_writable(path.parent)
         except OSError as cause:
             self.fail(f"nothing can be written to the folder {str(path.parent)!r}: {cause.strerror}", param, ctx)
         return path
+
+
+class OutputFolder(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only
+    """A folder to write into, which is made where it is missing."""
+
+    name = "folder"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(value)
+        there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+        if not there.is_dir():
+            self.fail(f"{str(there)!r} is a file; name a folder", param, ctx)
+        _check_writable(there)
+        return path
+
+
+def _check_writable(folder: Path) -> None:
+    """Raise OSError for a folder that takes no file."""
+    try:
+        with tempfile.TemporaryFile(dir=folder.absolute()):
+            pass
+    except OSError as cause:
+        raise type(cause)(cause.errno, cause.strerror, str(folder)) from None  # not the file that nobody asked for
 
 
 class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic in newer click only

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 @click.argument("path", type=FILE)
 @click.option(
     "--solver",
-    required=True,
+    default="auto",
+    show_default=True,
     help="Name of the solver; `matchopt solvers` lists them. Several with + between them run one after the other. "
     "auto takes what suits the instance, and says why.",
 )
@@ -108,6 +109,7 @@ def solve(
     2 for bad input, 130 after Ctrl-C, which keeps the best solution found so far.
     """
     from matchopt.formats import read_instance, read_solution
+    from matchopt.formats.registry import check_ending
     from matchopt.run import solve as run
     from matchopt.terminal.progress import Progress
 
@@ -115,6 +117,8 @@ def solve(
     check_apart(proof, *filter(None, (path, start, output)))
     with _only_json(as_json):
         instance = read_instance(path, form)
+        if output is not None:
+            check_ending(output, instance.kind)
         begin = None if start is None else read_solution(start, instance=instance, related=True)
         with Progress(f"solving with {solver}", given["time_limit"]) as bar:
             done = run(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from matchopt.cli.settings import FILE, debug_option, plugin_option, settings
+from matchopt.cli.settings import OutputFolder, debug_option, plugin_option, settings
 
 if TYPE_CHECKING:
     from matchopt.study import Outcome, Study
@@ -24,14 +24,14 @@ cluster_option = click.option(
 
 @click.command(epilog="Example: matchopt reproduce label-free --jobs 2 --output results")
 @click.argument("study", required=False)
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path("results"), show_default=True,
+@click.option("--output", type=OutputFolder(), default=Path("results"), show_default=True,
               help="Folder for results; what an earlier run left there is used again.")  # fmt: skip
 @click.option("--scale", type=click.Choice(["cpu", "paper"]), default="cpu", show_default=True,
               help="cpu: settings for two cores, named so in the study; paper: the published ones.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Runs at a time.  [default: one per core]")
 @cluster_option
 @click.option("--device", default="cpu", show_default=True, help="Where networks are trained: cpu, cuda, cuda:1.")
-@click.option("--publish", "published", type=click.Path(path_type=Path, file_okay=False),
+@click.option("--publish", "published", type=OutputFolder(),
               help="Write page, table and plots into this folder too.")  # fmt: skip
 @plugin_option
 @debug_option
@@ -73,7 +73,11 @@ def reproduce(
 
 @click.command(epilog="Example: matchopt demo --output demo-output, then open demo-output/index.html")
 @click.option(
-    "--output", type=FILE, default=Path("demo-output"), show_default=True, help="Folder for everything it makes."
+    "--output",
+    type=OutputFolder(),
+    default=Path("demo-output"),
+    show_default=True,
+    help="Folder for everything it makes.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of training and hardware.")
 @click.option("--quick", is_flag=True, help="A small network on few images: every step, in seconds.")
@@ -132,5 +136,7 @@ def _run(study: "Study", folder: Path, scale: str, jobs: int | None, cluster: st
 
 
 def _counted(found: "Outcome") -> str:
+    from matchopt.terminal.figures import count
+
     again = f", {found.reused} of them from an earlier run" if found.reused else ""
-    return f"{len(found.records)} runs{again}"
+    return f"{count(len(found.records), 'run')}{again}"

@@ -18,7 +18,6 @@ from matchopt.errors import DataError, UnknownName
 from matchopt.formats.atomic import write_bytes
 from matchopt.formats.container import to_bytes
 from matchopt.formats.own import content_of
-from matchopt.formats.recipes import made
 from matchopt.formats.registry import FORMATS
 from matchopt.formats.sources import Source
 from matchopt.library import LIBRARY_VARIABLE, best_known_file, cache_folder, library_folder, problems_folder
@@ -80,6 +79,8 @@ class CatalogueEntry:
         DataError
             when there is no recipe, or what it makes has another digest or SHA-256 than the catalogue says.
         """
+        from matchopt.formats.recipes import made  # few need it, and it takes longer to load than a table
+
         if not self.recipe:
             raise DataError(f"{self.name} is a file, {self.path} of {self.place}; only recipes are made again")
         instance = made(self.recipe, self.name).instance

@@ -12,6 +12,7 @@ all but the first of one name have their number among the arrays behind it.
 """
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,32 @@ def write_masks(solution: Solution, instance: Instance, path: Path) -> None:
     InvalidSolution
         when the mapping does not fit the instance.
     """
+    held = io.BytesIO()
+    np.savez_compressed(held, **_masks(solution, instance))  # type: ignore[arg-type]  # names are free
+    write_bytes(path, held.getvalue())
+
+
+def write_mask_tables(solution: Solution, instance: Instance, path: Path) -> tuple[Path, ...]:
+    """Write which cells are switched on as CSV, 1 or 0 in the shape of the array; the wiring table says the rest.
+
+    Returns
+    -------
+    tuple of Path
+        the file; where the chip has several arrays, one for each, with NAME before the ending.
+    """
+    masks = {name: on for name, on in _masks(solution, instance).items() if on.dtype == bool}
+    named: dict[Path, np.ndarray] = {}
+    for number, (name, on) in enumerate(masks.items()):
+        plain = re.sub(r"[^\w-]", "_", name)[:80]  # it comes from a file, and leads nowhere
+        file = path.with_name(f"{path.stem}.{plain}.csv") if len(masks) > 1 else path
+        named[file if file not in named else file.with_name(f"{path.stem}.{plain}_{number}.csv")] = on
+    for file, on in named.items():
+        lines = [",".join(map(str, row)) for row in on.astype(int).tolist()]
+        write_bytes(file, "".join(f"{line}\n" for line in lines).encode())
+    return tuple(named)
+
+
+def _masks(solution: Solution, instance: Instance) -> dict[str, np.ndarray]:
     shapes: dict[tuple[str, str], tuple[int, int]] = {}
     signs, names = {}, dict[tuple[str, str], str]()
     for array, shape, sign in _arrays(instance):
@@ -56,9 +83,7 @@ def write_masks(solution: Solution, instance: Instance, path: Path) -> None:
         if wire.written is not None:
             values = found.setdefault(f"{name}.written", np.full(shapes[array], np.nan))
             values[row, column] = wire.written / scale
-    held = io.BytesIO()
-    np.savez_compressed(held, **found)  # type: ignore[arg-type]  # names are free
-    write_bytes(path, held.getvalue())
+    return found
 
 
 def _arrays(instance: Instance) -> Iterator[tuple[tuple[str, str], tuple[int, int], float]]:

@@ -10,7 +10,7 @@ from typing import Any
 from matchopt.errors import FormatError, Refused, UnknownName
 from matchopt.formats.fusion_csv import write_fusion
 from matchopt.formats.lp import write_lp
-from matchopt.formats.masks import write_masks
+from matchopt.formats.masks import write_mask_tables, write_masks
 from matchopt.formats.mps_read import is_mps, read_mps
 from matchopt.formats.mps_write import write_mps
 from matchopt.formats.opb import write_opb
@@ -73,7 +73,7 @@ def _alone(write: Callable[[Any, Path], None]) -> Callable[[Any, Path, Instance 
     return lambda thing, path, instance: write(thing, path)
 
 
-def _with_instance(write: Callable[[Solution, Instance, Path], None]) -> Callable[[Any, Path, Instance | None], None]:
+def _with_instance(write: Callable[[Solution, Instance, Path], object]) -> Callable[[Any, Path, Instance | None], None]:
     def written(thing: SolutionFile, path: Path, instance: Instance | None) -> None:
         if instance is None:
             raise Refused("a wiring table needs the instance of the mapping; pass instance=")
@@ -90,8 +90,8 @@ _SPARSE = "OR-Library linear assignment, allowed pairs only"
 _GAP = "OR-Library generalised assignment, as a program (read only)"
 _QAP = "QAPLIB quadratic assignment, as a crossbar"
 _WIRING = "mapping as a wiring table for chip tool chains"
-_JSON, _CSV, _MASKS, _FUSION, _SUMMARY = (
-    _with_instance(write) for write in (write_wiring_json, write_wiring_csv, write_masks, write_fusion, write_summary)
+_JSON, _CSV, _MASKS, _MASK_TABLES, _FUSION, _SUMMARY = map(
+    _with_instance, (write_wiring_json, write_wiring_csv, write_masks, write_mask_tables, write_fusion, write_summary)
 )
 _ALL = (
     Format("matchopt", _OWN, (".matchopt",), is_own, read_own, lambda thing: True, _alone(write_own)),
@@ -117,6 +117,8 @@ _ALL = (
         "wiring-csv", f"{_WIRING}, CSV", (".wiring.csv", ".csv"), is_wiring_csv, None, _is_mapping, _CSV,
         read_wiring_csv,
     ),
+    Format("masks-csv", "which cells of the chip's arrays are on, a file of 0 and 1 for each (write only)",
+           (".masks.csv",), lambda source: False, None, _is_mapping, _MASK_TABLES),
     Format("masks", "mapping as masks of the chip's arrays (write only)", (".masks.npz", ".npz"), lambda source: False,
            None, _is_mapping, _MASKS),
 )  # fmt: skip
@@ -276,6 +278,21 @@ def _by_ending(path: Path, thing: Thing) -> Format:
     raise Refused(
         f"{path}: the ending names no format for {_called(thing)}; end it in {' or '.join(dict.fromkeys(able))}"
     )
+
+
+def check_ending(path: Path, kind: str) -> None:
+    """Refuse an ending that no file of a solution has, before there is one to write.
+
+    Parameters
+    ----------
+    path : of the file.
+    kind : of the instance.
+    """
+    mapped = kind in ("layer", "network")
+    able = [one for one in _ALL if one.name == "matchopt" or (mapped and one.takes is _is_mapping)]
+    if not any(_ends(path, one) for one in able):
+        raise Refused(f"{path}: the ending names no format for a {kind} solution; end it in "
+                      f"{' or '.join(one.endings[0] for one in able)}")  # fmt: skip
 
 
 def _ends(path: Path, entry: Format) -> bool:

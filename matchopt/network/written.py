@@ -36,6 +36,7 @@ def write_elsewhere(path: str | PathLike[str], network: Runnable, names: Sequenc
         when the file cannot be written.
     """
     target = Path(path)
+    check_ending(target)
     ending = target.suffix.lower()
     if ending == ".onnx":
         write_onnx(target, network, names)
@@ -45,7 +46,7 @@ def write_elsewhere(path: str | PathLike[str], network: Runnable, names: Sequenc
         from safetensors.numpy import save
 
         write_bytes(target, save(state_of(network, names)))
-    elif ending in (".pt", ".pth"):
+    else:
         try:
             from matchopt.network.torch_module import write_torch
         except ModuleNotFoundError as cause:
@@ -53,5 +54,9 @@ def write_elsewhere(path: str | PathLike[str], network: Runnable, names: Sequenc
                 raise
             raise MissingExtra(f"writing {target}", "torch", "torch") from None
         write_torch(target, state_of(network, names))
-    else:
-        raise Refused(f"{target}: the ending names no format for networks; end it in {', '.join(ENDINGS)}")
+
+
+def check_ending(path: Path) -> None:
+    """Raise Refused for an ending that no network file has."""
+    if path.suffix.lower() not in ENDINGS:
+        raise Refused(f"{path}: the ending names no format for networks; end it in {', '.join(ENDINGS)}")

@@ -15,6 +15,11 @@ def number(figure: float | None, digits: int = 4) -> str:
     return f"{figure:.{digits}g}"
 
 
+def count(things: int, noun: str) -> str:
+    """So many things, in words: "1 run", "2 runs"."""
+    return f"{things} {noun}" if things == 1 else f"{things} {noun}s"
+
+
 def share(figure: float | None, digits: int = 2) -> str:
     """A share of 1 as a percentage, without its sign."""
     return NONE if figure is None else f"{100.0 * figure:.{digits}f}"

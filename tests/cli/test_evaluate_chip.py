@@ -301,6 +301,11 @@ def test_masks_of_drawn_chips_and_of_tiles(tmp_path: Path) -> None:
     write(NetworkMapping(tuple(parts)), tmp_path / "apart.matchopt", instance=tiled)
     assert run("convert", tmp_path / "apart.matchopt", tmp_path / "masks.npz", "--instance", instance).exit_code == 0
     names = [name for name in arrays(tmp_path / "masks.npz") if "." not in name]
+    done = run("evaluate", instance, tmp_path / "apart.matchopt", "--masks", tmp_path / "on.csv")
+    assert done.exit_code == 0, done.output
+    for name in names:
+        text = np.loadtxt(tmp_path / f"on.{name}.csv", delimiter=",")
+        assert np.array_equal(text, arrays(tmp_path / "masks.npz")[name].astype(float))
     assert names == ["tile", "tile_1"] and masks["layer0"].sum() == given.layers[0].target.n_connections
 
 

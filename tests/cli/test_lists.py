@@ -1,14 +1,17 @@
 """The commands convert, solvers, plugins, new-plugin, check-solver and problems."""
 
+import contextlib
 import json
 import re
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from click.testing import CliRunner, Result
 
-from matchopt import AssignmentInstance, LayerInstance, ProgramInstance, read
+import matchopt
+from matchopt import AssignmentInstance, Hardware, LayerInstance, ProgramInstance, Target, read
 from matchopt.cli import main
 from matchopt.formats import read_instance, read_problems
 from matchopt.plugins import load_plugins
@@ -228,6 +231,40 @@ def test_numbers_that_say_nothing_are_refused(words: str, message: str) -> None:
     """Before anything runs; exit status 2."""
     done = run(*words.split())
     assert done.exit_code == 2 and message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("evaluate no.matchopt no.matchopt --realised net.foo", "net.foo: the ending names no format for networks"),
+        ("evaluate {layer} no.matchopt --wiring table.foo", "table.foo: the ending names no format for a layer"),
+        ("solve {layer} --output best.foo", "best.foo: the ending names no format for a layer solution"),
+        ("solve {pairs} --output best.csv", "end it in .matchopt"),
+        ("chip no.npz --picture chip.png", "'chip.png' must end in .svg"),
+        ("reproduce label-free --publish {file}/out", "is a file; name a folder"),
+        ("bench shipped --output {file}", "is a file; name a folder"),
+        ("new-plugin mine --folder {file}/here", "is a file; name a folder"),
+        ("fuzz --output {file}/found", "is a file; name a folder"),
+        ("demo --output {file}", "is a file; name a folder"),
+        ("train --output /proc/net.safetensors", "nothing can be written to the folder"),
+    ],
+)
+def test_where_nothing_can_be_written_is_said_before_the_work(
+    words: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Endings and folders, whatever else is wrong; no solver runs."""
+
+    def solved(*args: object, **given: object) -> None:
+        raise AssertionError("it was solved")
+
+    monkeypatch.setattr("matchopt.run.solve", solved)
+    places = {"layer": tmp_path / "layer.matchopt", "pairs": tmp_path / "pairs.matchopt", "file": tmp_path / "file"}
+    places["file"].write_text("")
+    matchopt.write(LayerInstance(Target.from_dense(np.ones((2, 2))), Hardware(np.ones((2, 2)))), places["layer"])
+    matchopt.write(AssignmentInstance(np.ones((2, 2))), places["pairs"])
+    with contextlib.chdir(tmp_path):
+        done = run(*words.format(**places).split())
+    assert done.exit_code == 2 and message in " ".join(done.stderr.split()), done.stderr
 
 
 def test_solvers_show_the_demands_that_they_take() -> None:
