@@ -30,6 +30,7 @@ from matchopt.network.objectives import compact_images
 from matchopt.notebook import facts_table
 from matchopt.plots import plot_weights
 from matchopt.run import Mapped, Run, solve
+from matchopt.run.choice import teaches
 from matchopt.settings import NonNegativeInt, checked
 
 if TYPE_CHECKING:
@@ -52,8 +53,9 @@ class ChipMapper:
     ----------
     strategy : what is matched. "weights": those of the network, connection by connection. "outputs": the network's
         outputs on sample inputs; cells may then listen to other inputs, connections go and digital biases move.
-        "labels": the labels of samples, under the same rules. "auto": labels where `fit` gets `y`; weights where the
-        chip has four cells or more for each connection; else outputs where there are samples.
+        "labels": the labels of samples, under the same rules. "auto": labels where `fit` gets `y`, six or more for each
+        connection; weights where the chip routes freely and has four cells or more for each connection; else outputs
+        where there are samples.
     solver : name of a solver or a pipeline; "auto" for the one that suits.
     fan_in_ratio : K/n, cells of a hardware neuron for each connection, of random chips and of an array that is shared.
     neuron_ratio : M/m, hardware neurons for each of the network's, of the same.
@@ -230,10 +232,15 @@ class ChipMapper:
                                 "samples, or the network a data set")  # fmt: skip
         if self.strategy != "auto":
             return self.strategy
-        if X is not None and y is not None:
+        if X is not None and y is not None and teaches(len(X), network.n_connections):
             return "labels"
-        cells = [int(layer.n_usable.min()) for layer in hardware]
-        loose = [k >= LOOSE * int(t.fan_in.max(initial=0)) for k, t in zip(cells, layer_targets(network), strict=False)]
+        # Cells on lines that others share, or on one input alone, are not there for every connection to choose among.
+        loose = (
+            layer.free_routing
+            and not layer.hard_wired
+            and int(layer.n_usable.min()) >= LOOSE * int(target.fan_in.max(initial=0))
+            for layer, target in zip(hardware, layer_targets(network), strict=False)
+        )
         return "weights" if X is None or all(loose) else "outputs"
 
     def _instance(

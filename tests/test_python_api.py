@@ -134,8 +134,11 @@ def test_the_strategy_follows_what_there_is(small: SparseNetwork) -> None:
     )
     assert ChipMapper(fan_in_ratio=4.0).fit(small, "gaussian", inputs).strategy_ == "weights"
     told = ChipMapper(fan_in_ratio=2.0, rules=Rules(drop=True), solver="recalibrate")
-    told.fit(small, "gaussian", inputs, labels)
+    told.fit(small, "gaussian", np.tile(inputs, (5, 1)), np.tile(labels, 5))
     assert told.strategy_ == "labels" and not told.instance_.layers[0].rules.extra_inputs
+    few = ChipMapper(fan_in_ratio=2.0, **brief).fit(small, "gaussian", inputs, labels)
+    shared = [Hardware(rng.normal(size=(rows, 40)), bus=np.zeros(rows, int)) for rows in (8, 3)]
+    assert few.strategy_ == "outputs" == ChipMapper(**brief).fit(small, shared, inputs).strategy_
     for strategy, said in (("outputs", "needs X: give fit"), ("labels", "needs X and y"), ("luck", "must be auto")):
         with pytest.raises(InvalidOption, match=said):
             ChipMapper(strategy=strategy).fit(small, "gaussian")  # type: ignore[arg-type]  # one of them is none

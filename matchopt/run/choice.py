@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from matchopt.contract import refusal
 from matchopt.errors import MatchoptError, Refused
 from matchopt.instances import AssignmentInstance, Instance, LayerInstance, NetworkInstance, ProgramInstance
@@ -15,6 +17,8 @@ from matchopt.solver import Solver
 AUTO = "auto"
 SMALL = 20_000  # coefficients of a program that an exact engine is given
 FEW = 12  # rows and inputs of a crossbar whose optimum is sought
+HEAVY = 10.0  # see `_heavy_tailed`; measured RRAM has 4, lognormal weights 170
+MANY = 6  # labelled samples of each connection from which on labels teach more than the outputs (docs/studies/auto.md)
 
 
 class Suggestion(NamedTuple):
@@ -33,6 +37,25 @@ def _labelled(instance: Instance) -> bool:
     return isinstance(instance, NetworkInstance) and instance.objective is not None and instance.objective.labelled
 
 
+def _hardly_labelled(instance: Instance) -> bool:
+    return _labelled(instance) and isinstance(instance, NetworkInstance) and instance.objective is not None and (
+        not teaches(len(instance.objective.inputs), sum(layer.target.n_connections for layer in instance.layers))
+    )  # fmt: skip
+
+
+def _heavy_tailed(instance: Instance) -> bool:
+    """Whether a few cells outweigh all others: mean fourth power against squared mean square, 3 of normal weights."""
+    if not _labelled(instance) or not isinstance(instance, NetworkInstance):
+        return False
+    layers = [layer.hardware.weights[layer.hardware.usable] for layer in instance.layers]
+    ratios = [(cells / max(float(np.sqrt(np.mean(cells**2))), 1e-300)) ** 4 for cells in layers if cells.size]
+    return float(np.concatenate(ratios or [np.zeros(1)]).mean()) > HEAVY
+
+
+def _gates(instance: Instance) -> bool:
+    return _whole(instance) and "recurrent" in instance.demands
+
+
 def _whole(instance: Instance) -> bool:
     return isinstance(instance, NetworkInstance) and instance.objective is not None
 
@@ -49,6 +72,17 @@ def _exact_size(instance: Instance) -> bool:
 
 # The first that takes the instance. What is said of accuracies is in docs/answer.md and the studies behind it.
 SUGGESTIONS = (
+    Suggestion("slots", _gates, "errors of gates add up from frame to frame, so all wires are trained together"),
+    Suggestion(
+        "reroute",
+        _hardly_labelled,
+        f"with fewer than {MANY} labelled samples for each connection the network's signals teach more than labels",
+    ),
+    Suggestion(
+        "reroute",
+        _heavy_tailed,
+        "a few cells outweigh all others; training on labels lowers the loss there, and the accuracy",
+    ),
     Suggestion(
         "reroute+slots", _labelled, "the signals come out right first, then labels decide which weight hears what"
     ),
@@ -104,6 +138,11 @@ def choose(instance: Instance, registry: Registry) -> tuple[Suggestion, bool]:
         asked = ", ".join(sorted(instance.demands)) or "nothing beyond the plainest"
         raise Refused(f"no solver that is installed takes this {instance.kind} (it asks for {asked})")
     return found, True
+
+
+def teaches(samples: int, connections: int) -> bool:
+    """Whether so many labelled samples teach a network of so many connections more than its own outputs do."""
+    return samples >= MANY * connections
 
 
 def who_may_run(solver: str, registry: Registry) -> list[str]:

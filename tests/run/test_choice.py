@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import matchopt
-from matchopt import Hardware, LayerInstance, NetworkInstance, Rules, Target
+from matchopt import Hardware, LayerInstance, NetworkInstance, Rules, Target, TaskLoss
 from matchopt.errors import Refused
 from matchopt.plugins import load_plugins
 from matchopt.run.choice import SUGGESTIONS, choose
@@ -30,8 +30,8 @@ def first_of_each() -> dict[str, TinyInstance]:
 CHOSEN = (
     "hungarian",
     "cpsat",
-    "reroute+slots",
     "reroute",
+    "slots",
     "hungarian on the surrogate",
     "crossbar-buses",
     "random-wiring",
@@ -85,6 +85,23 @@ def large(rules: Rules = PLAIN, bus: bool = False, inputs: int = 40) -> LayerIns
 def test_large_ones_get_what_is_made_for_them(instance: LayerInstance | NetworkInstance, solver: str) -> None:
     """A heuristic where neurons share lines, cells add up or rows are split; nothing is reduced to find out."""
     assert choose(instance, REGISTRY)[0].solver == solver
+
+
+def labelled(samples: int, cells: np.ndarray) -> NetworkInstance:
+    """A layer of 12 connections whose network has so many labelled samples."""
+    layer = LayerInstance(Target.from_dense(np.ones((3, 4))), Hardware(cells), Rules(drop=True))
+    objective = TaskLoss(np.ones((samples, 4)), np.zeros(samples, int))
+    return NetworkInstance((layer,), (np.zeros(3),), objective=objective)
+
+
+def test_labels_are_used_where_they_teach_more_than_the_outputs() -> None:
+    """Six samples for each connection are enough; not where a few cells outweigh all others."""
+    even, heavy = np.ones((3, 40)), np.ones((3, 40))
+    heavy[0, 0] = 100.0
+    cases = ((even, 72, "reroute+slots"), (even, 71, "reroute"), (heavy, 72, "reroute"))
+    assert [choose(labelled(samples, cells), REGISTRY)[0].solver for cells, samples, _ in cases] == [
+        solver for _, _, solver in cases
+    ]
 
 
 def test_a_registry_without_solvers_is_one_sentence() -> None:
