@@ -1,5 +1,6 @@
 """For all tests: the same examples on every machine, and the signals of a program in the foreground."""
 
+import gc
 import os
 import signal
 from collections import Counter
@@ -14,6 +15,7 @@ for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 typecheck.install()
+gc.disable()  # until all modules and tests are there, half a million objects that stay: see `pytest_collection_finish`
 
 COMPUTATIONS = {"kernels", "proofs", "reduce", "solvers", "testing"}  # folders of tests
 
@@ -38,3 +40,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.parent.name in COMPUTATIONS and many:
             item.add_marker(pytest.mark.no_cover)
         seen[test] += 1
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage as usual from here on, but leave alone what will live as long as the process."""
+    gc.freeze()
+    gc.enable()

@@ -3,7 +3,8 @@
 jaxtyping's import hook decorates whatever it meets as `jaxtyping.jaxtyped(typechecker=check)`, which costs 20 to 60 us
 a call and 2 ms for each function made within a function. `install` puts the same checks there for much less: named
 axes are followed only through functions that have some, arguments are checked once instead of twice, what was made
-for one closure serves the next, and an array that is as it should be is passed by a few comparisons.
+for one closure serves the next, for what is never called nothing is made, and an array that is as it should be is
+passed by a few comparisons.
 """
 
 import functools
@@ -27,7 +28,7 @@ _jaxtyped = jaxtyping.jaxtyped  # as it was before `install`
 _is_one = type(jaxtyping.AbstractArray).__instancecheck__  # likewise
 _annotations: dict[Any, tuple[tuple[str | int | None, ...] | None, set[np.dtype[Any]]]] = {}
 _NO_ARGUMENTS: dict[str, Any] = {}
-_templates: dict[CodeType, FunctionType | None] = {}
+_made: dict[tuple[str, CodeType], tuple[CodeType, dict[str, Any]]] = {}
 
 
 def install() -> None:
@@ -120,14 +121,39 @@ def has_axes(annotation: Any) -> bool:
 
 
 def plainly(function: FunctionType) -> Callable[..., Any]:
-    """The function with checks that know nothing of axes, made once for all closures with one body."""
-    code = function.__code__
-    if code not in _templates:
+    """The function with checks that know nothing of axes, made at its first call: most are never called in a process.
+
+    Until then a plain function stands there, whose code and hidden arguments become those of what beartype makes.
+    """
+    if not function.__annotations__:
+        return function
+    stub = FunctionType(_first.__code__, function.__globals__, function.__name__)
+
+    def ready() -> Callable[..., Any]:
+        code, hidden = made_once(function)
+        stub.__kwdefaults__ = {**hidden, **stub.__kwdefaults__}  # before the code: threads may call it meanwhile
+        stub.__code__ = code
+        return stub
+
+    stub.__kwdefaults__ = {"__ready": ready, "__beartype_func": function}
+    return functools.wraps(function)(stub)
+
+
+def _first(*arguments: Any, __ready: Callable[[], Callable[..., Any]], **named: Any) -> Any:
+    return __ready()(*arguments, **named)
+
+
+def _as_it_is(*arguments: Any, __beartype_func: Callable[..., Any], **named: Any) -> Any:
+    return __beartype_func(*arguments, **named)
+
+
+def made_once(function: FunctionType) -> tuple[CodeType, dict[str, Any]]:
+    """Code and hidden arguments of what beartype makes, for all closures with one body."""
+    key = function.__code__.co_filename, function.__code__
+    if key not in _made:
         made = compiled(function)
-        _templates[code] = None if made is function else bound(made, None)
-        return made
-    template = _templates[code]
-    return function if template is None else functools.wraps(function)(bound(template, function))
+        _made[key] = (_as_it_is.__code__, {}) if made is function else (made.__code__, made.__kwdefaults__)
+    return _made[key]
 
 
 def compiled(function: FunctionType) -> FunctionType:
@@ -138,10 +164,3 @@ def compiled(function: FunctionType) -> FunctionType:
         quoted = {name: Any for name, hint in function.__annotations__.items() if isinstance(hint, str)}
         function.__annotations__ = function.__annotations__ | quoted
         return check(function)
-
-
-def bound(made: FunctionType, function: FunctionType | None) -> FunctionType:
-    """A copy of what beartype has made, around another function."""
-    copy = FunctionType(made.__code__, made.__globals__, made.__name__)
-    copy.__kwdefaults__ = {**made.__kwdefaults__, "__beartype_func": function}
-    return copy

@@ -52,6 +52,27 @@ def test_functions_within_functions_are_checked_each() -> None:
                 add(wrong)  # type: ignore[arg-type]
 
 
+def test_checks_are_made_at_the_first_call() -> None:
+    """Until then none are; what has nothing to check passes unchanged."""
+    plain = typecheck.checked(eval(compile("lambda x: x", "plain.py", "eval")))
+    assert plain(5) == 5
+
+    def anything(x: object, *rest: Any, last: Any = 3) -> Any:
+        return x, rest, last
+
+    def number(x: int) -> int:
+        return x
+
+    known = len(typecheck._made)
+    loose, strict = typecheck.checked(anything), typecheck.checked(number)
+    assert len(typecheck._made) == known
+    assert [loose(1, 2, last=4) for _ in range(2)] == [(1, (2,), 4)] * 2
+    for _ in range(2):
+        assert strict(3) == 3
+        with pytest.raises(TypeError, match="violates type hint"):
+            strict("3")  # type: ignore[arg-type]
+
+
 def test_classes_and_generators_are_checked() -> None:
     """A dataclass checks what it is made from, a generator what it is called with."""
 
