@@ -12,7 +12,7 @@ endif
 # The tests start hundreds of processes; without bytecode on disk each would compile the sources again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo lint check test test-long test-oldest bench bench-record browser mutants lock docs clean
+.PHONY: env demo lint style types quick check test test-long test-oldest bench bench-record browser mutants lock docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -41,14 +41,22 @@ env: .venv/stamp
 demo: env
 	$(BIN)/matchopt demo
 
-lint: env
+lint: style types
+
+style: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint
+types: env
+	$(BIN)/mypy
+
+quick: env
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
+
+# mypy has one process and waits for nobody: beside the tests it keeps no core idle.
+check: style
+	$(MAKE) --no-print-directory --jobs=2 types quick
 
 test: lint
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not long" --durations=20 --cov --cov-report=term:skip-covered --cov-fail-under=95
