@@ -43,17 +43,21 @@ class Chip:
     @classmethod
     def of(cls, hardware: Hardware) -> "Chip":
         """Sort the cells of a layer's hardware."""
-        padded = np.where(hardware.usable, hardware.weights, np.inf)
+        whole = bool(hardware.usable.all())
+        padded = hardware.weights if whole else np.where(hardware.usable, hardware.weights, np.inf)
         if not np.any(hardware.variance):
             weights, variance = np.sort(padded, axis=1), None
         else:
             order = np.argsort(padded, axis=1)
             weights = np.take_along_axis(padded, order, axis=1)
             variance = np.take_along_axis(hardware.variance, order, axis=1)
-        return cls(np.where(np.isfinite(weights), weights, 0.0), variance, hardware.n_usable)
+        weights = weights if whole else np.where(np.isfinite(weights), weights, 0.0)
+        return cls(weights, variance, hardware.n_usable)
 
     def at(self, gain: float) -> Cells:
         """All neurons at one gain."""
+        if gain == 1.0 and (self.count == self.weights.shape[1]).all():  # no copy of what may be large
+            return Cells(self.weights, self.variance, np.zeros_like(self.count), self.count)
         return self.of_pairs(np.arange(len(self.count)), np.full(len(self.count), gain))
 
     def of_pairs(self, neurons: Int[np.ndarray, " pairs"], gains: Float[np.ndarray, " pairs"]) -> Cells:

@@ -9,6 +9,7 @@ enough as a rule.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -22,7 +23,8 @@ from matchopt.proofs.entries import DenseEntries
 from matchopt.proofs.feasible import refuse_infeasible
 from matchopt.proofs.free_gains import GRID, TOLERANCE, interval_bounds, interval_costs
 from matchopt.proofs.inner import exact_costs, matching, window
-from matchopt.proofs.separable import Separable, pair_bounds, separable
+from matchopt.proofs.separable import MOST_PAIRS, MOST_STREAMED, Separable, pair_bounds, separable
+from matchopt.proofs.streamed import certify_streamed, streams
 
 BATCH = 2 * 10**8  # steps of effort between two looks at what is left
 LARGEST_BATCH = 2**4 * BATCH  # where loops are compiled batches double, so that large layers need few rounds
@@ -112,8 +114,11 @@ def relaxed_bound(layer: LayerInstance) -> float:
 
 def certify_layer(instance: LayerInstance, mapping: LayerMapping, effort: Effort) -> Certificate:
     """See `matchopt.proofs.certify`."""
-    problem = separable(instance)
+    one_gain = len(instance.rules.gains.values or ()) == 1
+    problem = separable(instance, MOST_STREAMED if one_gain else MOST_PAIRS)
     objective = math.fsum(connection_costs(instance, mapping, as_they_are))
+    if streams(problem):
+        return certify_streamed(problem, mapping.neuron_of, objective, partial(_rounding, problem, objective), effort)
     return certify_pairs(Table.of(problem, effort), mapping, objective)
 
 

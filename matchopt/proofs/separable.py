@@ -30,6 +30,7 @@ MOST_UNDER_INTERVAL = 1e30  # under gains in an interval such products are divid
 LARGE = 5 * 10**6  # connections times neurons, of which NumPy relaxes as many in 0.1 s; settling takes longer
 NO_NOISE = np.zeros(0)
 MOST_PAIRS = 2**26  # entries of the table of pairs: 512 MiB
+MOST_STREAMED = 2**31  # pairs where few of each row are kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,15 +169,15 @@ UNDERSTOOD = AT_0_1["layer"] - {"shared-bus", "several-cells", "tunable", "corre
 
 
 @understanding("the proof of a bound on layers", UNDERSTOOD)
-def separable(instance: LayerInstance) -> Separable:
-    """Take a layer apart.
+def separable(instance: LayerInstance, most_pairs: int = MOST_PAIRS) -> Separable:
+    """Take a layer of at most so many pairs apart.
 
     Raises
     ------
     Refused
         when the error is no sum over pairs of rows and neurons, or there are too many pairs.
     """
-    refuse_unfit(instance)
+    refuse_unfit(instance, most_pairs)
     target = instance.target
     order = np.lexsort((target.weights, target.row_of))
     factor = instance.objective.importance(target)
@@ -194,12 +195,12 @@ def separable(instance: LayerInstance) -> Separable:
     )
 
 
-def refuse_unfit(instance: LayerInstance) -> None:
+def refuse_unfit(instance: LayerInstance, most_pairs: int = MOST_PAIRS) -> None:
     """Raise Refused where numbers are too large or too small for proofs in floats, or pairs too many."""
     most = MOST_UNDER_INTERVAL if instance.rules.gains.is_interval else MOST_NUMBER
     reasons = {
         f"it has numbers beyond {most:.0e}, or below {1.0 / most:.0e} but not 0": _extreme(instance) > most,
-        f"it has more than {MOST_PAIRS} pairs": instance.n_rows * instance.hardware.n_neurons > MOST_PAIRS,
+        f"it has more than {most_pairs} pairs": instance.n_rows * instance.hardware.n_neurons > most_pairs,
     }
     for reason, holds in reasons.items():
         if holds:

@@ -25,7 +25,8 @@ from matchopt.instances import (
     TaskLoss,
     WeightError,
 )
-from matchopt.proofs import certify, relaxed_bound
+from matchopt.kernels import match_rows, pair_costs
+from matchopt.proofs import certify, relaxed_bound, streamed
 from matchopt.proofs import separable as taking_apart
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.free_gains import interval_bounds, interval_costs
@@ -183,6 +184,46 @@ def test_every_optimum_is_proved_and_nothing_else(mode: str, least: int, loops: 
             is_optimal = value - best <= 1e-11
             assert (found.optimal, found.improvable) == (is_optimal, not is_optimal)
             assert best - 1e-11 - found.allowance <= found.bound <= best
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode not in FREE and "gains" not in MODES[mode]])
+def test_few_pairs_of_each_row_prove_as_much(mode: str, keep: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What layers with too many pairs for a table get, against brute force; from one pair of a row on, or three."""
+    monkeypatch.setattr(streamed, "FROM_PAIRS", 0)
+    monkeypatch.setattr(streamed, "KEEP", keep)
+    monkeypatch.setattr(streamed, "NEURONS", 2)
+    for layer, chosen in cases(mode, 8):
+        assert streamed.streams(separable(layer))
+        for value, mapping in chosen:
+            found = certify(layer, mapping)
+            is_optimal = value - chosen[0][0] <= 1e-11
+            assert (found.optimal, found.improvable) == (is_optimal, not is_optimal)
+            assert chosen[0][0] - 1e-11 - found.allowance <= found.bound <= chosen[0][0]
+
+
+@pytest.mark.parametrize("neurons", [60, 90])
+@pytest.mark.parametrize("noise", [False, True])
+def test_streamed_and_tabled_bounds_agree(neurons: int, noise: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of crowded cells, at the optimum and elsewhere; without work to spend the bound is too low."""
+    rng = np.random.default_rng(31)
+    shape = (neurons, 12)
+    chip = Hardware(rng.normal(size=shape), 0.1 * rng.random(shape) if noise else None)
+    mask = np.argsort(rng.random((60, 20)), axis=1) < 8
+    layer = LayerInstance(Target.from_dense(rng.normal(size=mask.shape), mask), chip)
+    costs = pair_costs(layer.target, chip, gains=layer.rules.gains, drop=False)
+    for neuron_of in (linear_sum_assignment(costs)[1], np.arange(60)):
+        wired = match_rows(layer.target, chip, neuron_of, gains=layer.rules.gains, drop=False)
+        mapping = LayerMapping.from_cells(layer.target, neuron_of, wired.cell_of, wired.gain)
+        monkeypatch.setattr(streamed, "FROM_PAIRS", math.inf)
+        table = certify(layer, mapping)
+        monkeypatch.setattr(streamed, "FROM_PAIRS", 0)
+        monkeypatch.setattr(streamed, "KEEP", 2)
+        found = certify(layer, mapping)
+        assert (found.optimal, found.improvable) == (table.optimal, table.improvable)
+        assert found.bound == pytest.approx(table.bound, rel=1e-9)
+        early = certify_layer(layer, mapping, Effort(steps=-1.0))
+        assert not early.optimal and not early.improvable and 0.0 <= early.bound < found.bound
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode not in FREE])

@@ -9,7 +9,7 @@ import pytest
 PACKAGES = {
     "matchopt_random": ["random", "random-wiring"],
     "matchopt_greedy": ["greedy", "greedy-pairs", "priced-writes"],
-    "matchopt_hungarian": ["hungarian"],
+    "matchopt_hungarian": ["hungarian", "hungarian-streamed"],
     "matchopt_cpsat": ["cpsat"],
     "matchopt_milp": ["milp"],
     "matchopt_corrections": ["recalibrate", "gains", "train-biases", "tune"],
