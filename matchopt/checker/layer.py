@@ -187,10 +187,14 @@ def _lines(instance: LayerInstance, mapping: LayerMapping) -> Iterator[Violation
     line_input: dict[tuple[int, int], tuple[int, int]] = {}  # (bus, line): (input, first neuron that drives it)
     lines_of: dict[tuple[int, int], set[int]] = defaultdict(set)  # (bus, input): lines
     users_of: dict[tuple[int, int], set[int]] = defaultdict(set)  # (bus, input): places of neurons
+    known = [j for j in mapping.neuron_of.tolist() if 0 <= j < instance.hardware.n_neurons]
+    sharing = Counter(instance.hardware.bus[known].tolist())
     for a, (i, j) in enumerate(zip(mapping.row.tolist(), mapping.neuron_of.tolist(), strict=True)):
         if not 0 <= j < instance.hardware.n_neurons:
             continue
         bus = int(instance.hardware.bus[j])
+        if sharing[bus] == 1:
+            continue
         for k, x in mapping.wires(a):
             other, first = line_input.setdefault((bus, k), (x, a))
             if other != x and first != a:

@@ -115,7 +115,7 @@ def realised_network(instance: NetworkInstance, mapping: NetworkMapping) -> list
     chosen = instance.biases if mapping.biases is None else mapping.biases
     found = []
     for n, (layer, part) in enumerate(zip(instance.layers, mapping.layers, strict=True)):
-        rows = realised_rows(layer, part)
+        rows = list(realised_rows(layer, part))
         noise = np.zeros(layer.target.n_inputs)
         for row in rows:
             for x, variance in row.noise.items():

@@ -1,7 +1,8 @@
 """Objectives of mappings, written down as docs/mathematics.md defines them."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,22 +27,24 @@ class RealisedRow:
     noise: dict[int, float]
 
 
-def realised_rows(instance: LayerInstance, mapping: LayerMapping) -> list[RealisedRow]:
-    """The realised weights of a feasible mapping, row by row."""
+def realised_rows(instance: LayerInstance, mapping: LayerMapping) -> Iterator[RealisedRow]:
+    """The realised weights of a feasible mapping, row by row, so that never all of them are held."""
     hardware, target = instance.hardware, instance.target
     buses = hardware.bus[mapping.neuron_of].tolist()
-    driven: dict[int, dict[int, int]] = defaultdict(dict)  # bus: line: the input it carries
+    driven: dict[int, dict[int, int]] = defaultdict(dict)  # bus of several neurons: line: the input it carries
+    sharing = Counter(buses)
     for a, bus in enumerate(buses):
+        if sharing[bus] == 1:
+            continue
         for k, x in mapping.wires(a):
             driven[bus][k] = x
     places: dict[int, list[int]] = defaultdict(list)
     for a, i in enumerate(mapping.row.tolist()):
         places[i].append(a)
-    always: dict[int, dict[int, int]] = {}  # neuron: hard-wired cell that leaks: its input
-    for j in mapping.neuron_of.tolist():
-        leaking = hardware.hard_wired & (hardware.input[j] >= 0) & (hardware.off[j] != 0)
-        always[j] = {k: int(hardware.input[j, k]) for k in np.flatnonzero(leaking).tolist()}
-    rows: list[RealisedRow] = []
+    tuned: dict[int, list[tuple[int, float]]] = defaultdict(list)  # row: input and value of tunable connections
+    values = target.weights[mapping.tunable] if mapping.tuned is None else mapping.tuned
+    for e, value in zip(mapping.tunable.tolist(), values.tolist(), strict=True):
+        tuned[int(target.row_of[e])].append((int(target.indices[e]), value))
     for i in range(instance.n_rows):
         cells: dict[int, list[float]] = defaultdict(list)
         noise: dict[int, list[float]] = defaultdict(list)
@@ -55,15 +58,14 @@ def realised_rows(instance: LayerInstance, mapping: LayerMapping) -> list[Realis
                 noise[x].append(factor * factor * variance)
             own = {k for k, _ in used}
             others = driven[buses[a]] if len(driven[buses[a]]) > len(own) else {}  # other lines are driven too
-            for k, x in {**others, **always[j]}.items():
+            leaking = hardware.hard_wired & (hardware.input[j] >= 0) & (hardware.off[j] != 0)
+            always = {k: int(hardware.input[j, k]) for k in np.flatnonzero(leaking).tolist()}  # whoever listens
+            for k, x in {**others, **always}.items():
                 if k not in own:  # switched-off cells leak
                     cells[x].append(factor * float(hardware.off[j, k]))
-        weight = {x: total(values) for x, values in cells.items()}
-        rows.append(RealisedRow(weight, {x: total(values) for x, values in noise.items()}))
-    tuned = target.weights[mapping.tunable] if mapping.tuned is None else mapping.tuned
-    for e, value in zip(mapping.tunable.tolist(), tuned.tolist(), strict=True):
-        rows[int(target.row_of[e])].weight[int(target.indices[e])] = value
-    return rows
+        weight = {x: total(terms) for x, terms in cells.items()}
+        weight.update(tuned[i])
+        yield RealisedRow(weight, {x: total(terms) for x, terms in noise.items()})
 
 
 def _reading(instance: LayerInstance, j: int, k: int, written: float) -> tuple[float, float]:
