@@ -87,8 +87,8 @@ def _bound(a, b, weights, factor, skip, cells, spread, turns, grid, scale, limit
         return total, 1, b - a
     taken_left, taken_right, most_left, most_right = -1, -1, 0.0, 0.0
     while a + count < b and total < limit:
-        leftward = count & 1
-        e = b - 1 - (count >> 1) if leftward else a + (count >> 1)
+        from_right = count & 1
+        e = b - 1 - (count >> 1) if from_right else a + (count >> 1)
         count += 1
         w = weights[e]
         k = grid[_bucket(w, turns, grid.size, scale)]
@@ -99,16 +99,11 @@ def _bound(a, b, weights, factor, skip, cells, spread, turns, grid, scale, limit
             cost += spread[k]
         dropped = skip.size > 0 and not cost < skip[e]
         total += factor[e] * (skip[e] if dropped else cost)
-        elsewhere = skip[e] if skip.size else np.inf
-        if spread.size:
-            elsewhere = cost  # cells that are cheapest nowhere may be second
-        else:
-            below = (w - cells[k - 1]) * (w - cells[k - 1]) if k > 0 else np.inf
-            above = (w - cells[k + 1]) * (w - cells[k + 1]) if k < n - 1 else np.inf
-            below = below if below < above else above
-            elsewhere = below if below < elsewhere else elsewhere
+        elsewhere = cost  # cells that are cheapest nowhere may be second
+        if not spread.size:
+            elsewhere = _next_best(w, k, cells, skip[e] if skip.size else np.inf)
         more = factor[e] * (elsewhere - cost) if elsewhere < np.inf else 0.0
-        taken, most = (taken_right, most_right) if leftward else (taken_left, most_left)
+        taken, most = (taken_right, most_right) if from_right else (taken_left, most_left)
         if dropped:
             taken = -1
         elif taken == k:
@@ -117,12 +112,22 @@ def _bound(a, b, weights, factor, skip, cells, spread, turns, grid, scale, limit
             most = most if more < most else more
         else:
             taken, most = k, more
-        if leftward:
+        if from_right:
             taken_right, most_right = taken, most
         else:
             taken_left, most_left = taken, most
     clashes += taken_left == taken_right and taken_left >= 0
     return total, 1 if clashes == 0 and a + count == b else 0, count
+
+
+@compiled
+@no_type_check
+def _next_best(w, k, cells, skip):
+    """What a weight costs at least without its nearest cell k: on a neighbour of that, or without any."""
+    below = (w - cells[k - 1]) * (w - cells[k - 1]) if k > 0 else np.inf
+    above = (w - cells[k + 1]) * (w - cells[k + 1]) if k < cells.size - 1 else np.inf
+    below = below if below < above else above
+    return below if below < skip else skip
 
 
 @compiled
