@@ -1,6 +1,7 @@
 """Watches a worker process and its descendants, and kills them all when a limit is passed."""
 
 import contextlib
+import math
 import os
 import signal
 import threading
@@ -17,7 +18,8 @@ FAMILY_EVERY = 5  # looks between two searches for new descendants, which read t
 GRACE = 1.0  # least seconds a solver may overrun its limit, to come back by itself with its answer
 GRACE_SHARE = 0.1  # the same as a share of the limit
 PATIENCE = 0.5  # seconds between the polite signal and the final one
-START_UP = 300.0  # seconds a worker may take before its solver's clock starts; on a fresh machine it compiles first
+START_UP = 300.0  # processor seconds a worker may take before its solver's clock starts; it may have to compile first
+WORKING = 0.01  # least share of a processor of a worker that waits for its turn, not for ever
 MEMORY_SHARE = 0.8  # share of the free memory that a run may take when nobody says how much
 
 
@@ -55,7 +57,9 @@ class Watchdog(threading.Thread):
         self.peak = 0  # most bytes seen
         self._memory = memory
         self._shared = shared
-        self._deadline = time.monotonic() + START_UP
+        self._started_by = time.monotonic() + START_UP
+        self._worked = 0.0  # processor seconds of the worker when that was set
+        self._deadline: float | None = None  # once the solver's clock runs
         self._over = threading.Event()
         self._pid = pid
         self._files = SharedMemory()
@@ -65,9 +69,8 @@ class Watchdog(threading.Thread):
 
     def arm(self, seconds: float | None) -> None:
         """Begin the solver's time; None for no limit."""
-        self._deadline = float("inf")
-        if seconds is not None:
-            self._deadline = time.monotonic() + seconds + max(GRACE, GRACE_SHARE * seconds)
+        more = math.inf if seconds is None else seconds + max(GRACE, GRACE_SHARE * seconds)
+        self._deadline = time.monotonic() + more
 
     def stop(self) -> None:
         """End this thread."""
@@ -87,7 +90,7 @@ class Watchdog(threading.Thread):
             if used > self._memory:
                 self._end(Limit.MEMORY, 0.0)
                 return
-            if time.monotonic() > self._deadline:
+            if self._is_late():
                 self._end(Limit.TIME, PATIENCE)
                 return
 
@@ -123,6 +126,21 @@ class Watchdog(threading.Thread):
             with contextlib.suppress(psutil.Error):
                 used += max(0, int(member.memory_info().rss) - (self._shared if pid == self._pid else 0))
         return used
+
+    def _is_late(self) -> bool:
+        now, deadline = time.monotonic(), self._deadline
+        if deadline is not None:
+            return now > deadline
+        if now <= self._started_by:
+            return False
+        worked = 0.0
+        with contextlib.suppress(psutil.Error):
+            times = self._family[self._pid].cpu_times()
+            worked = times.user + times.system + times.children_user + times.children_system
+        if not self._worked + WORKING * START_UP <= worked < START_UP:
+            return True
+        self._worked, self._started_by = worked, now + START_UP  # others have kept it from the processor
+        return False
 
     def _end(self, limit: Limit, patience: float) -> None:
         self.killed_for = limit

@@ -1,8 +1,11 @@
 """The watchdog: what counts as memory of a worker, and of those it starts."""
 
+import os
 import subprocess
 import sys
 import time
+
+import pytest
 
 from matchopt.run.watchdog import Watchdog
 from matchopt.solver import Limit
@@ -40,3 +43,19 @@ def test_what_a_worker_shares_does_not_count() -> None:
         watchdog.stop()
         watchdog.kill()
         worker.wait()
+
+
+@pytest.mark.parametrize(("work", "rests"), [("while time.process_time() < 30: time.sleep(0.0)", False), ("", True)])
+def test_a_start_is_limited_in_work(work: str, rests: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that others keep from the processor may go on; one that rests, or works too long, may not."""
+    monkeypatch.setattr("matchopt.run.watchdog.START_UP", 0.5)
+    worker = subprocess.Popen([sys.executable, "-c", f"import time\n{work}\ntime.sleep(60)"], start_new_session=True)
+    watchdog = Watchdog(worker.pid, memory=10**9)
+    watchdog.start()
+    try:
+        _, status, used = os.wait4(worker.pid, 0)
+        worker.returncode = status
+        assert os.WIFSIGNALED(status) and watchdog.killed_for is Limit.TIME
+        assert (used.ru_utime + used.ru_stime < 0.5) is rests
+    finally:
+        watchdog.stop()
