@@ -23,7 +23,7 @@ cluster_option = click.option(
 
 
 @click.command(epilog="Example: matchopt reproduce label-free --jobs 2 --output results")
-@click.argument("study", required=False)
+@click.argument("studies", nargs=-1, metavar="[STUDY]...")
 @click.option("--output", type=OutputFolder(), default=Path("results"), show_default=True,
               help="Folder for results; what an earlier run left there is used again.")  # fmt: skip
 @click.option("--scale", type=click.Choice(["cpu", "paper"]), default="cpu", show_default=True,
@@ -32,11 +32,11 @@ cluster_option = click.option(
 @cluster_option
 @click.option("--device", default="cpu", show_default=True, help="Where networks are trained: cpu, cuda, cuda:1.")
 @click.option("--publish", "published", type=OutputFolder(),
-              help="Write page, table and plots into this folder too.")  # fmt: skip
+              help="Write page, table and plots into this folder too, and what all studies there took.")  # fmt: skip
 @plugin_option
 @debug_option
 def reproduce(
-    study: str | None,
+    studies: tuple[str, ...],
     output: Path,
     scale: str,
     jobs: int | None,
@@ -44,30 +44,42 @@ def reproduce(
     device: str,
     published: Path | None,
 ) -> None:
-    """Run a study: a grid of trainings or mappings from a file, with a table and plots at the end.
+    """Run studies: grids of trainings or mappings from files, with a table and plots at the end of each.
 
-    STUDY is the name of one that ships, or a .toml file of your own; without it the command lists them. Every run is
-    on the disk as soon as it is done: stop with Ctrl-C, and the same command goes on where it stopped.
+    STUDY is the name of one that ships, a .toml file of your own, a folder of such files, or all: those that ship, one
+    after the other. Without it the command lists them; with --publish, what those published there took. Every run is on
+    the disk as soon as it is done: stop with Ctrl-C, and the same command goes on where it stopped.
+
+    Exit status: 1 where a run failed.
     """
-    from matchopt.study import find_study, list_studies, publish
+    from matchopt.study import HEADINGS, find_studies, list_studies, publish, runtimes, write_runtimes
     from matchopt.study.report import aligned, table
     from matchopt.terminal.table import print_table
 
-    if study is None:
+    if not studies and published is not None:
+        print_table((HEADINGS[0], *(f">{heading}" for heading in HEADINGS[1:])), runtimes(published))
+        click.echo(f"written: {write_runtimes(published)}")
+        return
+    if not studies:
         rows = [[s.name, s.kind, str(len(s.runs["cpu"])), str(len(s.runs["paper"])), s.title] for s in list_studies()]
         print_table(("study", "kind", ">runs", ">runs, paper", "question"), rows)
         return
-    chosen = find_study(study)
-    folder = output / chosen.name / scale
-    found = _run(chosen, folder, scale, jobs, cluster, device)
-    files = publish(chosen, found.records, folder, scale)
-    if published is not None:
-        publish(chosen, found.records, published, scale)
-    print_table(*aligned(chosen, *table(chosen, found.records)), title=chosen.title)
-    for record in found.failed:
-        click.echo(f"failed: {record.get('label', '')} {record['error']}", err=True)
-    click.echo(f"{_counted(found)}; {files[0]}")
-    if found.failed:
+    wanted, failed = find_studies(studies), False
+    for number, chosen in enumerate(wanted, 1):
+        if len(wanted) > 1:
+            click.echo(f"study {number} of {len(wanted)}: {chosen.name}", err=True)
+        folder = output / chosen.name / scale
+        found = _run(chosen, folder, scale, jobs, cluster, device)
+        files = publish(chosen, found.records, folder, scale)
+        if published is not None:
+            publish(chosen, found.records, published, scale)
+            write_runtimes(published)
+        print_table(*aligned(chosen, *table(chosen, found.records)), title=chosen.title)
+        for record in found.failed:
+            click.echo(f"failed: {record.get('label', '')} {record['error']}", err=True)
+        click.echo(f"{_counted(found)}; {files[0]}")
+        failed = failed or bool(found.failed)
+    if failed:
         raise click.exceptions.Exit(1)
 
 

@@ -2,7 +2,7 @@
 
 import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -18,6 +18,7 @@ from matchopt.parts import readable
 from matchopt.settings import FiniteFloat, read_object, shown
 
 SUFFIX = ".toml"
+ALL, DEMO = "all", "demo"
 LABEL = "label"
 MAX_RUNS = 100_000  # of one study: years on one machine, and megabytes as a list
 Kind = Literal["training", "mapping"]
@@ -170,6 +171,30 @@ def find_study(name: str) -> Study:
     if not path.is_file():
         raise UnknownName("study", name, [p.stem for p in studies_folder().glob(f"*{SUFFIX}")])
     return read_study(path)
+
+
+def find_studies(words: Sequence[str]) -> list[Study]:
+    """Studies by names, by paths of files or of folders of such files, or "all": those that ship, but for the demo's.
+
+    Raises
+    ------
+    UnknownName, FormatError
+        as `find_study` does; for a folder without studies, and for two studies of one name.
+    """
+    found: list[Study] = []
+    for word in words:
+        if word == ALL:
+            found += [study for study in list_studies() if not study.name.startswith(DEMO)]
+        elif Path(word).is_dir():
+            found += [read_study(path) for path in sorted(Path(word).glob(f"*{SUFFIX}"))]
+        else:
+            found.append(find_study(word))
+    names = [study.name for study in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None or not found:
+        what = f"two studies are called {twice}; name each once" if twice else f"there is no {SUFFIX} file in it"
+        raise FormatError(f"{' '.join(words)}: {what}")
+    return found
 
 
 def read_study(path: Path) -> Study:
