@@ -2,10 +2,18 @@
 
 import ast
 import importlib.util
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import pytest
+
+from matchopt.grid.task import Place
+from matchopt.study import find_studies
+from matchopt.study.engine import task_of
 
 BENCHES = Path(__file__).resolve().parents[2] / "benches"
 SOURCE = '''
@@ -81,3 +89,27 @@ def test_the_history_is_there() -> None:
     record = loaded("record")
     head, *rows = (line.split(",") for line in record.HISTORY.read_text().splitlines())
     assert tuple(head) == record.COLUMNS and rows and all(float(row[-1]) > 0 for row in rows)
+
+
+def test_the_device_script_asks_for_runs_that_exist(tmp_path: Path) -> None:
+    """Its studies are read, and the settings of every run fit, at the tiny scale and at that of a device."""
+    script = (BENCHES / "device.sh").read_text()
+    for study in find_studies([str(BENCHES / "device")]):
+        assert f" {study.name}" in script
+        for settings in (*study.runs["cpu"], *study.runs["paper"]):
+            task_of(study, settings, Place(tmp_path))
+
+
+@pytest.mark.slow
+def test_the_device_script_runs_on_a_cpu(tmp_path: Path) -> None:
+    """Where no time is left it says so; given time it leaves every table, with costs that agree."""
+    pytest.importorskip("torch")
+    command = ["bash", str(BENCHES / "device.sh"), str(tmp_path)]
+    about = {**os.environ, "DEVICE": "cpu", "SCALE": "cpu", "PYTHON": sys.executable}
+    short = subprocess.run(command, env={**about, "LIMIT": "0"}, capture_output=True, text=True, timeout=60)
+    assert short.returncode == 3 and short.stdout.splitlines() == ["kernels: no time left", "studies: no time left"]
+    done = subprocess.run(command, env=about, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len((tmp_path / "kernels.csv").read_text().splitlines()) == 2
+    pages = {f"{path.stem}{end}" for path in (BENCHES / "device").glob("*.toml") for end in (".md", ".csv")}
+    assert {path.name for path in (tmp_path / "published").iterdir()} == pages | {"runtimes.md"}
