@@ -293,6 +293,11 @@ def _say_what_fits(instance: "Instance", by_ratio: bool, keep_scale: bool) -> No
     ratios = [own / max(wanted, 1) for own, wanted in zip(held, connections, strict=True)]
     about = "; K/n multiplies the largest fan-in of a layer" if by_ratio else ""
     click.echo(f"Usable cells per connection: {', '.join(f'{ratio:.3g}' for ratio in ratios)}{about}")
+    for number, layer in enumerate(layers):
+        below = 100 * float(np.mean(layer.target.weights < 0)) if layer.target.n_connections else 0.0
+        if below and not layer.hardware.programmable and layer.hardware.weights.min() >= 0:
+            click.echo(f"Note: layer {number}: no cell is negative, and {below:.0f} % of weights are; --pairs makes "
+                       "weights of the differences of two devices", err=True)  # fmt: skip
     for number, layer in enumerate(layers) if keep_scale else ():
         cells = layer.hardware.weights[layer.hardware.usable & (layer.hardware.weights != 0)]
         own, wanted = float(np.sqrt(np.mean(cells**2))) if cells.size else 0.0, root_mean_square(layer.target)

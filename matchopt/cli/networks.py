@@ -26,6 +26,7 @@ _converter_options = together(
                  help="Largest sum that converters tell: one for all layers, or one each, in the unit of the layer's "
                  "weights times its inputs.  [default: the largest on the validation images]"),
 )  # fmt: skip
+LOSS = 0.01  # of accuracy from which on another objective is worth a word (docs/answer.md)
 TRAINED = ("architecture", "input_mean", "input_std")  # of a network that is read
 # The chip as it is now.
 _chip_options = together(
@@ -123,6 +124,7 @@ def evaluate(
         click.echo(json.dumps(shown, allow_nan=False))
     else:
         _show(found, report.objective, wiring, seed, options)
+        _advise(found, given)
         click.echo(f"on the chip: {needed.cells} active cells of {needed.neurons} neurons, {needed.switches} routing "
                    f"switches, {needed.writes} cells to write, {needed.dropped} connections dropped")  # fmt: skip
         if realised is not None:
@@ -205,6 +207,17 @@ def _as_now(
     if how is None:
         return instance, mapping
     return instance, refitted_any(instance, mapping, how, None if data is None else data.train_images[:FEW])
+
+
+def _advise(found: "Evaluation", given: "Instance") -> None:
+    """Where matched weights cost accuracy, how outputs are matched instead."""
+    from matchopt.instances import NetworkInstance
+
+    if found.target is None or found.mapped is None or not isinstance(given, NetworkInstance) or given.one_chip:
+        return
+    if given.objective is None and found.target.validation - found.mapped.validation > LOSS:
+        click.echo("matching the outputs in place of the weights often keeps more: export with --objective score-error "
+                   "--biases adjustable --drop --extra-inputs")  # fmt: skip
 
 
 def _show(

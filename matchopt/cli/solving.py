@@ -108,7 +108,7 @@ def solve(
     Exit status: 0 with a solution or a proof that there is none, 1 without (a mere claim that there is none included),
     2 for bad input, 130 after Ctrl-C, which keeps the best solution found so far.
     """
-    from matchopt.formats import read_instance, read_solution
+    from matchopt.formats import read_solution
     from matchopt.formats.registry import check_ending
     from matchopt.run import solve as run
     from matchopt.terminal.progress import Progress
@@ -116,7 +116,7 @@ def solve(
     check_apart(output, path)
     check_apart(proof, *filter(None, (path, start, output)))
     with _only_json(as_json):
-        instance = read_instance(path, form)
+        instance = _instance(path, form)
         if output is not None:
             check_ending(output, instance.kind)
         begin = None if start is None else read_solution(start, instance=instance, related=True)
@@ -143,6 +143,28 @@ def solve(
     if done.limit == "interrupted":
         context.exit(INTERRUPTED)
     context.exit(0 if done.solution is not None or (done.status == "infeasible" and done.proof == "proven") else 1)
+
+
+def _instance(path: Path, form: str | None) -> Any:
+    """The instance in a file; one that may be a network or a chip is told what makes an instance of it."""
+    from matchopt.errors import FormatError, MatchoptError
+    from matchopt.formats import read_instance
+
+    try:
+        return read_instance(path, form)
+    except MatchoptError as cause:
+        if form is not None or path.suffix.lower() not in (
+            ".pt",
+            ".pth",
+            ".onnx",
+            ".nir",
+            ".safetensors",
+            ".npz",
+            ".h5",
+        ):
+            raise
+        raise FormatError(f"{path} is no instance: `matchopt export` makes one of a trained network and a chip "
+                          f"({str(cause).removeprefix(f'{path}: ')})") from None  # fmt: skip
 
 
 def _write(done: "Run", instance: Any, output: Path) -> None:

@@ -267,6 +267,20 @@ def test_where_nothing_can_be_written_is_said_before_the_work(
     assert done.exit_code == 2 and message in " ".join(done.stderr.split()), done.stderr
 
 
+def test_what_a_newcomer_is_told(tmp_path: Path) -> None:
+    """A network is no instance; cells of one sign fit no weights of both; outputs may be matched instead of weights."""
+    own = Path(__file__).resolve().parents[2] / "examples" / "own-study"
+    done = run("solve", own / "network.onnx")
+    assert done.exit_code == 2 and "`matchopt export` makes one of a trained network and a chip" in done.stderr
+    instance, best, data = tmp_path / "a.matchopt", tmp_path / "b.matchopt", ["--data", own / "data.npz"]
+    given = ["--hardware", own / "g_plus.csv", *data, "--mean", "0.25", "--std", "0.15"]
+    done = run("export", own / "network.onnx", *given, "--output", instance)
+    assert done.exit_code == 0 and "layer 0: no cell is negative, and 55 % of weights are" in done.stderr
+    done = run("solve", instance, "--solver", "greedy", "--output", best)
+    assert done.exit_code == 0, done.output
+    assert "--objective score-error" in run("evaluate", instance, best, *data).stdout
+
+
 def test_solvers_show_the_demands_that_they_take() -> None:
     """A table for each kind, from the declarations; with a name, what the demands mean; JSON lists them."""
     table = run("solvers").stdout
