@@ -54,8 +54,8 @@ class ChipMapper:
     strategy : what is matched. "weights": those of the network, connection by connection. "outputs": the network's
         outputs on sample inputs; cells may then listen to other inputs, connections go and digital biases move.
         "labels": the labels of samples, under the same rules. "auto": labels where `fit` gets `y`, six or more for each
-        connection; weights where the chip routes freely and has four cells or more for each connection; else outputs
-        where there are samples.
+        connection, or 50,000; weights where the chip routes freely and has four cells or more for each connection;
+        else outputs where there are samples.
     solver : name of a solver or a pipeline; "auto" for the one that suits.
     fan_in_ratio : K/n, cells of a hardware neuron for each connection, of random chips and of an array that is shared.
     neuron_ratio : M/m, hardware neurons for each of the network's, of the same.

@@ -17,8 +17,9 @@ from matchopt.solver import Solver
 AUTO = "auto"
 SMALL = 20_000  # coefficients of a program that an exact engine is given
 FEW = 12  # rows and inputs of a crossbar whose optimum is sought
-HEAVY = 10.0  # see `_heavy_tailed`; measured RRAM has 4, lognormal weights 170
-MANY = 6  # labelled samples of each connection from which on labels teach more than the outputs (docs/studies/auto.md)
+HEAVY = 6.0  # see `_heavy_tailed`; measured RRAM has 4, lognormal weights 12 to 180
+MANY = 6  # labelled samples of each connection from which on labels teach more than the outputs (docs/answer.md)
+PLENTY = 50_000  # whatever the network's size: dense ones learn from so many, too (docs/studies/slot-machines.md)
 
 
 class Suggestion(NamedTuple):
@@ -142,7 +143,7 @@ def choose(instance: Instance, registry: Registry) -> tuple[Suggestion, bool]:
 
 def teaches(samples: int, connections: int) -> bool:
     """Whether so many labelled samples teach a network of so many connections more than its own outputs do."""
-    return samples >= MANY * connections
+    return samples >= min(MANY * connections, PLENTY)
 
 
 def who_may_run(solver: str, registry: Registry) -> list[str]:

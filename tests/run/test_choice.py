@@ -9,7 +9,7 @@ import matchopt
 from matchopt import Hardware, LayerInstance, NetworkInstance, Rules, Target, TaskLoss
 from matchopt.errors import Refused
 from matchopt.plugins import load_plugins
-from matchopt.run.choice import SUGGESTIONS, choose
+from matchopt.run.choice import SUGGESTIONS, choose, teaches
 from matchopt.testing import TinyInstance, tiny_instances
 
 REGISTRY = load_plugins()
@@ -99,6 +99,7 @@ def test_labels_are_used_where_they_teach_more_than_the_outputs() -> None:
     even, heavy = np.ones((3, 40)), np.ones((3, 40))
     heavy[0, 0] = 100.0
     cases = ((even, 72, "reroute+slots"), (even, 71, "reroute"), (heavy, 72, "reroute"))
+    assert teaches(50_000, 10**6) and not teaches(49_999, 10**6)
     assert [choose(labelled(samples, cells), REGISTRY)[0].solver for cells, samples, _ in cases] == [
         solver for _, _, solver in cases
     ]
