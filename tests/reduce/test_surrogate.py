@@ -1,6 +1,7 @@
 """The surrogate is stricter than the instance and plain enough for an assignment; its claims stay with it."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -35,6 +36,13 @@ from matchopt.testing.tiny import tiny_instances
 MAPPINGS = [tiny for tiny in tiny_instances() if tiny.instance.kind in ("network", "layer")]
 
 
+@cache
+def strict_of(tiny, keep_gains):
+    """The surrogate, and where layers are chained the mapping to begin with."""
+    strict = surrogate(tiny.instance, keep_gains=keep_gains)
+    return strict, beginning(strict) if "chained" in strict.demands else None
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("keep_gains", [False, True])
 @pytest.mark.parametrize("tiny", MAPPINGS, ids=lambda tiny: tiny.name)
@@ -42,9 +50,9 @@ MAPPINGS = [tiny for tiny in tiny_instances() if tiny.instance.kind in ("network
 @given(seed=st.integers(0, 2**32 - 1))
 def test_every_solution_of_the_surrogate_is_one_of_the_instance(tiny, keep_gains, seed):
     """Random mappings that keep the surrogate's rules keep those of the instance, by the checker."""
-    strict = surrogate(tiny.instance, keep_gains=keep_gains)
+    strict, begun = strict_of(tiny, keep_gains)
     layers = strict.layers if isinstance(strict, NetworkInstance) else (strict,)
-    rng, begun = np.random.default_rng(seed), beginning(strict) if "chained" in strict.demands else None
+    rng = np.random.default_rng(seed)
     found = begun.layers if begun else [RandomWiring().solve(layer, Limits(), rng).solution for layer in layers]
     if any(mapping is None for mapping in found) or ("chained" in strict.demands and begun is None):
         return  # this draw gave no mapping; test_most_tiny_instances_have_one makes sure that most do

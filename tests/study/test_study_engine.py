@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from matchopt.cli import main
 from matchopt.errors import InvalidOption, UnknownName
 from matchopt.grid.records import ResultLog
-from matchopt.study import Study, read_study, run_study
+from matchopt.study import Outcome, Study, read_study, run_study
 
 TRAINING = """
 title = "t"
@@ -68,10 +68,18 @@ def figures(records: object) -> list[dict[str, object]]:
     ]
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path, Outcome]:
+    """The study of trainings, run once in one process after the other: the study, its folder and what was found."""
+    folder = tmp_path_factory.mktemp("trained")
+    study = study_of(folder, TRAINING)
+    return study, folder / "out", run_study(study, folder / "out")
+
+
 @pytest.mark.slow
-def test_training_studies_record_accuracies_connectivity_and_series(tmp_path: Path) -> None:
+def test_training_studies_record_accuracies_connectivity_and_series(trained: tuple[Study, Path, Outcome]) -> None:
     """Each run has its final figures and one value per epoch in its series; no checkpoint is left."""
-    found = run_study(study_of(tmp_path, TRAINING), tmp_path / "out")
+    _, folder, found = trained
     assert not found.failed
     rewired, _, dense = found.records
     assert 0.2 < rewired["test"] <= 1.0
@@ -81,25 +89,24 @@ def test_training_studies_record_accuracies_connectivity_and_series(tmp_path: Pa
     assert dense["connectivity"] == 1.0
     assert dense["series"]["weight_correlation_1"][0] is None
     assert 0.9 < dense["series"]["weight_correlation_1"][1] <= 1.0
-    assert not list((tmp_path / "out" / "checkpoints").glob("*"))
+    assert not list((folder / "checkpoints").glob("*"))
 
 
 @pytest.mark.slow
-def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
+def test_what_is_done_is_not_done_again(trained: tuple[Study, Path, Outcome]) -> None:
     """A second run of the same study takes all records from the first, with the same figures."""
-    study = study_of(tmp_path, TRAINING)
-    first = run_study(study, tmp_path / "out")
-    again = run_study(study, tmp_path / "out")
+    study, folder, first = trained
+    again = run_study(study, folder)
     assert (first.reused, again.reused) == (0, 3)
     assert figures(first.records) == figures(again.records)
 
 
 @pytest.mark.slow
-def test_several_processes_find_what_one_finds(tmp_path: Path) -> None:
+def test_several_processes_find_what_one_finds(trained: tuple[Study, Path, Outcome], tmp_path: Path) -> None:
     """All that does not depend on the clock is the same with one job and with two."""
-    study = study_of(tmp_path, TRAINING)
-    one, two = (run_study(study, tmp_path / str(jobs), jobs=jobs) for jobs in (1, 2))
-    assert figures(one.records) == figures(two.records)
+    study, _, one = trained
+    two = run_study(study, tmp_path, jobs=2)
+    assert two.reused == 0 and figures(one.records) == figures(two.records)
 
 
 @pytest.mark.slow
@@ -181,7 +188,7 @@ def test_results_of_older_versions_are_counted_and_run_again(tmp_path: Path, mon
 def test_an_interrupted_study_keeps_what_is_finished(tmp_path: Path) -> None:
     """Ctrl-C ends with 130; every line that was written before is a whole record."""
     longer = TRAINING.replace("seed = [0, 1]", "seed = [0, 1, 2, 3, 4, 5, 6, 7]").replace(
-        'epochs" = 2, "', 'epochs" = 60, "'
+        'epochs" = 2, "', 'epochs" = 20, "'
     )
     study_of(tmp_path, longer)
     command = [sys.executable, "-m", "matchopt.cli", "reproduce", "mine.toml", "--output", "out", "--jobs", "1"]
