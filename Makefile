@@ -35,6 +35,7 @@ env: .venv/stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m matchopt.kernels
 	$(BIN)/python -m matchopt.proofs
+	$(BIN)/python -m matchopt.network
 	$(BIN)/python -c 'import matchopt.plugins as p; r = p.load_plugins(); [r.make(name).prepare() for name in r.solvers]'
 	touch .venv/stamp
 
