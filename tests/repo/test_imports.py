@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,7 @@ def named(node: ast.AST, module: str, is_package: bool, known: Collection[str]) 
         yield from {name if name in known else package for name in whole} & set(known)
 
 
+@cache
 def graph() -> dict[str, set[str]]:
     """Which module imports which: at the top, in functions, for types only, and through the stub of a door.
 
