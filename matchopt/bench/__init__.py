@@ -11,6 +11,7 @@ from matchopt.bench.plan import Variant as Variant
 from matchopt.bench.plan import find_instances as find_instances
 from matchopt.bench.plan import find_variants as find_variants
 from matchopt.bench.results import read_results as read_results
+from matchopt.bench.results import write_regimes as write_regimes
 from matchopt.bench.results import write_tables as write_tables
 from matchopt.bench.standing import Standing as Standing
 from matchopt.bench.task import REFUSED as REFUSED

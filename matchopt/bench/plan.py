@@ -20,6 +20,7 @@ from matchopt.settings import NonNegativeFloat, NonNegativeInt, OptionValue, Pos
 from matchopt.settings import option_values as values_of
 
 SHIPPED = "shipped"  # all instances that ship with matchopt
+GRADED = "graded"  # problems that are made from recipes
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,9 @@ class BenchPlan:
 
 
 def find_instances(words: Iterable[str]) -> tuple[BenchInstance, ...]:
-    """The instances that some words mean: files, folders of files, names or patterns of the catalogue, or "shipped".
+    """The instances that some words mean: files, folders of files, names or patterns of the catalogue, or its groups.
+
+    Groups are "shipped", all that ship, and "graded", all that are made from recipes.
 
     Raises
     ------
@@ -193,9 +196,11 @@ def _variant(name: str, options: dict[str, OptionValue], registry: Registry) -> 
 def _meant(word: str, known: Sequence[CatalogueEntry]) -> list[CatalogueEntry]:
     if word == SHIPPED:
         return [entry for entry in known if entry.place == "problems"]
+    if word == GRADED:
+        return [entry for entry in known if entry.recipe]
     found = [entry for entry in known if fnmatchcase(entry.name, word) or entry.path == word]
     if not found:
-        raise UnknownName("instance file, folder or problem", word, [SHIPPED, *(entry.name for entry in known)])
+        raise UnknownName("instance file, folder or problem", word, [SHIPPED, GRADED, *(entry.name for entry in known)])
     return found
 
 

@@ -86,6 +86,16 @@ def write_tables(records: Sequence[Record], folder: Path) -> list[Path]:
     return [*written, folder / "results.parquet"]
 
 
+def write_regimes(rows: Sequence[Record], folder: Path) -> Path:
+    """Write rows of `matchopt.bench.standing.regimes` as `regimes.csv`."""
+    out = io.StringIO()
+    table = csv.DictWriter(out, list(rows[0]) if rows else [], lineterminator="\n")
+    table.writeheader()
+    table.writerows({n: f"{v:.4g}" if isinstance(v, float) else v for n, v in row.items()} for row in rows)
+    write_bytes(folder / "regimes.csv", out.getvalue().encode())
+    return folder / "regimes.csv"
+
+
 def as_parquet(records: Sequence[Record]) -> bytes:
     """The rows and their traces as a Parquet file. Raises MissingExtra without pyarrow."""
     try:

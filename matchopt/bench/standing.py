@@ -277,6 +277,30 @@ def families(records: Sequence[Record], most: int = 24) -> dict[str, Standing]:
     return found | ({name: Standing(tuple(groups[name])) for name in sorted(groups)} if len(groups) > 1 else {})
 
 
+def regimes(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """One row for each group of instances that ask for the same, and each solver that took one of them, the best first.
+
+    Columns: regime, instances in it, solver; of the instances those it took, refused, and was first on, alone or not;
+    median of its gaps to the best, 1 without a solution; shares of its runs that were proven and that the time ended.
+    """
+    found = []
+    for regime, standing in families(records).items():
+        least = np.fmin.reduce(standing.costs, axis=1, initial=np.inf) + metrics.TIE
+        for row, costs in zip(standing.leaderboard(), standing.costs.T, strict=True):
+            own = [record for record in standing.runs if record["solver"] == row["solver"]]
+            found.append({
+                "regime": regime,
+                "instances": len(standing.instances),
+                **{name: row[name] for name in ("solver", "refused")},
+                "took": row["instances"],
+                "first": int(np.sum(np.isfinite(costs) & (costs <= least))),
+                "median_gap": float(np.median(np.minimum(costs[~np.isnan(costs)], 1.0))),
+                "proven": row["proven"] / row["runs"],
+                "ended_by_time": sum(record.get("limit") == "time" for record in own) / row["runs"],
+            })  # fmt: skip
+    return found
+
+
 def _asked(record: Record) -> str:
     return ": ".join(filter(None, [str(record.get("kind")), ", ".join(record.get("demands") or ())]))
 

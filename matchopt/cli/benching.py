@@ -59,9 +59,10 @@ def bench(
 ) -> None:
     """Compare solvers: every one on every instance with every seed, each run checked and certified.
 
-    INSTANCES are files, folders of files, names or quoted patterns of `matchopt problems`, or "shipped" for all that
-    ship. Each run is one line of results.jsonl in the folder, written as soon as it is there: stop with Ctrl-C, or pull
-    the plug, and the same command goes on with what is missing. A solver that refuses an instance is not run on it.
+    INSTANCES are files, folders of files, names or quoted patterns of `matchopt problems`, "shipped" for all that ship,
+    or "graded" for all that are made from recipes. Each run is one line of results.jsonl in the folder, written as soon
+    as it is there: stop with Ctrl-C, or pull the plug, and the same command goes on with what is missing. A solver that
+    refuses an instance is not run on it.
 
     A fixed piece of work is timed before and after every run. Where it takes more than 1.25 times its usual time the
     machine was not the same, and the run's seconds are marked as spoiled.
@@ -119,7 +120,7 @@ def report(folders: tuple[Path, ...], output: Path | None, title: str) -> None:
     FOLDERS are those of `matchopt bench`; a run that several of them hold counts once, and a bench may be under way.
     Writes report.html, one file that needs no network: the answer, the leaderboard with intervals, profiles, gaps over
     time, accuracy and what the best mappings do with the chip, every run, filters, all figures as SVG and their data as
-    CSV; and results.csv (results.parquet with pyarrow).
+    CSV; results.csv (results.parquet with pyarrow); and regimes.csv, how each solver does on each group of instances.
     The page needs vl-convert-python: pip install 'matchopt[report]'.
     """
     _show(folders, output or folders[0], title)
@@ -127,14 +128,15 @@ def report(folders: tuple[Path, ...], output: Path | None, title: str) -> None:
 
 def _show(folders: "Sequence[Path]", output: Path, title: str) -> None:
     """Print the answer and the leaderboard; write tables and page."""
-    from matchopt.bench import Standing, read_results, write_report, write_tables
+    from matchopt.bench import Standing, read_results, write_regimes, write_report, write_tables
+    from matchopt.bench.standing import regimes
     from matchopt.errors import MissingExtra
     from matchopt.terminal.figures import number, share
     from matchopt.terminal.table import print_table
 
     records = read_results(folders)
     output.mkdir(parents=True, exist_ok=True)
-    written = write_tables(records, output)
+    written = [*write_tables(records, output), write_regimes(regimes(records), output)]
     standing = Standing(tuple(record for record in records if "digest" in record))
     rows = [
         [row["solver"], *(f"{row[name]:.2f}" for name in ("rank", "rank_low", "rank_high")), share(row["gap"], 3),

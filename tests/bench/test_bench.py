@@ -21,10 +21,13 @@ from repo.test_benches import loaded
 from matchopt import AssignmentInstance, Provenance, solve, write
 from matchopt.bench import BenchPlan, News, find_instances, find_variants, read_results, run_bench, said, write_tables
 from matchopt.bench.course import RESULTS
+from matchopt.bench.plan import _meant
 from matchopt.bench.reference import TOLERANCE, drifts, reference_seconds
 from matchopt.bench.results import as_parquet
 from matchopt.cli import main
 from matchopt.errors import DataError, InvalidOption, UnknownName
+from matchopt.formats.catalogue import read_problems
+from matchopt.library import problems_folder
 
 SLOW_STEPS = '''
 """A solver that reports ever better assignments, a step every hundredth of a second."""
@@ -112,6 +115,9 @@ def test_options_make_variants_and_mistakes_are_named(tmp_path: Path) -> None:
         find_variants(["greedy"], [("greedy.order", "size")])
     with pytest.raises(UnknownName, match="crossbar-8x9"):
         find_instances(["crossbar-8x9"])
+    assert {entry.name for entry in _meant("graded", read_problems())} == {
+        row["name"] for row in csv.DictReader((problems_folder() / "graded.csv").read_text().splitlines())
+    }
     shipped = find_instances(["shipped", "crossbar-*[0-9]x[0-9]*"])
     assert len(shipped) >= 30 and sum(i.name.startswith("crossbar-") for i in shipped) == 4
     with pytest.raises(InvalidOption, match="twice"):

@@ -16,7 +16,7 @@ from matchopt.bench import Standing, picture
 from matchopt.bench.charts import data, specs
 from matchopt.bench.course import RESULTS
 from matchopt.bench.kept import keep_best
-from matchopt.bench.standing import families
+from matchopt.bench.standing import families, regimes
 from matchopt.cli import main
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
@@ -71,6 +71,23 @@ def test_figures_are_the_metrics_of_the_runs() -> None:
     assert gaps[40, standing.solvers.index("solver-0")] == pytest.approx(np.mean(middle), rel=1e-12)
 
 
+def test_regimes_are_counted_solver_by_solver() -> None:
+    """Of each group of instances: who took them, who was first, medians and shares, from the records by plain loops."""
+    made = records(21, 4, 1)
+    rows = regimes(made)
+    assert [row["regime"] for row in rows].count("layer: shared-bus") == 4 and len(rows) == 12
+    (row,) = [row for row in rows if row["regime"] == "layer" and row["solver"] == "solver-1"]
+    own = [r for r in made if r["solver"] == "solver-1" and not r["demands"]]
+    gaps = [1 - 100.0 / r["objective"] for r in own]
+    first = sum(r["objective"] <= min(o.get("objective") or np.inf for o in made if o["instance"] == r["instance"])
+                for r in own)  # fmt: skip
+    assert (row["instances"], row["took"], row["refused"], row["first"]) == (11, 11, 0, first)
+    assert row["median_gap"] == pytest.approx(np.median(gaps)) and (row["proven"], row["ended_by_time"]) == (0.0, 1.0)
+    last = [row for row in rows if row["solver"] == "solver-3"]
+    assert all(row["took"] + row["refused"] == row["instances"] and row["refused"] for row in last)
+    assert regimes([]) == []
+
+
 def test_every_figure_is_a_chart_of_the_library() -> None:
     """Each compiles and draws marks of its data."""
     library = pytest.importorskip("vl_convert")
@@ -104,7 +121,7 @@ def test_the_page_needs_nothing_else(made: Path) -> None:
     content = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1])  # type: ignore[index]
     assert len(content["runs"]) == len(MADE) and set(content["specs"]) == {*specs(), *picture.specs()}
     assert list(content["best"]) == ["instance-0"] and content["best"]["instance-0"]["layers"][0]["size"] == [3, 4]
-    assert {path.name for path in made.parent.iterdir()} >= {RESULTS, "results.csv", "report.html"}
+    assert {path.name for path in made.parent.iterdir()} >= {RESULTS, "results.csv", "regimes.csv", "report.html"}
 
 
 @pytest.mark.slow
