@@ -82,7 +82,7 @@ class Crossbar:
         self._least = LEAST * self._problem.unrealised
         self._state = _fresh(self._problem, rng)
         single, most = np.float32, max(neurons, lines)
-        self._logarithms = np.log(rng.exponential(size=TABLE + most)).astype(single)
+        self._exponential = rng.exponential(size=TABLE + most).astype(single)
         drawn = -rng.gumbel(size=NOISE + most)
         self._noise = (drawn - drawn.min()).astype(single)
         self._spare, self._paths = np.zeros((max(m, n), most), single), Paths.of(most)
@@ -165,7 +165,7 @@ class Crossbar:
         return float(self._state.best[0])
 
     def anneal(self, scans: int, heat: float, ratio: float = 1.0) -> float:
-        """Heat baths of all rows, then of all inputs, on places used and spare; returns the last temperature.
+        """Metropolis passes over all swaps of rows and of inputs, used and spare; returns the last temperature.
 
         Parameters
         ----------
@@ -174,7 +174,7 @@ class Crossbar:
         ratio : what it is multiplied by after each pass.
         """
         args = (self._problem.board, self._state, scans, heat, ratio, self._least)
-        return float(anneal(*args, self._logarithms, self._everything))
+        return float(anneal(*args, self._exponential, self._everything))
 
     def perturb(self, rounds: int, heat: float, ratio: float = 1.0) -> float:
         """Assign rows, then inputs, under Gumbel noise; returns the last temperature.
@@ -295,7 +295,7 @@ def _fresh(problem: Packed, rng: np.random.Generator) -> State:
         np.ones((buses, m), bool), np.ones((buses, n), bool), np.zeros((buses, n), np.int64),
         np.full(m, board.gains[0]), np.zeros((m, neurons) if gained else (0, 0), single),
         np.zeros(neurons, index), np.zeros((buses, lines), index), np.array([np.inf]), np.zeros(neurons, index),
-        np.zeros((buses, lines), index), np.array([0.0, NEVER], single), np.zeros(most, index), *items, *places,
+        np.zeros((buses, lines), index), np.array([0.0, NEVER], single), np.zeros(max(m, n), index), *items, *places,
         np.zeros(max(most, m, n), single), np.zeros(most, single),
         np.array([rng.integers(1, 2**63)], np.uint64),
     ])  # fmt: skip

@@ -74,16 +74,6 @@ def _kept_or_dropped(state, out, low, count, cells):
         t += 1
 
 
-@quick
-@no_type_check
-def follow(out, before, now, w, dropped):
-    """Change one item's costs by the move of a connection from the cells `before` to those it has `now`."""
-    q = w * w
-    for j in range(out.size):
-        d0, d1 = w - before[j], w - now[j]
-        out[j] += min(q, d1 * d1) - min(q, d0 * d0) if dropped else d1 * d1 - d0 * d0
-
-
 @inlined_quick
 @no_type_check
 def priced(kind, state, out, low, count, chip):

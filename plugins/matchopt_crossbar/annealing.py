@@ -9,22 +9,23 @@ from matchopt_crossbar.heuristic import Cooled, colder, redundancy
 if TYPE_CHECKING:
     from matchopt_crossbar.search import Search
 
-MOST_SWAPS = 10**11  # weighed by default: a minute or so of one core
-SCANS_PER_PAIR = 16  # by default, for each pair of a neuron or line with another: some fifteen seconds at 100 x 100
+MOST_SWAPS = 2 * 10**10  # evaluated by default: a minute or two of one core
+SCANS_PER_PAIR = 16  # by default, for each pair of a neuron or line with another: a minute at 100 x 100
 
 
 @dataclass(frozen=True)
 class Annealing(Cooled):
     """Simulated annealing of rows on neurons and inputs on lines, for neurons that share lines.
 
-    Every scan gives each row a place by heat bath, which weighs all its swaps with other rows and spare places at one
-    temperature, and then each input; in the end the two sides are assigned by turns, exactly, down to a local optimum.
-    Small layers are cooled several times. Cooling ends with the time limit where that is shorter than the scans. The
-    bound is that of rows, or inputs, wired freely, and on one bus that of the level-1 relaxation.
+    Every scan tries all swaps of two rows, and of two inputs, used and spare places alike, at one temperature; then the
+    two sides are assigned by turns, exactly, down to a local optimum. Small layers are cooled
+    several times. Cooling ends with the time limit where that is
+    shorter than the scans. The bound is that of rows, or inputs, wired freely, and on one bus that of
+    the level-1 relaxation.
 
     Parameters
     ----------
-    scans : scans of all swaps; None for as many as large layers get in a minute, fewer on small ones. Scans in
+    scans : scans of all swaps; None for as many as 100 x 100 lines get in a minute, fewer on small layers. Scans in
         excess of the time limit are left out, so a large number means: all the time there is.
     hot, cold : first and last temperature as a share of a typical change of the error; None for what suits the
         redundancy of the hardware.
@@ -33,8 +34,7 @@ class Annealing(Cooled):
     References
     ----------
     S. Kirkpatrick, C. Gelatt, M. Vecchi, "Optimization by simulated annealing", Science 220 (1983),
-    doi:10.1126/science.220.4598.671; S. Geman, D. Geman, "Stochastic relaxation, Gibbs distributions, and the Bayesian
-    restoration of images", IEEE Trans. PAMI 6 (1984), doi:10.1109/TPAMI.1984.4767596.
+    doi:10.1126/science.220.4598.671.
     """
 
     name = "crossbar-anneal"
