@@ -141,9 +141,10 @@ def _run(study: "Study", folder: Path, scale: str, jobs: int | None, cluster: st
             notify=notify,
         )
     if found.stale:
-        click.echo(
-            f"not used: {found.stale} results in {folder} that other settings, versions, plugins or data made", err=True
-        )
+        from matchopt.terminal.figures import count
+
+        stale = f"not used: {count(found.stale, 'result')} in {folder}"
+        click.echo(f"{stale} that other settings, versions, plugins or data made", err=True)
     return found
 
 

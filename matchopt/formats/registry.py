@@ -117,7 +117,7 @@ _ALL = (
         "wiring-csv", f"{_WIRING}, CSV", (".wiring.csv", ".csv"), is_wiring_csv, None, _is_mapping, _CSV,
         read_wiring_csv,
     ),
-    Format("masks-csv", "which cells of the chip's arrays are on, a file of 0 and 1 for each (write only)",
+    Format("masks-csv", "mapping as tables of 0 and 1, one for each of the chip's arrays (write only)",
            (".masks.csv",), lambda source: False, None, _is_mapping, _MASK_TABLES),
     Format("masks", "mapping as masks of the chip's arrays (write only)", (".masks.npz", ".npz"), lambda source: False,
            None, _is_mapping, _MASKS),

@@ -132,7 +132,6 @@ def test_a_refusal_gives_status_1_and_its_reason(tmp_path: Path) -> None:
         (["--solver", "hungarian", "--output", "nowhere/best.matchopt"], "nowhere"),
         (["--solver", "hungarian", "--start", "none.matchopt"], "none.matchopt"),
         (["--solver", "hungarian", "--plugin", "none.py"], "none.py"),
-        ([], "--solver"),
     ],
 )
 def test_bad_input_gives_status_2_and_says_what(assignment: Path, arguments: list[str], message: str) -> None:
@@ -142,6 +141,14 @@ def test_bad_input_gives_status_2_and_says_what(assignment: Path, arguments: lis
     assert (done.exit_code, done.stdout) == (2, "")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_without_a_solver_auto_chooses(assignment: Path) -> None:
+    """And says which, and why."""
+    done = run("solve", assignment, "--json")
+    record = json.loads(done.stdout)
+    assert done.exit_code == 0 and record["status"] == "optimal" and record["message"].startswith("auto")
+    assert run("solve", "--json").exit_code == 2
 
 
 def test_a_plugin_file_may_stand_before_or_after_the_command(assignment: Path, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_one_command_runs_resumes_and_publishes(tmp_path: Path) -> None:
     for name in names:
         (tmp_path / "pages" / name).unlink()
     again = CliRunner().invoke(main, command)
-    assert again.exit_code == 0 and again.stdout.count("1 runs, 1 of them from an earlier run") == 1, again.output
+    assert again.exit_code == 0 and again.stdout.count("1 run, 1 of them from an earlier run") == 1, again.output
     assert {path.name for path in (tmp_path / "pages").iterdir()} == names
     for name in ("a.md", "a.csv", "a-errors.svg", "b.md", "b-errors.svg"):  # b.csv has new seconds
         assert (tmp_path / "pages" / name).read_bytes() == kept[name], name

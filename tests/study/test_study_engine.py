@@ -177,10 +177,10 @@ def test_results_of_older_versions_are_counted_and_run_again(tmp_path: Path, mon
     log.write_text('{"key": "0123", "solver": "random", "validation": 0.5}\n', "utf-8")
     command = ["reproduce", str(tmp_path / "mine.toml"), "--output", str(tmp_path / "out"), "--jobs", "1"]
     first = CliRunner().invoke(main, command)
-    assert f"not used: 1 results in {log.parent}" in first.stderr and "1 runs;" in first.stdout
+    assert f"not used: 1 result in {log.parent}" in first.stderr and "1 run;" in first.stdout
     monkeypatch.setattr("matchopt.__version__", "99")
     again = CliRunner().invoke(main, command)
-    assert f"not used: 2 results in {log.parent}" in again.stderr and "1 runs;" in again.stdout
+    assert f"not used: 2 results in {log.parent}" in again.stderr and "1 run;" in again.stdout
     assert len(log.read_text().splitlines()) == 3
 
 
