@@ -279,7 +279,7 @@ class Mapping(GridTask):
     def _given(self) -> "_Given":
         """The target network and its data."""
         if self.network is not None:
-            return _Given(*self.network.read(), self.network)
+            return _Given(*self.network.measured(), self.network)
         network = read_network(self._network_file())
         if network.record.data is None:
             raise DataError("the target network does not name its data set")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 import numpy as np
 from annotated_types import MinLen
@@ -78,18 +78,35 @@ class ChipFiles:
         return self.files
 
 
+Told = TypeVar("Told", NetworkFiles, ChipFiles)
+
+
 @dataclass(frozen=True)
-class _Found:
+class _Found(Generic[Told]):
     """Files where they are, and what is in them.
 
     Parameters
     ----------
     folder : paths begin here.
     digests : SHA-256 of each file or folder when the study began.
+    told : what the study says of them.
     """
 
     folder: Path
     digests: tuple[str, ...]
+    told: Told
+
+    @classmethod
+    def found(cls, told: Told, folder: Path) -> Self:
+        """As the files are now; raises DataError where one cannot be read."""
+        return cls(folder, _digests(folder, told.paths), told)
+
+    def check_same(self) -> None:
+        """Raise DataError where a file is gone, or another one than when the study began."""
+        paths = self.told.paths
+        for path, now, then in zip(paths, _digests(self.folder, paths), self.digests, strict=True):
+            if now != then:
+                raise DataError(f"{self.folder / path} changed while the study ran; run the study again")
 
 
 def _digests(folder: Path, paths: Sequence[str]) -> tuple[str, ...]:
@@ -108,39 +125,30 @@ def _digest(path: Path) -> str:
 
 
 @dataclass(frozen=True)
-class OwnNetwork(_Found):
+class OwnNetwork(_Found[NetworkFiles]):
     """A network and its data; see `NetworkFiles`."""
-
-    told: NetworkFiles
-
-    @classmethod
-    def found(cls, told: NetworkFiles, folder: Path) -> "OwnNetwork":
-        """As the files are now; raises DataError where one cannot be read."""
-        return cls(folder, _digests(folder, told.paths), told)
 
     def facts(self) -> dict[str, Any]:
         """All that determines what is read."""
         return asdict(self.told) | {"file": self.digests[0], "data": self.digests[1:]}
 
     def read(self) -> tuple[SparseNetwork, ImageData | None]:
-        """The network, its accuracies measured, and its data; None where there are none.
+        """The network and its data; None where there are none.
 
         Raises MatchoptError when a file is none, is no other's, or is another one than when the study began.
         """
-        _check_same(self, self.told.paths)
+        self.check_same()
         return _network(self)
+
+    def measured(self) -> tuple[SparseNetwork, ImageData | None]:
+        """The same, with the network's accuracies on these data in its record."""
+        self.check_same()
+        return _measured(self)
 
 
 @dataclass(frozen=True)
-class OwnChip(_Found):
+class OwnChip(_Found[ChipFiles]):
     """A chip; see `ChipFiles`."""
-
-    told: ChipFiles
-
-    @classmethod
-    def found(cls, told: ChipFiles, folder: Path) -> "OwnChip":
-        """See `OwnNetwork.found`."""
-        return cls(folder, _digests(folder, told.paths), told)
 
     def facts(self) -> dict[str, Any]:
         """All that determines what is read."""
@@ -149,7 +157,7 @@ class OwnChip(_Found):
 
     def read(self) -> Chip | tuple[Chip, ...]:
         """The chip; one for each layer where the layout says so. See `OwnNetwork.read`."""
-        _check_same(self, self.told.paths)
+        self.check_same()
         return _chips(self)
 
     def hardware(
@@ -175,20 +183,18 @@ class OwnChip(_Found):
         return chip_layers(chip, targets, fit)
 
 
-def _check_same(own: _Found, paths: Sequence[str]) -> None:
-    for path, now, then in zip(paths, _digests(own.folder, paths), own.digests, strict=True):
-        if now != then:
-            raise DataError(f"{own.folder / path} changed while the study ran; run the study again")
-
-
 @lru_cache(maxsize=2)
 def _network(own: OwnNetwork) -> tuple[SparseNetwork, ImageData | None]:
     told = own.told
     network = read_own(own.folder / told.file, told.architecture or None, told.mean or None, told.std or None)
     if told.data:
-        data: ImageData | None = samples_of(own.folder / told.data, network)
-    else:
-        data = data_of(network.record.data, network.widths[0])
+        return network, samples_of(own.folder / told.data, network)
+    return network, data_of(network.record.data, network.widths[0])
+
+
+@lru_cache(maxsize=2)
+def _measured(own: OwnNetwork) -> tuple[SparseNetwork, ImageData | None]:
+    network, data = _network(own)
     if data is None:
         return network, None
     found = Accuracies.of(network, data)
