@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, no_type_check
 import numpy as np
 from jaxtyping import Float, Int
 
-from matchopt.kernels.compiling import inlined_scan, scan
+from matchopt.kernels.compiling import inlined, inlined_scan, scan
 
 FORBIDDEN = np.int64(0x7FF0000000000000)  # the bits of inf
 NOWHERE = np.int64(2**62)
@@ -134,6 +134,19 @@ def _first(bits, key, n_cols, value):
     return found if found < n_cols else found - n_cols
 
 
+@inlined
+@no_type_check
+def flip(via, row_of, col_of, start, j):
+    """Give each row of the path from row `start` to the free column j the next column on it."""
+    i = -1
+    while i != start:
+        i = via[j]
+        row_of[j] = i
+        ahead = col_of[i]
+        col_of[i] = j
+        j = ahead
+
+
 @scan
 @no_type_check
 def _reduce(cost, free, n_free, n_cols, labels):
@@ -206,11 +219,5 @@ def _augment(cost, start, n_cols, labels):
     for t in range(n_settled):
         price[labels.settled[t]] += labels.length[t] - length
     labels.key[j] = n_cols + j
-    i = -1
-    while i != start:
-        i = via[j]
-        labels.row[j] = i
-        ahead = labels.column[i]
-        labels.column[i] = j
-        j = ahead
+    flip(via, labels.row, labels.column, start, j)
     return True

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, no_type_check
 
 import numpy as np
 
+from matchopt.kernels.augmenting import flip
 from matchopt.kernels.compiling import inlined_quick, quick
 
 FAR = np.int32(0x7F000000)  # bits of a float of 1.7e38
@@ -138,13 +139,7 @@ def _augment(cost, start, n_cols, work):
     for t in range(n_settled):
         k = work.settled[t]
         price[k] += distance[k] - length
-    i = -1
-    while i != start:
-        i = work.via[j]
-        work.row_of[j] = i
-        k = work.col_of[i]
-        work.col_of[i] = j
-        j = k
+    flip(work.via, work.row_of, work.col_of, start, j)
 
 
 @inlined_quick

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, no_type_check
 import numpy as np
 from jaxtyping import Float, Int
 
+from matchopt.kernels.augmenting import flip
 from matchopt.kernels.compiling import leaf
 
 STEPS = 8  # row reductions per row, before rows are left to paths
@@ -158,13 +159,8 @@ def _augment(pairs, start, found, search):
         if done[j] and end >= 0:
             found.price[j] += reach[j] - length
         reach[j], done[j] = np.inf, False
-    i, j = -1, end
-    while end >= 0 and i != start:
-        i = search.via[j]
-        found.row[j] = i
-        ahead = found.column[i]
-        found.column[i] = j
-        j = ahead
+    if end >= 0:
+        flip(search.via, found.row, found.column, start, end)
     return end >= 0
 
 
