@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from matchopt.run import Run
 
 
+FOREIGN = (".pt", ".pth", ".onnx", ".nir", ".safetensors", ".npz", ".h5")  # endings of networks and of chips
+
+
 @click.command(epilog="Example: matchopt solve assign100.txt --solver hungarian --time-limit 10 --output best.matchopt")
 @click.argument("path", type=FILE)
 @click.option(
@@ -153,15 +156,7 @@ def _instance(path: Path, form: str | None) -> Any:
     try:
         return read_instance(path, form)
     except MatchoptError as cause:
-        if form is not None or path.suffix.lower() not in (
-            ".pt",
-            ".pth",
-            ".onnx",
-            ".nir",
-            ".safetensors",
-            ".npz",
-            ".h5",
-        ):
+        if form is not None or path.suffix.lower() not in FOREIGN:
             raise
         raise FormatError(f"{path} is no instance: `matchopt export` makes one of a trained network and a chip "
                           f"({str(cause).removeprefix(f'{path}: ')})") from None  # fmt: skip
