@@ -25,7 +25,7 @@ ROUNDING = 1e-6  # relative, of engines that work with tolerances
 MOST_WORK = 2e5  # choices of rows that enumeration may go through
 PROOF = 1.0  # seconds for a certificate
 PATIENCE = 10.0  # times the time limit: shares of it, which some solvers allot to their parts, are then never used up
-HANGING = 10  # seconds of processor time past its time limit after which a solve is broken off
+HANGING = 10  # seconds of processor time past its time limit after which a solve, or enumeration, is broken off
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Answer:
 
 
 class TimedOut(Exception):
-    """A solve went on far beyond its time limit."""
+    """A solve went on far beyond its time limit, or enumeration for too long."""
 
 
 def judged(
@@ -177,8 +177,9 @@ def _compared(instance: Instance, answers: Sequence[Answer]) -> Iterator[Failure
     best, by = min(((value, answer.solver) for value, answer in valued), default=(math.inf, ""))
     if enumerable(instance):
         try:
-            optimum = brute_force(instance)
-        except (ValueError, MatchoptError):
+            with _alarm(HANGING):  # the work of rows that a network's objective couples is more than the estimate
+                optimum = brute_force(instance)
+        except (ValueError, MatchoptError, TimedOut):
             optimum = None
         if optimum is not None and optimum.value is None and valued:
             yield Failure("enumeration", "infeasible", f"no solution is found, {by} has one of {best!r}")

@@ -15,6 +15,7 @@ from matchopt.kernels import assign
 from matchopt.plugins import load_plugins
 from matchopt.testing import drawn
 from matchopt.testing.fuzz import fuzz, instance_number, save
+from matchopt.testing.jury import judged
 
 
 def optimum(instance: AssignmentInstance) -> Result:
@@ -119,6 +120,22 @@ def test_a_solver_past_its_limit_is_late(monkeypatch: pytest.MonkeyPatch) -> Non
     run = fuzz([wrong(spin)], seconds=60.0, seed=3, most=4, solve_seconds=0.05)
     *_, (_, _, _, table) = run
     assert table.counts["wrong"]["late"] > 0 and not table.failures
+
+
+def test_an_enumeration_that_takes_too_long_judges_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is broken off, and the solvers are judged by each other."""
+    begun = []
+
+    def endless(instance: AssignmentInstance) -> None:
+        begun.append(instance)
+        while True:
+            pass
+
+    monkeypatch.setattr("matchopt.testing.jury.HANGING", 0.2)
+    monkeypatch.setattr("matchopt.testing.jury.brute_force", endless)
+    instance = AssignmentInstance([[1, 2], [3, 4]])
+    answers, failures = judged(instance, [load_plugins().make("hungarian")], 1.0, repeat=False)
+    assert begun == [instance] and answers[0].objective == 5 and not failures
 
 
 def test_honest_solvers_pass() -> None:
