@@ -42,6 +42,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         seen[test] += 1
 
 
+def pytest_runtest_setup() -> None:
+    """The calls of each function, of which the first are checked, are counted for each test."""
+    typecheck.begin_test()
+
+
 def pytest_collection_finish() -> None:
     """Collect garbage as usual from here on, but leave alone what will live as long as the process."""
     gc.freeze()

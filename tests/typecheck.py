@@ -22,19 +22,31 @@ from jaxtyping._storage import get_shape_memo, pop_shape_memo, push_shape_memo
 
 check = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=TypeError))  # an int is a float too
 
-EACH, SOME = 500, 16  # calls of a function that are all checked, and then every which: checks cost more than some loops
+# Calls of a function in one test that are all checked, and then every which of those with axes: to check each would
+# cost a third of the tests' time.
+FIRST, SOME = 20, 64
 
 _jaxtyped = jaxtyping.jaxtyped  # as it was before `install`
 _is_one = type(jaxtyping.AbstractArray).__instancecheck__  # likewise
 _annotations: dict[Any, tuple[tuple[str | int | None, ...] | None, set[np.dtype[Any]]]] = {}
 _NO_ARGUMENTS: dict[str, Any] = {}
 _made: dict[tuple[str, CodeType], tuple[CodeType, dict[str, Any]]] = {}
+_calls: dict[int, int] = {}  # in this test, by what its body is
+_passing: list[FunctionType] = []  # functions that check nothing before the next test
 
 
 def install() -> None:
     """Let modules that are imported from now on be decorated by `checked`."""
     jaxtyping.jaxtyped = lambda *, typechecker: checked
     type(jaxtyping.AbstractArray).__instancecheck__ = is_one  # type: ignore[method-assign]
+
+
+def begin_test() -> None:
+    """Count the calls of every function anew."""
+    _calls.clear()
+    for function in _passing:
+        function.__code__ = _counted.__code__
+    _passing.clear()
 
 
 def checked(thing: Any) -> Any:
@@ -47,18 +59,17 @@ def checked(thing: Any) -> Any:
         return plainly(thing)
     if inspect.isgeneratorfunction(thing):
         return _jaxtyped(typechecker=check)(thing)
-    return with_axes(plainly(thing), thing)
+    return with_axes(plainly(thing, counts=False), thing)
 
 
-def with_axes(function: Callable[..., Any], unchecked: Callable[..., Any]) -> Callable[..., Any]:
+def with_axes(function: Callable[..., Any], unchecked: FunctionType) -> Callable[..., Any]:
     """The function with sizes of named axes that hold for one call; of very many calls some are unchecked."""
-    calls = 0
+    body = id(unchecked.__code__)
 
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls > EACH and calls % SOME:
+        count = _calls[body] = _calls.get(body, 0) + 1
+        if count > FIRST and count % SOME:
             return unchecked(*arguments, **named)
         push_shape_memo(_NO_ARGUMENTS)
         try:
@@ -120,14 +131,18 @@ def has_axes(annotation: Any) -> bool:
     return any(has_axes(part) for part in get_args(annotation))
 
 
-def plainly(function: FunctionType) -> Callable[..., Any]:
+def plainly(function: FunctionType, counts: bool = True) -> Callable[..., Any]:
     """The function with checks that know nothing of axes, made at its first call: most are never called in a process.
 
-    Until then a plain function stands there, whose code and hidden arguments become those of what beartype makes.
+    Until then a plain function stands there. With `counts` it is what is called without checks, too, after so many
+    calls in one test; without, its code and hidden arguments become those of what beartype makes.
     """
     if not function.__annotations__:
         return function
-    stub = FunctionType(_first.__code__, function.__globals__, function.__name__)
+    body = id(function.__code__)
+    if counts and _calls.get(body, 0) >= FIRST:  # made within a function, again and again
+        return function
+    stub = FunctionType((_counted if counts else _first).__code__, function.__globals__, function.__name__)
 
     def ready() -> Callable[..., Any]:
         code, hidden = made_once(function)
@@ -135,12 +150,31 @@ def plainly(function: FunctionType) -> Callable[..., Any]:
         stub.__code__ = code
         return stub
 
-    stub.__kwdefaults__ = {"__ready": ready, "__beartype_func": function}
+    def turn() -> Callable[..., Any]:
+        count = _calls[body] = _calls.get(body, 0) + 1
+        if count <= FIRST:
+            return with_checks()
+        stub.__code__ = _as_it_is.__code__
+        _passing.append(stub)
+        return function
+
+    @functools.cache
+    def with_checks() -> FunctionType:
+        code, hidden = made_once(function)
+        made = FunctionType(code, function.__globals__, function.__name__)
+        made.__kwdefaults__ = {**hidden, "__beartype_func": function}
+        return made
+
+    stub.__kwdefaults__ = {"__ready": ready, "__turn": turn, "__beartype_func": function}
     return functools.wraps(function)(stub)
 
 
 def _first(*arguments: Any, __ready: Callable[[], Callable[..., Any]], **named: Any) -> Any:
     return __ready()(*arguments, **named)
+
+
+def _counted(*arguments: Any, __turn: Callable[[], Callable[..., Any]], **named: Any) -> Any:
+    return __turn()(*arguments, **named)
 
 
 def _as_it_is(*arguments: Any, __beartype_func: Callable[..., Any], **named: Any) -> Any:

@@ -99,21 +99,33 @@ def test_the_package_is_under_it() -> None:
     wrong: Any = "1"
     for make in (lambda: Scales(low=wrong), lambda: Cells(wrong, wrong, wrong, wrong)):
         with pytest.raises(TypeError, match="violates type hint"):
-            for _ in range(typecheck.SOME):  # other tests of the process may have made more than are all checked
-                make()
+            make()
+
+
+def violations(called: Callable[[Any], Any], wrong: object, calls: int) -> int:
+    """How many of so many calls are caught."""
+    caught = 0
+    for _ in range(calls):
+        try:
+            called(wrong)
+        except TypeError:
+            caught += 1
+    return caught
 
 
 def test_of_very_many_calls_some_are_checked() -> None:
-    """All of the first, and from time to time one of those after."""
+    """All of the first in a test, also of what is made anew each time, and of arrays' some of those after."""
 
-    def first(array: Float[np.ndarray, " n"]) -> int:
+    def axes(array: Float[np.ndarray, " n"]) -> int:
         return len(array)
 
-    called, matrix = typecheck.checked(first), np.zeros((2, 2))
-    caught = 0
-    for _ in range(typecheck.EACH + 10 * typecheck.SOME):
-        try:
-            called(matrix)
-        except TypeError:
-            caught += 1
-    assert caught == typecheck.EACH + 10
+    def plain(text: str) -> object:
+        return text
+
+    sized, named, calls = typecheck.checked(axes), typecheck.checked(plain), typecheck.FIRST + 10 * typecheck.SOME
+    for test in range(2):
+        typecheck.begin_test()
+        assert violations(sized, np.zeros((2, 2)), calls) == typecheck.FIRST + calls // typecheck.SOME
+        assert violations(named, 5, calls) == typecheck.FIRST, test
+    typecheck.begin_test()
+    assert violations(lambda wrong: typecheck.checked(plain)(wrong), 5, calls) == typecheck.FIRST
