@@ -142,6 +142,7 @@ class Case:
     others : further instances of the solver's kind, for calls in between.
     grace : seconds that a solver may need to stop once its time is up.
     seconds : time limit of a solve.
+    solved : the instances solved so far, in order; one list for all cases of a plan.
     """
 
     solver: Solver
@@ -149,6 +150,7 @@ class Case:
     others: tuple[TinyInstance, ...] = ()
     grace: float = 2.0
     seconds: float = PATIENCE
+    solved: list[Instance] = field(default_factory=list)
 
     @property
     def instance(self) -> Instance:
@@ -201,12 +203,24 @@ class Case:
         result: Result = self.plain.result
         return result
 
+    @cached_property
+    def in_a_row(self) -> list[Result]:
+        """Two solves one after the other; three where these differ, as the first may for what came before."""
+        answers = [self.answer("a second solve"), self.answer("a third solve")]
+        return answers if same_answer(*answers) else [*answers, self.answer("a fourth solve")]
+
+    def solved_since(self, other: TinyInstance) -> bool:
+        """Whether another instance was solved after the last solve of this one."""
+        both = (self.instance, other.instance)
+        return next((one is both[1] for one in reversed(self.solved) if any(one is each for each in both)), False)
+
     def trial(self, **limits: Any) -> Trial:
         """One more solve of the same instance with the same seed; `limits` are those of `solve_once`."""
         return self.solve(self.instance, **limits)
 
     def solve(self, instance: Instance, **limits: Any) -> Trial:
         """A solve of another instance, with this case's limit; `limits` are those of `solve_once`."""
+        self.solved.append(instance)
         return solve_once(self.solver, instance, **{"seconds": self.seconds, **limits})
 
     def answer(self, what: str, **limits: Any) -> Result:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from matchopt.contract import raised
 from matchopt.errors import UnknownName
-from matchopt.instances import INSTANCES
+from matchopt.instances import INSTANCES, Instance
 from matchopt.solver import Solver
 from matchopt.testing.answer_laws import ANSWER_LAWS
 from matchopt.testing.behaviour_laws import BEHAVIOUR_LAWS
@@ -129,7 +129,8 @@ def plan(
     kinds = list(INSTANCES)
     above = kinds[: kinds.index(solver.solves.kind)]
     own = tuple(tiny for tiny in tiny_instances() if tiny.instance.kind == solver.solves.kind)
-    cases = [Case(solver, tiny, own[n + 1 :] + own[:n], grace, seconds) for n, tiny in enumerate(own)]
+    solved: list[Instance] = []
+    cases = [Case(solver, tiny, own[n + 1 :] + own[:n], grace, seconds, solved) for n, tiny in enumerate(own)]
     higher = [Case(solver, tiny, (), grace, seconds) for tiny in tiny_instances() if tiny.instance.kind in above]
     named = [(f"{solver.solves.kind}-middling", one) for one in middling_instances()[solver.solves.kind]]
     middling = [Case(solver, TinyInstance(*one), own, grace, seconds) for one in named]

@@ -197,12 +197,12 @@ def keeps_its_best() -> Solver:
 
 
 def same_seed_same_answer() -> Solver:
-    calls = itertools.count()
+    row = [""]  # digests of the last calls, all the same; no-memory compares the first with the third
 
     def twist(instance: Any, limits: Limits, result: Result) -> Result:
-        choices = feasible(instance)[:3]
-        turn = next(calls) % 3  # no-memory compares calls that are three apart, with two others in between
-        return Result(choices[turn] if len(choices) == 3 else result.solution)
+        row[:] = [*row, instance.digest] if row[0] == instance.digest else [instance.digest]
+        choices = feasible(instance)[:2]
+        return Result(choices[len(row) % 2] if len(choices) == 2 else result.solution)
 
     return solver(twist, role="heuristic", quiet=True)
 
