@@ -17,7 +17,6 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Float64
-from scipy.fft import dct, rfft
 
 from matchopt.errors import DataError, MissingExtra
 
@@ -84,6 +83,8 @@ def feature_rows(recording: Recording, kind: FeatureKind, deltas: bool) -> Float
     kind : "mfcc": log energy and 12 cepstra of 26 mel bands; "filterbank": the logarithms of these 26 bands.
     deltas : whether their first and second differences over time are added.
     """
+    from scipy.fft import dct, rfft  # takes as long to load as all data sets of images
+
     window, hop = round(WINDOW_SECONDS * recording.rate), round(HOP_SECONDS * recording.rate)
     sound = recording.samples.astype(np.float64)
     sound[1:] -= PRE_EMPHASIS * recording.samples[:-1]
