@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from matchopt.instances import Gains, Hardware, Target
+from matchopt.instances import Gains, Hardware, Rules, Target
 from matchopt.kernels import match_rows, pair_costs
 from matchopt.kernels.augmenting import shortest_paths
 from matchopt.kernels.cell_placement import CellPlacement, RowErrors
+from matchopt.kernels.copies import copied_row
 from matchopt.kernels.crossbar import Crossbar
+from matchopt.kernels.hard_wired import HardWired
 from matchopt.kernels.projection import BoundProjection, FreeProjection
 from matchopt.kernels.sparse_assignment import sparse_paths
 from matchopt.kernels.wired import adam_step, wired_backward, wired_forward
@@ -16,9 +18,14 @@ def compile_all() -> None:
     """Call every compiled function once, on one weight and one cell."""
     one = np.ones((1, 1))
     target, hardware = Target.from_dense(one), Hardware(one)
-    for gains in (Gains(), Gains.interval(0.5, 2.0)):
-        pair_costs(target, hardware, gains=gains, drop=False)
-        match_rows(target, hardware, np.zeros(1, int), gains=gains, drop=False)
+    written, wired = Hardware(one, levels=one[..., None]), Hardware(one, input=np.zeros((1, 1), int))
+    for chip, gains in ((hardware, Gains()), (hardware, Gains.interval(0.5, 2.0)), (written, Gains())):
+        pair_costs(target, chip, gains=gains, drop=False)
+        match_rows(target, chip, np.zeros(1, int), gains=gains, drop=False)
+    sums = HardWired(target, wired, Rules())
+    sums.costs()
+    sums.wire(np.zeros(1, int))
+    copied_row(one[0], one[0], one, one, drop=False)
     shortest_paths(one)
     sparse_paths(np.arange(2), np.zeros(1, int), one[0], 1)
     crossbar = Crossbar(target, hardware, np.random.default_rng(0))

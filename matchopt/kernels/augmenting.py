@@ -64,7 +64,9 @@ def shortest_paths(
     square = n_rows == n_cols
     if square and price is not None:
         labels.price[:] = price
-    if not _assign(np.ascontiguousarray(cost), square, square and price is not None, np.arange(n_rows), labels):
+    fixed = np.ascontiguousarray(cost).view()
+    fixed.flags.writeable = False  # what may be written to would be compiled for anew
+    if not _assign(fixed, square, square and price is not None, np.arange(n_rows), labels):
         return None
     return labels.column, labels.price - (labels.price.max(initial=0.0) if square and n_rows else 0.0)
 

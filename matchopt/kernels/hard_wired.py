@@ -108,7 +108,7 @@ class HardWired:
         values, reason = finite_values(rules.gains), not_sums(hardware, rules.cells_per_weight)
         if reason is not None or values is None:
             raise Refused(reason or "weights under a true interval of gains are not found one by one")
-        factor = checked_importance(target, importance)
+        factor = np.array(checked_importance(target, importance))  # views of one number are compiled for anew
         order = np.lexsort((target.weights, target.indices))
         start = np.searchsorted(target.indices[order], np.arange(target.n_inputs + 1))
         self._columns = Columns(start, target.row_of[order], target.weights[order], factor[order], order)

@@ -39,8 +39,8 @@ class MenuCells(NamedTuple):
 
 @understanding("a kernel of programmable cells", UNDERSTOOD)
 def menu_cells(hardware: Hardware, neurons: slice | Int[np.ndarray, " some"]) -> MenuCells:
-    """Those neurons, in arrays of their own."""
-    return MenuCells._make(np.ascontiguousarray(getattr(hardware, name)[neurons]) for name in MenuCells._fields)
+    """Those neurons, in arrays of their own: loops are compiled anew for ones that must not be written to."""
+    return MenuCells._make(np.array(getattr(hardware, name)[neurons], order="C") for name in MenuCells._fields)
 
 
 def written_ranges(hardware: Hardware) -> list[Float[np.ndarray, "ranges neurons cells"]]:

@@ -7,6 +7,7 @@ import numpy as np
 from matchopt.instances.architecture import FullyConnected
 from matchopt.instances.network import DataReference
 from matchopt.network import ImageData
+from matchopt.network.data.augmentation import Augmentation, CropAugmentation
 from matchopt.plugins import load_plugins
 
 REWIRING = {"connectivity": 0.3, "alpha": 0.05, "noise_std": 0.05, "epochs": 5}  # some connections end
@@ -27,6 +28,10 @@ def compile_all() -> None:
     registry = load_plugins()
     for name, options in METHODS:
         registry.make_trainer(name, {"epochs": 1, "batch_size": 2, **options}).train(data, FullyConnected((4, 3, 4)), 0)
+    rng = np.random.default_rng(0)
+    Augmentation()(np.zeros((1, 28 * 28), np.float32), rng)
+    for pixels in (np.uint8, np.float32):
+        CropAugmentation()(np.zeros((1, 3 * 32 * 32), pixels), rng)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,8 @@ class Array:
             every, self.used
         )
         spill = self.outside[target.indices]
-        self.rows = Side(target.indptr, target.indices, target.weights, count, spill)
+        # Copies, as the loop is compiled anew for arrays that must not be written to.
+        self.rows = Side(*map(np.array, (target.indptr, target.indices, target.weights, count, spill)))
         by_input = np.searchsorted(target.indices[order], np.arange(target.n_inputs + 1))
         self.inputs = Side(by_input, target.row_of[order], target.weights[order], count[order], spill[order])
         pad = ((0, 0), (0, spare_lines))

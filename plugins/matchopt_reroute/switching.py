@@ -148,7 +148,7 @@ class Switching(ABC):
         ranges, pull = ranges_of(errors, scales)
         score, scale, packed = np.zeros(m, SINGLE), np.ones(m, SINGLE), errors.compiled
         loops().switch_rows(
-            packed.moments, packed.power, packed.linear, cells.column, cells.on, cells.off, cells.noise, may,
+            packed.moments, packed.power, packed.linear, np.array(cells.column), cells.on, cells.off, cells.noise, may,
             must if kept is None else must | cells.by_cell(kept), ranges, LEAST * packed.constant, kicks,
             PAIRS // max(1, may.shape[1]) if pairs else 0, np.zeros(m, np.int64) if seeds is None else seeds, state,
             score, scale,
