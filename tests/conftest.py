@@ -4,6 +4,10 @@ import gc
 import os
 import signal
 from collections import Counter
+from collections.abc import Iterator
+from functools import cache, wraps
+from pathlib import Path
+from typing import Any
 
 import pytest
 import typecheck
@@ -27,17 +31,35 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Coverage can double the time of a test; it follows the first quick cases of a computation and each eighth.
+@pytest.fixture(scope="session", autouse=True)
+def digits() -> Iterator[None]:
+    """The images that ship are read once in a process, which takes a second; their arrays cannot be written to."""
+    from matchopt.library import problems_folder
+    from matchopt.network.data.idx import IdxFiles
 
-    They differ in numbers, not in the lines that they reach, and slow ones repeat with more numbers what quick ones
-    call; of other tests each case may reach a refusal of its own.
+    read, shipped = IdxFiles.load, problems_folder() / "mnist"
+    once = cache(read)
+
+    @wraps(read)
+    def load(files: Any, folder: Path) -> Any:
+        return once(files, folder) if folder == shipped else read(files, folder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(IdxFiles, "load", load)
+        yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Coverage can double the time of a test; it follows quick ones, of a computation the first cases and each eighth.
+
+    They differ in numbers, not in the lines that they reach, and slow tests repeat with more numbers what quick ones
+    call; of other quick tests each case may reach a refusal of its own.
     """
     seen: Counter[str] = Counter()
     for item in items:
         test = item.nodeid.partition("[")[0]
-        many = item.get_closest_marker("slow") is not None or (seen[test] > 2 and seen[test] % 8)
-        if item.path.parent.name in COMPUTATIONS and many:
+        many = item.path.parent.name in COMPUTATIONS and seen[test] > 2 and seen[test] % 8
+        if many or item.get_closest_marker("slow") is not None:
             item.add_marker(pytest.mark.no_cover)
         seen[test] += 1
 

@@ -57,7 +57,7 @@ def test_arrays_are_read_only_and_in_range(mnist):
 
 def test_loading_again_gives_the_same(mnist):
     """The split and the digest are fixed."""
-    again = load_mnist()
+    again = load_mnist(problems_folder() / "mnist" / ".." / "mnist")  # tests read those of the usual path once
     assert np.array_equal(again.validation_labels, mnist.validation_labels)
     assert again.reference == mnist.reference
 
