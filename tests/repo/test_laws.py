@@ -38,8 +38,8 @@ def test_modules_and_bodies_stay_small(path: Path) -> None:
     text = path.read_text()
     assert len(text.splitlines()) <= MODULE_LINES
     functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    long = {node.name: body_lines(node) for node in functions if body_lines(node) > BODY_LINES}
-    assert not long
+    longer = [node for node in functions if (node.end_lineno or 0) - node.lineno >= BODY_LINES]
+    assert not {node.name: body_lines(node) for node in longer if body_lines(node) > BODY_LINES}
 
 
 def test_solver_files_and_the_contract_fit_a_screen_or_two() -> None:
