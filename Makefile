@@ -53,26 +53,26 @@ types: env
 	$(BIN)/mypy
 
 quick: env
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow"
 
 # mypy has one process and waits for nobody: beside the tests it keeps no core idle.
 check: style
 	$(MAKE) --no-print-directory --jobs=2 types quick
 
 test: lint
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not long" --durations=20 --cov --cov-report=term:skip-covered --cov-fail-under=95
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not long" --durations=20 --cov --cov-report=term:skip-covered --cov-fail-under=95
 	$(BIN)/pytest -q benches --benchmark-disable -o addopts=--import-mode=importlib
 
 # The same instances as in the tests, some two hundred more of each kind: a quarter of an hour.
 test-long: env
-	$(BIN)/pytest -q -n 2 --dist loadfile -m long
+	$(BIN)/pytest -q -n 2 --dist worksteal -m long
 
 # The quick layer with the oldest versions that pyproject.toml allows, in an environment of its own.
 test-oldest:
 	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-oldest.txt
 	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	.venv-oldest/bin/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+	.venv-oldest/bin/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 bench: env
 	$(BIN)/pytest -q benches --benchmark-only -o addopts=--import-mode=importlib

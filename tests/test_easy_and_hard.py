@@ -121,7 +121,9 @@ def test_gains_in_an_interval_stay_exact_per_pair(gains: Gains) -> None:
             assert certify(layer, mapping).optimal
 
 
-@pytest.mark.parametrize("gains", [Gains.interval(0.37, 2.7), Gains.interval(-1.0, 1.0)], ids=str)
+@pytest.mark.parametrize(
+    "gains", [Gains.interval(0.37, 2.7), pytest.param(Gains.interval(-1.0, 1.0), marks=pytest.mark.slow)], ids=str
+)
 def test_gains_in_an_interval_are_proved_at_the_size_of_lenet(gains: Gains) -> None:
     """300 rows of 8 weights on as many neurons of 10 cells: what the kernels call optimal another method proves."""
     rng = RNG(0)

@@ -67,6 +67,7 @@ def test_only_the_best_solution_of_an_instance_stays(tmp_path: Path) -> None:
     assert found["one"]["solver"] == "t" and found["one"]["layers"] == picture(layer, mapping)["layers"]
 
 
+@pytest.mark.slow
 def test_the_accuracy_of_a_network_is_that_of_evaluate(tmp_path: Path) -> None:
     """In the record and the table, with the target's; a layer has none, and who asks for none gets none."""
     plan = BenchPlan(find_instances(["row8-uniform-k1.25-r1"]), find_variants(["random"]))

@@ -21,13 +21,18 @@ def shell(command: str, folder: Path, **environment: str) -> "subprocess.Complet
     [
         ("$M --version", 0, b"matchopt"),
         ("$M solve three.txt --solver hungarian --output a.matchopt <&- >&-; s=$?; ls; exit $s", 0, b"a.matchopt"),
-        ("$M solve three.txt --solver hungarian 2>&-", 0, b"objective 5"),
-        ("$M solvers hungarian >&-", 0, b""),
+        pytest.param("$M solve three.txt --solver hungarian 2>&-", 0, b"objective 5", marks=pytest.mark.slow),
+        pytest.param("$M solvers hungarian >&-", 0, b"", marks=pytest.mark.slow),
         ("$M check-solver no-such <&- >&- 2>&-", 2, b""),
         ("$M solvers hungarian > /dev/full", 2, b"No space left"),
         ("PYTHONIOENCODING=ascii $M solvers hungarian", 0, b" solver      solves"),
-        ("PYTHONIOENCODING=latin-1 $M problems", 0, b"----------"),
-        (r"cp three.txt $'b\xe9\n.txt'; $M solve $'b\xe9\n.txt' --solver greedy-pairs", 0, b"objective 6"),
+        pytest.param("PYTHONIOENCODING=latin-1 $M problems", 0, b"----------", marks=pytest.mark.slow),
+        pytest.param(
+            r"cp three.txt $'b\xe9\n.txt'; $M solve $'b\xe9\n.txt' --solver greedy-pairs",
+            0,
+            b"objective 6",
+            marks=pytest.mark.slow,
+        ),
         (r"$M solve $'n\xe9' --solver hungarian", 2, rb"n\udce9"),
     ],
 )

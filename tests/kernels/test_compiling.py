@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from matchopt.kernels import compiling
 
 PACKAGE = Path(compiling.__file__).parent
@@ -33,6 +35,7 @@ def test_an_edit_anywhere_voids_the_cache(tmp_path):
     assert found() != compiling.digest(PACKAGE)
 
 
+@pytest.mark.slow
 def test_loops_of_other_packages_are_compiled_anew_when_what_they_call_changes(tmp_path, monkeypatch):
     """A package of somebody else: kept on disk, and void once a module of it that a loop calls into is edited."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))

@@ -31,6 +31,7 @@ def test_the_test_set_is_the_official_one(digits):
     assert np.bincount(everything).tolist() == [300] * 10
 
 
+@pytest.mark.slow
 def test_no_recording_is_in_two_parts():
     """The parts are disjoint and complete; the test part is recordings 0 to 4 of every digit and speaker."""
     names = [f"{d}_{s}_{n}.wav" for d in range(10) for s in fsdd.SPEAKERS for n in range(50)]

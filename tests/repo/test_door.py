@@ -37,6 +37,7 @@ def test_no_name_of_a_door_is_a_module_behind_it(stub: Path) -> None:
     assert not names & {path.stem for path in stub.parent.iterdir()}
 
 
+@pytest.mark.slow
 def test_verbs_without_type_checks() -> None:
     """Paths and classes in the place of objects get a sentence; numbers of numpy, and one plugin file, are taken."""
     code = """

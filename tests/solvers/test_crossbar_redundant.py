@@ -34,7 +34,9 @@ def layer_of(rng: np.random.Generator, rules: dict[str, Any], shape: tuple[int, 
     return LayerInstance(target, chip, Rules(drop=drop, extra_inputs=extra, gains=gains, **rules))
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if "of" in name else []) for name in RULES]
+)
 def test_tiny_layers_reach_the_enumerated_optimum(name: str) -> None:
     """Mappings are feasible, never better than the optimum, and optimal for most tiny layers."""
     met, tried = 0, 0

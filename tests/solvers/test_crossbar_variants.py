@@ -104,7 +104,9 @@ def test_a_choice_of_gains_helps(solver: Solver) -> None:
     assert values[0] > 1.2 * values[1] > 1.2 * values[2]
 
 
-@pytest.mark.parametrize("solver", HEURISTICS, ids=lambda solver: solver.name)
+@pytest.mark.parametrize(
+    "solver", [pytest.param(HEURISTICS[0], marks=pytest.mark.slow), *HEURISTICS[1:]], ids=lambda solver: solver.name
+)
 @pytest.mark.parametrize("rule", ["writes", "tunable"])
 def test_limits_are_spent_in_the_search(solver: Solver, rule: str) -> None:
     """More writes or tuned connections help; mappings beat those found without a thought of the limit; bounds hold."""

@@ -120,7 +120,9 @@ def deep(seed: int) -> NetworkInstance:
     return NetworkInstance(tuple(layers), biases, objective=FunctionalError(rng.random((300, 8))), adjustable=True)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] if case.get("cells", 0) > 2 else []) for case in CASES]
+)
 @pytest.mark.parametrize("aim", ["outputs", "signals"])
 def test_every_rule_is_kept_and_the_error_falls(case: dict[str, Any], aim: Any) -> None:
     """Feasible under all rules; with aim=signals the functional error is below that of the least weight error."""
@@ -185,7 +187,7 @@ def test_recalibrated_biases_leave_no_mean_error() -> None:
     "made",
     [
         deep,
-        lambda seed: network(seed, labels=False, adjustable=True, **FREE),
+        pytest.param(lambda seed: network(seed, labels=False, adjustable=True, **FREE), marks=pytest.mark.slow),
         lambda seed: network(seed, labels=False, adjustable=True, cells=6, chip=LEAKY, **FREE),
     ],
 )

@@ -49,6 +49,7 @@ def test_names_and_contents_are_distinct() -> None:
     assert len({one.instance.digest for one in tiny}) == len(tiny)
 
 
+@pytest.mark.slow
 def test_every_kind_and_every_rule_is_there() -> None:
     """There are feasible and infeasible instances of each kind, and each rule of a layer is used by some instance."""
     outcomes = {(tiny.instance.kind, tiny.optimum.feasible) for tiny in tiny_instances()}

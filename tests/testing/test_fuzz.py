@@ -169,7 +169,7 @@ def test_an_instance_is_saved_and_drawn_again(tmp_path: Path) -> None:
 SLOW, LONG = pytest.mark.slow, pytest.mark.long
 
 
-@pytest.mark.parametrize("most", [12, pytest.param(40, marks=SLOW), pytest.param(1000, marks=[SLOW, LONG])])
+@pytest.mark.parametrize("most", [4, pytest.param(40, marks=SLOW), pytest.param(1000, marks=[SLOW, LONG])])
 def test_shipped_solvers_agree(most: int) -> None:
     """No disagreement of the quick ones over random instances."""
     registry = load_plugins()
