@@ -4,7 +4,7 @@ import gc
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,24 @@ def pytest_runtest_setup() -> None:
     typecheck.begin_test()
 
 
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
+    """Coverage follows a test with its fixtures or not at all, and nothing of pytest's own work in between."""
+    coverage = getattr(item.config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
+    if coverage is None:
+        return (yield)
+    if item.get_closest_marker("no_cover") is None:
+        coverage.resume()
+    try:
+        return (yield)
+    finally:
+        coverage.pause()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Collect garbage as usual from here on, but leave alone what will live as long as the process."""
     gc.freeze()
     gc.enable()
+    coverage = getattr(session.config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
+    if coverage is not None:
+        coverage.pause()
