@@ -1,6 +1,7 @@
 """Networks for the tool chains of others, by the ending of the file."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from matchopt.network.onnx_writing import write_onnx
 from matchopt.network.running import Runnable
 from matchopt.network.steps import state_of
 
-ENDINGS = (".onnx", ".nir", ".safetensors", ".pt", ".pth")
+ENDINGS = {".onnx": "onnx", ".nir": "nir", ".safetensors": "safetensors", ".pt": "torch", ".pth": "torch"}  # by what
 
 
 def write_elsewhere(path: str | PathLike[str], network: Runnable, names: Sequence[str] = ()) -> None:
@@ -47,16 +48,15 @@ def write_elsewhere(path: str | PathLike[str], network: Runnable, names: Sequenc
 
         write_bytes(target, save(state_of(network, names)))
     else:
-        try:
-            from matchopt.network.torch_module import write_torch
-        except ModuleNotFoundError as cause:
-            if cause.name != "torch":
-                raise
-            raise MissingExtra(f"writing {target}", "torch", "torch") from None
+        from matchopt.network.torch_module import write_torch
+
         write_torch(target, state_of(network, names))
 
 
 def check_ending(path: Path) -> None:
-    """Raise Refused for an ending that no network file has."""
-    if path.suffix.lower() not in ENDINGS:
+    """Raise Refused for an ending that no network file has, and MissingExtra where what writes it is not installed."""
+    package = ENDINGS.get(path.suffix.lower())
+    if package is None:
         raise Refused(f"{path}: the ending names no format for networks; end it in {', '.join(ENDINGS)}")
+    if find_spec(package) is None:
+        raise MissingExtra(f"writing {path}", package, package)

@@ -183,6 +183,14 @@ class Code:
         return __import__("os").system, ("touch ran",)
 
 
+@pytest.mark.parametrize(("ending", "package"), [("onnx", "onnx"), ("nir", "nir"), ("pt", "torch")])
+def test_packages_that_write_networks_are_asked_for_first(ending, package, monkeypatch):
+    """Before anything is read, let alone evaluated: the files named here do not exist."""
+    monkeypatch.setattr("matchopt.network.written.find_spec", lambda name: None if name == package else name)
+    said = run("evaluate", "none.matchopt", "none.matchopt", "--realised", f"out.{ending}", fails=True)
+    assert f"writing out.{ending} needs the package {package}" in said and f"matchopt[{package}]" in said
+
+
 @pytest.mark.slow
 def test_networks_that_cannot_be_written_say_so(folder):
     """The ending of --realised is that of a format, and NIR has no maximum pooling."""
