@@ -70,7 +70,8 @@ class BestPairs:
     ----------
     neuron : hardware neurons of each row's pairs, in no order, shape (rows, kept).
     cost : their costs, inf where the row does not fit.
-    left : least cost of the pairs of each row that are left out; inf where all are here, or no other fits.
+    left : least cost of the pairs of each row that are left out; inf where all are here, or no other fits; 0 where
+        neurons have not been looked at.
     """
 
     neuron: Int[np.ndarray, "rows kept"]
@@ -88,6 +89,7 @@ def best_pairs(
     importance: Float[np.ndarray, " connections"] | None = None,
     threads: int = 0,
     write_price: float = 0.0,
+    stop: Callable[[], bool] = lambda: False,
 ) -> BestPairs:
     """The `keep` cheapest hardware neurons of every row, without ever holding the costs of all pairs.
 
@@ -95,13 +97,14 @@ def best_pairs(
     ----------
     target, hardware, gains, drop, importance, threads, write_price : as for `pair_costs`, which it raises the same as.
     keep : how many, >= 1; all where there are not so many.
+    stop : asked now and then; once it is true, which it must remain, no further neurons are looked at.
 
     Returns
     -------
     Pairs whose costs are those of `pair_costs`, to the last digit.
     """
     keep, width = min(keep, hardware.n_neurons), max(BLOCK_NEURONS, keep)
-    fill = _filler(target, hardware, gains, drop, importance, None, threads, write_price)
+    fill = _filler(target, hardware, gains, drop, importance, None, threads, write_price, stop)
     neuron, cost = np.zeros((target.n_rows, 0), np.int32), np.zeros((target.n_rows, 0))
     left = np.full(target.n_rows, np.inf)
     for first in range(0, hardware.n_neurons, width):
@@ -120,6 +123,9 @@ def best_pairs(
                 both, names = (np.take_along_axis(part, order[:, :size], axis=1) for part in (both, names))
             neurons[rows], costs[rows] = names, both
         neuron, cost = neurons, costs
+        if stop():
+            left[:] = 0.0
+            break
     return BestPairs(neuron, cost, left)
 
 
@@ -135,8 +141,9 @@ def _filler(
     price: float | None,
     threads: int,
     write_price: float,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Fill:
-    """What fills in the costs of consecutive neurons, from a first one on."""
+    """What fills in the costs of consecutive neurons, from a first one on; inf once it is to stop."""
     if threads < 0:
         raise InvalidInstance(f"threads must be >= 0 (0 = all cores), found {threads}")
     rows = row_blocks(target, importance, drop=drop, price=price)
@@ -153,6 +160,9 @@ def _filler(
 
         def work() -> None:
             for part in blocks:
+                if stop():
+                    cost[:, part] = np.inf
+                    continue
                 neurons = slice(first + part.start, first + part.stop)
                 for block, found in zip(rows, solve(neurons, rows), strict=True):
                     cost[block.first : block.first + block.n_rows, part] = found.T

@@ -4,6 +4,7 @@ References: A. Volgenant, "Linear and semi-assignment problems: a core oriented 
 Research 23(10), 1996, 10.1016/0305-0548(96)00010-X.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, no_type_check
 
 import numpy as np
@@ -13,6 +14,7 @@ from matchopt.kernels.augmenting import flip
 from matchopt.kernels.compiling import leaf
 
 STEPS = 8  # row reductions per row, before rows are left to paths
+LOOK = 16  # paths between two looks at whether to stop
 
 
 class Pairs(NamedTuple):
@@ -49,6 +51,7 @@ def sparse_paths(
     cost: Float[np.ndarray, " pairs"],
     n_cols: int,
     price: Float[np.ndarray, " cols"] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> tuple[Int[np.ndarray, " rows"], Float[np.ndarray, " cols"]] | None:
     """The cheapest columns of all rows among listed pairs, and prices that prove it; None where there is none.
 
@@ -58,6 +61,7 @@ def sparse_paths(
     cols, cost : column and finite cost of each pair, no column twice in a row.
     n_cols : number of columns, at least that of rows.
     price : prices <= 0 to begin with, such as those of some of the pairs.
+    stop : asked now and then; once it is true the answer is None.
 
     Returns
     -------
@@ -76,8 +80,12 @@ def sparse_paths(
             np.full(n_cols, np.inf), np.zeros(n_cols, np.int64), np.zeros(n_cols, bool), np.zeros(n_cols, np.int64),
             np.zeros(len(cols) + 1), np.zeros(len(cols) + 1, np.int64),
         )  # fmt: skip
-        if not _assign(pairs, np.arange(n_rows), found, search):
-            return None
+        left = np.arange(n_rows)
+        left = left[: _reduce(pairs, left, found)]
+        for first in range(0, len(left), LOOK):
+            stopped = stop is not None and stop()
+            if stopped or not _place(pairs, left[first : first + LOOK], found, search):
+                return None
         free = found.row < 0
         if not free.any():
             return found.column, prices - prices.max(initial=-np.inf) if n_rows else prices
@@ -88,11 +96,10 @@ def sparse_paths(
 
 @leaf
 @no_type_check
-def _assign(pairs, free, found, search):
-    n_free = _reduce(pairs, free, found)
+def _place(pairs, rows, found, search):
     placed = True
-    for f in range(n_free):
-        placed = placed and _augment(pairs, free[f], found, search)
+    for i in rows:
+        placed = placed and _augment(pairs, i, found, search)
     return placed
 
 

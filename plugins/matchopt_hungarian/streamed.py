@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -68,16 +69,20 @@ class HungarianStreamed(Solver):
         return not_separable(instance)
 
     def solve(self, instance: LayerInstance, limits: Limits, rng: np.random.Generator) -> Result:
-        """See `Solver.solve`; each round that does not prove its assignment reports it."""
+        """See `Solver.solve`; each round that does not prove its assignment reports it.
+
+        Once the time is up the first round ends with the neurons that it has looked at, a later one at once.
+        """
         del rng
         size, best, bound, price = instance.hardware.n_neurons, None, -math.inf, None
         every = np.arange(instance.n_rows)
         open_, keep, kept = every, self.keep, Kept(np.zeros(len(every) + 1, np.int64), *np.zeros((3, 0)))
         stats: dict[str, int | float | str] = {}
         for step in limits.steps():
-            kept = replaced(kept, open_, cheapest(instance, open_, keep, limits.threads))
+            kept = replaced(kept, open_, cheapest(instance, open_, keep, limits))
             stats = {"pairs": len(kept.cost), "rounds": step + 1}
-            found = kernels.sparse_paths(kept.starts, kept.neuron, kept.cost, size, price)
+            stop = None if best is None else partial(late, limits)
+            found = kernels.sparse_paths(kept.starts, kept.neuron, kept.cost, size, price, stop)
             if found is not None:
                 column, price = found
                 least = np.minimum.reduceat(kept.cost - price[kept.neuron], kept.starts[:-1]) if len(every) else every
@@ -87,6 +92,8 @@ class HungarianStreamed(Solver):
                 if not len(open_):
                     return Result(best, Status.OPTIMAL, bound=bound, stats=stats)
                 limits.report(best, bound)
+            elif late(limits):
+                break
             elif (kept.left < np.inf).any():  # there may be an assignment of the pairs left out
                 open_ = every[kept.left < np.inf]
             else:
@@ -95,8 +102,13 @@ class HungarianStreamed(Solver):
         return Result(best, limit=limits.reached() or Limit.ITERATION, bound=bound, stats=stats)
 
 
-def cheapest(layer: LayerInstance, rows: np.ndarray, keep: int, threads: int) -> "kernels.BestPairs":
-    """The cheapest pairs of some rows."""
+def late(limits: Limits) -> bool:
+    """Whether the time is up."""
+    return limits.reached() is not None
+
+
+def cheapest(layer: LayerInstance, rows: np.ndarray, keep: int, limits: Limits) -> "kernels.BestPairs":
+    """The cheapest pairs of some rows, among the neurons that there was time for."""
     target, length = layer.target, layer.target.fan_in[rows]
     starts = np.concatenate([[0], np.cumsum(length)])
     e = np.arange(starts[-1]) + np.repeat(target.indptr[rows] - starts[:-1], length)
@@ -104,8 +116,9 @@ def cheapest(layer: LayerInstance, rows: np.ndarray, keep: int, threads: int) ->
     some = Target(starts, target.indices[e], target.weights[e], target.n_inputs)
     gains, drop = layer.rules.gains, layer.rules.drop
     return kernels.best_pairs(
-        some, layer.hardware, gains=gains, drop=drop, keep=keep, importance=importance, threads=threads
-    )
+        some, layer.hardware, gains=gains, drop=drop, keep=keep, importance=importance, threads=limits.threads,
+        stop=partial(late, limits),
+    )  # fmt: skip
 
 
 def replaced(kept: Kept, rows: np.ndarray, by: "kernels.BestPairs") -> Kept:

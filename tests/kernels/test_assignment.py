@@ -148,6 +148,14 @@ def test_listed_pairs_without_an_assignment() -> None:
     assert found is not None and found[0].size == 0 and not found[1].any()
 
 
+def test_listed_pairs_are_left_when_told_so() -> None:
+    """Whoever asks to stop before the first path gets none; where no row is left to a path nobody is asked."""
+    starts, cols, cost = np.arange(0, 26, 5), np.tile(np.arange(5), 5), np.outer(np.arange(5.0), np.arange(5)).ravel()
+    assert sparse_paths(starts, cols, cost, 5) is not None
+    assert sparse_paths(starts, cols, cost, 5, stop=lambda: True) is None
+    assert sparse_paths(starts[:2], cols[:5], cost[:5], 5, stop=lambda: True) is not None
+
+
 def test_auto_takes_the_compiled_engine_for_large_matrices() -> None:
     """From 2^14 pairs on, lapx or not."""
     assert assignment.engine_for(2**14) == "compiled" and assignment.engine_for(2**14 - 1) != "compiled"

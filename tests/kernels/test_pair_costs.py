@@ -1,5 +1,7 @@
 """`matchopt.kernels.pairs`: costs against brute force and SciPy, in every mode."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -179,3 +181,20 @@ def test_the_best_pairs_are_those_of_all(keep, monkeypatch):
     np.testing.assert_array_equal(np.sort(found.cost, axis=1), np.sort(every, axis=1)[:, :size])
     np.testing.assert_array_equal(found.left, np.sort(np.pad(every, ((0, 0), (0, 1)), constant_values=np.inf))[:, size])
     assert all(len(set(row)) == size for row in found.neuron.tolist())
+
+
+def test_pairs_of_the_neurons_that_there_was_time_for(monkeypatch):
+    """Stopped at any look, some neurons are missing, what is there is right, and nothing is said of the others."""
+    monkeypatch.setattr(pairs, "BLOCK_NEURONS", 7)
+    rng = np.random.default_rng(4)
+    target, hardware = Target.from_dense(rng.normal(size=(5, 3))), Hardware(rng.normal(size=(20, 4)))
+    every, seen = pair_costs(target, hardware, gains=ONE, drop=False), []
+    for most in (0, 3, 9, 99):
+        looks = iter(range(most))
+        stop = partial(lambda left: next(left, None) is None, looks)
+        found = best_pairs(target, hardware, gains=ONE, drop=False, keep=20, threads=1, stop=stop)
+        known = np.isfinite(found.cost)
+        np.testing.assert_array_equal(np.take_along_axis(every, found.neuron, axis=1)[known], found.cost[known])
+        seen.append(int(known.sum()))
+        assert (found.left == (np.inf if most == 99 else 0.0)).all()
+    assert seen[0] == 0 < seen[1] < seen[2] < seen[3] == 100

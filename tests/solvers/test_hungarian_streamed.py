@@ -1,5 +1,7 @@
 """`hungarian-streamed` finds what `hungarian` finds, from few pairs of each row."""
 
+from itertools import count
+
 import numpy as np
 import pytest
 from matchopt_hungarian import Hungarian, HungarianStreamed
@@ -47,6 +49,23 @@ def test_stopped_early_it_has_a_bound() -> None:
     part = HungarianStreamed(keep=4).solve(instance, Limits(iterations=1), np.random.default_rng(0))
     assert part.status in (Status.FEASIBLE, Status.UNKNOWN) and part.limit is Limit.ITERATION
     assert part.bound <= whole.bound
+
+
+def test_the_clock_counts_within_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever the time is up it ends at the next look: with what it has, and a bound below the optimum."""
+    instance = layer(40, 60)
+    whole = HungarianStreamed(keep=4).solve(instance, Limits(), np.random.default_rng(0))
+    optimum, ends, n = instance.value(whole.solution), [], 0  # type: ignore[arg-type]
+    while not ends or ends[-1].status is not Status.OPTIMAL:
+        n += 3
+        limits = Limits(threads=1, seconds=float(n), began=0.0)
+        with monkeypatch.context() as clock:
+            clock.setattr("matchopt.solver.time.monotonic", map(float, count()).__next__)  # a second for each look
+            ends.append(HungarianStreamed(keep=4).solve(instance, limits, np.random.default_rng(0)))
+        if ends[-1].solution is not None:
+            assert ends[-1].bound <= optimum <= instance.value(ends[-1].solution) + 1e-9
+    assert {result.status for result in ends} == {Status.UNKNOWN, Status.FEASIBLE, Status.OPTIMAL}
+    assert all(result.limit is Limit.TIME for result in ends[:-1]) and len(ends) > whole.stats["rounds"] + 3  # type: ignore[operator]
 
 
 def test_rows_that_fit_nowhere_and_no_rows() -> None:
