@@ -78,11 +78,13 @@ class HungarianStreamed(Solver):
         every = np.arange(instance.n_rows)
         open_, keep, kept = every, self.keep, Kept(np.zeros(len(every) + 1, np.int64), *np.zeros((3, 0)))
         stats: dict[str, int | float | str] = {}
+        stop = partial(late, limits)
         for step in limits.steps():
             kept = replaced(kept, open_, cheapest(instance, open_, keep, limits))
             stats = {"pairs": len(kept.cost), "rounds": step + 1}
-            stop = None if best is None else partial(late, limits)
-            found = kernels.sparse_paths(kept.starts, kept.neuron, kept.cost, size, price, stop)
+            found = kernels.sparse_paths(
+                kept.starts, kept.neuron, kept.cost, size, price, None if best is None else stop
+            )
             if found is not None:
                 column, price = found
                 least = np.minimum.reduceat(kept.cost - price[kept.neuron], kept.starts[:-1]) if len(every) else every
