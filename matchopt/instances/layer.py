@@ -214,10 +214,8 @@ class LayerInstance(Instance):
         are driven always.
         """
         full = np.zeros((self.n_rows, self.target.n_inputs))
-        rows, inputs, weights = self._switched(mapping)
-        np.add.at(full, (rows, inputs), weights)
-        e = mapping.tunable
-        full[self.target.row_of[e], self.target.indices[e]] = self._tuned(mapping)
+        rows, inputs, weights = self.realised_pairs(mapping)
+        full[rows, inputs] = weights
         return full
 
     def noise(self, mapping: LayerMapping) -> Float[np.ndarray, "rows inputs"]:
@@ -226,10 +224,10 @@ class LayerInstance(Instance):
         np.add.at(noise, (mapping.row_of, mapping.input), self.wire_noise(mapping))
         return noise
 
-    def pair_errors(self, mapping: LayerMapping) -> tuple[Pairs, Pairs, Float[np.ndarray, " pairs"]]:
-        """Rows, inputs and target less realised weight, of the connections and then of what else is realised.
+    def realised_pairs(self, mapping: LayerMapping) -> tuple[Pairs, Pairs, Float[np.ndarray, " pairs"]]:
+        """Rows, inputs and realised weights, of the connections and then of what else is realised.
 
-        All other pairs of a row and an input have no error. See `realised`, which makes the full matrix.
+        All other pairs of a row and an input are 0. See `realised`, which makes the full matrix.
         """
         target, (rows, inputs, weights) = self.target, self._switched(mapping)
         own, keys = target.keys(target.row_of, target.indices), target.keys(rows, inputs)
@@ -240,8 +238,15 @@ class LayerInstance(Instance):
         others, place = np.unique(keys[~inside], return_inverse=True)
         i, x = np.divmod(others, max(1, target.n_inputs))
         stray = np.bincount(place, weights[~inside], len(others))
-        errors = np.concatenate([target.weights - realised, -stray])
-        return np.concatenate([target.row_of, i]), np.concatenate([target.indices, x]), errors
+        both = np.concatenate([realised, stray])
+        return np.concatenate([target.row_of, i]), np.concatenate([target.indices, x]), both
+
+    def pair_errors(self, mapping: LayerMapping) -> tuple[Pairs, Pairs, Float[np.ndarray, " pairs"]]:
+        """The same pairs with target less realised weight; all others have no error."""
+        rows, inputs, weights = self.realised_pairs(mapping)
+        errors = -weights
+        errors[: self.target.n_connections] += self.target.weights
+        return rows, inputs, errors
 
     def _switched(self, mapping: LayerMapping) -> tuple[Pairs, Pairs, Float[np.ndarray, " pairs"]]:
         """Row, input and weight of every cell in use, and of every leak, after gains."""

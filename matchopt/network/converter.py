@@ -1,7 +1,7 @@
 """Output resolution: what analogue-to-digital converters make of the sums of a chip's neurons."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Interval
@@ -13,6 +13,7 @@ from matchopt.instances.architecture import Architecture, FullyConnected
 from matchopt.instances.demands import understanding
 from matchopt.instances.layer import LayerInstance, LayerMapping
 from matchopt.instances.network import NetworkInstance, NetworkMapping
+from matchopt.instances.passes import times
 from matchopt.instances.target import Target
 from matchopt.network.realised import UNDERSTOOD, biases_of, one_read
 from matchopt.settings import PositiveFloat, check_fields
@@ -65,16 +66,16 @@ class SummingLayer:
     Parameters
     ----------
     sums : weights of the analogue sums, hardware neurons in use x inputs; the last input is the constant 1 where
-        `biases` is None.
+        `biases` is None. This and the next two are full, or compressed rows where these are faster.
     factors : what each sum counts in each row, rows x hardware neurons in use.
     digital : weights beside the converter, those that tunable ones serve, rows x inputs.
     biases : digital; None where they are hardware weights.
     converted : whether the sums pass a converter; false for layers that are not on the chip.
     """
 
-    sums: Matrix
-    factors: Matrix
-    digital: Matrix
+    sums: Any
+    factors: Any
+    digital: Any
     biases: Float[np.ndarray, " rows"] | None
     converted: bool = True
 
@@ -92,30 +93,35 @@ class SummingLayer:
         alone = LayerInstance(nothing, layer.hardware)  # a row for every hardware neuron
         none = np.zeros(0, np.int64)
         wires = replace(mapping, row=np.arange(used), gain=np.ones(used), tunable=none, tuned=None)
-        sums = alone.realised(wires) if noise is None else one_read(alone, wires, noise)
-        factors, digital = np.zeros((layer.n_rows, used)), np.zeros((layer.n_rows, target.n_inputs))
-        factors[mapping.row, np.arange(used)] = layer.factors(mapping)
+        places, inputs, weights = one_read(alone, wires, noise)
         e = mapping.tunable
-        digital[target.row_of[e], target.indices[e]] = target.weights[e] if mapping.tuned is None else mapping.tuned
-        for row, x in zip(target.row_of[e], target.indices[e], strict=True):
-            sums[mapping.row == row, x] = 0.0  # tunable weights take the place of cells
-        return cls(sums, factors, digital, biases)
+        served = np.isin(target.keys(mapping.row[places], inputs), target.keys(target.row_of[e], target.indices[e]))
+        weights[served] = 0.0  # tunable weights take the place of cells
+        exact = target.weights[e] if mapping.tuned is None else mapping.tuned
+        return cls(
+            signals.matrix_of(places, inputs, weights, (used, target.n_inputs)),
+            signals.matrix_of(mapping.row, np.arange(used), layer.factors(mapping), (layer.n_rows, used)),
+            signals.matrix_of(target.row_of[e], target.indices[e], exact, (layer.n_rows, target.n_inputs)),
+            biases,
+        )
 
     @classmethod
-    def exact(cls, weights: Matrix, biases: Float[np.ndarray, " rows"]) -> "SummingLayer":
+    def exact(cls, target: Target, biases: Float[np.ndarray, " rows"]) -> "SummingLayer":
         """A layer that is not on the chip."""
-        full = weights.astype(np.float64)
-        return cls(full, np.eye(len(full)), np.zeros_like(full), biases, False)
+        rows, none, size = np.arange(target.n_rows), np.zeros(0, np.int64), (target.n_rows, target.n_inputs)
+        matrix = signals.matrix_of(target.row_of, target.indices, target.weights, size)
+        own = signals.matrix_of(rows, rows, np.ones(len(rows)), (len(rows), len(rows)))
+        return cls(matrix, own, signals.matrix_of(none, none, np.zeros(0), size), biases, False)
 
     def run(self, received: Matrix, converter: Converter, last: float | None) -> tuple[Matrix, float]:
         """Pre-activations, and the largest sum before the converter; with `last` of None sums stay exact."""
         if self.biases is None:
             received = np.column_stack([received, np.ones(len(received))])
-        sums = _product(received, self.sums)
+        sums = times(received, self.sums)
         largest = float(np.abs(sums).max(initial=0.0)) if self.converted else 0.0
         if self.converted and last is not None:
             sums = converter.read(sums, last)
-        signal = _product(sums, self.factors) + _product(received, self.digital)
+        signal = times(sums, self.factors) + times(received, self.digital)
         return signal if self.biases is None else signal + self.biases, largest
 
 
@@ -213,8 +219,3 @@ def check_chain(architecture: Architecture) -> None:
     if not isinstance(architecture, FullyConnected):
         raise InvalidInstance(f"converters are modelled behind fully connected layers, found a {architecture.kind} "
                               "network; leave them out")  # fmt: skip
-
-
-def _product(received: Matrix, weights: Matrix) -> Matrix:
-    matrix = signals.packed(weights)
-    return received @ matrix.T if isinstance(matrix, np.ndarray) else (matrix @ np.ascontiguousarray(received.T)).T

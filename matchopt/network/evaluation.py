@@ -25,7 +25,7 @@ from matchopt.network.data import ImageData, load_mnist
 from matchopt.network.data.images import normalised
 from matchopt.network.data.own import OWN
 from matchopt.network.data.registry import find_data
-from matchopt.network.realised import RealisedNetwork, one_read, realise, unmapped
+from matchopt.network.realised import RealisedNetwork, apart, one_read, realise, unmapped
 from matchopt.network.sparse_network import SparseNetwork
 from matchopt.settings import PositiveInt, checked
 
@@ -297,13 +297,12 @@ def _with_layer(
     noise: np.random.Generator | None,
 ) -> RealisedNetwork:
     assert network is not None, "an accuracy needs the other layers"
-    weights = layer.realised(mapping) if noise is None else one_read(layer, mapping, noise)
-    full = [matrix.astype(np.float64) for matrix in network.weights]
+    constant = layer.target.n_inputs > network.layers[number].target.n_inputs
+    matrix, bias = apart(*one_read(layer, mapping, noise), (layer.n_rows, layer.target.n_inputs), constant)
+    matrices = [each.matrix.astype(np.float64) for each in network.layers]
     biases = [bias.astype(np.float64) for bias in network.biases]
-    if weights.shape[1] > full[number].shape[1]:
-        weights, biases[number] = weights[:, :-1], weights[:, -1]
-    full[number] = weights
-    return RealisedNetwork(tuple(full), tuple(biases), network.architecture, network.buffers)
+    matrices[number], biases[number] = matrix, bias if constant else biases[number]
+    return RealisedNetwork(tuple(matrices), tuple(biases), network.architecture, network.buffers)
 
 
 def _sums_with(
@@ -318,6 +317,6 @@ def _sums_with(
     check_chain(network.architecture)
     hardware_bias = layer.target.n_inputs > network.layers[number].target.n_inputs
     biases = [bias.astype(np.float64) for bias in network.biases]
-    full = [SummingLayer.exact(matrix, bias) for matrix, bias in zip(network.weights, biases, strict=True)]
+    full = [SummingLayer.exact(each.target, bias) for each, bias in zip(network.layers, biases, strict=True)]
     full[number] = SummingLayer.of(layer, mapping, None if hardware_bias else biases[number], noise)
     return tuple(full)

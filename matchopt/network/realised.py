@@ -1,38 +1,51 @@
-"""Networks as a chip realises them: full weight matrices in place of the trained ones."""
+"""Networks as a chip realises them: weight matrices in place of the trained ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from matchopt.errors import InvalidSolution
+from matchopt.instances import signals
 from matchopt.instances.architecture import Architecture
 from matchopt.instances.demands import AT_0_1, understanding
 from matchopt.instances.layer import LayerInstance, LayerMapping
 from matchopt.instances.network import NetworkInstance, NetworkMapping
 from matchopt.network.running import Runnable
 
+Pairs = Int[np.ndarray, " pairs"]
 UNDERSTOOD = AT_0_1["network"] | {"several-neurons", "copies", "one-chip", "chained"}
 UNDERSTOOD |= {"programmable-cells", "write-budget", "hard-wired"}
 
 
 @dataclass(frozen=True, eq=False)
 class RealisedNetwork(Runnable):
-    """A network of given full weight matrices: fully connected with ReLU, or as its architecture.
+    """A network of given weight matrices: fully connected with ReLU, or as its architecture.
 
     Parameters
     ----------
-    weights : weight of every connection, one matrix (units x inputs) per layer.
+    given : weight of every connection, one matrix (units x inputs) per layer, full or of compressed rows.
     biases : bias of every unit, one vector per layer.
     architecture : how a sample runs through the layers.
     buffers : running statistics of batch normalisation, by name.
     """
 
-    weights: tuple[Float[np.ndarray, "_ _"], ...]
+    given: tuple[Any, ...]
     biases: tuple[Float[np.ndarray, " _"], ...]
     architecture: Architecture
     buffers: Mapping[str, Float[np.ndarray, " _"]] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> tuple[Float[np.ndarray, "_ _"], ...]:
+        """The weights of every layer as full matrices."""
+        return tuple(each if isinstance(each, np.ndarray) else each.toarray() for each in self.given)
+
+    @property
+    def matrices(self) -> tuple[Any, ...]:
+        """See `Runnable`."""
+        return tuple(map(signals.packed, self.given))
 
 
 @understanding("the realised network", UNDERSTOOD)
@@ -56,8 +69,7 @@ def realise(
     """
     biases = biases_of(instance, mapping)
     pairs = zip(instance.layers, mapping.layers, strict=True)
-    full = [layer.realised(part) if noise is None else one_read(layer, part, noise) for layer, part in pairs]
-    return _network(instance, full, biases)
+    return _network(instance, [one_read(layer, part, noise) for layer, part in pairs], biases)
 
 
 def biases_of(instance: NetworkInstance, mapping: NetworkMapping) -> tuple[Float[np.ndarray, " _"], ...] | None:
@@ -70,29 +82,43 @@ def biases_of(instance: NetworkInstance, mapping: NetworkMapping) -> tuple[Float
 
 
 def one_read(
-    layer: LayerInstance, mapping: LayerMapping, noise: np.random.Generator
-) -> Float[np.ndarray, "rows inputs"]:
-    """The realised weights as one read finds them."""
-    full = layer.realised(mapping)
+    layer: LayerInstance, mapping: LayerMapping, noise: np.random.Generator | None
+) -> tuple[Pairs, Pairs, Float[np.ndarray, " pairs"]]:
+    """Rows, inputs and realised weights as one read finds them, or as they are in the mean; see `realised_pairs`."""
+    rows, inputs, weights = layer.realised_pairs(mapping)
+    if noise is None:
+        return rows, inputs, weights
     deviation = np.sign(mapping.gain)[mapping.place_of] * np.sqrt(layer.wire_noise(mapping))
-    added = np.zeros_like(full)
-    np.add.at(added, (mapping.row_of, mapping.input), deviation * noise.standard_normal(len(deviation)))
-    e = mapping.tunable  # exact weights take the place of cells
-    added[layer.target.row_of[e], layer.target.indices[e]] = 0.0
-    full += added
-    return full
+    keys, wired = layer.target.keys(rows, inputs), layer.target.keys(mapping.row_of, mapping.input)
+    order = np.argsort(keys)
+    at = order[np.searchsorted(keys, wired, sorter=order)]  # every wire is one of the pairs
+    added = np.bincount(at, deviation * noise.standard_normal(len(deviation)), len(rows)).astype(np.float64)
+    added[mapping.tunable] = 0.0  # exact weights take the place of cells
+    return rows, inputs, weights + added
 
 
 @understanding("the realised network", UNDERSTOOD)
 def unmapped(instance: NetworkInstance) -> RealisedNetwork:
     """The network with its target weights, as if the hardware were perfect."""
-    return _network(instance, [layer.target.dense() for layer in instance.layers], instance.biases)
+    targets = [layer.target for layer in instance.layers]
+    return _network(instance, [(each.row_of, each.indices, each.weights) for each in targets], instance.biases)
 
 
 def _network(
-    instance: NetworkInstance, full: list[Float[np.ndarray, "_ _"]], biases: tuple[Float[np.ndarray, " _"], ...] | None
+    instance: NetworkInstance,
+    entries: list[tuple[Pairs, Pairs, Float[np.ndarray, " pairs"]]],
+    biases: tuple[Float[np.ndarray, " _"], ...] | None,
 ) -> RealisedNetwork:
-    run = (instance.architecture, instance.buffers)
-    if biases is not None:
-        return RealisedNetwork(tuple(full), biases, *run)
-    return RealisedNetwork(tuple(w[:, :-1] for w in full), tuple(w[:, -1] for w in full), *run)
+    sizes = [(layer.n_rows, layer.target.n_inputs) for layer in instance.layers]
+    found = [apart(*each, size, biases is None) for each, size in zip(entries, sizes, strict=True)]
+    own = tuple(bias for _, bias in found) if biases is None else biases
+    return RealisedNetwork(tuple(matrix for matrix, _ in found), own, instance.architecture, instance.buffers)
+
+
+def apart(
+    rows: Pairs, inputs: Pairs, weights: Float[np.ndarray, " pairs"], size: tuple[int, int], constant: bool
+) -> tuple[Any, Float[np.ndarray, " _"]]:
+    """The matrix of these entries, and what the last input adds, which is no part of it where it is `constant`."""
+    bias, last = np.zeros(size[0]), inputs == size[1] - constant
+    bias[rows[last]] = weights[last]
+    return signals.matrix_of(rows[~last], inputs[~last], weights[~last], (size[0], size[1] - constant)), bias

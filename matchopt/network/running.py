@@ -31,6 +31,11 @@ class Runnable:
         def biases(self) -> Vectors:
             """One vector per layer."""
 
+    @property
+    def matrices(self) -> tuple[Any, ...]:
+        """The weights as they are computed with: full, or compressed rows (`scipy.sparse`) where these are faster."""
+        return tuple(signals.packed(matrix) for matrix in self.weights)
+
     def logits(self, inputs: Float[np.ndarray, "samples inputs"]) -> Float[np.ndarray, "samples *frames classes"]:
         """The values before the softmax, one row per sample (and frame), computed in the precision of the weights.
 
@@ -40,7 +45,7 @@ class Runnable:
             when the layers are not fully connected and torch is not installed.
         """
         if isinstance(self.architecture, FullyConnected):
-            return signals.logits(self.weights, self.biases, inputs, self.weights[0].dtype)
+            return signals.logits(matrices := self.matrices, self.biases, inputs, matrices[0].dtype)
         found: np.ndarray = _forward().predict(self.architecture, self.weights, self.biases, inputs, self.buffers)
         return found
 
@@ -60,7 +65,7 @@ class Runnable:
             see `logits`.
         """
         if isinstance(self.architecture, FullyConnected):
-            exact = [matrix.astype(np.float64) for matrix in self.weights]
+            exact = [matrix.astype(np.float64) for matrix in self.matrices]
             return tuple(received for received, _ in signals.run(exact, self.biases, inputs))
         forward = _forward()
         matrices, vectors, statistics = forward.as_tensors(self.weights, self.biases, self.buffers)

@@ -11,6 +11,7 @@ from annotated_types import Ge, Le
 from jaxtyping import Bool, Float, Float32, Int64
 
 from matchopt.errors import InvalidInstance
+from matchopt.instances import signals
 from matchopt.instances.architecture import Architecture, FullyConnected
 from matchopt.instances.architecture_fit import completed, frozen_buffers
 from matchopt.instances.arrays import frozen, is_constant
@@ -111,6 +112,12 @@ class SparseLayer:
     def weights(self) -> Float32[np.ndarray, "units inputs"]:
         """The weights as a full matrix, zero where there is no connection."""
         return self._full(self.target.weights, np.float32)
+
+    @cached_property
+    def matrix(self) -> Any:
+        """The weights as they are computed with; see `Runnable.matrices`."""
+        target = self.target
+        return signals.matrix_of(target.row_of, target.indices, target.weights.astype(np.float32), self.shape)
 
     @cached_property
     def mask(self) -> Bool[np.ndarray, "units inputs"]:
@@ -217,6 +224,11 @@ class SparseNetwork(Runnable):
     def weights(self) -> tuple[Float32[np.ndarray, "_ _"], ...]:
         """The weights of every layer as full matrices."""
         return tuple(layer.weights for layer in self.layers)
+
+    @property
+    def matrices(self) -> tuple[Any, ...]:
+        """See `Runnable`."""
+        return tuple(layer.matrix for layer in self.layers)
 
     @property
     def biases(self) -> tuple[Float32[np.ndarray, " _"], ...]:

@@ -72,8 +72,10 @@ class Mapped:
 
     def _repr_html_(self) -> str:
         facts: dict[str, object] = {"squared weight error": sum(self._errors()), "wires": len(self.wiring())}
-        facts |= {f"layer {n}, realised": f"{w.shape[0]} x {w.shape[1]}" for n, w in enumerate(self.weights)}
+        sizes = [(layer.n_rows, layer.target.n_inputs) for layer in layers_of(self.instance)]
+        facts |= {f"layer {n}, realised": f"{rows} x {inputs}" for n, (rows, inputs) in enumerate(sizes)}
         return facts_table(f"mapping of {self.instance.name}", facts)
 
     def _errors(self) -> list[float]:
-        return [float(((w - t) ** 2).sum()) for w, t in zip(self.weights, self.targets, strict=True)]
+        pairs = zip(layers_of(self.instance), getattr(self.solution, "layers", (self.solution,)), strict=True)
+        return [float((layer.pair_errors(part)[2] ** 2).sum()) for layer, part in pairs]

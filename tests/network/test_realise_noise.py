@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import issparse
 
 from matchopt import Hardware, LayerInstance, LayerMapping, NetworkInstance, NetworkMapping, Target
-from matchopt.network import realise
+from matchopt.instances import signals
+from matchopt.network import realise, unmapped
 
 
 def case(variance: float) -> tuple[NetworkInstance, NetworkMapping]:
@@ -41,3 +43,23 @@ def test_tuned_weights_have_no_read_noise() -> None:
     read = realise(instance, NetworkMapping((tuned,)), np.random.default_rng(0)).weights[0]
     assert read[1, 1] == 2.0
     assert read[0, 0] != pytest.approx(2.0, abs=1e-6)
+
+
+def test_few_weights_need_no_full_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compressed rows hold what the full matrix holds, to the last bit; with hardware biases and noise too."""
+    rng = np.random.default_rng(3)
+    dense = np.where(rng.random((40, 31)) < 0.2, rng.normal(size=(40, 31)), 0.0)
+    dense[:, -1] = 1.0
+    layer = LayerInstance(Target.from_dense(dense), Hardware(rng.normal(size=(40, 31)), rng.random((40, 31)) / 9))
+    cells = np.concatenate([rng.permutation(31)[:n] for n in layer.target.fan_in.tolist()])
+    instance = NetworkInstance((layer,), None)
+    mapping = NetworkMapping((LayerMapping.from_cells(layer.target, rng.permutation(40), cells),))
+    full = [realise(instance, mapping, np.random.default_rng(1)), unmapped(instance)]
+    monkeypatch.setattr(signals, "LARGE", 0)
+    monkeypatch.setattr(signals, "HUGE", 0)
+    few = [realise(instance, mapping, np.random.default_rng(1)), unmapped(instance)]
+    for one, other in zip(full, few, strict=True):
+        assert isinstance(one.given[0], np.ndarray) and issparse(other.given[0])
+        np.testing.assert_array_equal(one.weights[0], other.weights[0])
+        np.testing.assert_array_equal(one.biases[0], other.biases[0])
+        np.testing.assert_allclose(one.logits(dense[:, :-1]), other.logits(dense[:, :-1]), rtol=1e-12)
