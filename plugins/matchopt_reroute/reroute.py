@@ -120,16 +120,13 @@ class Reroute(Solver):
         if start is not None and instance.objective is not None:
             limits.offer(start, instance.value(start))
         tasks, inputs, kinds = prepared(instance, self.samples, self.aim == "signals", limits.threads, rng)
-        seed, told = int(rng.integers(2**31 - 1)), list[NetworkMapping]()
+        seed = int(rng.integers(2**31 - 1))
 
         def offer(mapping: NetworkMapping) -> bool:
             return limits.offer(mapping, instance.value(mapping))
 
-        def tell(mapping: NetworkMapping) -> None:
-            """The coarse mapping, for the caller to have; other objectives not aimed at might keep it for good."""
-            if not told and instance.objective is not None and instance.objective.labelled:
-                offer(mapping)
-            told.append(mapping)
+        def keep(mapping: NetworkMapping) -> None:
+            """Hand out nothing: objectives that are not aimed at, such as a loss, could prefer a worse mapping."""
 
         def run(outputs_only: bool, offers: bool) -> NetworkMapping:
             free = outputs_only and (instance.adjustable or instance.biases is None)
@@ -137,7 +134,7 @@ class Reroute(Solver):
                 instance, tasks, inputs, outputs_only, free, self.candidates, self.pull, self.ridge, self.rounds, seed,
                 lambda: limits.reached() is not None, kinds,
             )  # fmt: skip
-            return course.run(start, offer if offers else tell, rng).mapping()
+            return course.run(start, offer if offers else keep, rng).mapping()
 
         found = run(self.aim == "outputs", judged)
         if not judged:

@@ -247,14 +247,11 @@ def test_same_seed_same_answer_with_any_threads(seed: int) -> None:
     assert len(answers) == 1
 
 
-def test_under_a_task_loss_the_first_mapping_comes_early() -> None:
-    """It is told before pairs are judged, and the answer is the better of it and of the label-free one."""
-    for seed in range(4):
-        instance, told = network(seed, labels=True, adjustable=True, **FREE), []
-        result = solved(instance, on_incumbent=lambda mapping, bound, told=told: told.append(mapping))
-        assert told and not check(instance, told[0]).violations and result.solution is not None
-        values = [instance.value(mapping) for mapping in told]
-        assert values == sorted(values, reverse=True) and instance.value(result.solution) == values[-1]
+def test_under_a_task_loss_nothing_is_handed_out_on_the_way() -> None:
+    """A coarse mapping can have the lower loss and far more errors (outputs at another scale), and would be kept."""
+    instance, told = network(1, labels=True, adjustable=True, **FREE), []
+    result = solved(instance, on_incumbent=lambda mapping, bound: told.append(mapping.digest))
+    assert result.solution is not None and told in ([], [result.solution.digest])
 
 
 def test_no_time_and_too_few_cells() -> None:
