@@ -8,9 +8,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-
 from matchopt.grid.task import ERROR
 from matchopt.study.study_file import Study
 from matchopt.terminal.figures import NONE
@@ -87,15 +84,11 @@ def correlations(study: Study, records: Sequence[Record]) -> list[str]:
 
 def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float:
     """Spearman's coefficient, -1 .. 1; NaN where one side is constant."""
-    first, second = (_ranks(values) for values in zip(*pairs, strict=True))
-    varies = len(set(first)) > 1 and len(set(second)) > 1
-    return float(np.corrcoef(first, second)[0, 1]) if varies else math.nan
+    from scipy.stats import spearmanr
 
-
-def _ranks(values: Sequence[float]) -> Float[np.ndarray, " values"]:
-    """1 for the least, and so on; equal values share the mean of theirs. SciPy's take a second to load."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - (count - 1) / 2)[place]
+    first, second = zip(*pairs, strict=True)
+    varies = len(set(first)) > 1 and len(set(second)) > 1  # where not, scipy warns
+    return float(spearmanr(first, second).statistic) if varies else math.nan
 
 
 def mean_and_deviation(values: Sequence[Any], name: str) -> str:
