@@ -44,11 +44,7 @@ class Mapped:
     @property
     def weights(self) -> tuple[Matrix, ...]:
         """The weights that the hardware realises, one matrix (rows x inputs) for each layer."""
-        parts: tuple[Any, ...] = getattr(self.solution, "layers", (self.solution,))
-        layers = layers_of(self.instance)
-        if len(parts) != len(layers):
-            raise InvalidSolution(f"layers: the instance has {len(layers)}, the mapping {len(parts)}")
-        return tuple(layer.realised(part) for layer, part in zip(layers, parts, strict=True))
+        return tuple(layer.realised(part) for layer, part in self._pairs())
 
     @property
     def targets(self) -> tuple[Matrix, ...]:
@@ -71,11 +67,17 @@ class Mapped:
         write(self.solution, path, instance=self.instance)
 
     def _repr_html_(self) -> str:
-        facts: dict[str, object] = {"squared weight error": sum(self._errors()), "wires": len(self.wiring())}
-        sizes = [(layer.n_rows, layer.target.n_inputs) for layer in layers_of(self.instance)]
+        pairs = self._pairs()
+        error = sum(float((layer.pair_errors(part)[2] ** 2).sum()) for layer, part in pairs)
+        facts: dict[str, object] = {"squared weight error": error, "wires": len(self.wiring())}
+        sizes = [(layer.n_rows, layer.target.n_inputs) for layer, _ in pairs]
         facts |= {f"layer {n}, realised": f"{rows} x {inputs}" for n, (rows, inputs) in enumerate(sizes)}
         return facts_table(f"mapping of {self.instance.name}", facts)
 
-    def _errors(self) -> list[float]:
-        pairs = zip(layers_of(self.instance), getattr(self.solution, "layers", (self.solution,)), strict=True)
-        return [float((layer.pair_errors(part)[2] ** 2).sum()) for layer, part in pairs]
+    def _pairs(self) -> list[tuple[LayerInstance, LayerMapping]]:
+        """Every layer with its mapping."""
+        parts: tuple[Any, ...] = getattr(self.solution, "layers", (self.solution,))
+        layers = layers_of(self.instance)
+        if len(parts) != len(layers):
+            raise InvalidSolution(f"layers: the instance has {len(layers)}, the mapping {len(parts)}")
+        return list(zip(layers, parts, strict=True))
