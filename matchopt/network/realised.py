@@ -45,7 +45,7 @@ class RealisedNetwork(Runnable):
     @property
     def matrices(self) -> tuple[Any, ...]:
         """See `Runnable`."""
-        return tuple(map(signals.packed, self.given))
+        return self.given
 
 
 @understanding("the realised network", UNDERSTOOD)

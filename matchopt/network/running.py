@@ -32,9 +32,9 @@ class Runnable:
             """One vector per layer."""
 
     @property
-    def matrices(self) -> tuple[Any, ...]:
-        """The weights as they are computed with: full, or compressed rows (`scipy.sparse`) where these are faster."""
-        return tuple(signals.packed(matrix) for matrix in self.weights)
+    def matrices(self) -> Sequence[Any]:
+        """The weights as they are held: full, or compressed rows (`scipy.sparse`) where these are faster."""
+        return self.weights
 
     def logits(self, inputs: Float[np.ndarray, "samples inputs"]) -> Float[np.ndarray, "samples *frames classes"]:
         """The values before the softmax, one row per sample (and frame), computed in the precision of the weights.

@@ -115,7 +115,7 @@ class SparseLayer:
 
     @cached_property
     def matrix(self) -> Any:
-        """The weights as they are computed with; see `Runnable.matrices`."""
+        """The weights as they are held; see `Runnable.matrices`."""
         target = self.target
         return signals.matrix_of(target.row_of, target.indices, target.weights.astype(np.float32), self.shape)
 
