@@ -72,7 +72,7 @@ def pytest_runtest_setup() -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
     """Coverage follows a test with its fixtures or not at all, and nothing of pytest's own work in between."""
-    coverage = getattr(item.config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
+    coverage = _coverage(item.config)
     if coverage is None:
         return (yield)
     if item.get_closest_marker("no_cover") is None:
@@ -87,6 +87,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Collect garbage as usual from here on, but leave alone what will live as long as the process."""
     gc.freeze()
     gc.enable()
-    coverage = getattr(session.config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
+    coverage = _coverage(session.config)
     if coverage is not None:
         coverage.pause()
+
+
+def _coverage(config: pytest.Config) -> Any:
+    """What measures coverage, which can be paused; None where nothing does."""
+    return getattr(config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
