@@ -125,7 +125,7 @@ class Reroute(Solver):
         def offer(mapping: NetworkMapping) -> bool:
             return limits.offer(mapping, instance.value(mapping))
 
-        def keep(mapping: NetworkMapping) -> None:
+        def withhold(mapping: NetworkMapping) -> None:
             """Hand out nothing: objectives that are not aimed at, such as a loss, could prefer a worse mapping."""
 
         def run(outputs_only: bool, offers: bool) -> NetworkMapping:
@@ -134,7 +134,7 @@ class Reroute(Solver):
                 instance, tasks, inputs, outputs_only, free, self.candidates, self.pull, self.ridge, self.rounds, seed,
                 lambda: limits.reached() is not None, kinds,
             )  # fmt: skip
-            return course.run(start, offer if offers else keep, rng).mapping()
+            return course.run(start, offer if offers else withhold, rng).mapping()
 
         found = run(self.aim == "outputs", judged)
         if not judged:
