@@ -23,7 +23,7 @@ from matchopt import (
     is_feasible,
 )
 from matchopt_reroute.bounds import functional_bound
-from matchopt_reroute.course import Course, prepared
+from matchopt_reroute.course import Course, prepared, usual_rounds
 from matchopt_reroute.wired import SWITCHED, not_switched
 from matchopt_reroute.wiring import UNDERSTOOD, NotFound, Unplaceable, smallest_layers
 
@@ -55,7 +55,8 @@ class Reroute(Solver):
     aim : "outputs" up to a common factor, hidden rows at any scale; "signals" of every layer as they are.
     samples : most samples used, >= 2; drawn by the seed where there are more, or too many for their places to be kept.
     candidates : inputs per row that pairs of neurons are judged on, >= 1; the wiring itself uses all.
-    rounds : most rounds of sweeps over the layers after the first pass, >= 0.
+    rounds : most rounds of sweeps over the layers after the first pass, >= 0; by itself 3, or none where filters or
+        gates have a sample for fewer than one in ten of the network's connections, for which sweeps fit just those.
     ridge : added to the covariances' diagonal, relative to its mean, >= 0.
     pull : penalty on scales away from 1 in the first pass, > 0; small values leave hidden rows free.
 
@@ -77,7 +78,7 @@ class Reroute(Solver):
     aim: Literal["outputs", "signals"] = "outputs"
     samples: Annotated[int, Ge(2)] = 4000
     candidates: PositiveInt = 64
-    rounds: NonNegativeInt = 3
+    rounds: NonNegativeInt | None = None
     ridge: NonNegativeFloat = 1e-3
     pull: PositiveFloat = 0.003
 
@@ -121,6 +122,7 @@ class Reroute(Solver):
             limits.offer(start, instance.value(start))
         tasks, inputs, kinds = prepared(instance, self.samples, self.aim == "signals", limits.threads, rng)
         seed = int(rng.integers(2**31 - 1))
+        rounds = usual_rounds(instance, inputs) if self.rounds is None else self.rounds
 
         def offer(mapping: NetworkMapping) -> bool:
             return limits.offer(mapping, instance.value(mapping))
@@ -131,7 +133,7 @@ class Reroute(Solver):
         def run(outputs_only: bool, offers: bool) -> NetworkMapping:
             free = outputs_only and (instance.adjustable or instance.biases is None)
             course = Course(
-                instance, tasks, inputs, outputs_only, free, self.candidates, self.pull, self.ridge, self.rounds, seed,
+                instance, tasks, inputs, outputs_only, free, self.candidates, self.pull, self.ridge, rounds, seed,
                 lambda: limits.reached() is not None, kinds,
             )  # fmt: skip
             return course.run(start, offer if offers else withhold, rng).mapping()

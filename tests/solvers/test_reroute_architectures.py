@@ -50,6 +50,18 @@ def test_the_first_pass_and_the_sweeps_pay(name: str, biases: str) -> None:
     assert after.value() < 0.95 * before.value()
 
 
+def test_too_few_samples_are_not_swept_over() -> None:
+    """Unless rounds are asked for: sweeps would fit those few alone."""
+    instance = shaped("last", **FREE)
+    connections = sum(layer.target.n_connections for layer in instance.layers)
+    for samples, rounds in ((connections // 10 - 1, 0), (200, 3)):
+        by_itself, asked, other = (
+            Reroute(rounds=n, samples=samples).solve(instance, Limits(), np.random.default_rng(0)).solution.digest
+            for n in (None, rounds, 3 - rounds)
+        )
+        assert by_itself == asked != other
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize("outputs_only", [True, False])
 def test_slopes_and_accounts_are_those_of_the_mapping(name: str, outputs_only: bool) -> None:
