@@ -94,9 +94,12 @@ def bindings(
 ) -> tuple[list[Binding] | None, tuple[np.ndarray, ...] | None]:
     """How training begins, layer by layer, and the digital biases; no bindings where no mapping is feasible."""
     start, biases = limits.start, instance.biases
-    if not scratch and isinstance(start, NetworkMapping) and is_feasible(instance, start):
-        pairs = zip(instance.layers, start.layers, strict=True)
-        return [_given(layer, part) for layer, part in pairs], biases if start.biases is None else start.biases
+    if isinstance(start, NetworkMapping) and is_feasible(instance, start):
+        if any(len(part.tunable) for part in start.layers):
+            limits.offer(start, instance.value(start))
+        elif not scratch:
+            pairs = zip(instance.layers, start.layers, strict=True)
+            return [_given(layer, part) for layer, part in pairs], biases if start.biases is None else start.biases
     if scratch and instance.adjustable and biases is not None:
         biases = tuple(np.zeros(len(bias)) for bias in biases)
     found = [_drawn(layer, rng) if scratch else _assigned(layer, rng) for layer in instance.layers]

@@ -35,7 +35,8 @@ class Slots(Options, Solver):
 
     The task loss uses labels. The functional error does not: then every layer learns to give the target network's
     signals; nor does the score error: then the outputs learn to point where the target's do. Read noise counts in what
-    is reported, not in the derivative.
+    is reported, not in the derivative. Budgets of tunable connections are left unspent, for `tune` to spend
+    afterwards; a start that has spent some is an answer to beat, not where training begins.
 
     An answer depends on the seed, the number of threads and the number of epochs alone; with a time limit that is too
     short for all epochs their number, and so the answer, depends on the machine.
@@ -53,7 +54,7 @@ class Slots(Options, Solver):
     extra = "torch"
     understands = frozenset({
         "importance", "read-noise", "unusable-cells", "leak", "drop", "extra-inputs", "gains", "gain-interval",
-        "output-error", "correlated-inputs", "task-loss", "functional-error", "score-error",
+        "tunable", "output-error", "correlated-inputs", "task-loss", "functional-error", "score-error",
         "hardware-bias", "adjustable-bias", "network-tunable", "convolutional", "recurrent", "shared-bus",
     })  # fmt: skip
 
@@ -81,11 +82,9 @@ class Slots(Options, Solver):
         course = run(self, instance, limits, rng)
         if course is None:
             message = "some layer has no assignment of rows to hardware neurons with cells enough"
-            if all(layer.hardware.free_routing for layer in instance.layers):
+            if all(layer.hardware.free_routing and not layer.rules.tunable for layer in instance.layers):
                 return Result(None, Status.INFEASIBLE, message=message)
-            return Result(
-                None, message="no mapping was found on the shared lines to begin with; put a solver before it"
-            )
+            return Result(limits.best, message="no mapping was found to begin with; put a solver before it")
         limit = None
         if limits.iterations is not None and limits.iterations < self.epochs:
             limit = Limit.ITERATION

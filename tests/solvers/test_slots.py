@@ -12,6 +12,7 @@ from solvers.small_networks import network
 from matchopt import (
     FunctionalError,
     Gains,
+    LayerMapping,
     Limit,
     Limits,
     NetworkInstance,
@@ -189,6 +190,42 @@ def test_too_few_cells_are_infeasible() -> None:
         assert result.status is Status.INFEASIBLE and result.solution is None
 
 
+def test_budgets_of_tunable_connections_are_left_unspent() -> None:
+    """What is trained is the same with a budget; that no mapping does without it proves nothing where there is one."""
+    for case in (network(3, True), network(9, True, cells=-1)):
+        allowed = replace(
+            case, layers=tuple(replace(layer, rules=replace(layer.rules, tunable=2)) for layer in case.layers)
+        )
+        plain, result = solved(case), solved(allowed)
+        assert result.status is not Status.INFEASIBLE
+        if plain.solution is None:
+            assert result.solution is None and plain.status is Status.INFEASIBLE
+        else:
+            assert result.solution.digest == plain.solution.digest and not any(
+                len(part.tunable) for part in result.solution.layers
+            )
+
+
+def test_a_start_with_tunable_connections_is_an_answer_to_beat() -> None:
+    """It is kept where training, which begins without it, ends worse."""
+    case = network(3, True)
+    allowed = replace(
+        case, layers=tuple(replace(layer, rules=replace(layer.rules, tunable=99)) for layer in case.layers)
+    )
+    parts = []
+    for layer in allowed.layers:
+        every, none = np.arange(layer.target.n_connections), np.zeros(0, np.int64)
+        starts = np.zeros(layer.n_rows + 1, np.int64)
+        parts.append(LayerMapping(
+            np.arange(layer.n_rows), starts, none, none, tunable=every, tuned=layer.target.weights,
+        ))  # fmt: skip
+    best = NetworkMapping(tuple(parts))
+    poor = replace(best, layers=tuple(replace(part, tuned=100.0 * part.tuned) for part in best.layers))
+    assert allowed.value(best) < allowed.value(solved(allowed).solution) < allowed.value(poor)
+    assert solved(allowed, start=best).solution is best
+    assert solved(allowed, start=poor).solution.digest == solved(allowed).solution.digest
+
+
 def test_inputs_that_are_always_zero_are_left_alone() -> None:
     """No cell is spent on an input that is 0 on all samples; a network without any live input is answered too."""
     instance = network(10, True, **FREE)
@@ -207,7 +244,6 @@ def test_refuses_in_one_sentence() -> None:
 
     refused = {
         "task-loss, functional-error or score-error": surrogate(instance),
-        "tunable": with_rules(rules=Rules(tunable=1)),
         "several-cells": with_rules(rules=Rules(cells_per_weight=2)),
     }
     assert refusal(QUICK, instance) is None
