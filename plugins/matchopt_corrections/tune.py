@@ -27,7 +27,8 @@ class Tune(Solver):
         last layer, all of them if the rules allow it, "all" tunes every connection.
     budget : share of all connections to tune at most, 0 .. 1, besides what the rules say.
     choose : the score: "curvature" |w' - w| times the root mean square of the input (no labels), "gradient" of the loss
-        with respect to the weight, "error" |w' - w|, or "random".
+        with respect to the weight, "error" |w' - w|, or "random"; by itself the curvature where training begins from
+        the target's values, else the gradient.
     epochs : passes over the samples, >= 0.
     rate, bias_rate : first step sizes of weights and biases, > 0.
     batch : samples per step, >= 1.
@@ -40,7 +41,7 @@ class Tune(Solver):
 
     where: Literal["budget", "last-layer", "all"] = "budget"
     budget: Annotated[float, Interval(ge=0, le=1)] = 1.0
-    choose: Literal["curvature", "gradient", "error", "random"] = "curvature"
+    choose: Literal["curvature", "gradient", "error", "random"] | None = None
     epochs: NonNegativeInt = 2
     rate: PositiveFloat = 5e-3
     bias_rate: PositiveFloat = 2e-3
@@ -67,16 +68,24 @@ class Tune(Solver):
         if isinstance(start, Result):
             return start
         choosing, training = rng.spawn(2)
-        chosen = self._chosen(instance, start, choosing)
+        chosen = self._chosen(instance, start, self.choose or "curvature", choosing)
+        begin = with_tunable(instance, start, chosen)
+        if not instance.value(begin) < instance.value(
+            start
+        ):  # rows have other scales there, or were trained as they are
+            chosen = self._chosen(instance, start, self.choose or "gradient", choosing)
+            begin = with_tunable(instance, start, chosen, at_target=False)
         plan = Plan(self.epochs, self.rate, self.bias_rate, self.batch)
-        return trained(instance, start, with_tunable(instance, start, chosen), plan, limits, training)
+        return trained(instance, start, begin, plan, limits, training)
 
-    def _chosen(self, instance: NetworkInstance, start: NetworkMapping, rng: np.random.Generator) -> list[np.ndarray]:
+    def _chosen(
+        self, instance: NetworkInstance, start: NetworkMapping, score: str, rng: np.random.Generator
+    ) -> list[np.ndarray]:
         layers, count = room(instance, start)
         total = sum(layer.target.n_connections for layer in instance.layers)
         if self.where == "last-layer":
             layers = [0] * (len(layers) - 1) + layers[-1:]
         share = round(self.budget * total) - sum(len(part.tunable) for part in start.layers)
         count = max(0, min(count, share))
-        scores = SCORES[self.choose](instance, start, rng) if count else [np.zeros(0)] * len(layers)
+        scores = SCORES[score](instance, start, rng) if count else [np.zeros(0)] * len(layers)
         return choose(instance, start, scores, count, layers)

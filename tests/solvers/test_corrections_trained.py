@@ -13,7 +13,7 @@ from matchopt_corrections.choice import SCORES, with_tunable
 from matchopt_corrections.training import small_network
 from solvers.corrected import SAMPLES, WIDTHS, network, realised, solved
 
-from matchopt import Limit, Limits, NetworkMapping, TaskLoss, is_feasible
+from matchopt import Hardware, LayerMapping, Limit, Limits, NetworkMapping, TaskLoss, is_feasible
 from matchopt.run import solve
 from matchopt.solver import Status
 
@@ -92,6 +92,31 @@ def test_frozen_weights_are_bitwise_unchanged_and_the_budget_is_kept(choose, bud
         changed += int((before[n] != after[n]).sum())
     assert 0 < changed <= budget
     assert result.stats["held-out loss"] < result.stats["held-out loss before"]
+
+
+def test_training_begins_where_the_loss_is_lower():
+    """At the target's values; but at what is realised where rows have other scales, which those disturb."""
+    instance, slowly = network(2, budget=6, **ALL), Tune(epochs=1, rate=1e-4, bias_rate=1e-4)
+    assert max(distances(instance, solved(slowly, instance, begin(instance, Limits())).solution)) < 0.01
+    layers, parts = [], []
+    for layer, factor in zip(instance.layers, (8.0, 0.125, 1.0), strict=True):
+        own = factor * layer.target.weights.reshape(layer.n_rows, -1)
+        layers.append(replace(layer, hardware=Hardware(own)))
+        cells = np.tile(np.arange(own.shape[1]), layer.n_rows)
+        parts.append(LayerMapping.from_cells(layer.target, np.arange(layer.n_rows), cells))
+    scaled = replace(instance, layers=tuple(layers))
+    start = NetworkMapping(tuple(parts), (8.0 * instance.biases[0], *instance.biases[1:]))
+    found = solved(slowly, scaled, start).solution
+    assert sum(len(part.tunable) for part in found.layers) == 6
+    assert max(distances(scaled, found)) > 0.5 and max(distances(scaled, found, start)) < 0.01
+
+
+def distances(instance, found, start=None):
+    """How far tunable connections are at most from the target's values, or from those of a start, in each layer."""
+    targets = [layer.target.weights for layer in instance.layers]
+    wanted = targets if start is None else connections(instance, start)
+    pairs = zip(wanted, found.layers, strict=True)
+    return [float(np.abs(values[part.tunable] - part.tuned).max(initial=0.0)) for values, part in pairs]
 
 
 @pytest.mark.parametrize("choose", list(SCORES))
@@ -270,7 +295,7 @@ def test_refusals_say_why(solver, instance, reason):
         (lambda: Tune(epochs=-1), "epochs must be a whole number >= 0"),
         (lambda: Tune(rate=0.0), "rate must be a finite number > 0"),
         (lambda: TrainBiases(batch=0), "batch must be a whole number >= 1"),
-        (lambda: Tune(choose="best"), "choose must be one of curvature, gradient, error, random, found 'best'"),
+        (lambda: Tune(choose="best"), "choose must be one of curvature, gradient, error, random or none, found 'best'"),
     ],
 )
 def test_options_out_of_range(make, text):
