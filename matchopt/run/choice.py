@@ -38,6 +38,10 @@ def _labelled(instance: Instance) -> bool:
     return isinstance(instance, NetworkInstance) and instance.objective is not None and instance.objective.labelled
 
 
+def _labelled_with_budget(instance: Instance) -> bool:
+    return _labelled(instance) and "tunable" in instance.demands
+
+
 def _hardly_labelled(instance: Instance) -> bool:
     return _labelled(instance) and isinstance(instance, NetworkInstance) and instance.objective is not None and (
         not teaches(len(instance.objective.inputs), sum(layer.target.n_connections for layer in instance.layers))
@@ -83,6 +87,11 @@ SUGGESTIONS = (
         "reroute",
         _heavy_tailed,
         "a few cells outweigh all others; training on labels lowers the loss there, and the accuracy",
+    ),
+    Suggestion(
+        "reroute+slots+tune",
+        _labelled_with_budget,
+        "the fixed weights come as far as they go before the tunable ones are spent",
     ),
     Suggestion(
         "reroute+slots", _labelled, "the signals come out right first, then labels decide which weight hears what"

@@ -87,9 +87,10 @@ def test_large_ones_get_what_is_made_for_them(instance: LayerInstance | NetworkI
     assert choose(instance, REGISTRY)[0].solver == solver
 
 
-def labelled(samples: int, cells: np.ndarray) -> NetworkInstance:
+def labelled(samples: int, cells: np.ndarray, tunable: int = 0) -> NetworkInstance:
     """A layer of 12 connections whose network has so many labelled samples."""
-    layer = LayerInstance(Target.from_dense(np.ones((3, 4))), Hardware(cells), Rules(drop=True))
+    rules = Rules(drop=True, tunable=tunable)
+    layer = LayerInstance(Target.from_dense(np.ones((3, 4))), Hardware(cells), rules)
     objective = TaskLoss(np.ones((samples, 4)), np.zeros(samples, int))
     return NetworkInstance((layer,), (np.zeros(3),), objective=objective)
 
@@ -103,6 +104,8 @@ def test_labels_are_used_where_they_teach_more_than_the_outputs() -> None:
     assert [choose(labelled(samples, cells), REGISTRY)[0].solver for cells, samples, _ in cases] == [
         solver for _, _, solver in cases
     ]
+    assert choose(labelled(72, even, tunable=1), REGISTRY)[0].solver == "reroute+slots+tune"
+    assert choose(labelled(71, even, tunable=1), REGISTRY)[0].solver == "reroute"
 
 
 def test_a_registry_without_solvers_is_one_sentence() -> None:
