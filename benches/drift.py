@@ -2,6 +2,7 @@
 
     matchopt train --widths 784,200,10 --fan-in 12,200 -o retrain_decay=1e-4 --output net.safetensors
     python benches/drift.py --network net.safetensors --output FILE.csv [--draws 5] [--readings all last first]
+    python benches/drift.py --table benches/drift.csv --picture benches/drift.svg
 
 Cells are those of `data/hardware/rram-relaxation` of the library (MATCHOPT_LIBRARY), techB read at 0, 0.01, 0.1, 1, 1e3
 and 1e4 s, techC at 0, 0.01, 0.1, 1 and 1e5 s. Conductances have one sign, so weights are fixed differential pairs: of a
@@ -85,15 +86,53 @@ def rows(technology: str, network: SparseNetwork, draw: int, known: Sequence[str
                        for how, fit in fits.items()}}  # fmt: skip
 
 
+def picture(table: Path, file: Path) -> None:
+    """Mean accuracy at each time, of what is known of drift and what is set anew; bars span all draws."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "matchopt"
+    from matplotlib import pyplot
+
+    with table.open(newline="") as lines:
+        found = [row for row in csv.DictReader(lines) if row["draw"] != "mean"]
+    figure, axes = pyplot.subplots(1, 2, figsize=(8, 3.4), sharey=True)
+    for axis, technology in zip(axes, ("techB", "techC"), strict=True):
+        for how, fit, style in (("as it is", "as_it_is", "--"), ("biases and gains fitted anew", "outputs", "-")):
+            for known, colour in (("all", "C0"), ("last", "C1")):
+                of_times: dict[float, list[float]] = {}
+                for row in found:
+                    if (row["technology"], row["known"]) == (technology, known):
+                        of_times.setdefault(float(row["seconds"]), []).append(float(row[fit]))
+                means = [np.mean(values) for values in of_times.values()]
+                spread = [[mean - min(values), max(values) - mean]
+                          for mean, values in zip(means, of_times.values(), strict=True)]  # fmt: skip
+                label = f"{known} reading{'s' if known == 'all' else ''} up to 1 s, {how}"
+                axis.errorbar(list(of_times), means, np.transpose(spread), fmt=f"{style}o", color=colour, markersize=3,
+                              capsize=2, label=label)  # fmt: skip
+        axis.set_xscale("log")
+        axis.set_title(technology, fontsize=9)
+        axis.set_xlabel("seconds after programming")
+    axes[0].set_ylabel("test accuracy, %")
+    axes[0].legend(fontsize=7, loc="lower left")
+    figure.tight_layout()
+    figure.savefig(file, metadata={"Date": None})
+
+
 def main() -> None:
-    """Write the table, and its means."""
+    """Write the table, and its means; or a picture of one."""
     given = argparse.ArgumentParser(description=__doc__)
-    given.add_argument("--network", type=Path, required=True)
+    given.add_argument("--table", type=Path, help="draw this table and measure nothing")
+    given.add_argument("--picture", type=Path)
+    given.add_argument("--network", type=Path)
     given.add_argument("--draws", type=int, default=5)
     given.add_argument("--readings", nargs="+", default=list(KNOWN), choices=list(KNOWN))
     given.add_argument("--technology", nargs="+", default=["techB", "techC"])
-    given.add_argument("--output", type=Path, required=True)
+    given.add_argument("--output", type=Path)
     options = given.parse_args()
+    if options.table:
+        picture(options.table, options.picture)
+        return
     network, found = read_network(options.network), []
     with options.output.open("w", newline="") as lines:
         table = csv.DictWriter(lines, FIELDS, lineterminator="\n")
