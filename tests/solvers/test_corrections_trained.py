@@ -94,7 +94,7 @@ def test_frozen_weights_are_bitwise_unchanged_and_the_budget_is_kept(choose, bud
     assert result.stats["held-out loss"] < result.stats["held-out loss before"]
 
 
-def test_training_begins_where_the_loss_is_lower():
+def test_training_begins_where_nothing_is_disturbed():
     """At the target's values; but at what is realised where rows have other scales, which those disturb."""
     instance, slowly = network(2, budget=6, **ALL), Tune(epochs=1, rate=1e-4, bias_rate=1e-4)
     assert max(distances(instance, solved(slowly, instance, begin(instance, Limits())).solution)) < 0.01
