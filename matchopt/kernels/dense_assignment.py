@@ -71,10 +71,11 @@ def _least(bits, size):
 @inlined_quick
 @no_type_check
 def _first(bits, size, value):
+    """No early return, so that this loop fills vector registers too."""
+    found = np.int32(size)
     for j in range(size):
-        if bits[j] == value:
-            return j
-    return 0
+        found = min(found, np.int32(j) if bits[j] == value else np.int32(size))
+    return np.int64(found)
 
 
 @quick
@@ -96,7 +97,8 @@ def _reduce(cost, n_free, n_rows, n_cols, work):
         other = work.row_of[j]
         if least < second:
             if second < FAR:
-                work.price[j] -= work.reduced[_first(work.bits, n_cols, second)] - lowest
+                work.bits[j] = second  # the same memory
+                work.price[j] -= work.reduced[j] - lowest
         elif other >= 0 and second < FAR:
             j = _first(work.bits, n_cols, second)
             other = work.row_of[j]
