@@ -13,7 +13,7 @@ from matchopt.kernels.assignment import assign
 from matchopt.kernels.crossbar_assigning import TABLE as NOISE
 from matchopt.kernels.crossbar_assigning import descend, perturb
 from matchopt.kernels.crossbar_board import Packed, pack, unpacked_costs
-from matchopt.kernels.crossbar_costs import LEAKING, NEVER
+from matchopt.kernels.crossbar_costs import DROPPED, LEAKING, NEVER
 from matchopt.kernels.crossbar_scan import TABLE, anneal
 from matchopt.kernels.crossbar_tables import State, refresh_cols, refresh_rows
 from matchopt.kernels.dense_assignment import Paths
@@ -22,6 +22,7 @@ UNDERSTOOD = {"importance", "read-noise", "unusable-cells", "leak", "shared-bus"
 LEAST = 1e-7  # of what all connections count for: smaller gains may be rounding of single precision
 ONE = Gains()
 OUTLYING = 3.0  # times the median change: no typical change is larger
+MOST_PATCHED = 100  # times in a row that sums are changed by what moved, so that rounding stays small
 MOST_POLISHED = 2**23  # costs of connections on neurons, up to which a mapping is polished in double precision
 
 
@@ -130,6 +131,15 @@ class Crossbar:
         self._state.prices[:] = write / worth, min(tuned / worth, NEVER)
         self._state.best[0] = np.inf
         self.resume()
+
+    def patch(self) -> None:
+        """From now on change tables by what has moved, where that is less work than to add up costs anew.
+
+        Faster in long searches; by rounding, what is found may differ. Only on one bus, where connections cost no more
+        than their squared error, of equal importance; elsewhere nothing changes.
+        """
+        if self._problem.board.kind <= DROPPED and len(self._state.line) == 1:
+            self._state.patience[0] = MOST_PATCHED
 
     @property
     def _prices(self) -> tuple[float, float]:
@@ -275,6 +285,7 @@ class Crossbar:
     def _refresh(self) -> None:
         state = self._state
         state.stale_rows[:] = state.stale_cols[:] = True
+        state.patched_rows[:] = state.patched_cols[:] = MOST_PATCHED
         refresh_cols(self._problem.board, state)
         refresh_rows(self._problem.board, state)
         if self.cost < state.best[0]:
@@ -295,7 +306,8 @@ def _fresh(problem: Packed, rng: np.random.Generator) -> State:
         np.ones((buses, m), bool), np.ones((buses, n), bool), np.zeros((buses, n), np.int64),
         np.full(m, board.gains[0]), np.zeros((m, neurons) if gained else (0, 0), single),
         np.zeros(neurons, index), np.zeros((buses, lines), index), np.array([np.inf]), np.zeros(neurons, index),
-        np.zeros((buses, lines), index), np.array([0.0, NEVER], single), np.zeros(max(m, n), index), *items, *places,
+        np.zeros((buses, lines), index), np.array([0.0, NEVER], single), np.zeros(1, np.int64),
+        np.zeros(m, np.int64), np.zeros(n, np.int64), np.zeros(max(m, n), index), np.zeros(max(m, n), index), *items, *places,
         np.zeros(max(most, m, n), single), np.zeros(most, single),
         np.array([rng.integers(1, 2**63)], np.uint64),
     ])  # fmt: skip

@@ -74,6 +74,40 @@ def _kept_or_dropped(state, out, low, count, cells):
         t += 1
 
 
+@quick
+@no_type_check
+def patch(kind, state, out, count, cells):
+    """Take connections off the sums that `fill` made, where they were, and add them where they are.
+
+    Sums stay >= 0, as assignments need them. Two connections at a time.
+    """
+    least, t = np.float32(0), 0
+    while t < count:
+        u = min(t + 1, count - 1)
+        h0, g0, w0 = cells[state.source_before[t]], cells[state.source[t]], state.weight[t]
+        h1, g1, w1 = cells[state.source_before[u]], cells[state.source[u]], state.weight[u]
+        if kind == SQUARES and u > t:
+            for j in range(out.size):
+                d0, d1, e0, e1 = w0 - h0[j], w1 - h1[j], w0 - g0[j], w1 - g1[j]
+                out[j] = max(out[j] + ((e0 * e0 - d0 * d0) + (e1 * e1 - d1 * d1)), least)
+        elif kind == SQUARES:
+            for j in range(out.size):
+                d0, e0 = w0 - h0[j], w0 - g0[j]
+                out[j] = max(out[j] + (e0 * e0 - d0 * d0), least)
+        elif u > t:
+            q0, q1 = w0 * w0, w1 * w1
+            for j in range(out.size):
+                d0, d1, e0, e1 = w0 - h0[j], w1 - h1[j], w0 - g0[j], w1 - g1[j]
+                out[j] = max(out[j] + ((min(q0, e0 * e0) - min(q0, d0 * d0)) + (min(q1, e1 * e1) - min(q1, d1 * d1))),
+                             least)  # fmt: skip
+        else:
+            q0 = w0 * w0
+            for j in range(out.size):
+                d0, e0 = w0 - h0[j], w0 - g0[j]
+                out[j] = max(out[j] + (min(q0, e0 * e0) - min(q0, d0 * d0)), least)
+        t += 2
+
+
 @inlined_quick
 @no_type_check
 def priced(kind, state, out, low, count, chip):

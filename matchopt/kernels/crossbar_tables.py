@@ -7,7 +7,7 @@ the fan-in. Moves of rows leave R as it is, and change only the lines of the oth
 from typing import Any, NamedTuple, no_type_check
 
 from matchopt.kernels.compiling import inlined_quick, quick
-from matchopt.kernels.crossbar_costs import LEAKING, driven_or_not, fill
+from matchopt.kernels.crossbar_costs import LEAKING, driven_or_not, fill, patch
 from matchopt.kernels.crossbar_gains import fill_gained
 
 
@@ -53,7 +53,8 @@ class State(NamedTuple):
     """One mapping with its tables. The first rows of `neuron` are those of target rows, the rest spare neurons; so are
     the first lines of a bus those of inputs. `used` counts the connections of each input on each bus; tables are out of
     date where `stale` says so. `gain` is that of each row, `gains` the best one on each neuron. `best` is the least
-    cost met, with its neurons and lines; `prices` are of a write and of a tuned connection; the rest is scratch."""
+    cost met, with its neurons and lines; `prices` are of a write and of a tuned connection. A line of a table is brought
+    up to date by what has moved at most `patience` times in a row, and counts them in `patched`. The rest is scratch."""
 
     neuron: Any
     line: Any
@@ -72,7 +73,11 @@ class State(NamedTuple):
     best_neuron: Any
     best_line: Any
     prices: Any
+    patience: Any
+    patched_rows: Any
+    patched_cols: Any
     source: Any
+    source_before: Any
     weight: Any
     factor: Any
     scale: Any
@@ -95,6 +100,9 @@ def refresh_rows(board, state):
         for i in range(n_rows):
             if state.stale_rows[b, i] or leaks:
                 state.stale_rows[b, i] = False
+                if state.patched_rows[i] < state.patience[0] and _patch_row(board, state, i):
+                    continue
+                state.patched_rows[i] = 0
                 count = 0
                 for e in range(board.row_start[i], board.row_start[i + 1]):
                     x = board.row_input[e]
@@ -127,19 +135,64 @@ def refresh_cols(board, state):
         for x in range(state.cols.shape[1]):
             if state.stale_cols[b, x] or leaks:
                 state.stale_cols[b, x] = False
-                count = 0
-                for e in range(board.col_start[x], board.col_start[x + 1]):
-                    j = state.neuron[board.col_row[e]]
-                    if board.bus_of[j] == b:
-                        state.source[count] = j
-                        state.weight[count] = board.col_weight[e]
-                        state.factor[count] = board.col_factor[e]
-                        state.column[count] = board.driven[x]
-                        state.scale[count] = state.gain[board.col_row[e]]
-                        count += 1
-                state.used[b, x] = count
-                _fill_col(board, state, b, x, n_lines, count)
+                if state.patched_cols[x] >= state.patience[0] or not _patch_col(board, state, x):
+                    _renew_col(board, state, b, x, n_lines)
             state.col_cost[b, x] = state.cols[b, x, state.line[b, x]]
+
+
+@quick
+@no_type_check
+def _renew_col(board, state, b, x, n_lines):
+    count = 0
+    for e in range(board.col_start[x], board.col_start[x + 1]):
+        j = state.neuron[board.col_row[e]]
+        if board.bus_of[j] == b:
+            state.source[count] = j
+            state.weight[count] = board.col_weight[e]
+            state.factor[count] = board.col_factor[e]
+            state.column[count] = board.driven[x]
+            state.scale[count] = state.gain[board.col_row[e]]
+            count += 1
+    state.used[b, x], state.patched_cols[x] = count, 0
+    _fill_col(board, state, b, x, n_lines, count)
+
+
+@quick
+@no_type_check
+def _patch_row(board, state, i):
+    """Bring a row up to date by the inputs that have moved, if these are less than half; returns whether it did."""
+    count, line, before = 0, state.line[0], state.line_before[0]
+    first, last = board.row_start[i], board.row_start[i + 1]
+    for e in range(first, last):
+        x = board.row_input[e]
+        if line[x] != before[x]:
+            state.source[count], state.source_before[count] = line[x], before[x]
+            state.weight[count] = board.row_weight[e]
+            count += 1
+    if 2 * count >= last - first:
+        return False
+    patch(board.kind, state, state.rows[i], count, board.chip_t.weights)
+    state.patched_rows[i] += 1
+    return True
+
+
+@quick
+@no_type_check
+def _patch_col(board, state, x):
+    """The same for an input, by the rows that have moved."""
+    count, neuron, before = 0, state.neuron, state.neuron_before
+    first, last = board.col_start[x], board.col_start[x + 1]
+    for e in range(first, last):
+        i = board.col_row[e]
+        if neuron[i] != before[i]:
+            state.source[count], state.source_before[count] = neuron[i], before[i]
+            state.weight[count] = board.col_weight[e]
+            count += 1
+    if 2 * count >= last - first:
+        return False
+    patch(board.kind, state, state.cols[0, x], count, board.chip.weights)
+    state.patched_cols[x] += 1
+    return True
 
 
 @quick

@@ -15,6 +15,7 @@ from matchopt_crossbar.layer import UNDERSTOOD, refusal, without_connections
 if TYPE_CHECKING:
     from matchopt_crossbar.search import Search
 
+LONG = 10_000  # passes from which on tables are changed by what has moved; fewer give the same answers as ever
 LEAKING = 0.4  # of the last temperature, by trials on measured kernels with stuck cells
 
 
@@ -88,6 +89,8 @@ class Cooled(Heuristic):
         """Make passes of `step` from hot to cold, by `usual` where nothing else is asked for; see `Cooling.run`."""
         from matchopt_crossbar.search import first_heat
 
+        if passes >= LONG:
+            search.patch()
         hot = (self.hot or max(usual[0], first_heat(instance, search))) * search.unit
         cold = (self.cold or usual[1]) * search.unit
         return Cooling(hot, min(hot, cold), passes, search.coolings).run(step, search.offer, limits, search.between)

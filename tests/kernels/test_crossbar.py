@@ -102,6 +102,37 @@ def test_tables_follow_every_move(mode: str, monkeypatch: pytest.MonkeyPatch) ->
         assert found.cost == pytest.approx(found.best_cost, rel=1e-5)
 
 
+@pytest.mark.parametrize("drop", [False, True])
+def test_tables_changed_by_what_moved_are_those_recomputed(drop: bool) -> None:
+    """After hundreds of rounds and scans in which rows are patched, odd numbers of connections too, as after each."""
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        target = Target.from_dense(rng.normal(size=(12, 12)), rng.random((12, 12)) < 0.6)
+        found = Crossbar(target, Hardware(rng.normal(size=(20, 18)), bus=np.zeros(20, int)), rng, drop=drop)
+        found.patch()
+        most = 0
+        for move in (found.perturb, found.anneal):
+            for scans in (1, 1, 1, 300, 1):
+                move(scans, 0.05 * found.unit)
+                agrees(found)
+                most = max(most, int(found._state.patched_rows.max()), int(found._state.patched_cols.max()))
+        assert 1 < most <= 100
+        found.resume()
+        agrees(found)
+
+
+def test_other_costs_are_never_patched() -> None:
+    """With importances, noise, cells out of use or leaks `patch` changes no answer."""
+    for mode in ("importance, noise, drop", "unusable", "leak"):
+        layer = crossbar(np.random.default_rng(2), mode, 9)
+        plain, patched = search(layer, 0), search(layer, 0)
+        patched.patch()
+        for each in (plain, patched):
+            each.perturb(50, 0.1 * each.unit)
+        assert plain.best_cost == patched.best_cost
+        assert not patched._state.patched_rows[patched._state.patched_rows < 100].any()
+
+
 def test_a_swap_changes_the_cost_by_its_four_loads() -> None:
     """R[a, s_b] + R[b, s_a] - R[a, s_a] - R[b, s_b], spare neurons included, is what the recomputed cost changes by."""
     found = search(crossbar(np.random.default_rng(5), "importance, noise, drop", 8), 0)
