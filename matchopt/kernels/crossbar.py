@@ -307,7 +307,7 @@ def _fresh(problem: Packed, rng: np.random.Generator) -> State:
         np.full(m, board.gains[0]), np.zeros((m, neurons) if gained else (0, 0), single),
         np.zeros(neurons, index), np.zeros((buses, lines), index), np.array([np.inf]), np.zeros(neurons, index),
         np.zeros((buses, lines), index), np.array([0.0, NEVER], single), np.zeros(1, np.int64),
-        np.zeros(m, np.int64), np.zeros(n, np.int64), np.zeros(max(m, n), index), np.zeros(max(m, n), index), *items, *places,
+        np.zeros(m, np.int64), np.zeros(n, np.int64), *(np.zeros(max(m, n), index) for _ in range(2)), *items, *places,
         np.zeros(max(most, m, n), single), np.zeros(most, single),
         np.array([rng.integers(1, 2**63)], np.uint64),
     ])  # fmt: skip

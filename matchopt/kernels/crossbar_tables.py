@@ -53,8 +53,8 @@ class State(NamedTuple):
     """One mapping with its tables. The first rows of `neuron` are those of target rows, the rest spare neurons; so are
     the first lines of a bus those of inputs. `used` counts the connections of each input on each bus; tables are out of
     date where `stale` says so. `gain` is that of each row, `gains` the best one on each neuron. `best` is the least
-    cost met, with its neurons and lines; `prices` are of a write and of a tuned connection. A line of a table is brought
-    up to date by what has moved at most `patience` times in a row, and counts them in `patched`. The rest is scratch."""
+    cost met, with its neurons and lines; `prices` are of a write and of a tuned connection. A row of a table is changed
+    by what has moved at most `patience` times before it is added up anew; `patched` counts. The rest is scratch."""
 
     neuron: Any
     line: Any
