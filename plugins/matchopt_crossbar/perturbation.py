@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from matchopt import LayerInstance, Limit, Limits, PositiveInt
-from matchopt_crossbar.heuristic import Cooled, colder, redundancy
+from matchopt_crossbar.heuristic import LONG, Cooled, colder, redundancy
 
 if TYPE_CHECKING:
     from matchopt_crossbar.search import Search
@@ -44,8 +44,10 @@ class Perturbation(Cooled):
     def run(self, instance: LayerInstance, search: "Search", limits: Limits) -> tuple[Limit | None, dict[str, int]]:
         """See `Heuristic.run`."""
         spare = redundancy(instance, search)
-        usual = (0.28, 0.048 * spare**-0.2) if instance.rules.drop else (0.1, 0.045 * spare**-0.2)
-        usual = colder(instance, usual)
         default = min(ROUNDS_PER_PLACE * (instance.hardware.n_neurons + search.n_lines), MOST_ROUNDS)
-        done, limit = self.cooled(instance, search, limits, usual, self.rounds or default, search.perturb)
+        rounds = self.rounds or default
+        dropping = 0.5 if rounds >= LONG else 0.28
+        usual = (dropping, 0.048 * spare**-0.2) if instance.rules.drop else (0.1, 0.045 * spare**-0.2)
+        usual = colder(instance, usual)
+        done, limit = self.cooled(instance, search, limits, usual, rounds, search.perturb)
         return limit, {"rounds": done}
