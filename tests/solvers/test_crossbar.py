@@ -9,6 +9,8 @@ import pytest
 from crossbars import MODES, crossbar, optimum
 from matchopt_crossbar import Alternation, Annealing, Exact, Perturbation
 from matchopt_crossbar.ascent import Ascent, fits
+from matchopt_crossbar.cooling import Cooling
+from matchopt_crossbar.search import Search
 
 from matchopt import (
     Hardware,
@@ -135,6 +137,29 @@ def test_the_same_seed_gives_the_same_mapping(solver: Solver) -> None:
     found = [solved(solver, layer, seed=2, seconds=seconds).solution for seconds in (None, 60.0)]
     assert found[0].parts().facts == found[1].parts().facts
     assert all(np.array_equal(found[0].parts().arrays[name], part) for name, part in found[1].parts().arrays.items())
+
+
+@pytest.mark.parametrize(("passes", "long"), [(9_999, False), (10_000, True)])
+def test_ten_thousand_passes_are_a_long_run(passes: int, long: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long runs change tables by what moved, and with drops rounds begin hotter; others are as ever."""
+    patched, hot = [], []
+    monkeypatch.setattr(Search, "patch", lambda self: patched.append(passes))
+    monkeypatch.setattr(Cooling, "run", lambda self, *_: (hot.append(self.hot), (1, None))[1])
+    monkeypatch.setattr("matchopt_crossbar.search.first_heat", lambda *_: 0.0)
+    layer = crossbar(np.random.default_rng(0), "drop", 6)
+    unit = Search(layer, Limits(), np.random.default_rng(0)).unit
+    for solver in (Annealing(scans=passes), Perturbation(rounds=passes)):
+        solved(solver, layer)
+    assert patched == [passes] * 2 * long
+    assert hot == pytest.approx([0.22 * unit, (0.5 if long else 0.28) * unit])
+
+
+@pytest.mark.parametrize("solver", [Annealing(scans=10_000), Perturbation(rounds=10_000)], ids=["anneal", "perturb"])
+def test_long_runs_find_small_optima(solver: Solver) -> None:
+    """With tables changed by what moved, too."""
+    for mode in ("plain", "drop"):
+        layer = crossbar(np.random.default_rng(3), mode, 4)
+        assert layer.value(solved(solver, layer).solution) == pytest.approx(optimum(layer), rel=1e-8)
 
 
 def test_leaks_are_searched_and_reckoned_with() -> None:
