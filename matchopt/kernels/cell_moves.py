@@ -10,12 +10,17 @@ All floats of a call have one type, single or double.
 
 from typing import Any, NamedTuple
 
-from matchopt.kernels.compiling import compiled, inlined, quick
+import numpy as np
+
+from matchopt.kernels.compiling import compiled, fused, inlined, quick, scan
 
 LEAVE, MOVE, EXCHANGE, TAKE, YIELD = 1, 2, 3, 4, 5
 TAKEN = 1e30  # keeps a scan away from inputs that a cell listens to already
 SMALL = 1e-30  # in place of a vanishing q
 PASSES = 60  # most rounds over the cells of one descent
+LANES, SOME = 8, 64  # numbers that are looked at together
+SAFE = 128.0  # roundings that are allowed for where a move is ruled out
+CELL, NOISE, LINEAR, DIAGONAL, POWER, PRODUCT, CROSS = range(7)  # what is near, by cell
 
 
 class Row(NamedTuple):
@@ -39,13 +44,16 @@ class Neuron(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Scratch of `improve`: the `product` S w, inputs `taken`, what a scan `found`, zeros, and places on `trial`."""
+    """Scratch of `improve`: the `product` S w, inputs `taken`, what a scan `found`, zeros, places on `trial`, what is
+    `near`: by cell, as `note_places` says; and the `largest` of the diagonal."""
 
     product: Any
     taken: Any
     found: Any
     nothing: Any
     trial: Any
+    near: Any
+    largest: Any
 
 
 @inlined
@@ -63,7 +71,7 @@ def best_scale(a, q, low, high):
     return min(max(a / max(q, type(q)(SMALL)), low), high)
 
 
-@quick
+@scan  # not `quick`, which takes reciprocals where it fills vector registers: other roundings than one by one
 def best_empty(h, v, a, q, neuron, errors, row, work):
     """The best empty input for a cell of weight h and noise v, and the score it leads to.
 
@@ -78,7 +86,6 @@ def best_empty(h, v, a, q, neuron, errors, row, work):
             r = q + square * diagonal[x] + v * power[x] + two * (product[x] - h * row[x])
             reach = low * (a + a + two * linear[x] - low * r) - taken[x]
             found[x] = reach
-            best = max(best, reach)
     else:
         small = found.dtype.type(SMALL)
         for x in range(linear.size):
@@ -87,11 +94,45 @@ def best_empty(h, v, a, q, neuron, errors, row, work):
             u = min(max(b / max(r, small), low), high)
             reach = u * (b + b - u * r) - taken[x]
             found[x] = reach
-            best = max(best, reach)
+    first = -1
+    for start in range(0, linear.size, SOME):
+        end, hit = min(start + SOME, linear.size), False
+        for x in range(start, end):
+            hit = hit | (found[x] > best)
+        if hit:
+            for x in range(start, end):
+                if found[x] > best:
+                    first, best = x, found[x]
+    return first, best
+
+
+@quick
+def may_reach(best, least, h, a, q, neuron, errors, row, work):
+    """Whether `best_empty` could reach more than `best`, on the safe side of all rounding; mostly it cannot.
+
+    At a fixed scale it is the same with fewer operations, but for the noise; else no scale reaches more than a^2 / q.
+    """
+    diagonal, linear, low, high = errors.diagonal, errors.linear, neuron.low, neuron.high
+    product, taken = work.product, work.taken
+    kind = linear.dtype.type
+    half, two, hit = kind(0.5), kind(2), False
+    size, safe = q + h * h * work.largest[0], kind(SAFE * np.finfo(kind).eps)
+    if low == high and low > 0:
+        step, margin = low * h, safe * (abs(best) + low * abs(a) + low * low * size) + least
+        bar = (best - margin - low * (a + a - low * q)) / (two * low)
+        for x in range(linear.size):
+            gain = h * (linear[x] - low * product[x] + step * (row[x] - half * diagonal[x])) - taken[x]
+            hit = hit | (gain > bar)
+        return hit
+    if not best > kind(SMALL):
+        return True
+    inverse, double, square = kind(1) / best, h + h, h * h
+    bar = q - safe * (size + a * a * inverse)
     for x in range(linear.size):
-        if found[x] == best:
-            return x, best
-    return -1, best
+        b = a + h * linear[x]
+        gain = b * (b * inverse) - square * diagonal[x] - double * (product[x] - h * row[x]) - taken[x]
+        hit = hit | (gain > bar)
+    return hit
 
 
 @quick
@@ -115,6 +156,88 @@ def begin(neuron, errors, a0, q0, at, work):
 
 
 @inlined
+def note_cells(neuron, near):
+    """Note the cells; past the last of them NaN, that no move is found there."""
+    for k in range(near.shape[1]):
+        real = k < neuron.cells.size
+        near[CELL, k] = neuron.cells[k] if real else np.nan
+        near[NOISE, k] = neuron.noise[k] if real else 0
+
+
+@inlined
+def note_places(errors, at, work):
+    """Note what moves of two cells depend on: linear part, diagonal, power and product at the input of each, or 0."""
+    near = work.near
+    for k in range(near.shape[1]):
+        x = at[k] if k < at.size else -1
+        used = x >= 0
+        near[LINEAR, k] = errors.linear[x] if used else 0
+        near[DIAGONAL, k] = errors.diagonal[x] if used else 0
+        near[POWER, k] = errors.power[x] if used else 0
+        near[PRODUCT, k] = work.product[x] if used else 0
+
+
+@inlined
+def note_row(errors, at, p, near):
+    """Note the moments of input p with the input of each cell; 0 where there is none."""
+    if p < 0:
+        near[CROSS, : at.size] = 0
+        return
+    row = errors.moments[p]
+    for k in range(at.size):
+        near[CROSS, k] = row[at[k]] if at[k] >= 0 else 0
+
+
+@inlined
+def pair_reaches(best, a, q, k, near, low, high):
+    """Whether a move of cell k and another one reaches more than `best`; both may be anywhere, or nowhere."""
+    cell, noise, line, own = near[CELL, k], near[NOISE, k], near[LINEAR, k], near[DIAGONAL, k]
+    power, product = near[POWER, k], near[PRODUCT, k]
+    hit = False
+    for start in range(0, near.shape[1], LANES):
+        for lane in range(LANES):
+            o = start + lane
+            e, w, cross = near[CELL, o] - cell, near[NOISE, o] - noise, near[CROSS, o]
+            slope = product - near[PRODUCT, o]
+            a1 = a + e * (line - near[LINEAR, o])
+            q1 = q + e * (slope + slope + e * (own + near[DIAGONAL, o] - cross - cross))
+            q1 += w * (power - near[POWER, o])
+            hit = hit | (score(a1, q1, low, high) > best)
+    return hit
+
+
+@inlined
+def take(at, taken):
+    """Set the taken inputs."""
+    taken[:] = 0
+    for k in range(at.size):
+        if at[k] >= 0:
+            taken[at[k]] = TAKEN
+
+
+@fused
+def product_at(neuron, errors, at, k):
+    """S w at the input of cell k for the cells before it, as `begin` finds it on its way."""
+    moments, x, total = errors.moments, at[k], errors.moments.dtype.type(0)
+    for other in range(k):
+        if at[other] >= 0:
+            total += neuron.cells[other] * moments[at[other], x]
+    return total
+
+
+@inlined
+def sums_at(neuron, errors, a, q, at):
+    """a and q as `begin` returns them."""
+    for k in range(neuron.cells.size):
+        x = at[k]
+        if x >= 0:
+            h, product = neuron.cells[k], product_at(neuron, errors, at, k)
+            a += h * errors.linear[x]
+            q += h * (product + product + h * errors.diagonal[x]) + neuron.noise[k] * errors.power[x]
+    return a, q
+
+
+@inlined
 def change(h, v, x, errors, a, q, product):
     """Add h to the weight on input x, and v to its noise; returns a and q."""
     a += h * errors.linear[x]
@@ -127,37 +250,43 @@ def change(h, v, x, errors, a, q, product):
 def descend(neuron, errors, a, q, least, at, work):
     """Improve `at` until no move gains more than `least`; returns a and q."""
     idle, k, size = 0, 0, neuron.cells.size
+    note_places(errors, at, work)
     for _ in range(PASSES * size):
         if idle == size:
             break
         now = score(a, q, neuron.low, neuron.high) + least
-        best, kind, arg = move_alone(neuron, errors, a, q, k, at, work, now)
-        best, kind, arg = move_pair(neuron, errors, a, q, k, at, work.product, best, kind, arg)
+        best, kind, arg = move_alone(neuron, errors, a, q, k, at, work, now, least)
+        note_row(errors, at, at[k], work.near)
+        if pair_reaches(best, a, q, k, work.near, neuron.low, neuron.high):
+            best, kind, arg = move_pair(neuron, errors, a, q, k, at, work.product, best, kind, arg)
         idle += 1
         if kind:
             idle = 0
             a, q = make_move(kind, k, arg, neuron, errors, a, q, at, work)
+            note_places(errors, at, work)
         k = k + 1 if k + 1 < size else 0
     return a, q
 
 
 @inlined
-def move_alone(neuron, errors, a, q, k, at, work, best):
+def move_alone(neuron, errors, a, q, k, at, work, best, least):
     """The best move of cell k alone if it reaches more than `best`: what it reaches, its kind (0 none), the input."""
     kind, arg, h, v, p = 0, -1, neuron.cells[k], neuron.noise[k], at[k]
     if p < 0:
-        x, reach = best_empty(h, v, a, q, neuron, errors, work.nothing, work)
-        if reach > best:
-            best, kind, arg = reach, MOVE, x
+        if may_reach(best, least, h, a, q, neuron, errors, work.nothing, work):
+            x, reach = best_empty(h, v, a, q, neuron, errors, work.nothing, work)
+            if reach > best:
+                best, kind, arg = reach, MOVE, x
     elif not errors.required[p]:
         a1 = a - h * errors.linear[p]
         q1 = q - h * (work.product[p] + work.product[p] - h * errors.diagonal[p]) - v * errors.power[p]
         reach = score(a1, q1, neuron.low, neuron.high)
         if reach > best:
             best, kind = reach, LEAVE
-        x, reach = best_empty(h, v, a1, q1, neuron, errors, errors.moments[p], work)
-        if reach > best:
-            best, kind, arg = reach, MOVE, x
+        if may_reach(best, least, h, a1, q1, neuron, errors, errors.moments[p], work):
+            x, reach = best_empty(h, v, a1, q1, neuron, errors, errors.moments[p], work)
+            if reach > best:
+                best, kind, arg = reach, MOVE, x
     return best, kind, arg
 
 

@@ -4,7 +4,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from matchopt.kernels.cell_moves import Neuron, Row, Workspace, begin, best_scale, descend, score
+from matchopt.kernels.cell_moves import (
+    CROSS,
+    LANES,
+    Neuron,
+    Row,
+    Workspace,
+    begin,
+    best_scale,
+    descend,
+    note_cells,
+    score,
+    sums_at,
+    take,
+)
 from matchopt.kernels.compiling import compiled, inlined
 from matchopt.kernels.runs import nearest_of_row, resolve_conflicts
 
@@ -71,18 +84,19 @@ def improve(neuron, errors, a0, q0, least, kicks, seed, at, work):
     The score is computed anew from the final places, so no rounding of the moves is left in it.
     """
     low, high, trial = neuron.low, neuron.high, work.trial[: neuron.cells.size]
+    note_cells(neuron, work.near)
     a, q = begin(neuron, errors, a0, q0, at, work)
     descend(neuron, errors, a, q, least, at, work)
-    a, q = begin(neuron, errors, a0, q0, at, work)
+    a, q = sums_at(neuron, errors, a0, q0, at)
     best = score(a, q, low, high)
     state = np.full(1, seed * 2654435761 + 1, np.int64).astype(np.uint32) | np.uint32(1)
     for _ in range(kicks if neuron.cells.size and work.product.size else 0):
         trial[:] = at
-        begin(neuron, errors, a0, q0, at, work)
+        take(at, work.taken)
         kick(trial, errors.required, work.taken, state)
         b, r = begin(neuron, errors, a0, q0, trial, work)
         descend(neuron, errors, b, r, least, trial, work)
-        b, r = begin(neuron, errors, a0, q0, trial, work)
+        b, r = sums_at(neuron, errors, a0, q0, trial)
         reach = score(b, r, low, high)
         if reach > best + least:
             best, a, q = reach, b, r
@@ -91,11 +105,14 @@ def improve(neuron, errors, a0, q0, least, kicks, seed, at, work):
 
 
 @compiled
-def workspace(n_inputs, n_cells, like):
-    """Scratch of `improve`, of the float type of `like`."""
+def workspace(n_cells, diagonal):
+    """Scratch of `improve`, of the size and the float type of `diagonal`."""
+    n_inputs, kind, largest = diagonal.size, diagonal.dtype, np.zeros(1, diagonal.dtype)
+    for x in range(n_inputs):
+        largest[0] = max(largest[0], diagonal[x])
     return Workspace(
-        np.empty(n_inputs, like.dtype), np.empty(n_inputs, like.dtype), np.empty(n_inputs, like.dtype),
-        np.zeros(n_inputs, like.dtype), np.empty(n_cells, np.int32),
+        np.empty(n_inputs, kind), np.empty(n_inputs, kind), np.empty(n_inputs, kind), np.zeros(n_inputs, kind),
+        np.empty(n_cells, np.int32), np.empty((CROSS + 1, -(-n_cells // LANES) * LANES), kind), largest,
     )  # fmt: skip
 
 
@@ -182,7 +199,7 @@ def place_all(which, neurons, chip, rows, inputs, ranges, least, cost):
     near, conflicts, weights = first_scratch(rows)
     for i in which:
         errors = own_errors(i, inputs, rows, local)
-        work = workspace(errors.linear.size, chip.cells.shape[1], rows.moments)
+        work = workspace(chip.cells.shape[1], errors.diagonal)
         q0 = ranges.pull * constant[i]
         a0 = q0 * ranges.around
         for t in range(neurons.shape[1]):
@@ -204,7 +221,7 @@ def place_rows(which, neuron_of, chip, rows, inputs, ranges, least, kicks, seed,
     close, conflicts, weights = first_scratch(rows)
     for i in which:
         errors = own_errors(i, inputs, rows, local)
-        work = workspace(errors.linear.size, chip.cells.shape[1], rows.moments)
+        work = workspace(chip.cells.shape[1], errors.diagonal)
         j = neuron_of[i]
         n_cells = chip.n_cells[j]
         at = near[:n_cells]

@@ -73,6 +73,9 @@ leaf = partial(_cached, _nrt=False)
 # Passing ten arrays to a function costs some 40 ns: for what runs once per pair or more often.
 inlined = partial(_cached, _nrt=False, forceinline=True)
 
+# The same where a product and a sum may be rounded together, as a vectorised loop does; the order of adding stays.
+fused = partial(_cached, _nrt=False, forceinline=True, fastmath={"contract"})
+
 # For sums only: terms may be added in any order, so that the loop fills vector registers.
 inlined_sum = partial(_cached, _nrt=False, forceinline=True, fastmath=REORDERED)
 

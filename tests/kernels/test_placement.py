@@ -57,6 +57,25 @@ def recomputed(
     return np.array(costs)
 
 
+def of_type(errors: RowErrors, kind: type) -> RowErrors:
+    """The same errors, counted in another type of float."""
+    arrays = (errors.moments, errors.linear, errors.constant, errors.power)
+    return RowErrors(*(np.asarray(a, kind) for a in arrays), errors.required, errors.wanted)
+
+
+def best_cost(errors: RowErrors, hardware: Hardware, i: int, places: np.ndarray, scales: Scales) -> float:
+    """The error of row i on neuron i with its cells on these places, at the best scale, from the definition."""
+    weights, noise = np.zeros((2, errors.linear.shape[1]))
+    used = places >= 0
+    weights[places[used]], noise[places[used]] = hardware.weights[i, used], hardware.variance[i, used]
+    assert errors.power is not None
+    pull = scales.pull * errors.constant[i]
+    a = errors.linear[i] @ weights + pull * scales.around
+    q = weights @ errors.moments @ weights + errors.power @ noise + pull
+    u = np.clip(a / max(q, 1e-300), scales.low, scales.high)
+    return float(errors.constant[i] + pull * scales.around**2 - 2 * u * a + u * u * q)
+
+
 @pytest.mark.parametrize("scales", RANGES, ids=str)
 @pytest.mark.parametrize("fixed", [False, True, None])
 @given(seed=seeds)
@@ -107,6 +126,26 @@ def test_kicks_reach_the_optimum_of_small_rows() -> None:
         assert found.cost[0] == pytest.approx(best, abs=1e-9)
 
 
+@pytest.mark.parametrize("scales", RANGES, ids=str)
+@pytest.mark.parametrize("single", [False, True])
+def test_a_descent_ends_where_no_cell_gains_by_a_move(scales: Scales, single: bool) -> None:
+    """No cell alone, moved to any other input or to none, lowers the error of its row: no such move was ruled out."""
+    for seed in range(8):
+        errors, hardware = problem(seed, inputs=30, cells=9, fixed=None)
+        on = np.arange(len(errors.linear))
+        search = CellPlacement(hardware, single=single)
+        found = search.improve(of_type(errors, np.float32) if single else errors, on, scales)
+        for i, k in itertools.product(on, range(9)):
+            if not hardware.usable[i, k]:
+                continue
+            free = sorted({*range(30)} - {*found.input_of[i].tolist()})
+            for x in [*free, -1]:
+                moved = found.input_of.copy()
+                moved[i, k] = x
+                cost = best_cost(errors, hardware, i, moved[i], scales)
+                assert cost > found.cost[i] - (1e-4 if single else 1e-9) * errors.constant[i]
+
+
 def test_permuted_neurons_and_threads_change_nothing() -> None:
     """Costs follow their neurons, and two threads find what one finds."""
     errors, hardware = problem(1, rows=40, inputs=12, cells=5)
@@ -131,10 +170,7 @@ def test_only_the_given_inputs_and_neurons_are_used() -> None:
 def test_single_precision_agrees() -> None:
     """Single precision gives the same costs to six digits of the rows' constants."""
     errors, hardware = problem(3)
-    single = RowErrors(
-        *(np.asarray(a, np.float32) for a in (errors.moments, errors.linear, errors.constant, errors.power))
-    )
-    found = CellPlacement(hardware, single=True).improve(single, np.arange(4))
+    found = CellPlacement(hardware, single=True).improve(of_type(errors, np.float32), np.arange(4))
     np.testing.assert_allclose(
         found.cost, recomputed(errors, hardware, np.arange(4), found, Scales()), atol=1e-5 * errors.constant.max()
     )
