@@ -145,7 +145,7 @@ def _sides(layer: LayerInstance, barred: float, prices: tuple[float, float]) -> 
     weight, factor, order = layer.target.weights, layer.objective.importance(layer.target), order.astype(np.int64)
     input_of = np.empty(len(weight), np.int64)
     input_of[order] = turned.row_of
-    made = []
+    plain, made = bool(chip.usable.all()) and not np.any(chip.off), []
     for starts, listed, met, turn in ((layer.target.indptr, np.arange(len(weight)), input_of, False),
                                       (turned.indptr, order, layer.target.row_of, True)):  # fmt: skip
         given = (chip.weights, chip.variance, chip.off, chip.usable, *kernels.written_ranges(chip))
@@ -153,7 +153,7 @@ def _sides(layer: LayerInstance, barred: float, prices: tuple[float, float]) -> 
         items, (places, partners) = len(starts) - 1, parts[0].shape
         made.append(Side._make([
             np.array(starts, np.int64), listed, np.array(weight), np.array(factor), np.array(met, np.int64), *parts,
-            ends, gains.is_interval, layer.rules.drop, barred, *prices, np.zeros((len(weight), places)),
+            ends, gains.is_interval, layer.rules.drop, plain, barred, *prices, np.zeros((len(weight), places)),
             np.zeros((items, partners, places), np.float32), np.zeros((items, places)),
         ]))  # fmt: skip
     return made[0], made[1]

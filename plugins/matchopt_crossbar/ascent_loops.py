@@ -17,14 +17,16 @@ class Potentials(NamedTuple):
     row_of: Any
     via: Any
     distance: Any
-    done: Any
+    masked: Any
+    passed: Any
+    length: Any
 
     @classmethod
     def of(cls, size: int) -> "Potentials":
         """For tables of at most `size` rows and columns."""
-        floats = [np.zeros(size + 1) for _ in range(3)]
-        whole = [np.zeros(size + 1, np.int64) for _ in range(2)]
-        return cls(floats[0], floats[1], whole[0], whole[1], floats[2], np.zeros(size + 1, bool))
+        floats = [np.zeros(size + 1) for _ in range(5)]
+        whole = [np.zeros(size + 1, np.int64) for _ in range(3)]
+        return cls(*floats[:2], *whole[:2], *floats[2:4], whole[2], floats[4])
 
 
 @kernels.compiled
@@ -38,11 +40,8 @@ def assign(cost, n_rows, n_cols, found):
     for j in range(n_cols + 1):
         found.of_col[j], found.row_of[j] = 0.0, 0
     for i in range(1, n_rows + 1):
-        least, at = cost[i - 1, 0], 1
-        for j in range(1, n_cols):
-            if cost[i - 1, j] < least:
-                least, at = cost[i - 1, j], j + 1
-        found.of_row[i] = least
+        at = _cheapest(cost[i - 1], n_cols) + 1
+        found.of_row[i] = cost[i - 1, at - 1]
         if found.row_of[at] == 0:
             found.row_of[at] = i
         else:
@@ -68,30 +67,56 @@ def _bring_in(cost, i, n_cols, found):
 @kernels.compiled
 @no_type_check
 def _shortest_path(cost, n_cols, found):
-    """The free column nearest to the row at column 0; potentials are changed so that the path has length 0."""
-    u, v, row_of, via, distance, done = found
-    at = 0
-    for j in range(n_cols + 1):
-        distance[j], done[j] = 1e300, False
+    """The free column nearest to the row at column 0; potentials are changed so that the path has length 0.
+
+    Columns that the path has passed have the price -inf, which keeps them out of reach without a branch.
+    """
+    u, v, row_of, via, distance, masked, passed, length_of = found
+    for j in range(1, n_cols + 1):
+        distance[j], masked[j] = np.inf, v[j]
+    at, length, n_passed = 0, 0.0, 0
     while True:
-        done[at] = True
-        row, step, to = row_of[at], 1e300, 0
+        own, offset = cost[row_of[at] - 1], u[row_of[at]] - length
         for j in range(1, n_cols + 1):
-            if not done[j]:
-                reach = cost[row - 1, j - 1] - u[row] - v[j]
-                if reach < distance[j]:
-                    distance[j], via[j] = reach, at
-                if distance[j] < step:
-                    step, to = distance[j], j
-        for j in range(n_cols + 1):
-            if done[j]:
-                u[row_of[j]] += step
-                v[j] -= step
-            else:
-                distance[j] -= step
-        at = to
+            reach, before = own[j - 1] - masked[j] - offset, distance[j]
+            via[j] = at if reach < before else via[j]
+            distance[j] = reach if reach < before else before
+        at = _cheapest(distance[1:], n_cols) + 1
+        length = distance[at]
         if row_of[at] == 0:
-            return at
+            break
+        passed[n_passed], length_of[n_passed] = at, length
+        n_passed += 1
+        distance[at], masked[at] = np.inf, -np.inf
+    u[row_of[0]] += length
+    for t in range(n_passed):
+        u[row_of[passed[t]]] += length - length_of[t]
+        v[passed[t]] -= length - length_of[t]
+    return at
+
+
+@kernels.compiled
+@no_type_check
+def _cheapest(cost, n_cols):
+    """The first of the least, eight columns side by side."""
+    a, b, c, d, e, f, g, h = np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf
+    whole = n_cols - n_cols % 8
+    for j in range(0, whole, 8):
+        a = cost[j] if cost[j] < a else a
+        b = cost[j + 1] if cost[j + 1] < b else b
+        c = cost[j + 2] if cost[j + 2] < c else c
+        d = cost[j + 3] if cost[j + 3] < d else d
+        e = cost[j + 4] if cost[j + 4] < e else e
+        f = cost[j + 5] if cost[j + 5] < f else f
+        g = cost[j + 6] if cost[j + 6] < g else g
+        h = cost[j + 7] if cost[j + 7] < h else h
+    for j in range(whole, n_cols):
+        a = min(a, cost[j])
+    least = min(min(min(a, b), min(c, d)), min(min(e, f), min(g, h)))
+    for j in range(n_cols):
+        if cost[j] == least:
+            return j
+    return 0
 
 
 class Side(NamedTuple):
@@ -102,6 +127,7 @@ class Side(NamedTuple):
     (<= 0) of what connection e costs with it on place j and its partner on place k, and `least[a, j]` of the sum of
     all. `gains` holds the two ends where `interval` says so; what can be written are ranges from `low` to `high` with
     the variance `spread`, whatever their number, at the price `write`, and a connection that is tuned costs `tuned`.
+    `plain` are cells without leaks that are all in use.
     """
 
     start: Any
@@ -119,6 +145,7 @@ class Side(NamedTuple):
     gains: Any
     interval: Any
     drop: Any
+    plain: Any
     barred: Any
     write: Any
     tuned: Any
@@ -196,6 +223,12 @@ def _price(side, e, j, out):
         if side.low.shape[0] > 0:
             _price_written(side, w, q, j, out)
     dropped = w * w
+    if side.plain:
+        least = dropped if side.drop else np.inf
+        for k in range(cells.size):
+            cost = q * (out[k] if out[k] < least else least)
+            out[k] = cost if cost < side.tuned else side.tuned
+        return
     for k in range(cells.size):
         if side.drop:
             idle = min(dropped, _idle(side, w, off[k]))
