@@ -46,7 +46,7 @@ class Perturbation(Cooled):
         spare = redundancy(instance, search)
         default = min(ROUNDS_PER_PLACE * (instance.hardware.n_neurons + search.n_lines), MOST_ROUNDS)
         rounds = self.rounds or default
-        dropping = 0.5 if rounds >= LONG else 0.28
+        dropping = 0.5 * spare**-0.2 if rounds >= LONG else 0.28
         usual = (dropping, 0.048 * spare**-0.2) if instance.rules.drop else (0.1, 0.045 * spare**-0.2)
         usual = colder(instance, usual)
         done, limit = self.cooled(instance, search, limits, usual, rounds, search.perturb)
