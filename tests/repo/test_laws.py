@@ -55,7 +55,18 @@ def test_solver_files_and_the_contract_fit_a_screen_or_two() -> None:
 
 def test_only_compiled_functions_go_without_annotations() -> None:
     """A function says its types, unless the compiler finds them."""
-    compiling = {"no_type_check", "compiled", "reordered", "leaf", "inlined", "inlined_sum", "sums", "quick", "scan", "fused"}
+    compiling = {
+        "no_type_check",
+        "compiled",
+        "reordered",
+        "leaf",
+        "inlined",
+        "inlined_sum",
+        "sums",
+        "quick",
+        "scan",
+        "fused",
+    }
     untyped = []
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
