@@ -2,7 +2,6 @@
 
 import os
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,9 @@ import click
 from matchopt.cli.settings import OutputFolder, debug_option, plugin_option, settings
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
+
     from matchopt.study import Outcome, Study
 
 
@@ -65,20 +67,21 @@ def reproduce(
         print_table(("study", "kind", ">runs", ">runs, paper", "question"), rows)
         return
     wanted, failed = find_studies(studies), False
-    for number, chosen in enumerate(wanted, 1):
-        if len(wanted) > 1:
-            click.echo(f"study {number} of {len(wanted)}: {chosen.name}", err=True)
-        folder = output / chosen.name / scale
-        found = _run(chosen, folder, scale, jobs, cluster, device)
-        files = publish(chosen, found.records, folder, scale)
-        if published is not None:
-            publish(chosen, found.records, published, scale)
-            write_runtimes(published)
-        print_table(*aligned(chosen, *table(chosen, found.records)), title=chosen.title)
-        for record in found.failed:
-            click.echo(f"failed: {record.get('label', '')} {record['error']}", err=True)
-        click.echo(f"{_counted(found)}; {files[0]}")
-        failed = failed or bool(found.failed)
+    with _lines(jobs, cluster) as executor:
+        for number, chosen in enumerate(wanted, 1):
+            if len(wanted) > 1:
+                click.echo(f"study {number} of {len(wanted)}: {chosen.name}", err=True)
+            folder = output / chosen.name / scale
+            found = _run(chosen, folder, scale, device, executor)
+            files = publish(chosen, found.records, folder, scale)
+            if published is not None:
+                publish(chosen, found.records, published, scale)
+                write_runtimes(published)
+            print_table(*aligned(chosen, *table(chosen, found.records)), title=chosen.title)
+            for record in found.failed:
+                click.echo(f"failed: {record.get('label', '')} {record['error']}", err=True)
+            click.echo(f"{_counted(found)}; {files[0]}")
+            failed = failed or bool(found.failed)
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -109,21 +112,27 @@ def demo(output: Path, seed: int, quick: bool, jobs: int, cluster: str | None) -
 
     began, files = time.monotonic(), settings().plugin_files
     study = demo_study(load_plugins(files), seed, quick)
-    found = _run(study, output, "cpu", jobs, cluster, "cpu")
+    with _lines(jobs, cluster) as executor:
+        found = _run(study, output, "cpu", "cpu", executor)
     claims = show_demo(study, found, Place(output, plugin_files=tuple(files)), click.echo, not quick)
     click.echo(f"{_counted(found)}; {time.monotonic() - began:.0f} s in all")
     if not quick and not all(claim.holds for claim in claims):
         raise click.exceptions.Exit(1)
 
 
-def _run(study: "Study", folder: Path, scale: str, jobs: int | None, cluster: str | None, device: str) -> "Outcome":
+def _lines(jobs: int | None, cluster: str | None) -> "AbstractContextManager[Executor]":
+    """Where tasks are performed: for all studies of a command in the same processes, whose imports take seconds."""
+    from matchopt.grid.lines import LocalProcesses, dask_executor
+
+    return dask_executor(cluster) if cluster is not None else LocalProcesses(jobs or os.cpu_count() or 1)
+
+
+def _run(study: "Study", folder: Path, scale: str, device: str, executor: "Executor") -> "Outcome":
     """Run a study and say how it goes."""
-    from matchopt.grid.lines import dask_executor
     from matchopt.study import run_study
     from matchopt.terminal.progress import Progress
 
-    connection = nullcontext() if cluster is None else dask_executor(cluster)
-    with connection as executor, Progress(f"study {study.name}", len(study.runs[scale])) as bar:
+    with Progress(f"study {study.name}", len(study.runs[scale])) as bar:
 
         def notify(done: int, total: int, note: str) -> None:
             bar.update(done, note, total)
@@ -134,7 +143,6 @@ def _run(study: "Study", folder: Path, scale: str, jobs: int | None, cluster: st
             study,
             folder,
             scale=scale,
-            jobs=jobs or os.cpu_count() or 1,
             device=device,
             plugin_files=settings().plugin_files,
             executor=executor,

@@ -121,7 +121,7 @@ def test_the_installed_demo_does_every_step_and_resumes(
     def never(*arguments: object, **named: object) -> None:
         raise AssertionError("a second run must train and solve nothing")
 
-    monkeypatch.setattr("matchopt.grid.engine.LocalProcesses", never)
+    monkeypatch.setattr("matchopt.grid.lines.LocalProcesses.submit", never)
     again = CliRunner().invoke(main, ["demo", "--quick", "--output", str(folder)])
     assert again.exit_code == 0, again.output
     assert f"{len(records)} of them from an earlier run" in again.output
