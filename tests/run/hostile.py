@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import itertools
 import math
 import os
 import signal
@@ -10,61 +9,22 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from matchopt import Assignment, AssignmentInstance, Limit, ProgramPoint, Result, Solver, Status, hookimpl
+from matchopt.plugin_files import import_file
 
-SOLVERS = []
+few = import_file(Path(__file__).with_name("few.py"))
+hostile, diagonal, by_cost, RefusesInstance = few.hostile, few.diagonal, few.by_cost, few.RefusesInstance
+SOLVERS = few.SOLVERS  # the decorator's
 PREPARED = []
-
-
-@dataclass(frozen=True)
-class WithoutOptions(Solver):
-    """What `dataclass` would make of a class without fields, made once."""
-
-
-def hostile(method):
-    """Make a solver of a function (instance, limits, rng) -> result, called as the function is."""
-
-    def solve(self, instance, limits, rng):
-        return method(instance, limits, rng)
-
-    name = method.__name__.replace("_", "-").strip("-")
-    body = {"name": name, "solves": AssignmentInstance, "solve": solve, "__doc__": method.__doc__}
-    body["__dataclass_params__"] = WithoutOptions.__dataclass_params__  # every worker makes all of these classes
-    SOLVERS.append(type(method.__name__, (WithoutOptions,), body))
-    return method
-
-
-def diagonal(instance):
-    return Assignment(np.arange(instance.n_rows))
-
-
-def by_cost(instance):
-    """All assignments, worst first."""
-    every = (Assignment(np.array(p)) for p in itertools.permutations(range(instance.n_cols), instance.n_rows))
-    return sorted(every, key=instance.value, reverse=True)
-
-
-@hostile
-def good(instance, limits, rng):
-    return Result(by_cost(instance)[-1], Status.OPTIMAL, stats={"nodes": np.int64(7)})
-
-
-@hostile
-def modest(instance, limits, rng):
-    return Result(diagonal(instance))
 
 
 @hostile
 def random_draw(instance, limits, rng):
     return Result(Assignment(rng.permutation(instance.n_cols)[: instance.n_rows]))
-
-
-@hostile
-def raises(instance, limits, rng):
-    raise ValueError("boom\nsecond line")
 
 
 @hostile
@@ -122,11 +82,6 @@ def dereferences_null(instance, limits, rng):
 def crashes_with_an_incumbent(instance, limits, rng):
     limits.report(diagonal(instance), -5.0)
     ctypes.string_at(0)
-
-
-@hostile
-def kills_itself(instance, limits, rng):
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @hostile
@@ -289,14 +244,6 @@ def exits_at_once(instance, limits, rng):
 
 
 @hostile
-def leaves_children(instance, limits, rng):
-    code = "import time; time.sleep(1000)"
-    near = subprocess.Popen([sys.executable, "-c", code])
-    far = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-    return Result(diagonal(instance), stats={"near": near.pid, "far": far.pid})
-
-
-@hostile
 def forks(instance, limits, rng):
     if os.fork() == 0:
         time.sleep(1000)
@@ -329,18 +276,6 @@ def ten_thousand_incumbents(instance, limits, rng):
     for n in range(10_000):
         limits.report(solutions[n * len(solutions) // 10_000])
     return Result(solutions[-1])
-
-
-@dataclass(frozen=True)
-class RefusesInstance(Solver):
-    name = "refuses"
-    solves = AssignmentInstance
-
-    def refuses(self, instance):
-        return "has too many rows"
-
-    def solve(self, instance, limits, rng):
-        raise AssertionError("a refused instance must not be solved")
 
 
 @dataclass(frozen=True)
@@ -387,7 +322,7 @@ class Echo(Solver):
         return Result(diagonal(instance), stats=given, message=self.text)
 
 
-SOLVERS += [RefusesInstance, OddRefusal, RaisingRefusal, NeedsTheMissing, Echo]
+SOLVERS += [OddRefusal, RaisingRefusal, NeedsTheMissing, Echo]
 
 
 @hookimpl

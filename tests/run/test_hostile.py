@@ -26,7 +26,7 @@ KILL_AFTER = 0.6
 EXPECTED = {
     "modest": ("feasible", None, 27, "^$"),
     "random-draw": ("feasible", None, ..., "^$"),
-    "raises": ("error", None, None, r"^the solver raised ValueError: boom second line \(hostile.py, line \d+\)$"),
+    "raises": ("error", None, None, r"^the solver raised ValueError: boom second line \(few.py, line \d+\)$"),
     "raises-late": ("feasible", None, 27, r"raised ValueError: boom \(hostile.py, line \d+\); its best .* kept$"),
     "raises-memory-error": ("unknown", "memory", None, r"^out of memory \(limit 2 GB\): Unable to allocate"),
     "raises-interrupt": ("error", None, None, "the solver raised KeyboardInterrupt"),
