@@ -3,10 +3,14 @@
 import gc
 import os
 import signal
+import sys
 from collections import Counter
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache, wraps
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any
 
 import pytest
@@ -53,43 +57,74 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Coverage can double the time of a test; it follows quick ones, of a computation the first cases and each eighth.
 
     They differ in numbers, not in the lines that they reach, and slow tests repeat with more numbers what quick ones
-    call; of other quick tests each case may reach a refusal of its own.
+    call; of other quick tests each case may reach a refusal of its own. Those in `untraced.txt`, which
+    `benches/untraced.py` writes, reach hardly a line that others do not.
     """
+    listed = Path(__file__).with_name("untraced.txt")
+    untraced = set(listed.read_text().split()) if listed.exists() else set()
     seen: Counter[str] = Counter()
     for item in items:
         test = item.nodeid.partition("[")[0]
         many = item.path.parent.name in COMPUTATIONS and seen[test] > 2 and seen[test] % 8
-        if many or item.get_closest_marker("slow") is not None:
+        if many or test in untraced or item.get_closest_marker("slow") is not None:
             item.add_marker(pytest.mark.no_cover)
         seen[test] += 1
 
 
-def pytest_runtest_setup() -> None:
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """The calls of each function, of which the first are checked, are counted for each test."""
     typecheck.begin_test()
+    with followed(item):
+        return (yield)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
-    """Coverage follows a test with its fixtures or not at all, and nothing of pytest's own work in between."""
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Within what pytest itself does around a test, which coverage would slow down too."""
+    with followed(item):
+        return (yield)
+
+
+@contextmanager
+def followed(item: pytest.Item) -> Iterator[None]:
+    """Coverage follows a test with the making of its fixtures, or not at all."""
     coverage = _coverage(item.config)
-    if coverage is None:
-        return (yield)
-    if item.get_closest_marker("no_cover") is None:
-        coverage.resume()
+    if coverage is None or item.get_closest_marker("no_cover") is not None:
+        yield
+        return
+    coverage.resume()
     try:
-        return (yield)
+        yield
     finally:
         coverage.pause()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Collect garbage as usual from here on, but leave alone what will live as long as the process."""
-    gc.freeze()
-    gc.enable()
     coverage = _coverage(session.config)
     if coverage is not None:
+        import_all()  # a test that coverage does not follow may be the first that needs a module
         coverage.pause()
+    gc.freeze()
+    gc.enable()
+
+
+def import_all() -> None:
+    """Import all modules of the package and of the plugins that ship."""
+    root = Path(__file__).resolve().parents[1]
+    for folder in (root / "matchopt", *sorted((root / "plugins").glob("matchopt_*"))):
+        for module in walk_packages([str(folder)], f"{folder.name}."):
+            if not module.name.endswith("__main__"):
+                with suppress(ImportError):  # of an extra
+                    import_module(module.name)
+
+
+def pytest_configure() -> None:
+    """Coverage reports twice, in a number and in a table, for which each module need be parsed only once."""
+    control = sys.modules.get("coverage.control")
+    if control is not None:
+        control.PythonFileReporter = cache(control.PythonFileReporter)  # type: ignore[attr-defined]
 
 
 def _coverage(config: pytest.Config) -> Any:
