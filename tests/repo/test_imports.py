@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 
+from sources import statements
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -42,7 +44,7 @@ def graph() -> dict[str, set[str]]:
     for module, paths in found.items():
         reached = set()
         for path in paths:
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in statements(path.read_text()):
                 reached |= set(named(node, module, path.stem == "__init__", found))
         ran = {package for name in reached for package in packages(name)} - {module, *packages(module)}
         edges[module] = (reached | ran) - {module}
