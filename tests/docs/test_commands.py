@@ -6,20 +6,23 @@ command prints, among other lines. The sessions of one file run in order in one 
 """
 
 import contextlib
+import io
 import os
 import re
+import runpy
 import shlex
+import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
+from kept import kept_processes
 
 from matchopt.cli import main
 from matchopt.library import problems_folder
@@ -51,28 +54,60 @@ def in_process(*words: str) -> str:
     return done.output
 
 
-@cache
-def trained(words: tuple[str, ...]) -> dict[str, bytes]:
-    """The files that a training leaves in an empty folder: two documents that begin alike train once."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        in_process(*words)
-        return {path.name: path.read_bytes() for path in Path(folder).iterdir() if path.is_file()}
+@pytest.fixture(scope="module", autouse=True)
+def processes() -> Iterator[None]:
+    """Studies of all documents run in the same processes."""
+    with kept_processes():
+        yield
 
 
-def run(command: str, folder: Path) -> str:
+@pytest.fixture(scope="session")
+def trainings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for trainings that the processes of one run of the tests share."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "trainings"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def trained(words: Sequence[str], trainings: Path) -> Path:
+    """The folder with the files that a training leaves in an empty one: documents that begin alike train once."""
+    folder = trainings / re.sub(r"\W+", "-", " ".join(words))
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            begun = Path(f"{folder}.begun")
+            begun.mkdir(exist_ok=True)
+            with contextlib.chdir(begun):
+                in_process(*words)
+            begun.rename(folder)
+    return folder
+
+
+def script(*words: str) -> str:
+    """What a Python script prints here, as the main program that it is."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
+        patch.setattr(sys, "argv", list(words))
+        patch.setattr(sys, "path", [str(Path(words[0]).parent), *sys.path])
+        runpy.run_path(words[0], run_name="__main__")
+    return printed.getvalue()
+
+
+def run(command: str, folder: Path, trainings: Path) -> str:
     """What it prints in `folder`, whose processes find this environment's programs first; it has to succeed.
 
-    Commands of matchopt run in this process, which spares each of them the imports; a line for the shell (pipes,
-    other programs) does not.
+    Commands of matchopt and scripts run in this process, which spares each of them the imports; a line for the shell
+    (pipes, other programs) does not.
     """
     words = shlex.split(command)
     with contextlib.chdir(folder):
         if words[:2] == ["matchopt", "train"]:
-            for name, content in trained(tuple(words[1:])).items():
-                Path(name).write_bytes(content)
+            shutil.copytree(trained(words[1:], trainings), folder, dirs_exist_ok=True)
             return ""
-        if words[0] == "matchopt" and not set(command) & set("|<>;&$"):
+        alone = not set(command) & set("|<>;&$")
+        if words[0] == "matchopt" and alone:
             return in_process(*words[1:])
+        if words[0] == "python" and words[1].startswith("examples/") and alone:
+            return script(*words[1:])
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         env = {**os.environ, "PATH": path}
         shell = subprocess.run(command, shell=True, env=env, text=True, capture_output=True, timeout=300)
@@ -82,7 +117,7 @@ def run(command: str, folder: Path) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_commands_run_as_shown(document: Path, tmp_path: Path) -> None:
+def test_commands_run_as_shown(document: Path, tmp_path: Path, trainings: Path) -> None:
     """Each command of the document exits with 0, and prints the lines that are shown."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     (tmp_path / "examples").symlink_to(ROOT / "examples")
@@ -91,7 +126,7 @@ def test_commands_run_as_shown(document: Path, tmp_path: Path) -> None:
         if words[0] == "make":
             assert {word for word in words[1:] if "=" not in word} <= targets, command
         elif reason is None and words[0] not in {"git", "cd"}:
-            printed = run(command, tmp_path)
+            printed = run(command, tmp_path, trainings)
             assert [line for line in shown if line not in printed] == [], printed
 
 

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from kept import kept_processes
 
 from matchopt.cli import main
 from matchopt.errors import InvalidOption, UnknownName
@@ -53,6 +55,13 @@ set = { solver = "hungarian", noise = 0.3, noise_draws = 3 }
 label = "without a way"
 set = { solver = "no-such-solver" }
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def processes() -> Iterator[None]:
+    """Studies run in the processes of those before."""
+    with kept_processes():
+        yield
 
 
 def study_of(folder: Path, text: str) -> Study:
