@@ -24,9 +24,9 @@ class Potentials(NamedTuple):
     @classmethod
     def of(cls, size: int) -> "Potentials":
         """For tables of at most `size` rows and columns."""
-        floats = [np.zeros(size + 1) for _ in range(5)]
-        whole = [np.zeros(size + 1, np.int64) for _ in range(3)]
-        return cls(*floats[:2], *whole[:2], *floats[2:4], whole[2], floats[4])
+        of_row, of_col, distance, masked, length = (np.zeros(size + 1) for _ in range(5))
+        row_of, via, passed = (np.zeros(size + 1, np.int64) for _ in range(3))
+        return cls(of_row, of_col, row_of, via, distance, masked, passed, length)
 
 
 @kernels.compiled
