@@ -274,8 +274,11 @@ class NetworkInstance(Instance):
         """
         if self.objective is None:
             raise InvalidInstance("target_answers: only a network with an objective on samples has them")
-        parts = self.runs.chunks(len(self.objective.inputs))
-        return np.concatenate([self.logits(self.target_weights, self.objective.rows(part)) for part in parts])
+        weights, given, found = [signals.packed(matrix) for matrix in self.target_weights], self.objective, []
+        for part in self.runs.chunks(len(given.inputs)):
+            *_, (_, last) = self.runs.run(weights, self.biases, given.fed(part, self, weights[0]))
+            found.append(self.runs.answered(last))
+        return np.concatenate(found)
 
     def logits(
         self,

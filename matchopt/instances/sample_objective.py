@@ -13,7 +13,7 @@ from matchopt.instances.arrays import frozen
 from matchopt.instances.demands import asks, demands_of
 from matchopt.instances.objective import LayerObjective, Objective, OutputError, WeightError
 from matchopt.instances.passes import Pass
-from matchopt.instances.samples import compact, positive_scale, scaled_rows
+from matchopt.instances.samples import compact, positive_scale, scaled_columns, scaled_rows
 from matchopt.instances.signals import Biases, Matrices, packed
 from matchopt.parts import Json, Parts
 
@@ -89,6 +89,11 @@ class SampleObjective(Objective):
     def rows(self, which: Any) -> Float[np.ndarray, "..."]:
         """What the network receives for the samples `which` (index, slice or array of numbers), as float64."""
         return scaled_rows(self.inputs, self.scale, which)
+
+    def fed(self, which: Any, trained: Trained, first: Any) -> Float[np.ndarray, "samples inputs"]:
+        """The same numbers, laid out as is quickest for a network whose layer 0 has the matrix `first`."""
+        plain = trained.runs.plain and not isinstance(packed(first), np.ndarray)
+        return scaled_columns(self.inputs, self.scale, which) if plain else self.rows(which)
 
     def part(self, which: Int[np.ndarray, " some"] | slice) -> Self:
         """The same objective on some of its samples."""
@@ -263,7 +268,7 @@ class ScoreError(SampleObjective):
         found, runs, answers = [packed(matrix) for matrix in weights], trained.runs, trained.target_answers
         each = len(answers) // len(self.inputs)
         for part in runs.chunks(len(self.inputs)):
-            *_, (received, outcome) = runs.run(found, biases, self.rows(part))
+            *_, (received, outcome) = runs.run(found, biases, self.fed(part, trained, found[0]))
             ideal, outcome = answers[part.start * each : part.stop * each], runs.answered(outcome)
             if outputs > 1:
                 ideal, outcome = (signal - signal.mean(axis=1, keepdims=True) for signal in (ideal, outcome))

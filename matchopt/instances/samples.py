@@ -40,5 +40,12 @@ def positive_scale(value: Any, field: str) -> float:
 
 def scaled_rows(inputs: Num[np.ndarray, "samples inputs"], scale: float, which: Any) -> Float[np.ndarray, "..."]:
     """The samples `which` (an index, a slice or an array of numbers) times `scale`, as float64."""
-    chosen = np.asarray(inputs[which], dtype=np.float64)
-    return chosen if scale == 1.0 else chosen * scale
+    if scale == 1.0:
+        return np.asarray(inputs[which], dtype=np.float64)
+    return np.asarray(np.multiply(inputs[which], scale, dtype=np.float64))
+
+
+def scaled_columns(inputs: Num[np.ndarray, "samples inputs"], scale: float, which: Any) -> Float[np.ndarray, "..."]:
+    """The same, laid out so that the samples of one input are next to each other: sparse layers read it so."""
+    chosen = np.ascontiguousarray(inputs[which].T)
+    return np.asarray(np.multiply(chosen, scale, dtype=np.float64)).T

@@ -17,6 +17,7 @@ from matchopt.kernels.packing import CellSorter
 CHUNK = 16  # most rows a thread takes at a time, between two looks at the clock; one where rows are disturbed
 LEAST = {4: 1e-6, 8: 1e-13}  # least gain of a move relative to the row's constant, by bytes of a float
 
+Numbers = Int[np.ndarray, " chunk"]  # formed once: it takes longer than a row
 Never: Callable[[], bool] = lambda: False  # noqa: E731
 
 
@@ -63,12 +64,7 @@ class RowErrors:
             raise InvalidInstance("wanted: needed with required inputs, found None")
         ranked, sought = np.full((m, 0), -1, np.int32), np.zeros((m, 0))
         if self.wanted is not None:
-            first = self.wanted != 0 if self.required is None else (self.wanted != 0) | self.required
-            number = first.sum(axis=1)
-            order = np.argsort(np.where(first, self.wanted, np.inf), axis=1, kind="stable")
-            order = order[:, : int(number.max(initial=0))]
-            sought = np.take_along_axis(self.wanted, order, axis=1)
-            ranked = np.where(np.arange(order.shape[1]) < number[:, None], order, -1)
+            ranked, sought = _ranked(self.wanted, self.required)
         diagonal = self.moments.diagonal()
         arrays = (self.moments, diagonal, diagonal if self.power is None else self.power, self.linear, self.constant)
         required = np.zeros((0, 0), bool) if self.required is None else self.required
@@ -78,6 +74,8 @@ class RowErrors:
 
     def rows(self, which: Int[np.ndarray, " some"]) -> "RowErrors":
         """The errors of the rows of numbers `which`."""
+        if np.array_equal(which, np.arange(len(self.linear))):
+            return self
         required, wanted = (None if array is None else array[which] for array in (self.required, self.wanted))
         return RowErrors(self.moments, self.linear[which], self.constant[which], self.power, required, wanted)
 
@@ -164,7 +162,7 @@ class CellPlacement:
         every = _own(every if neurons is None else _numbers(neurons, "neurons", (m, None), -1, n_neurons), np.int64)
         packed, heard, ranges = self._problem(errors, inputs, scales)
 
-        def work(rows: Int[np.ndarray, " chunk"]) -> None:
+        def work(rows: Numbers) -> None:
             place_all(rows, every, self._chip, packed, heard, ranges, self._least, cost)
 
         self._run(np.arange(m), CHUNK, work, stop)
@@ -198,19 +196,19 @@ class CellPlacement:
         places = np.full((m, n_cells), -1, np.int32)
         if start is not None:
             start = _numbers(start, "start", (m, n_cells), -1, len(errors.moments))
-            places[:] = np.take_along_axis(start, order, axis=1)
+            places[:] = start[np.arange(m)[:, None], order]
         scale, cost = np.ones(m, self._kind), np.full(m, np.inf, self._kind)
         packed, heard, ranges = self._problem(errors, inputs, scales)
         fresh = start is None
 
-        def work(rows: Int[np.ndarray, " chunk"]) -> None:
+        def work(rows: Numbers) -> None:
             place_rows(
                 rows, on, self._chip, packed, heard, ranges, self._least, kicks, seed, fresh, places, scale, cost
             )
 
         self._run(np.arange(m), 1 if kicks else CHUNK, work, stop)
         input_of = np.full((m, n_cells), -1, np.int64)
-        np.put_along_axis(input_of, order, places.astype(np.int64), axis=1)
+        input_of[np.arange(m)[:, None], order] = places
         return Places(input_of, scale.astype(np.float64), cost.astype(np.float64))
 
     @property
@@ -256,12 +254,33 @@ class CellPlacement:
 
 def _numbers(given: Any, name: str, shape: tuple[int | None, ...], least: int, end: int) -> Int[np.ndarray, "..."]:
     """Whole numbers in least .. end - 1, which the loops take for granted."""
-    found = frozen(given, name, int, len(shape), shape=shape)
+    quick = isinstance(given, np.ndarray) and given.dtype == np.int64 and len(shape) == given.ndim
+    if quick and all(want in (None, have) for want, have in zip(shape, given.shape, strict=True)):
+        found = given
+    else:
+        found = frozen(given, name, int, len(shape), shape=shape)
     if found.size and not least <= found.min() <= found.max() < end:
         raise InvalidInstance(f"{name} must be in {least} .. {end - 1}, found {found.min()} .. {found.max()}")
     return np.array(found)
 
 
+def _ranked(
+    wanted: Float[np.ndarray, "rows inputs"], required: Bool[np.ndarray, "rows inputs"] | None
+) -> tuple[Int[np.ndarray, "rows most"], Float[np.ndarray, "rows most"]]:
+    """Every row's inputs to begin with, by rising weights, -1 filling up, and those weights."""
+    first = wanted != 0 if required is None else (wanted != 0) | required
+    rows, columns = np.nonzero(first)
+    number = first.sum(axis=1)
+    place = rows, np.arange(len(rows)) - np.repeat(number.cumsum() - number, number)
+    sought = np.full((len(wanted), int(number.max(initial=0))), np.inf)
+    ranked = np.full(sought.shape, -1)
+    ranked[place], sought[place] = columns, wanted[rows, columns]
+    order = np.argsort(sought, axis=1, kind="stable")
+    return np.take_along_axis(ranked, order, axis=1), np.take_along_axis(sought, order, axis=1)
+
+
 def _own(array: Any, kind: Any) -> Any:
     """Contiguous and writable, as compiled code is made for one form only; a copy where it is not."""
+    if array.dtype == kind and array.flags.carray:
+        return array
     return np.require(array, kind, ["C", "W"])

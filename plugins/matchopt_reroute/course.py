@@ -127,8 +127,7 @@ class Course:
 
     def _first(self, start: NetworkMapping | None, coarse: State) -> State:
         """The state of the first pass, or that of the start or the coarse one where that is the better one."""
-        make_state, make_goal, _ = self.kinds
-        state, begun = (make_state(self.instance, self.tasks, self.inputs) for _ in range(2))
+        state, begun, make_goal = coarse.empty(), coarse.empty(), self.kinds[1]
         states = [state] if all(self.place(state) for _ in self.tasks) else [coarse]
         if start is not None and begun.begin_with(start):
             states.insert(0, begun)
@@ -145,9 +144,8 @@ class Course:
             when the rows do not fit the hardware.
         """
         n = len(state.layers)
-        task, activity = state.tasks[n], state.activity[n]
-        moments, last = task.moments(activity, self.ridge), n == len(state.tasks) - 1
-        errors = task.errors(moments, activity, task.realisable, slice(None))
+        task = state.tasks[n]
+        (moments, errors), last = state.fitted(n, self.ridge), n == len(state.tasks) - 1
         placed: Placed | None
         if task.layer.hardware.hard_wired:
             placed = self._wired(task, errors, last, coarsely)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,16 +32,11 @@ class Descent:
     ridge: float
     stop: Callable[[], bool]
 
-    @cached_property
-    def _of_inputs(self) -> Moments:
-        """Moments of what the first layer receives, which stays as it is."""
-        return self.state.tasks[0].moments(self.state.activity[0], self.ridge)
-
     def sweep(self, n: int, rng: np.random.Generator) -> int:
         """One pass over the rows of layer n; returns how many were wired anew."""
         state, last = self.state, n == len(self.state.tasks) - 1
         task = state.tasks[n]
-        moments = task.moments(state.activity[n], self.ridge) if n else self._of_inputs
+        moments = state.moments(n, self.ridge)
         kicks = KICKS if last else min(HIDDEN_KICKS, task.affordable(task.heard(), MOST_KICKS) - 1)
         self.goal.refresh()
         slopes = None if last else Slopes(self.goal, n)

@@ -89,7 +89,10 @@ class RunState(State):
     def __init__(self, instance: NetworkInstance, tasks: list[LayerTask], taught: Taught) -> None:
         self.instance, self.tasks, self.taught, self.layers = instance, tasks, taught, []
         self.hardware_biases = instance.biases is None
-        self.activity = [taught.first[tasks[0].columns]]
+        self.activity, self._kept = [taught.first[tasks[0].columns]], {}
+
+    def empty(self) -> RunState:
+        return RunState(self.instance, self.tasks, self.taught)
 
     def run(self, n: int, scale: np.ndarray | None = None) -> None:
         task, mapped = self.tasks[n], self.layers[n]

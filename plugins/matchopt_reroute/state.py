@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -158,7 +159,8 @@ def sample_rows(instance: NetworkInstance, most: int, rng: np.random.Generator) 
     given = instance.objective
     if given is not None:
         count = len(given.inputs)
-        return given.rows(np.sort(rng.permutation(count)[:most]) if count > most else slice(None))
+        which = np.sort(rng.permutation(count)[:most]) if count > most else slice(None)
+        return given.fed(which, instance, instance.target_weights[0])
     assert instance.samples is not None
     count = len(instance.samples)
     return instance.samples[np.sort(rng.permutation(count)[:most])] if count > most else instance.samples
@@ -226,7 +228,29 @@ class State:
         self.instance, self.tasks, self.layers = instance, tasks, list[Mapped]()
         self.hardware_biases = instance.biases is None
         first = np.column_stack([inputs, np.ones(len(inputs))]) if self.hardware_biases else inputs
-        self.activity = [np.ascontiguousarray(first[:, tasks[0].columns].T, SINGLE)]
+        self.activity = [np.ascontiguousarray(first.T[tasks[0].columns], SINGLE)]
+        self._kept: dict[float, tuple[Moments, kernels.RowErrors]] = {}
+
+    def empty(self) -> State:
+        """A state on the same samples in which no layer is mapped."""
+        found = copy.copy(self)
+        found.layers, found.activity = [], self.activity[:1]
+        return found
+
+    def moments(self, n: int, ridge: float) -> Moments:
+        """Moments of what layer n receives; those of the network's inputs are computed once."""
+        return self.tasks[n].moments(self.activity[n], ridge) if n else self.fitted(n, ridge)[0]
+
+    def fitted(self, n: int, ridge: float) -> tuple[Moments, kernels.RowErrors]:
+        """Moments of what layer n receives, and the errors of all its rows; of the first layer computed once."""
+        if n == 0 and ridge in self._kept:
+            return self._kept[ridge]
+        task, activity = self.tasks[n], self.activity[n]
+        moments = task.moments(activity, ridge)
+        found = moments, task.errors(moments, activity, task.realisable, slice(None))
+        if n == 0:
+            self._kept[ridge] = found
+        return found
 
     def append(
         self,

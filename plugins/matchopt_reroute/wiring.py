@@ -43,6 +43,8 @@ def with_assigned(cost: np.ndarray, few: int) -> np.ndarray:
         when there is no assignment.
     """
     chosen = assigned(cost)
+    if few == 1:
+        return chosen[:, None]
     order = np.argsort(cost, axis=1, kind="stable")[:, :few]
     left_out = (order != chosen[:, None]).all(axis=1)
     order[left_out, -1] = chosen[left_out]
@@ -116,13 +118,15 @@ def likely_inputs(errors: kernels.RowErrors, support: np.ndarray, most: int) -> 
     power = errors.moments.diagonal()
     worth = np.abs(errors.linear) / np.sqrt(np.maximum(power, power.dtype.type(1e-30)))
     worth[support] = np.inf
-    kept = support.copy()
-    np.put_along_axis(kept, np.argsort(-worth, axis=1, kind="stable")[:, :most], True, axis=1)
-    return listed(kept)
+    least = -np.partition(-worth, most - 1, axis=1)[:, most - 1 : most]
+    more, equal = worth > least, worth == least  # of equals those of lower numbers
+    return listed(support | more | (equal & (equal.cumsum(axis=1) <= most - more.sum(axis=1, keepdims=True))))
 
 
 def listed(mask: np.ndarray) -> np.ndarray:
     """The true columns of each row, rising, -1 filling up."""
+    rows, columns = np.nonzero(mask)
     count = mask.sum(axis=1)
-    order = np.argsort(~mask, axis=1, kind="stable")[:, : max(1, int(count.max(initial=0)))]
-    return np.where(np.arange(order.shape[1]) < count[:, None], order, -1)
+    found = np.full((len(mask), max(1, int(count.max(initial=0)))), -1)
+    found[rows, np.arange(len(rows)) - np.repeat(count.cumsum() - count, count)] = columns
+    return found
