@@ -86,6 +86,14 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         return (yield)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """After a test that coverage does not follow, pytest-cov has it go on."""
+    coverage = _coverage(item.config)
+    if coverage is not None:
+        coverage.pause()
+
+
 @contextmanager
 def followed(item: pytest.Item) -> Iterator[None]:
     """Coverage follows a test with the making of its fixtures, or not at all."""
