@@ -123,10 +123,10 @@ def bits(result):
 
 
 def figure(result):
-    """Connections, and all parameters weighed by the cosine of their number, which no two networks have in common."""
+    """Connections, all parameters weighed by the cosine of their number, which no two share, and their size."""
     parameters = [part.ravel() for layer in result.network.layers for part in (layer.weights, layer.biases)]
     flat = np.concatenate([*parameters, *result.network.buffers.values()]).astype(float)
-    return [result.network.n_connections, float(flat @ np.cos(np.arange(len(flat))))]
+    return result.network.n_connections, float(flat @ np.cos(np.arange(len(flat)))), float(np.abs(flat).sum())
 
 
 def story(result):
@@ -190,8 +190,10 @@ def test_connectivity_is_as_promised(name, options, kind):
     """
     trainer, architecture, data = made(name, options, kind)
     result = trainer.train(data, architecture, 1)
-    recorded = json.loads(FIGURES.read_text())[f"{name} {TINY[name].index(options)}, {kind}"]
-    assert figure(result) == pytest.approx(recorded, rel=1e-3)
+    connections, recorded = json.loads(FIGURES.read_text())[f"{name} {TINY[name].index(options)}, {kind}"]
+    found, weighed, size = figure(result)
+    room = 5e-3 if kind == "convolutional" else 1e-5  # where a processor rounds otherwise another place is the largest
+    assert found == connections and weighed == pytest.approx(recorded, abs=room * size)
     shares = [record.connectivity for record in result.history]
     assert result.network.connectivity <= result.connectivity
     for record in result.history:
