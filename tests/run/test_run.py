@@ -182,8 +182,8 @@ def test_the_callers_exception_ends_all_tasks(instance):
 def test_a_system_without_sessions_and_signals_is_told_so(monkeypatch):
     """One sentence, before anything is started."""
     spec = importlib.util.spec_from_file_location("again", run_package.__file__)
-    monkeypatch.setattr(os, "name", "nt")
-    with pytest.raises(MatchoptError, match="in WSL"):
+    with monkeypatch.context() as patch, pytest.raises(MatchoptError, match="in WSL"):
+        patch.setattr(os, "name", "nt")  # no longer than this: paths are made by it
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
