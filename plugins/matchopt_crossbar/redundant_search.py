@@ -175,6 +175,8 @@ class Redundancy:
         """Give every row the neuron that is best as its number `c`, or none, with all else as it is."""
         others = np.delete(self.neuron, c, axis=1)
         free = np.setdiff1d(np.arange(self.layer.hardware.n_neurons), others)
+        if len(free) == 0:  # all neurons are other numbers of rows, and no row has one as this
+            return
         table, gains = self._row_table(c, free)
         without = _summed(self._fixed_costs(np.arange(self.neuron.shape[1]) != np.full((len(others), 1), c))[:, None],
                           self.row, len(others))  # fmt: skip

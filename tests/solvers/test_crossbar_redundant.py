@@ -76,6 +76,18 @@ def test_a_turn_never_makes_the_error_larger(name: str, buses: int) -> None:
         assert mapping is not None and layer.value(mapping) == pytest.approx(search.best_value, rel=1e-9)
 
 
+def test_rows_may_take_all_neurons_there_are() -> None:
+    """None is left for another number of a row then: three rows on three neurons, up to two of them each."""
+    target = Target.from_dense(np.array([[0.0], [-1.8], [-0.8]]))
+    layer = LayerInstance(
+        target, Hardware(np.array([[1.5], [-0.2], [0.5]]), bus=np.zeros(3, int)), Rules(neurons_per_row=2)
+    )
+    best = brute_force(layer)
+    for seed in range(5):
+        result = Redundant().solve(layer, Limits(), np.random.default_rng(seed))
+        assert layer.value(result.solution) == pytest.approx(best.value)
+
+
 def test_more_cells_are_worth_using() -> None:
     """Two cells for a weight, and two of two copies, beat one; where cells are stuck no mapping is worse than none."""
     rng, shape = np.random.default_rng(5), (20, 20)
