@@ -91,4 +91,9 @@ class Exact(Solver):
             return Result(limits.best, limit=limits.reached() or Limit.NODE, bound=bound, stats=stats)
         if limits.best is None:
             return Result(None, Status.INFEASIBLE, stats=stats, message="no mapping keeps the rules")
+        if bound < limits.best_value - 2.0 * ROUNDING * worst - 1e-9 * limits.best_value:
+            message = (
+                "lines and neurons are the best; a wire that only has a leaking line driven was not found for them"
+            )
+            return Result(limits.best, bound=bound, stats=stats, message=message)
         return Result(limits.best, Status.OPTIMAL, bound=bound, stats=stats)
