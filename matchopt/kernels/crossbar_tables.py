@@ -157,18 +157,26 @@ def _renew_col(board, state, b, x, n_lines):
     _fill_col(board, state, b, x, n_lines, count)
 
 
+@inlined_quick
+@no_type_check
+def _moved(state, first, last, others, weights, now, before):
+    """Note the connections whose partners have moved, where these are now and were before; returns how many."""
+    count = 0
+    for e in range(first, last):
+        o = others[e]
+        if now[o] != before[o]:
+            state.source[count], state.source_before[count] = now[o], before[o]
+            state.weight[count] = weights[e]
+            count += 1
+    return count
+
+
 @quick
 @no_type_check
 def _patch_row(board, state, i):
     """Bring a row up to date by the inputs that have moved, if these are less than half; returns whether it did."""
-    count, line, before = 0, state.line[0], state.line_before[0]
     first, last = board.row_start[i], board.row_start[i + 1]
-    for e in range(first, last):
-        x = board.row_input[e]
-        if line[x] != before[x]:
-            state.source[count], state.source_before[count] = line[x], before[x]
-            state.weight[count] = board.row_weight[e]
-            count += 1
+    count = _moved(state, first, last, board.row_input, board.row_weight, state.line[0], state.line_before[0])
     if 2 * count >= last - first:
         return False
     patch(board.kind, state, state.rows[i], count, board.chip_t.weights)
@@ -180,14 +188,8 @@ def _patch_row(board, state, i):
 @no_type_check
 def _patch_col(board, state, x):
     """The same for an input, by the rows that have moved."""
-    count, neuron, before = 0, state.neuron, state.neuron_before
     first, last = board.col_start[x], board.col_start[x + 1]
-    for e in range(first, last):
-        i = board.col_row[e]
-        if neuron[i] != before[i]:
-            state.source[count], state.source_before[count] = neuron[i], before[i]
-            state.weight[count] = board.col_weight[e]
-            count += 1
+    count = _moved(state, first, last, board.col_row, board.col_weight, state.neuron, state.neuron_before)
     if 2 * count >= last - first:
         return False
     patch(board.kind, state, state.cols[0, x], count, board.chip.weights)
