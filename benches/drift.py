@@ -130,6 +130,8 @@ def main() -> None:
     given.add_argument("--technology", nargs="+", default=["techB", "techC"])
     given.add_argument("--output", type=Path)
     options = given.parse_args()
+    if not (options.picture if options.table else options.network and options.output):
+        given.error("--network and --output are needed to measure, --table and --picture to draw")
     if options.table:
         picture(options.table, options.picture)
         return
