@@ -53,6 +53,15 @@ def digits() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def shared_processes() -> Iterator[None]:
+    """The studies of a module run in the processes of those before."""
+    from kept import kept_processes
+
+    with kept_processes():
+        yield
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Coverage can double the time of a test; it follows quick ones, of a computation the first cases and each eighth.
 

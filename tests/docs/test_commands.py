@@ -22,7 +22,6 @@ import click
 import pytest
 from click.testing import CliRunner
 from filelock import FileLock
-from kept import kept_processes
 
 from matchopt.cli import main
 from matchopt.library import problems_folder
@@ -54,11 +53,7 @@ def in_process(*words: str) -> str:
     return done.output
 
 
-@pytest.fixture(scope="module", autouse=True)
-def processes() -> Iterator[None]:
-    """Studies of all documents run in the same processes."""
-    with kept_processes():
-        yield
+pytestmark = pytest.mark.usefixtures("shared_processes")
 
 
 @pytest.fixture(scope="session")

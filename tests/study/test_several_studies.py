@@ -1,11 +1,9 @@
 """Several studies run from one command, which says what those that are published took."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from kept import kept_processes
 
 from matchopt.cli import main
 from matchopt.errors import DataError, FormatError, UnknownName
@@ -31,11 +29,7 @@ y = "weight_error"
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def processes() -> Iterator[None]:
-    """Studies run in the processes of those before."""
-    with kept_processes():
-        yield
+pytestmark = pytest.mark.usefixtures("shared_processes")
 
 
 def folder_of(place: Path, **solvers: str) -> Path:

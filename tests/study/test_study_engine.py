@@ -6,12 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from kept import kept_processes
 
 from matchopt.cli import main
 from matchopt.errors import InvalidOption, UnknownName
@@ -57,11 +55,7 @@ set = { solver = "no-such-solver" }
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def processes() -> Iterator[None]:
-    """Studies run in the processes of those before."""
-    with kept_processes():
-        yield
+pytestmark = pytest.mark.usefixtures("shared_processes")
 
 
 def study_of(folder: Path, text: str) -> Study:
