@@ -120,7 +120,9 @@ def _chosen(layer: LayerInstance, pairs: "_Pairs", neuron_of: Any, gain: Any) ->
         worth = np.where(pairs.inside, np.where(driven, np.minimum(on, idle), silent), 0.0)
         best = np.argsort(-worth, kind="stable")[: rules.tunable]
         exact[best[worth[best] > 0.0]] = True
-    if layer.hardware.programmable:
+    if rules.writes is None:
+        written = ~exact  # a wire that only has its line driven too, although no write gains anything there
+    elif layer.hardware.programmable:
         saved = np.where(exact, 0.0, _saved(pairs, gain, np.inf))
         best = np.argsort(-saved, kind="stable")[: rules.writes]
         written[best[saved[best] > 0.0]] = True

@@ -92,8 +92,6 @@ class Exact(Solver):
         if limits.best is None:
             return Result(None, Status.INFEASIBLE, stats=stats, message="no mapping keeps the rules")
         if bound < limits.best_value - 2.0 * ROUNDING * worst - 1e-9 * limits.best_value:
-            message = (
-                "lines and neurons are the best; a wire that only has a leaking line driven was not found for them"
-            )
+            message = "lines and neurons are the best, but what was wired on them is worse than the bound"
             return Result(limits.best, bound=bound, stats=stats, message=message)
         return Result(limits.best, Status.OPTIMAL, bound=bound, stats=stats)
