@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from matchopt.parts import Json, Parts
 Noises = Iterable[Float[np.ndarray, "rows inputs"]]
 Labels = Int[np.ndarray, " samples *frames"]
 IGNORED = -1  # label of a frame that no loss and no accuracy counts
+MOST_KEPT = 2**22  # sample inputs that are kept as numbers too: 32 MiB
 SILENT = 1e-20  # share of their mean square below which a variance of signals is the rounding of a constant
 
 
@@ -92,8 +94,19 @@ class SampleObjective(Objective):
 
     def fed(self, which: Any, trained: Trained, first: Any) -> Float[np.ndarray, "samples inputs"]:
         """The same numbers, laid out as is quickest for a network whose layer 0 has the matrix `first`."""
-        plain = trained.runs.plain and not isinstance(packed(first), np.ndarray)
-        return scaled_columns(self.inputs, self.scale, which) if plain else self.rows(which)
+        if not trained.runs.plain or isinstance(packed(first), np.ndarray):
+            return self.rows(which)
+        whole = isinstance(which, slice) and which.indices(len(self.inputs)) == (0, len(self.inputs), 1)
+        return (
+            self._columns if whole and self.inputs.size <= MOST_KEPT else scaled_columns(self.inputs, self.scale, which)
+        )
+
+    @cached_property
+    def _columns(self) -> Float[np.ndarray, "samples inputs"]:
+        """All samples as `fed` gives them, which takes as long as to run them through the network."""
+        found = scaled_columns(self.inputs, self.scale, slice(None))
+        found.flags.writeable = False
+        return found
 
     def part(self, which: Int[np.ndarray, " some"] | slice) -> Self:
         """The same objective on some of its samples."""

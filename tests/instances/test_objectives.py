@@ -121,6 +121,23 @@ class Shifted(LayerObjective):
         return float((self.factor * self.per_input * (error**2 + noise)).sum())
 
 
+def test_what_a_network_is_fed_is_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All samples, read-only and made once where they are few, some, or numbered ones, in whatever layout."""
+    rng = np.random.default_rng(2)
+    weights = rng.normal(size=(200, 200))
+    first = np.where(rng.random(weights.shape) < 0.01, weights, 0.0)
+    chip, objective = Hardware(weights), ScoreError(rng.integers(0, 256, (30, 200)).astype(np.uint8), 1 / 255)
+    layers = (LayerInstance(Target.from_dense(first), chip),)
+    trained = NetworkInstance(layers, biases=(np.zeros(200),), objective=objective)
+    for most in (sample_objective.MOST_KEPT, 0):
+        monkeypatch.setattr(sample_objective, "MOST_KEPT", most)
+        for which in (slice(0, 30), slice(0, 10), slice(None), np.array([3, 1])):
+            fed = objective.fed(which, trained, first)
+            assert np.array_equal(fed, objective.rows(which)) and fed.T.flags.c_contiguous
+        assert (objective.fed(slice(0, 30), trained, first) is objective.fed(slice(None), trained, first)) is (most > 0)
+        assert fed.flags.writeable and objective.fed(slice(None), trained, first).flags.writeable is (most == 0)
+
+
 def test_a_new_layer_objective_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
     """Registered by name, it is encoded, reduced, enumerated and proved without another line."""
     from matchopt.instances import AssignmentInstance, ProgramInstance
