@@ -111,12 +111,15 @@ class Goal:
                 before, wished = layers[n].signals[rows], tasks[n].signals[rows]
                 total += weight * float(np.vdot(signals - before, signals + before - 2 * wished))
             step = np.maximum(signals, 0) - self.state.activity[n + 1][rows]
-            onward = layers[n + 1].weights[:, rows]
+            onward, before = layers[n + 1].weights[:, rows], layers[n + 1].signals
             rows = np.flatnonzero(onward.any(axis=1))
-            signals = layers[n + 1].signals[rows] + onward[rows] @ step
+            signals = (before if len(rows) == len(before) else before[rows]) + onward[rows] @ step
             made.append((rows, signals))
-        jump = np.zeros_like(self.residual)
-        jump[rows] = signals - layers[-1].signals[rows]
+        if len(rows) == len(self.residual):
+            jump = signals - layers[-1].signals
+        else:
+            jump = np.zeros_like(self.residual)
+            jump[rows] = signals - layers[-1].signals[rows]
         jump = self.common(jump)
         residual = self.residual + jump
         return total + float(np.vdot(jump, residual + self.residual)), residual, made
