@@ -87,6 +87,8 @@ class CpSat(Solver):
         model, x = built
         engine = cp_model.CpSolver()
         self._configure(engine.parameters, limits, rng)
+        if all(program.picks(row) for row in program.rows):  # as in assignments: half of the time, for nothing found
+            engine.parameters.cp_model_probing_level = 0
         if program.largest_sum > PRESOLVABLE:
             engine.parameters.cp_model_presolve = False
         status = engine.solve(model, _incumbents(cp_model, program, instance, x, limits))
