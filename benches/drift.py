@@ -31,6 +31,7 @@ from matchopt.network.chip import chip_layers
 from matchopt.network.later import on_chips, refitted
 from matchopt.plugins import load_plugins
 from matchopt.reduce import reduction
+from matchopt.study.plots import as_svg, new_figure
 
 FIELDS = ("technology", "draw", "known", "seconds", "error", "as_it_is", "neuron", "outputs")
 KNOWN = {"all": slice(None), "last": slice(-1, None), "first": slice(1)}  # of the readings up to 1 s
@@ -88,35 +89,28 @@ def rows(technology: str, network: SparseNetwork, draw: int, known: Sequence[str
 
 def picture(table: Path, file: Path) -> None:
     """Mean accuracy at each time, of what is known of drift and what is set anew; bars span all draws."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "matchopt"
-    from matplotlib import pyplot
-
     with table.open(newline="") as lines:
         found = [row for row in csv.DictReader(lines) if row["draw"] != "mean"]
-    figure, axes = pyplot.subplots(1, 2, figsize=(8, 3.4), sharey=True)
-    for axis, technology in zip(axes, ("techB", "techC"), strict=True):
-        for how, fit, style in (("as it is", "as_it_is", "--"), ("biases and gains fitted anew", "outputs", "-")):
-            for known, colour in (("all", "C0"), ("last", "C1")):
-                of_times: dict[float, list[float]] = {}
-                for row in found:
-                    if (row["technology"], row["known"]) == (technology, known):
-                        of_times.setdefault(float(row["seconds"]), []).append(float(row[fit]))
-                means = [np.mean(values) for values in of_times.values()]
-                spread = [[mean - min(values), max(values) - mean]
-                          for mean, values in zip(means, of_times.values(), strict=True)]  # fmt: skip
-                label = f"{known} reading{'s' if known == 'all' else ''} up to 1 s, {how}"
-                axis.errorbar(list(of_times), means, np.transpose(spread), fmt=f"{style}o", color=colour, markersize=3,
-                              capsize=2, label=label)  # fmt: skip
-        axis.set_xscale("log")
-        axis.set_title(technology, fontsize=9)
-        axis.set_xlabel("seconds after programming")
-    axes[0].set_ylabel("test accuracy, %")
-    axes[0].legend(fontsize=7, loc="lower left")
-    figure.tight_layout()
-    figure.savefig(file, metadata={"Date": None})
+    with new_figure(2, 8, 3.4) as (figure, axes):
+        for axis, technology in zip(axes, ("techB", "techC"), strict=True):
+            for how, fit, style in (("as it is", "as_it_is", "--"), ("biases and gains fitted anew", "outputs", "-")):
+                for known, colour in (("all", "C0"), ("last", "C1")):
+                    of_times: dict[float, list[float]] = {}
+                    for row in found:
+                        if (row["technology"], row["known"]) == (technology, known):
+                            of_times.setdefault(float(row["seconds"]), []).append(float(row[fit]))
+                    means = [np.mean(values) for values in of_times.values()]
+                    spread = [[mean - min(values), max(values) - mean]
+                              for mean, values in zip(means, of_times.values(), strict=True)]  # fmt: skip
+                    label = f"{known} reading{'s' if known == 'all' else ''} up to 1 s, {how}"
+                    axis.errorbar(list(of_times), means, np.transpose(spread), fmt=f"{style}o", color=colour,
+                                  markersize=3, capsize=2, label=label)  # fmt: skip
+            axis.set_xscale("log")
+            axis.set_title(technology, fontsize=9)
+            axis.set_xlabel("seconds after programming")
+        axes[0].set_ylabel("test accuracy, %")
+        axes[0].legend(fontsize=7, loc="lower left", handlelength=4)
+        file.write_text(as_svg(figure))
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ from matchopt.library import problems_folder
 from matchopt.network import SparseNetwork, draw_hardware, export_network, load_mnist, measure, read_network, realise
 from matchopt.plugins import load_plugins
 from matchopt.reduce import reduction
+from matchopt.study.plots import as_svg, new_figure
 
 LOW, HIGH, HEALTHY, SIDE = 20e-6, 350e-6, 138e-6, 25
 FIELDS = ("faults", "layers_of_maps", "seed", "share", "known", "unknown")
@@ -100,26 +101,19 @@ def rows(network: SparseNetwork, seed: int) -> Iterator[dict[str, Any]]:
 
 def draw(found: list[dict[str, Any]], file: Path) -> None:
     """Mean accuracy against the mean share of stuck cells."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "matchopt"
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, 2, figsize=(8, 3.2))
-    for axis, what in zip(axes, ("known", "unknown"), strict=True):
-        for name in ("at random", "along cells", "along neurons"):
-            points = []
-            for over in (0, 1, 2, 4, 6):
-                same = [row for row in found if row["layers_of_maps"] == over and row["faults"] in (name, "none")]
-                points.append([np.mean([float(row[key]) for row in same]) for key in ("share", what)])
-            axis.plot(*np.transpose(points), "-o", markersize=3, label=name)
-        axis.set_title(f"faults {what} to the mapping", fontsize=9)
-        axis.set_xlabel("stuck cells, %")
-        axis.set_ylabel("test accuracy, %")
-        axis.legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(file, metadata={"Date": None})
+    with new_figure(2, 8, 3.2) as (figure, axes):
+        for axis, what in zip(axes, ("known", "unknown"), strict=True):
+            for name in ("at random", "along cells", "along neurons"):
+                points = []
+                for over in (0, 1, 2, 4, 6):
+                    same = [row for row in found if row["layers_of_maps"] == over and row["faults"] in (name, "none")]
+                    points.append([np.mean([float(row[key]) for row in same]) for key in ("share", what)])
+                axis.plot(*np.transpose(points), "-o", markersize=3, label=name)
+            axis.set_title(f"faults {what} to the mapping", fontsize=9)
+            axis.set_xlabel("stuck cells, %")
+            axis.legend(fontsize=7)
+        axes[0].set_ylabel("test accuracy, %")
+        file.write_text(as_svg(figure))
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from matchopt.formats import read_instance, read_solution
 from matchopt.instances import NetworkInstance, NetworkMapping
-from matchopt.study.plots import COLOURS, new_figure
+from matchopt.study.plots import COLOURS, as_svg, new_figure
 
 Weights = Mapping[str, tuple[Float[np.ndarray, " connections"], Float[np.ndarray, " connections"]]]
 
@@ -37,9 +37,8 @@ def accuracy_figure(rows: Mapping[tuple[str, ...], Sequence[Mapping[str, Any]]],
             axis.annotate(text, (100.0 * target, 1.0), xycoords=("data", "axes fraction"), ha="right", va="bottom")
         axis.set_xlabel("test accuracy, %; one mark for every hardware draw, means at the right")
         figure.legend(loc="outside upper left", ncols=len(labels), frameon=False)
-        content = io.StringIO()
-        figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
-    return content.getvalue()[content.getvalue().index("<svg") :]
+        text = as_svg(figure)
+    return text[text.index("<svg") :]
 
 
 def weights_of(folder: Path, record: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:

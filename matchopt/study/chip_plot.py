@@ -1,12 +1,11 @@
 """A chip as a picture: a map of values and a map of faults for each of its arrays."""
 
-import io
 from typing import Any
 
 import numpy as np
 
-from matchopt.errors import MissingExtra
 from matchopt.instances import Chip, ChipArray
+from matchopt.study.plots import as_svg, empty_figure
 
 MOST = 8  # arrays in one picture
 FAULTS = (("healthy", "#f4f4f4"), ("unusable", "#111111"), ("stuck low", "#0b5fa5"), ("stuck high", "#d1495b"))
@@ -17,22 +16,14 @@ def draw_chip(chip: Chip) -> str:
 
     Raises MissingExtra without matplotlib.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise MissingExtra("drawing a chip", "matplotlib", "reports") from None
     shown = chip.arrays[:MOST]
-    with mpl.rc_context({"svg.hashsalt": "matchopt", "svg.fonttype": "none", "font.size": 8}):
-        figure = Figure(figsize=(9.0, 3.4 * len(shown)), layout="constrained")
+    with empty_figure(9.0, 3.4 * len(shown), 8, "drawing a chip") as figure:
         axes: Any = figure.subplots(len(shown), 2, squeeze=False)
         for row, array in zip(axes, shown, strict=True):
             _draw(figure, row, array, chip.unit)
         if len(chip.arrays) > MOST:
             figure.suptitle(f"the first {MOST} of {len(chip.arrays)} arrays")
-        content = io.StringIO()
-        figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
-    return "\n".join(line.rstrip() for line in content.getvalue().splitlines()) + "\n"
+        return as_svg(figure)
 
 
 def _draw(figure: Any, axes: Any, array: ChipArray, unit: str) -> None:

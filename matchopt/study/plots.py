@@ -45,8 +45,13 @@ def draw(study: Study, plot: Plot, records: Sequence[Record]) -> str:
         axes[-1].legend(handles.values(), handles.keys(), fontsize=7.5, frameon=False, loc="center left",
                            bbox_to_anchor=(1.01, 0.5))  # fmt: skip
         figure.suptitle(plot.title, fontsize=10)
-        content = io.StringIO()
-        figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
+        return as_svg(figure)
+
+
+def as_svg(figure: "Figure") -> str:
+    """The text of an SVG file, the same every time; asked for within the block of its figure."""
+    content = io.StringIO()
+    figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
     return "\n".join(line.rstrip() for line in content.getvalue().splitlines()) + "\n"
 
 
@@ -56,19 +61,28 @@ def new_figure(panels: int, width: float, height: float) -> Iterator[tuple["Figu
 
     Raises MissingExtra without matplotlib.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure  # a figure of its own: pyplot keeps global state and may want a display
-    except ModuleNotFoundError:
-        raise MissingExtra("drawing plots", "matplotlib", "reports") from None
-    with mpl.rc_context({"svg.hashsalt": "matchopt", "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=(width, height), layout="constrained")
+    with empty_figure(width, height) as figure:
         axes: Any = figure.subplots(1, panels, squeeze=False, sharey=True)
         for axis in axes[0]:
             axis.grid(color="#dddddd", linewidth=0.6)
             axis.set_axisbelow(True)
             axis.spines[["top", "right"]].set_visible(False)
         yield figure, list(axes[0])
+
+
+@contextmanager
+def empty_figure(width: float, height: float, text: int = 9, doing: str = "drawing plots") -> Iterator["Figure"]:
+    """A figure of this size in inches, with text of so many points; what it is for is said without matplotlib.
+
+    Raises MissingExtra without it.
+    """
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure  # a figure of its own: pyplot keeps global state and may want a display
+    except ModuleNotFoundError:
+        raise MissingExtra(doing, "matplotlib", "reports") from None
+    with mpl.rc_context({"svg.hashsalt": "matchopt", "svg.fonttype": "none", "font.size": text}):
+        yield Figure(figsize=(width, height), layout="constrained")
 
 
 def curves(plot: Plot, records: Sequence[Record]) -> dict[str, Points]:
