@@ -17,6 +17,7 @@ import numpy as np
 from matchopt.errors import FormatError
 from matchopt.formats.chip_units import Unit, as_conductance, parse_unit, split_label
 from matchopt.formats.number_table import ADVICE, is_missing, lines_of, reading
+from matchopt.formats.numbers import number_of
 from matchopt.formats.sources import Source
 
 SPARSEST = 100  # cells of an array for each line that a list of cells has: what says where a cell is may be wrong
@@ -173,7 +174,7 @@ def _labels(words: Sequence[str]) -> tuple[list[str], list[Unit | None], dict[in
 def _matrix(table: _Table, dead: bool) -> tuple[dict[str, np.ndarray], str]:
     columns = list(range(len(table.names)))
     first = [words[0] for words in table.words]
-    told = any(re.search("[^\\W\\d_]", word) and not is_missing(word) for word in first)
+    told = all(number_of(word.replace(",", ".")) is None and not is_missing(word) for word in first)
     counted = table.names[0].lower().replace(" ", "_") in _COUNTING and _counts(first)
     if len(columns) > 1 and (told or counted or re.search(r"[\\/]", table.names[0])):
         columns = columns[1:]

@@ -33,6 +33,8 @@ def array_of(path: Path, **how: Any) -> ChipArray:
         ("a (uS),b (\u00b5S)\n0.5,1.25\n2.75,3.5\n", "uS"),
         ("a [\u03bcS];b [uS]\n0,5;1,25\n2,75;3,5\n", "uS"),
         ("a / mS\tb / mS\r\n0,5\t1,25\r\n2,75\t3,5\r\n", "mS"),
+        ("a,b\n5e-1,1.25E0\n2.75e+0,3.5\n", ""),
+        ("a (uS);b (uS)\n5,0E-1;1,25\n2,75e0;3,5\n", "uS"),
         ("a;b\nuS;uS\n0,5;1,25\n2,75;3,5", "uS"),
         ("(S);(S)\n0,5;1,25\n2,75;3,5", "S"),
         ('"a (S)","b (S)"\n"0,5","1,25"\n"2,75","3,5"', "S"),
@@ -66,6 +68,13 @@ def test_units_have_one_spelling(text: str, unit: str | None) -> None:
     """Greek letters, words and brackets; what is none is None."""
     found = parse_unit(text)
     assert (None if found is None else str(found)) == unit
+
+
+def test_a_column_is_left_out_only_where_all_of_it_is_labels(tmp_path: Path) -> None:
+    """One slip in a column of readings does not cost the others."""
+    (tmp_path / "w.csv").write_text("a,b\n0.5x,1.25\n2.75,3.5\n")
+    with pytest.raises(FormatError, match=r":2: column 1: expected a finite number, found '0\.5x'"):
+        chip_of(tmp_path / "w.csv")
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
