@@ -36,6 +36,7 @@ _MEANINGS = {
 }
 MEANING = {word: meaning for meaning, words in _MEANINGS.items() for word in words.split()}
 _COUNTING = {"", "row", "rows", "index", "no", "nr", "wl", "word", "wordline", "neuron"}  # over rows that are counted
+_NO_CELL = _COUNTING | {"id", "address", "time", "t", "seconds"}  # over nothing that a cell has
 _VALUES = ("conductance", "resistance", "value")
 _EXPECTED = {"resistance": "resistance", "conductance": "conductance", "seconds": "time", "current": "current",
              "voltage": "voltage"}  # what is measured in a column of this meaning  # fmt: skip
@@ -178,6 +179,9 @@ def _matrix(table: _Table, dead: bool) -> tuple[dict[str, np.ndarray], str]:
     counted = table.names[0].lower().replace(" ", "_") in _COUNTING and _counts(first)
     if len(columns) > 1 and (told or counted or re.search(r"[\\/]", table.names[0])):
         columns = columns[1:]
+    elif any(table.names) and table.names[0].lower() in _NO_CELL:
+        raise table.fail(f"column {table.names[0]!r} neither counts the rows, from 0 or 1, nor names them; remove it, "
+                         "or call it otherwise if it has values of cells")  # fmt: skip
     named = {str(unit): unit for unit in table.units if unit is not None and unit.base}
     if len(named) > 1:
         raise table.fail(f"columns in {' and '.join(named)} make no matrix of one unit; a line for each cell needs "

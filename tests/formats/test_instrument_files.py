@@ -70,6 +70,14 @@ def test_units_have_one_spelling(text: str, unit: str | None) -> None:
     assert (None if found is None else str(found)) == unit
 
 
+@pytest.mark.parametrize("name", ["neuron", "Time", ""])
+def test_a_first_column_that_is_no_cell_is_refused(tmp_path: Path, name: str) -> None:
+    """One that counts nothing, under a name that is none of values."""
+    (tmp_path / "w.csv").write_text(f"{name},a,b\n0,0.5,1.25\n5,2.75,3.5\n")
+    with pytest.raises(FormatError, match=f":1: column '{name}' neither counts the rows"):
+        chip_of(tmp_path / "w.csv")
+
+
 def test_a_column_is_left_out_only_where_all_of_it_is_labels(tmp_path: Path) -> None:
     """One slip in a column of readings does not cost the others."""
     (tmp_path / "w.csv").write_text("a,b\n0.5x,1.25\n2.75,3.5\n")
