@@ -38,6 +38,12 @@ def test_a_file_with_parts(tmp_path):
     assert found.shape == (1, 4, 5)
     np.testing.assert_array_equal(found.test_images, (pixels[30:].reshape(10, 20) / np.float32(255)).astype(np.float32))
     assert (len(found.train_images), len(found.validation_images)) == (27, 3)
+    np.savez(
+        tmp_path / "c.npz", x=pixels[:30], label=np.arange(30)[:, None] % 2, x_test=pixels[30:], y_test=np.ones(10)
+    )
+    same = own_data(tmp_path / "c.npz")
+    for part in ("train_images", "train_labels", "test_images", "test_labels"):
+        np.testing.assert_array_equal(getattr(same, part), getattr(found, part))
     np.savez(tmp_path / "b.npz", x_val=X, y_val=Y, x_test=X[:9], y_test=Y[:9])
     other = own_data(tmp_path / "b.npz")
     assert (len(other.train_images), len(other.validation_images), len(other.test_images)) == (30, 30, 9)
@@ -91,12 +97,18 @@ def test_folders_that_are_refused(tmp_path, which):
     ("arrays", "message"),
     [
         ({"x": X}, "arrays called inputs and labels are needed"),
-        ({"x": X, "y": Y[:9]}, "as many inputs as labels are needed"),
+        ({"x": X, "y": Y[:29]}, r"as many labels as inputs are needed, found \(30, 6\) and \(29,\)"),
+        ({"x_train": X, "y_train": Y[:29]}, r"as many labels .* in the train part"),
+        ({"x": X, "y": np.float64(1)}, r"as many labels as inputs are needed"),
+        ({"x": X, "y": np.eye(3)[Y]}, r"found labels of shape \(30, 3\) .* give the place of the one"),
+        ({"x": X, "y": np.where(Y > 0, np.inf, Y)}, "labels must be whole numbers"),
+        ({"x": X, "y": Y * 1e12}, "labels must be whole numbers"),
+        ({"x": X.astype(np.uint8), "y": Y, "x_test": X, "y_test": Y}, "inputs of all parts must be bytes"),
         ({"x": X, "y": Y + 0.5}, "labels must be whole numbers"),
         ({"x": X, "y": Y - 1}, "labels must be in 0"),
         ({"x": X, "inputs": X, "y": Y}, "'x' and 'inputs' may both be the inputs"),
         ({"x": X * np.nan, "y": Y}, "must be finite"),
-        ({"x": X, "y": Y, "x_test": X, "y_test": Y}, "arrays called inputs and labels are needed"),
+        ({"x": X, "y": Y, "x_train": X, "y_train": Y}, "arrays called inputs and labels are needed"),
         ({"x_train": X, "y_train": Y, "x_test": X[:, :3], "y_test": Y}, "all of one shape"),
         ({"x": np.array([{}] * 3), "y": Y}, "must hold numbers"),
     ],

@@ -18,7 +18,9 @@ from matchopt.network.data.images import ImageData
 OWN = "own:"  # what names of such data begin with, in references
 MAX_VALUES = 2**29  # of all inputs: two gigabytes in single precision
 MAX_SIDE = 4096  # pixels of an image
-_INPUTS, _LABELS = ("x", "inputs", "images", "data", "samples", "features"), ("y", "labels", "targets", "classes")
+MOST_CLASSES = 2**31
+_INPUTS = ("x", "input", "inputs", "image", "images", "data", "sample", "samples", "feature", "features")
+_LABELS = ("y", "label", "labels", "target", "targets", "class", "classes")
 _PARTS = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
           "dev": "validation", "test": "test"}  # fmt: skip
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
@@ -34,8 +36,9 @@ def own_data(path: str | PathLike[str], split: bool = False) -> ImageData:
     """Data from a file or a folder; bytes (uint8, images) are divided by 255, all else is taken as it is.
 
     In an .npz file the arrays are called inputs and labels (or x and y, and the like); those of parts such as x_train
-    and x_test. Labels are whole numbers from 0 on, one for each sample, or for each frame. In a folder every folder is
-    a class, in the order of their names, as torchvision's ImageFolder has it; images are grey or colour, of one size.
+    and x_test, beside which x and y are for training. Labels are whole numbers from 0 on, one for each sample, or for
+    each frame. In a folder every folder is a class, in the order of their names, as torchvision's ImageFolder has it;
+    images are grey or colour, of one size.
 
     Where the data say no parts, every part holds all samples, or with `split` each its share. A part that is missing is
     the one beside it; a missing validation part is a tenth of the training samples, by a fixed draw.
@@ -56,7 +59,7 @@ def own_data(path: str | PathLike[str], split: bool = False) -> ImageData:
         when a folder of images is read and the package pillow is not installed.
     """
     place = Path(path)
-    parts = _of_folder(place) if place.is_dir() else _of_file(place)
+    parts = _of_folder(place) if place.is_dir() else _labelled(place, _of_file(place))
     named = {name: part for name, part in parts.items() if name}
     rng = np.random.default_rng(0)
     if not named and split:
@@ -76,6 +79,27 @@ def own_data(path: str | PathLike[str], split: bool = False) -> ImageData:
     return _checked(place, named)
 
 
+def _labelled(place: Path, parts: Parts) -> Parts:
+    """The parts of a file, their labels one for each sample, or for each frame."""
+    found: Parts = {}
+    for name, part in parts.items():
+        inputs, labels = part["inputs"], part["labels"]
+        labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+        if labels.ndim == 0 or inputs.ndim == 0 or len(inputs) != len(labels):
+            raise DataError(f"{place}: as many labels as inputs are needed, found {inputs.shape} and {labels.shape}"
+                            f"{f' in the {name} part' if name else ''}")  # fmt: skip
+        with np.errstate(invalid="ignore"):
+            whole = labels.dtype.kind in "iu" or (labels.dtype.kind == "f" and (labels == np.rint(labels)).all())
+        if not whole or (np.abs(labels) >= MOST_CLASSES).any():
+            raise DataError(f"{place}: labels must be whole numbers from 0 on, found {labels.dtype}")
+        if labels.ndim > 1 and (inputs.ndim != 3 or labels.shape != inputs.shape[:2]):
+            raise DataError(f"{place}: one label is needed for each sample, or for each frame of inputs of shape "
+                            f"(samples, frames, features), found labels of shape {labels.shape} for inputs of shape "
+                            f"{inputs.shape}; of a row of zeros and a one, give the place of the one")  # fmt: skip
+        found[name] = {"inputs": inputs, "labels": labels}
+    return found
+
+
 def _some(part: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
     return {name: array[rows] for name, array in part.items()}
 
@@ -85,11 +109,10 @@ def _checked(place: Path, parts: Parts) -> ImageData:
     shape = parts["train"]["inputs"].shape[1:]
     for name, part in sorted(parts.items()):
         inputs, labels = part["inputs"], part["labels"]
-        if labels.dtype.kind not in "iu" and not (labels.dtype.kind == "f" and (labels == np.rint(labels)).all()):
-            raise DataError(f"{place}: labels must be whole numbers from 0 on, found {labels.dtype}")
-        if len(inputs) != len(labels) or len(labels) == 0 or inputs.shape[1:] != shape or not shape:
-            raise DataError(f"{place}: as many inputs as labels are needed, all of one shape, found {inputs.shape} and "
-                            f"{labels.shape} in the {name} part")  # fmt: skip
+        if len(labels) == 0 or inputs.shape[1:] != shape or not shape:
+            raise DataError(f"{place}: inputs must be all of one shape, found {inputs.shape} in the {name} part")
+        if (inputs.dtype == np.uint8) != (parts["train"]["inputs"].dtype == np.uint8):
+            raise DataError(f"{place}: inputs of all parts must be bytes, which are divided by 255, or none")
         if inputs.size > MAX_VALUES:
             raise DataError(f"{place}: at most {MAX_VALUES} values are read, found {inputs.size}")
         digest.update(
@@ -120,6 +143,8 @@ def _of_file(place: Path) -> Parts:
             raise DataError(f"{place}: {chosen[kind]!r} and {name!r} may both be the {kind}; keep one")
         chosen |= {kind: name} if kind else {}
     whole = {part: chosen for part, chosen in found.items() if len(chosen) == 2}
+    if "" in whole and "train" not in whole and len(whole) > 1:
+        whole["train"] = whole.pop("")
     if not whole or ("" in whole and len(whole) > 1):
         raise DataError(f"{place}: arrays called inputs and labels are needed (or x and y, x_test and y_test ..), "
                         f"found {', '.join(names)[:200]}")  # fmt: skip
