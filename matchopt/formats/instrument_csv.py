@@ -175,7 +175,7 @@ def _labels(words: Sequence[str]) -> tuple[list[str], list[Unit | None], dict[in
 def _matrix(table: _Table, dead: bool) -> tuple[dict[str, np.ndarray], str]:
     columns = list(range(len(table.names)))
     first = [words[0] for words in table.words]
-    told = all(number_of(word.replace(",", ".")) is None and not is_missing(word) for word in first)
+    told = all(map(_is_label, first))
     counted = table.names[0].lower().replace(" ", "_") in _COUNTING and _counts(first)
     if len(columns) > 1 and (told or counted or re.search(r"[\\/]", table.names[0])):
         columns = columns[1:]
@@ -190,6 +190,11 @@ def _matrix(table: _Table, dead: bool) -> tuple[dict[str, np.ndarray], str]:
     table.take(columns)
     values = np.stack([table.numbers(k, dead) for k in columns], axis=1)
     return {"weights": _conductances(values, unit, table, dead)}, as_conductance(unit, None, table.fail)
+
+
+def _is_label(word: str) -> bool:
+    letters = re.search("[^\\W\\d_]", word) is not None
+    return letters and not is_missing(word) and number_of(word.replace(",", ".")) is None
 
 
 def _counts(words: Sequence[str]) -> bool:
