@@ -23,6 +23,7 @@ from matchopt_cpsat.model import Impossible, WholeProgram, build, prepared
 
 MAX_VARIABLES = 500_000  # a model takes some KB for each in Python and C++ together
 MAX_ENTRIES = 5_000_000
+WORKERS = ("max_lp", "default_lp", "no_lp", "core", "quick_restart", "lb_tree_search")  # the first of them first
 PRESOLVABLE = 10**9  # largest sum of a row's terms; beyond, presolve (of 9.15) drops terms, and claims are false
 
 
@@ -101,6 +102,8 @@ class CpSat(Solver):
         parameters.random_seed = int(rng.integers(2**31 - 1))
         parameters.num_workers = limits.threads
         parameters.linearization_level = self.linearization
+        if limits.threads > 1 and self.linearization == 2:  # else few workers are none that has so much of the model
+            parameters.subsolvers.extend(WORKERS)
         parameters.cp_model_presolve = self.presolve
         parameters.relative_gap_limit = self.gap
         parameters.catch_sigint_signal = False  # its handler leaves none behind, and Ctrl-C would end the process

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from matchopt_cpsat import CpSat
 from matchopt_cpsat.model import in_integers
 from matchopt_cpsat.scaling import whole_objective, whole_row
+from scipy.optimize import linear_sum_assignment
 from solvers.small import objective, program, solved, whole_program
 
 from matchopt import AssignmentInstance, Limits, ProgramInstance, ProgramPoint, Solution, Status, reduction, tightened
@@ -172,6 +173,15 @@ def test_the_start_is_used() -> None:
     solved(CpSat(presolve=False), instance, limits)
     assert objective(instance, reported[0]) == objective(instance, best)
     assert solved(CpSat(), instance, Limits(start=ProgramPoint(np.zeros(3)))).status is Status.OPTIMAL
+
+
+def test_two_workers_are_no_slower_than_one() -> None:
+    """One of them keeps all of the model as a linear relaxation: without, it takes minutes for the optimum of this."""
+    costs = np.random.default_rng(5).random((70, 70))
+    instance = reduction(AssignmentInstance(costs), ProgramInstance).parts[0]
+    result = CpSat().solve(instance, Limits(120.0, threads=2), np.random.default_rng(0))
+    assert result.status is Status.OPTIMAL
+    assert objective(instance, result.solution) == pytest.approx(costs[linear_sum_assignment(costs)].sum())
 
 
 def test_one_seed_one_answer() -> None:
