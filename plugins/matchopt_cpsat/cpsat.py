@@ -24,6 +24,7 @@ from matchopt_cpsat.model import Impossible, WholeProgram, build, prepared
 MAX_VARIABLES = 500_000  # a model takes some KB for each in Python and C++ together
 MAX_ENTRIES = 5_000_000
 WORKERS = ("max_lp", "default_lp", "no_lp", "core", "quick_restart", "lb_tree_search")  # the first of them first
+ENOUGH = 8  # workers of CP-SAT's own choice, among which is the first of these; of 2 and 4 it is not
 PRESOLVABLE = 10**9  # largest sum of a row's terms; beyond, presolve (of 9.15) drops terms, and claims are false
 
 
@@ -87,24 +88,22 @@ class CpSat(Solver):
             return Result(None, Status.INFEASIBLE, message="the bounds of a row cannot be met")
         model, x = built
         engine = cp_model.CpSolver()
-        self._configure(engine.parameters, limits, rng)
-        if all(program.picks(row) for row in program.rows):  # as in assignments: half of the time, for nothing found
-            engine.parameters.cp_model_probing_level = 0
-        if program.largest_sum > PRESOLVABLE:
-            engine.parameters.cp_model_presolve = False
+        self._configure(engine.parameters, program, limits, rng)
         status = engine.solve(model, _incumbents(cp_model, program, instance, x, limits))
         if status == cp_model.MODEL_INVALID:
             return Result(None, Status.ERROR, message=model.validate().partition("\n")[0])
         result = self._result(instance, program, engine, engine.status_name(status), x, limits)
         return weighed(instance, result, error=program.objective.loss)
 
-    def _configure(self, parameters: Any, limits: Limits, rng: np.random.Generator) -> None:
+    def _configure(self, parameters: Any, program: WholeProgram, limits: Limits, rng: np.random.Generator) -> None:
         parameters.random_seed = int(rng.integers(2**31 - 1))
         parameters.num_workers = limits.threads
         parameters.linearization_level = self.linearization
-        if limits.threads > 1 and self.linearization == 2:  # else few workers are none that has so much of the model
+        if 1 < limits.threads < ENOUGH and self.linearization == 2:  # else none keeps the whole relaxation
             parameters.subsolvers.extend(WORKERS)
-        parameters.cp_model_presolve = self.presolve
+        parameters.cp_model_presolve = self.presolve and program.largest_sum <= PRESOLVABLE
+        if all(program.picks):  # as in assignments: half of the time, for nothing found
+            parameters.cp_model_probing_level = 0
         parameters.relative_gap_limit = self.gap
         parameters.catch_sigint_signal = False  # its handler leaves none behind, and Ctrl-C would end the process
         if limits.seconds is not None:

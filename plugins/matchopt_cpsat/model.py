@@ -1,7 +1,7 @@
 """A program instance in integers, and as a CP-SAT model."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -36,11 +36,14 @@ class WholeProgram:
         sums = (sum(abs(c) * reach[v] for v, c in zip(row[0], row[1], strict=True)) for row in self.rows)
         return max(sums, default=0)
 
-    def picks(self, row: tuple[list[int], list[int], int, int]) -> bool:
-        """Whether this row lets at most one of some binary variables be 1, or asks for exactly one."""
-        variables, coefficients, low, high = row
-        packs = all(c == 1 for c in coefficients) and all(self.low[v] == 0 and self.high[v] == 1 for v in variables)
-        return packs and high == 1 and (low <= 0 or low == 1)
+    @cached_property
+    def picks(self) -> list[bool]:
+        """Of each row, whether it lets at most one of some binary variables be 1, or asks for exactly one."""
+        binary = [low == 0 and high == 1 for low, high in zip(self.low, self.high, strict=True)]
+        return [
+            low <= high == 1 and all(c == 1 for c in coefficients) and all(binary[v] for v in variables)
+            for variables, coefficients, low, high in self.rows
+        ]
 
 
 @lru_cache(maxsize=1)  # asked whether the solver refuses, and again to solve
@@ -87,12 +90,11 @@ def build(program: WholeProgram, start: list[int] | None) -> tuple[Any, list[Any
 
     model = cp_model.CpModel()
     x = [model.new_int_var(low, high, "") for low, high in zip(program.low, program.high, strict=True)]
-    for row in program.rows:
-        variables, coefficients, low, high = row
+    for (variables, coefficients, low, high), picks in zip(program.rows, program.picks, strict=True):
         if low > high or (not variables and not low <= 0 <= high):
             return None
         terms = [x[v] for v in variables]
-        if program.picks(row):
+        if picks:
             (model.add_exactly_one if low == 1 else model.add_at_most_one)(terms)
         elif variables:
             model.add_linear_constraint(cp_model.LinearExpr.weighted_sum(terms, coefficients), low, high)
