@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from matchopt import Hardware, LayerInstance, LayerMapping, Limits, Target, check
 from matchopt.plugins import load_plugins
+from matchopt.study.plots import as_svg, empty_figure
 
 LOW, HIGH, SIZE, BLOCK = 20e-6, 350e-6, 25, 20
 FIELDS = ("kernel", "stuck", "contiguous_mean", "contiguous_best", "free", "least", "solver", "seconds", "seed")
@@ -63,23 +64,17 @@ def free_choice(stuck: Mask, solver: str, seconds: float, seed: int) -> tuple[La
 
 def draw(masks: dict[str, Mask], chosen: dict[str, LayerMapping], file: Path) -> None:
     """The kernels, stuck cells dark, rows and lines that were left out shaded."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "matchopt"
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(2, 4, figsize=(8, 4.6))
-    for (name, stuck), axis in zip(masks.items(), axes.flat, strict=True):
-        kept = np.zeros((SIZE, SIZE), bool)
-        mapping = chosen[name]
-        kept[np.ix_(mapping.neuron_of, np.unique(mapping.cell))] = True
-        axis.imshow(np.where(stuck, 0.0, np.where(kept, 1.0, 0.75)), cmap="gray", vmin=0, vmax=1)
-        axis.set_title(f"{name}: {int((stuck & kept).sum())} of {int(stuck.sum())} stuck", fontsize=8)
-        axis.set_xticks([])
-        axis.set_yticks([])
-    figure.tight_layout()
-    figure.savefig(file, metadata={"Date": None})
+    with empty_figure(8, 4.6) as figure:
+        axes = figure.subplots(2, 4)
+        for (name, stuck), axis in zip(masks.items(), axes.flat, strict=True):
+            kept = np.zeros((SIZE, SIZE), bool)
+            mapping = chosen[name]
+            kept[np.ix_(mapping.neuron_of, np.unique(mapping.cell))] = True
+            axis.imshow(np.where(stuck, 0.0, np.where(kept, 1.0, 0.75)), cmap="gray", vmin=0, vmax=1)
+            axis.set_title(f"{name}: {int((stuck & kept).sum())} of {int(stuck.sum())} stuck", fontsize=8)
+            axis.set_xticks([])
+            axis.set_yticks([])
+        file.write_text(as_svg(figure))
 
 
 def main() -> None:
