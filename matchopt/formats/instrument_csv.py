@@ -174,12 +174,11 @@ def _labels(words: Sequence[str]) -> tuple[list[str], list[Unit | None], dict[in
 
 def _matrix(table: _Table, dead: bool) -> tuple[dict[str, np.ndarray], str]:
     columns = list(range(len(table.names)))
-    first = [words[0] for words in table.words]
-    told = all(map(_is_label, first))
-    counted = table.names[0].lower().replace(" ", "_") in _COUNTING and _counts(first)
+    first, name = [words[0] for words in table.words], table.names[0].lower()
+    told, counted = all(map(_is_label, first)), name in _COUNTING and _counts(first)
     if len(columns) > 1 and (told or counted or re.search(r"[\\/]", table.names[0])):
         columns = columns[1:]
-    elif any(table.names) and table.names[0].lower() in _NO_CELL:
+    elif any(table.names) and name in _NO_CELL and not counted:
         raise table.fail(f"column {table.names[0]!r} neither counts the rows, from 0 or 1, nor names them; remove it, "
                          "or call it otherwise if it has values of cells")  # fmt: skip
     named = {str(unit): unit for unit in table.units if unit is not None and unit.base}

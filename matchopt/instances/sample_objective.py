@@ -97,9 +97,9 @@ class SampleObjective(Objective):
         if not trained.runs.plain or isinstance(packed(first), np.ndarray):
             return self.rows(which)
         whole = isinstance(which, slice) and which.indices(len(self.inputs)) == (0, len(self.inputs), 1)
-        return (
-            self._columns if whole and self.inputs.size <= MOST_KEPT else scaled_columns(self.inputs, self.scale, which)
-        )
+        if whole and self.inputs.size <= MOST_KEPT:
+            return self._columns
+        return scaled_columns(self.inputs, self.scale, which)
 
     @cached_property
     def _columns(self) -> Float[np.ndarray, "samples inputs"]:

@@ -110,7 +110,7 @@ def _checked(place: Path, parts: Parts) -> ImageData:
     for name, part in sorted(parts.items()):
         inputs, labels = part["inputs"], part["labels"]
         if len(labels) == 0 or inputs.shape[1:] != shape or not shape:
-            raise DataError(f"{place}: inputs must be all of one shape, found {inputs.shape} in the {name} part")
+            raise DataError(f"{place}: samples are needed, all of one shape, found {inputs.shape} in the {name} part")
         if (inputs.dtype == np.uint8) != (parts["train"]["inputs"].dtype == np.uint8):
             raise DataError(f"{place}: inputs of all parts must be bytes, which are divided by 255, or none")
         if inputs.size > MAX_VALUES:
