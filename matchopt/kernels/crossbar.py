@@ -14,6 +14,7 @@ from matchopt.kernels.crossbar_assigning import TABLE as NOISE
 from matchopt.kernels.crossbar_assigning import descend, perturb
 from matchopt.kernels.crossbar_board import Packed, pack, unpacked_costs
 from matchopt.kernels.crossbar_costs import DROPPED, LEAKING, NEVER
+from matchopt.kernels.crossbar_joint import Joint, movable, move_jointly
 from matchopt.kernels.crossbar_scan import TABLE, anneal
 from matchopt.kernels.crossbar_tables import State, refresh_cols, refresh_rows
 from matchopt.kernels.dense_assignment import Paths
@@ -88,6 +89,7 @@ class Crossbar:
         self._noise = (drawn - drawn.min()).astype(single)
         self._spare, self._paths = np.zeros((max(m, n), most), single), Paths.of(most)
         self._everything = np.ones(m, np.int64)
+        self._joint = Joint.of(board, self._state, self._exponential)
         self.start()
 
     def start(
@@ -140,6 +142,15 @@ class Crossbar:
         """
         if self._problem.board.kind <= DROPPED and len(self._state.line) == 1:
             self._state.patience[0] = MOST_PATCHED
+
+    def join(self) -> None:
+        """From now on `perturb` and `descend` also move a row and one of its inputs together, for large weights.
+
+        Finds far better mappings in the same time. Not where cells leak or rows have a choice of gains, where nothing
+        changes.
+        """
+        if movable(self._problem.board):
+            self._joint.gone[0] = 0
 
     @property
     def _prices(self) -> tuple[float, float]:
@@ -196,7 +207,7 @@ class Crossbar:
         ratio : what it is multiplied by after each round.
         """
         args = (self._problem.board, self._state, rounds, heat, ratio, self._least)
-        return float(perturb(*args, self._noise, self._spare, self._paths))
+        return float(perturb(*args, self._noise, self._spare, self._paths, self._joint))
 
     def descend(self, most: int = 1000) -> float:
         """Assign inputs and rows by turns until neither improves; returns the cost.
@@ -205,8 +216,13 @@ class Crossbar:
         ----------
         most : most assignments of both sides.
         """
-        args = (self._problem.board, self._state, most, self._least)
-        return float(descend(*args, self._noise, self._spare, self._paths))
+        board, state = self._problem.board, self._state
+        args = (board, state, most, self._least, self._noise, self._spare, self._paths)
+        cost, before = float(descend(*args)), np.inf
+        while self._joint.gone[0] >= 0 and cost < before - self._least:
+            move_jointly(board, state, np.float32(0), self._least, self._joint)
+            cost, before = float(descend(*args)), cost
+        return cost
 
     def polish(self, most: int = 50) -> None:
         """Assign rows and inputs of the best mapping by turns in double precision, at one gain and without leaks.

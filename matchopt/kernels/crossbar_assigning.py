@@ -10,6 +10,7 @@ import numpy as np
 
 from matchopt.kernels.compiling import quick
 from matchopt.kernels.crossbar_costs import LEAKING
+from matchopt.kernels.crossbar_joint import COOLER, EVERY, move_jointly
 from matchopt.kernels.crossbar_scan import next_random
 from matchopt.kernels.crossbar_tables import (
     copy,
@@ -47,7 +48,7 @@ def descend(board, state, most, least, noise, spare, paths):
 
 @quick
 @no_type_check
-def perturb(board, state, rounds, heat, ratio, least, noise, spare, paths):
+def perturb(board, state, rounds, heat, ratio, least, noise, spare, paths, joint):
     """Assign both sides under noise, so many times, the temperature multiplied by `ratio` after each; returns it."""
     for _ in range(rounds):
         warm = np.float32(heat)
@@ -58,6 +59,10 @@ def perturb(board, state, rounds, heat, ratio, least, noise, spare, paths):
         total = refresh_rows(board, state)
         if board.kind <= LEAKING:  # else rows take for granted that lines are driven
             note_best(state, total, least)
+        if joint.gone[0] >= 0:
+            joint.gone[0] += 1
+            if joint.gone[0] % EVERY == 0:
+                move_jointly(board, state, COOLER * warm, least, joint)
         heat *= ratio
     return heat
 

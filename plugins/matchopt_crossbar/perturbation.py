@@ -18,8 +18,8 @@ class Perturbation(Cooled):
     """Exact assignments of rows to neurons and of inputs to lines by turns, under noise that fades.
 
     Rows go where their costs plus a temperature times fresh Gumbel numbers are least, the inputs likewise; the best
-    mapping seen is kept, and brought down to a local optimum in the end. Small layers are cooled
-    several times. Cooling ends with the time limit where that is
+    mapping seen is kept, and brought down to a local optimum in the end. Every few rounds, rows and inputs that share a
+    large weight are moved together. Small layers are cooled several times. Cooling ends with the time limit where that is
     shorter than the rounds. The bound is that of rows, or inputs, wired freely, and on one bus that of
     the level-1 relaxation.
 
@@ -49,5 +49,6 @@ class Perturbation(Cooled):
         dropping = 0.5 * spare**-0.2 if rounds >= LONG else 0.28
         usual = (dropping, 0.048 * spare**-0.2) if instance.rules.drop else (0.1, 0.045 * spare**-0.2)
         usual = colder(instance, usual)
+        search.join()
         done, limit = self.cooled(instance, search, limits, usual, rounds, search.perturb)
         return limit, {"rounds": done}

@@ -91,6 +91,8 @@ class Search(kernels.Crossbar):
     def finish(self) -> None:
         """Polish the best mapping in double precision and offer it."""
         if not self._limits.reached():
+            self.resume()
+            self.descend()
             self.polish()
         self._offered, self._last = np.inf, -np.inf
         self.offer()
@@ -117,6 +119,7 @@ def compile_search() -> None:
     target, hardware = one_connection()
     search = kernels.Crossbar(target, hardware, np.random.default_rng(0))
     search.anneal(1, 1.0)
+    search.join()
     search.perturb(1, 1.0)
     search.descend(1)
     kernels.pair_costs(target, hardware, gains=Gains(), drop=False)

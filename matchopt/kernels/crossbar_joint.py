@@ -1,0 +1,187 @@
+"""Moves of a row and of one of its inputs together: to a neuron and a line whose cell suits their connection.
+
+Where a large weight sits on a good cell, neither its row nor its input can move alone. For every connection that counts
+for much, all neurons and lines of its bus are looked at, also those in use, whose items come to where these leave.
+What the rest of the row costs on a neuron, and the rest of the input on a line, are in the two tables; only places that
+are good enough with the best of the other side are paired, so that a look is linear in the number of places.
+"""
+
+from typing import Any, NamedTuple, no_type_check
+
+import numpy as np
+
+from matchopt.kernels.compiling import inlined_quick, quick
+from matchopt.kernels.crossbar_costs import DROPPED, LEAKING, SQUARES, priced
+from matchopt.kernels.crossbar_scan import FAR, TABLE, next_random
+from matchopt.kernels.crossbar_tables import copy, input_moved, note_best, refresh_cols, refresh_rows, row_moved
+
+EVERY = 4  # rounds of assignments to one look at all connections; by trials at 100 x 100, as the next two
+COOLER = np.float32(0.6)  # of the temperature of assignments
+HEAVY = (0.5, 1.0)  # times the mean square of weights is looked at, without drops and with
+LARGEST = np.float32(
+    6.0
+)  # of the exponential numbers of Metropolis; larger ones come once in 400 times, and cost more looks
+
+
+class Joint(NamedTuple):
+    """Which connections are moved with both ends, `heavy` being the least that dropping them costs; how often `perturb`
+    has gone by, -1 where it never does so; exponential numbers; and scratch: the row on each neuron and the input on
+    each line, what neurons, lines and pairs of them cost, and the neurons that may do."""
+
+    heavy: Any
+    gone: Any
+    exponential: Any
+    row_at: Any
+    input_at: Any
+    neurons: Any
+    lines: Any
+    pairs: Any
+    listed: Any
+
+    @classmethod
+    def of(cls, board: Any, state: Any, exponential: Any) -> "Joint":
+        """For this layer; switched off."""
+        square = board.row_factor.astype(np.float64) * board.row_weight.astype(np.float64) ** 2
+        least = np.float32(HEAVY[board.kind % 2] * square.mean())
+        (_, neurons), (buses, lines) = state.rows.shape, state.line.shape
+        scratch = np.zeros(neurons, np.float32), np.zeros(lines, np.float32), np.zeros(lines, np.float32)
+        whole = np.zeros(neurons, np.int64), np.zeros((buses, lines), np.int64)
+        return cls(least, np.full(1, -1), exponential, *whole, *scratch, np.zeros(neurons, np.int64))
+
+
+def movable(board: Any) -> bool:
+    """Whether costs are sums over connections, so that moves are judged by the tables."""
+    return bool(board.kind < LEAKING and board.gains.size == 1)
+
+
+@quick
+@no_type_check
+def move_jointly(board, state, heat, least, joint):
+    """Try to move every heavy connection with both its ends once, by Metropolis; returns how many were moved.
+
+    Both tables must be fresh when it begins, and are when it ends.
+    """
+    for a in range(state.neuron.size):
+        joint.row_at[state.neuron[a]] = a
+    for b in range(state.line.shape[0]):
+        for a in range(state.line.shape[1]):
+            joint.input_at[b, state.line[b, a]] = a
+    moved = 0
+    for i in range(state.rows.shape[0]):
+        for e in range(board.row_start[i], board.row_start[i + 1]):
+            w, q = board.row_weight[e], board.row_factor[e]
+            if q * w * w >= joint.heavy:
+                state.weight[0], state.factor[0], state.scale[0] = w, q, board.gains[0]
+                j, k = _chosen(board, state, i, board.row_input[e], heat, joint)
+                if j >= 0:
+                    _move(board, state, i, board.row_input[e], j, k, least, joint)
+                    moved += 1
+    return moved
+
+
+@inlined_quick
+@no_type_check
+def _alone(board, state, cells, s, low, out):
+    """What the connection in hand costs on the cells `s` from `low` on."""
+    w, h = state.weight[0], cells.weights[s][low:]
+    if board.kind == SQUARES:
+        for j in range(out.size):
+            d = w - h[j]
+            out[j] = d * d
+    elif board.kind == DROPPED:
+        for j in range(out.size):
+            d = w - h[j]
+            out[j] = min(w * w, d * d)
+    else:
+        for j in range(out.size):
+            out[j] = 0
+        state.source[0] = s
+        priced(board.kind, state, out, low, 1, cells)
+
+
+@inlined_quick
+@no_type_check
+def _without(table, own, place, low, at, out):
+    """What an item costs on every place from `low` on, without its connection in hand, which costs `out` there, and
+    with the item that has to make place. Returns the least of places other than `at`, and what it costs there."""
+    here = table[own, at] - out[at]
+    for p in range(out.size):
+        out[p] = table[own, p] - out[p]
+    for other in range(table.shape[0]):
+        p = np.int64(place[other]) - low
+        if 0 <= p < out.size:
+            out[p] += table[other, at] - table[other, p]
+    out[at] = FAR
+    lowest = FAR
+    for p in range(out.size):
+        lowest = min(lowest, out[p])
+    return lowest, here
+
+
+@quick
+@no_type_check
+def _chosen(board, state, i, x, heat, joint):
+    """The neuron and the line that are taken by row i and input x, -1 for none."""
+    j0 = np.int64(state.neuron[i])
+    b = board.bus_of[j0]
+    low, high, k0 = board.bus_start[b], board.bus_start[b + 1], np.int64(state.line[b, x])
+    neurons, lines, pairs = joint.neurons[: high - low], joint.lines, joint.pairs
+    _alone(board, state, board.chip_t, k0, low, neurons)
+    _alone(board, state, board.chip, j0, 0, lines)
+    at = neurons[j0 - low]
+    best_neuron, row = _without(state.rows[:, low:high], i, state.neuron, low, j0 - low, neurons)
+    best_line, column = _without(state.cols[b], x, state.line[b], 0, k0, lines)
+    now = row + column + at
+    limit = now + heat * LARGEST
+    count, first = 0, np.int64(next_random(state.random) & np.uint64(TABLE - 1))
+    if best_neuron + best_line < limit:
+        for j in range(neurons.size):
+            if neurons[j] + best_line < limit:
+                joint.listed[count] = j
+                count += 1
+    for t in range(count):
+        j = joint.listed[(t + first) % count]
+        _alone(board, state, board.chip, low + j, 0, pairs)
+        drawn, lowest, k = joint.exponential[(first + t) % TABLE :], FAR, 0
+        for c in range(pairs.size):
+            pairs[c] = pairs[c] + lines[c] - heat * drawn[c]
+            lowest = min(lowest, pairs[c])
+        if neurons[j] + lowest < now:
+            while k < pairs.size - 1 and pairs[k] > lowest:
+                k += 1
+            if _apart(board, i, x, joint.row_at[low + j], joint.input_at[b, k]):
+                return low + j, k
+    return np.int64(-1), np.int64(-1)
+
+
+@inlined_quick
+@no_type_check
+def _apart(board, i, x, other, beside):
+    """Whether the row and the input that make place have no connection with those that come, nor with each other."""
+    free = True
+    for e in range(board.row_start[i], board.row_start[i + 1]):
+        free = free and board.row_input[e] != beside
+    if other < board.row_start.size - 1:
+        for e in range(board.row_start[other], board.row_start[other + 1]):
+            free = free and board.row_input[e] != x and board.row_input[e] != beside
+    return free
+
+
+@quick
+@no_type_check
+def _move(board, state, i, x, j, k, least, joint):
+    j0 = np.int64(state.neuron[i])
+    b = board.bus_of[j0]
+    k0, other, beside = np.int64(state.line[b, x]), joint.row_at[j], joint.input_at[b, k]
+    copy(state.neuron, state.neuron_before)
+    copy(state.line[b], state.line_before[b])
+    state.neuron[i], state.neuron[other], joint.row_at[j], joint.row_at[j0] = j, j0, i, other
+    state.line[b, x], state.line[b, beside], joint.input_at[b, k], joint.input_at[b, k0] = k, k0, x, beside
+    row_moved(board, state, i, j0)
+    if other < state.rows.shape[0]:
+        row_moved(board, state, other, j)
+    input_moved(board, state, b, x)
+    if beside < state.cols.shape[1]:
+        input_moved(board, state, b, beside)
+    refresh_cols(board, state)
+    note_best(state, refresh_rows(board, state), least)
