@@ -15,8 +15,8 @@ from matchopt.kernels.crossbar_assigning import descend, perturb
 from matchopt.kernels.crossbar_board import Packed, pack, unpacked_costs
 from matchopt.kernels.crossbar_costs import DROPPED, LEAKING, NEVER
 from matchopt.kernels.crossbar_joint import Joint, movable, move_jointly
-from matchopt.kernels.crossbar_scan import TABLE, anneal
-from matchopt.kernels.crossbar_tables import State, refresh_cols, refresh_rows
+from matchopt.kernels.crossbar_scan import anneal
+from matchopt.kernels.crossbar_tables import TABLE, State, refresh_cols, refresh_rows
 from matchopt.kernels.dense_assignment import Paths
 
 UNDERSTOOD = {"importance", "read-noise", "unusable-cells", "leak", "shared-bus", "programmable-cells"}
@@ -84,12 +84,12 @@ class Crossbar:
         self._least = LEAST * self._problem.unrealised
         self._state = _fresh(self._problem, rng)
         single, most = np.float32, max(neurons, lines)
-        self._exponential = rng.exponential(size=TABLE + most).astype(single)
+        exponential = rng.exponential(size=TABLE + most).astype(single)
         drawn = -rng.gumbel(size=NOISE + most)
         self._noise = (drawn - drawn.min()).astype(single)
         self._spare, self._paths = np.zeros((max(m, n), most), single), Paths.of(most)
         self._everything = np.ones(m, np.int64)
-        self._joint = Joint.of(board, self._state, self._exponential)
+        self._joint = Joint.of(board, self._state, exponential)
         self.start()
 
     def start(
@@ -144,10 +144,9 @@ class Crossbar:
             self._state.patience[0] = MOST_PATCHED
 
     def join(self) -> None:
-        """From now on `perturb` and `descend` also move a row and one of its inputs together, for large weights.
+        """From now on `anneal`, `perturb` and `descend` also move rows and inputs that share a large weight together.
 
-        Finds far better mappings in the same time. Not where cells leak or rows have a choice of gains, where nothing
-        changes.
+        Finds far better mappings in the same time. Where cells leak, or rows have a choice of gains, nothing changes.
         """
         if movable(self._problem.board):
             self._joint.gone[0] = 0
@@ -195,7 +194,7 @@ class Crossbar:
         ratio : what it is multiplied by after each pass.
         """
         args = (self._problem.board, self._state, scans, heat, ratio, self._least)
-        return float(anneal(*args, self._exponential, self._everything))
+        return float(anneal(*args, self._everything, self._joint))
 
     def perturb(self, rounds: int, heat: float, ratio: float = 1.0) -> float:
         """Assign rows, then inputs, under Gumbel noise; returns the last temperature.

@@ -10,11 +10,11 @@ import numpy as np
 
 from matchopt.kernels.compiling import quick
 from matchopt.kernels.crossbar_costs import LEAKING
-from matchopt.kernels.crossbar_joint import COOLER, EVERY, move_jointly
-from matchopt.kernels.crossbar_scan import next_random
+from matchopt.kernels.crossbar_joint import join
 from matchopt.kernels.crossbar_tables import (
     copy,
     input_moved,
+    next_random,
     note_best,
     refresh_cols,
     refresh_rows,
@@ -59,10 +59,7 @@ def perturb(board, state, rounds, heat, ratio, least, noise, spare, paths, joint
         total = refresh_rows(board, state)
         if board.kind <= LEAKING:  # else rows take for granted that lines are driven
             note_best(state, total, least)
-        if joint.gone[0] >= 0:
-            joint.gone[0] += 1
-            if joint.gone[0] % EVERY == 0:
-                move_jointly(board, state, COOLER * warm, least, joint)
+        join(board, state, warm, least, joint)
         heat *= ratio
     return heat
 

@@ -12,8 +12,17 @@ import numpy as np
 
 from matchopt.kernels.compiling import inlined_quick, quick
 from matchopt.kernels.crossbar_costs import DROPPED, LEAKING, SQUARES, priced
-from matchopt.kernels.crossbar_scan import FAR, TABLE, next_random
-from matchopt.kernels.crossbar_tables import copy, input_moved, note_best, refresh_cols, refresh_rows, row_moved
+from matchopt.kernels.crossbar_tables import (
+    FAR,
+    TABLE,
+    copy,
+    input_moved,
+    next_random,
+    note_best,
+    refresh_cols,
+    refresh_rows,
+    row_moved,
+)
 
 EVERY = 4  # rounds of assignments to one look at all connections; by trials at 100 x 100, as the next two
 COOLER = np.float32(0.6)  # of the temperature of assignments
@@ -52,6 +61,16 @@ class Joint(NamedTuple):
 def movable(board: Any) -> bool:
     """Whether costs are sums over connections, so that moves are judged by the tables."""
     return bool(board.kind < LEAKING and board.gains.size == 1)
+
+
+@inlined_quick
+@no_type_check
+def join(board, state, heat, least, joint):
+    """Every few times that this is called, if ever, move jointly."""
+    if joint.gone[0] >= 0:
+        joint.gone[0] += 1
+        if joint.gone[0] % EVERY == 0:
+            move_jointly(board, state, COOLER * heat, least, joint)
 
 
 @quick

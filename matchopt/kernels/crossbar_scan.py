@@ -12,32 +12,21 @@ from typing import no_type_check
 
 import numpy as np
 
-from matchopt.kernels.compiling import inlined_quick, quick
+from matchopt.kernels.compiling import quick
 from matchopt.kernels.crossbar_costs import LEAKING
+from matchopt.kernels.crossbar_joint import join
 from matchopt.kernels.crossbar_tables import (
+    FAR,
+    TABLE,
     copy,
     input_moved,
+    next_random,
     note_best,
     refresh_cols,
     refresh_rows,
     row_moved,
     sum_cols,
 )
-
-FAR = np.float32(1e30)
-TABLE = 0x4000  # exponential numbers in the table; a scan takes a random window of it for every row
-
-
-@inlined_quick
-@no_type_check
-def next_random(random):
-    """The next of G. Marsaglia's xorshift numbers (Journal of Statistical Software 8, 2003)."""
-    s = random[0]
-    s ^= s << np.uint64(13)
-    s ^= s >> np.uint64(7)
-    s ^= s << np.uint64(17)
-    random[0] = s
-    return s
 
 
 @quick
@@ -93,7 +82,7 @@ def _swap(table, place, cost, heat, buffer, column, drawn, a):
 
 @quick
 @no_type_check
-def anneal(board, state, scans, heat, ratio, least, exponential, everything):
+def anneal(board, state, scans, heat, ratio, least, everything, joint):
     """Scans of both sides, the temperature multiplied by `ratio` after each; returns the last one.
 
     `everything` is the use of rows, all 1. Both tables must be fresh when it begins, and are when it ends.
@@ -103,7 +92,7 @@ def anneal(board, state, scans, heat, ratio, least, exponential, everything):
         warm = np.float32(heat)
         copy(state.neuron, state.neuron_before)
         args = (state.buffer, state.column)
-        moves = scan(state.rows, state.neuron, state.row_cost, warm, *args, everything, exponential, state.random)
+        moves = scan(state.rows, state.neuron, state.row_cost, warm, *args, everything, joint.exponential, state.random)
         if moves > 0:
             for i in range(n_rows):
                 if state.neuron_before[i] != state.neuron[i]:
@@ -113,12 +102,13 @@ def anneal(board, state, scans, heat, ratio, least, exponential, everything):
         for b in range(state.line.shape[0]):
             line, before, cost = state.line[b], state.line_before[b], state.col_cost[b]
             copy(line, before)
-            moves = scan(state.cols[b], line, cost, warm, *args, state.used[b], exponential, state.random)
+            moves = scan(state.cols[b], line, cost, warm, *args, state.used[b], joint.exponential, state.random)
             if moves > 0:
                 for x in range(n_items):
                     if before[x] != line[x]:
                         input_moved(board, state, b, x)
         total = refresh_rows(board, state)
         note_best(state, sum_cols(state) if board.kind > LEAKING else total, least)
+        join(board, state, warm, least, joint)
         heat *= ratio
     return heat

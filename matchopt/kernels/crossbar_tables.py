@@ -6,9 +6,14 @@ the fan-in. Moves of rows leave R as it is, and change only the lines of the oth
 
 from typing import Any, NamedTuple, no_type_check
 
+import numpy as np
+
 from matchopt.kernels.compiling import inlined_quick, quick
 from matchopt.kernels.crossbar_costs import LEAKING, driven_or_not, fill, patch
 from matchopt.kernels.crossbar_gains import fill_gained
+
+FAR = np.float32(1e30)
+TABLE = 0x4000  # exponential numbers that a search has at hand; it takes a random window of them at a time
 
 
 class Cells(NamedTuple):
@@ -259,6 +264,18 @@ def note_best(state, total, least):
         copy(state.neuron, state.best_neuron)
         for b in range(state.line.shape[0]):
             copy(state.line[b], state.best_line[b])
+
+
+@inlined_quick
+@no_type_check
+def next_random(random):
+    """The next of G. Marsaglia's xorshift numbers (Journal of Statistical Software 8, 2003)."""
+    s = random[0]
+    s ^= s << np.uint64(13)
+    s ^= s >> np.uint64(7)
+    s ^= s << np.uint64(17)
+    random[0] = s
+    return s
 
 
 @inlined_quick

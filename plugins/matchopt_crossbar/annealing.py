@@ -9,19 +9,19 @@ from matchopt_crossbar.heuristic import Cooled, colder, redundancy
 if TYPE_CHECKING:
     from matchopt_crossbar.search import Search
 
-MOST_SWAPS = 2 * 10**10  # evaluated by default: a minute or two of one core
-SCANS_PER_PAIR = 16  # by default, for each pair of a neuron or line with another: a minute at 100 x 100
+MOST_SWAPS = 10**10  # evaluated by default: a minute of one core
+SCANS_PER_PAIR = 8  # by default, for each pair of a neuron or line with another: a minute at 100 x 100
 
 
 @dataclass(frozen=True)
 class Annealing(Cooled):
     """Simulated annealing of rows on neurons and inputs on lines, for neurons that share lines.
 
-    Every scan tries all swaps of two rows, and of two inputs, used and spare places alike, at one temperature; then the
-    two sides are assigned by turns, exactly, down to a local optimum. Small layers are cooled
-    several times. Cooling ends with the time limit where that is
-    shorter than the scans. The bound is that of rows, or inputs, wired freely, and on one bus that of
-    the level-1 relaxation.
+    Every scan tries all swaps of two rows, and of two inputs, used and spare places alike, at one temperature; every
+    few scans, rows and inputs that share a large weight are moved together. Then the two sides are assigned by turns,
+    exactly, down to a local optimum. Small layers are cooled several times. Cooling ends with the time limit where that
+    is shorter than the scans. The bound is that of rows, or inputs, wired freely, and on one bus that of the level-1
+    relaxation.
 
     Parameters
     ----------
@@ -48,5 +48,6 @@ class Annealing(Cooled):
         usual = colder(instance, usual)
         size = instance.hardware.n_neurons + search.n_lines
         default = min(SCANS_PER_PAIR * size * size, 1 + MOST_SWAPS // max(1, search.per_scan))
+        search.join()
         done, limit = self.cooled(instance, search, limits, usual, self.scans or default, search.anneal)
         return limit, {"scans": done}

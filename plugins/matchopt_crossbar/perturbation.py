@@ -9,19 +9,19 @@ from matchopt_crossbar.heuristic import LONG, Cooled, colder, redundancy
 if TYPE_CHECKING:
     from matchopt_crossbar.search import Search
 
-MOST_ROUNDS = 400_000  # by default: half a minute or so at 100 x 100
-ROUNDS_PER_PLACE = 2000  # by default, for each neuron and line
+MOST_ROUNDS = 150_000  # by default: half a minute or so at 100 x 100
+ROUNDS_PER_PLACE = 500  # by default, for each neuron and line, but no fewer than make a long search
 
 
 @dataclass(frozen=True)
 class Perturbation(Cooled):
     """Exact assignments of rows to neurons and of inputs to lines by turns, under noise that fades.
 
-    Rows go where their costs plus a temperature times fresh Gumbel numbers are least, the inputs likewise; the best
-    mapping seen is kept, and brought down to a local optimum in the end. Every few rounds, rows and inputs that share a
-    large weight are moved together. Small layers are cooled several times. Cooling ends with the time limit where that is
-    shorter than the rounds. The bound is that of rows, or inputs, wired freely, and on one bus that of
-    the level-1 relaxation.
+    Rows go where their costs plus a temperature times fresh Gumbel numbers are least, the inputs likewise; every few
+    rounds, rows and inputs that share a large weight are moved together. The best mapping seen is kept, and brought
+    down to a local optimum in the end. Small layers are cooled several times. Cooling ends with the time limit where
+    that is shorter than the rounds. The bound is that of rows, or inputs, wired freely, and on one bus that of the
+    level-1 relaxation.
 
     Parameters
     ----------
@@ -44,7 +44,8 @@ class Perturbation(Cooled):
     def run(self, instance: LayerInstance, search: "Search", limits: Limits) -> tuple[Limit | None, dict[str, int]]:
         """See `Heuristic.run`."""
         spare = redundancy(instance, search)
-        default = min(ROUNDS_PER_PLACE * (instance.hardware.n_neurons + search.n_lines), MOST_ROUNDS)
+        places = instance.hardware.n_neurons + search.n_lines
+        default = min(max(ROUNDS_PER_PLACE * places, LONG), MOST_ROUNDS)
         rounds = self.rounds or default
         dropping = 0.5 * spare**-0.2 if rounds >= LONG else 0.28
         usual = (dropping, 0.048 * spare**-0.2) if instance.rules.drop else (0.1, 0.045 * spare**-0.2)

@@ -118,8 +118,8 @@ def compile_search() -> None:
     """Compile the loops of the search, on one connection."""
     target, hardware = one_connection()
     search = kernels.Crossbar(target, hardware, np.random.default_rng(0))
-    search.anneal(1, 1.0)
     search.join()
+    search.anneal(1, 1.0)
     search.perturb(1, 1.0)
     search.descend(1)
     kernels.pair_costs(target, hardware, gains=Gains(), drop=False)
