@@ -1,5 +1,6 @@
 """Layers whose hardware neurons share lines: one mapping with its tables of costs, and the moves that improve it."""
 
+import sys
 from functools import cached_property
 from typing import Any
 
@@ -149,7 +150,7 @@ class Crossbar:
         Finds far better mappings in the same time. Where cells leak, or rows have a choice of gains, nothing changes.
         """
         if movable(self._problem.board):
-            self._joint.gone[0] = 0
+            self._joint.count[0] = 0
 
     @property
     def _prices(self) -> tuple[float, float]:
@@ -218,13 +219,15 @@ class Crossbar:
         board, state = self._problem.board, self._state
         args = (board, state, most, self._least, self._noise, self._spare, self._paths)
         cost, before = float(descend(*args)), np.inf
-        while self._joint.gone[0] >= 0 and cost < before - self._least:
-            move_jointly(board, state, np.float32(0), self._least, self._joint)
+        while self._joint.count[0] >= 0 and cost < before - self._least:
+            move_jointly(board, state, np.float32(0), self._least, self._joint, sys.maxsize)
             cost, before = float(descend(*args)), cost
         return cost
 
     def polish(self, most: int = 50) -> None:
         """Assign rows and inputs of the best mapping by turns in double precision, at one gain and without leaks.
+
+        After `join`, the best mapping is first brought down by joint moves.
 
         Parameters
         ----------
@@ -237,6 +240,9 @@ class Crossbar:
             or len(found.row_of) * state.rows.shape[1] > MOST_POLISHED
         ):
             return
+        if self._joint.count[0] >= 0:
+            self.resume()
+            self.descend()
         value = self.value()
         for _ in range(most):
             before = state.best_neuron.copy(), state.best_line.copy()

@@ -24,7 +24,8 @@ from matchopt.kernels.crossbar_tables import (
     row_moved,
 )
 
-EVERY = 4  # rounds of assignments to one look at all connections; by trials at 100 x 100, as the next two
+EVERY = 4  # passes to one look at connections; by trials at 100 x 100, as the next three
+MOST_LOOKED = 32  # costs looked at then, times those in both tables; what is left waits for the next time
 COOLER = np.float32(0.6)  # of the temperature of assignments
 HEAVY = (0.5, 1.0)  # times the mean square of weights is looked at, without drops and with
 LARGEST = np.float32(
@@ -33,12 +34,13 @@ LARGEST = np.float32(
 
 
 class Joint(NamedTuple):
-    """Which connections are moved with both ends, `heavy` being the least that dropping them costs; how often `perturb`
-    has gone by, -1 where it never does so; exponential numbers; and scratch: the row on each neuron and the input on
-    each line, what neurons, lines and pairs of them cost, and the neurons that may do."""
+    """Which connections are moved with both ends, `heavy` being the least that dropping them costs; a `count` of passes
+    gone by, -1 where none ever moves jointly, the next row, and how many costs were met; exponential numbers; and
+    scratch: the row on each neuron and the input on each line, what neurons, lines and pairs of them cost, and the
+    neurons that may do."""
 
     heavy: Any
-    gone: Any
+    count: Any
     exponential: Any
     row_at: Any
     input_at: Any
@@ -55,7 +57,7 @@ class Joint(NamedTuple):
         (_, neurons), (buses, lines) = state.rows.shape, state.line.shape
         scratch = np.zeros(neurons, np.float32), np.zeros(lines, np.float32), np.zeros(lines, np.float32)
         whole = np.zeros(neurons, np.int64), np.zeros((buses, lines), np.int64)
-        return cls(least, np.full(1, -1), exponential, *whole, *scratch, np.zeros(neurons, np.int64))
+        return cls(least, np.array([-1, 0, 0]), exponential, *whole, *scratch, np.zeros(neurons, np.int64))
 
 
 def movable(board: Any) -> bool:
@@ -66,17 +68,17 @@ def movable(board: Any) -> bool:
 @inlined_quick
 @no_type_check
 def join(board, state, heat, least, joint):
-    """Every few times that this is called, if ever, move jointly."""
-    if joint.gone[0] >= 0:
-        joint.gone[0] += 1
-        if joint.gone[0] % EVERY == 0:
-            move_jointly(board, state, COOLER * heat, least, joint)
+    """Every few times that this is called, if ever, move jointly, as much as does not take longer than some passes."""
+    if joint.count[0] >= 0:
+        joint.count[0] += 1
+        if joint.count[0] % EVERY == 0:
+            move_jointly(board, state, COOLER * heat, least, joint, MOST_LOOKED * (state.rows.size + state.cols.size))
 
 
 @quick
 @no_type_check
-def move_jointly(board, state, heat, least, joint):
-    """Try to move every heavy connection with both its ends once, by Metropolis; returns how many were moved.
+def move_jointly(board, state, heat, least, joint, most):
+    """Try to move the heavy connections with both their ends by Metropolis, each once or until `most` costs are met.
 
     Both tables must be fresh when it begins, and are when it ends.
     """
@@ -85,8 +87,9 @@ def move_jointly(board, state, heat, least, joint):
     for b in range(state.line.shape[0]):
         for a in range(state.line.shape[1]):
             joint.input_at[b, state.line[b, a]] = a
-    moved = 0
-    for i in range(state.rows.shape[0]):
+    joint.count[2] = 0
+    for _ in range(state.rows.shape[0]):
+        i = joint.count[1]
         for e in range(board.row_start[i], board.row_start[i + 1]):
             w, q = board.row_weight[e], board.row_factor[e]
             if q * w * w >= joint.heavy:
@@ -94,8 +97,9 @@ def move_jointly(board, state, heat, least, joint):
                 j, k = _chosen(board, state, i, board.row_input[e], heat, joint)
                 if j >= 0:
                     _move(board, state, i, board.row_input[e], j, k, least, joint)
-                    moved += 1
-    return moved
+        joint.count[1] = (i + 1) % state.rows.shape[0]
+        if joint.count[2] > most:
+            break
 
 
 @inlined_quick
@@ -158,7 +162,9 @@ def _chosen(board, state, i, x, heat, joint):
             if neurons[j] + best_line < limit:
                 joint.listed[count] = j
                 count += 1
+    joint.count[2] += neurons.size + lines.size
     for t in range(count):
+        joint.count[2] += lines.size
         j = joint.listed[(t + first) % count]
         _alone(board, state, board.chip, low + j, 0, pairs)
         drawn, lowest, k = joint.exponential[(first + t) % TABLE :], FAR, 0

@@ -91,8 +91,6 @@ class Search(kernels.Crossbar):
     def finish(self) -> None:
         """Polish the best mapping in double precision and offer it."""
         if not self._limits.reached():
-            self.resume()
-            self.descend()
             self.polish()
         self._offered, self._last = np.inf, -np.inf
         self.offer()
