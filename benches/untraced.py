@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from coverage.numbits import numbits_to_nums
 
 ROOT = Path(__file__).resolve().parents[1]
-LEAST_SECONDS, MOST_LINES = 0.4, 1  # of a test with all its cases, followed by coverage; that no other test reaches
+LEAST_SECONDS, MOST_LINES = 0.1, 1  # of a test with all its cases, followed by coverage; that no other test reaches
 Line = tuple[int, int]
 
 

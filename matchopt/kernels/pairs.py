@@ -15,6 +15,7 @@ from matchopt.kernels.menus import menu_cells, menu_costs, menu_gains
 from matchopt.kernels.packing import CellSorter, RowBlock, SortedCells, cores, finite_values, neuron_blocks, row_blocks
 
 BLOCK_NEURONS, MERGED_ROWS = 512, 256  # neurons whose costs are held at a time; rows looked through together
+SHARE = 2**17  # costs of connections, half a millisecond, for which it is worth to start a thread
 
 
 def pair_costs(
@@ -42,7 +43,7 @@ def pair_costs(
     drop : whether a connection may stay without a cell at cost q_e w_e^2.
     importance : q, >= 0, instead of `target.importance`.
     price : cost of a fully tunable weight, which any connection may have in place of a cell, >= 0; None for none.
-    threads : number of threads; 0 means one per core that the process may use.
+    threads : number of threads; 0 means one per core that the process may use, fewer where there is little to do.
     write_price : what a write costs besides, >= 0.
 
     Returns
@@ -154,7 +155,8 @@ def _filler(
         solve = partial(_sorted_costs, CellSorter.of(hardware), _solver(rows, values, gains))
 
     def fill(first: int, cost: Float[np.ndarray, "rows some_neurons"]) -> None:
-        most = min(threads or cores(), max(1, cost.shape[1]))
+        worthwhile = min(cores(), 1 + target.n_connections * cost.shape[1] // SHARE)
+        most = min(threads or worthwhile, max(1, cost.shape[1]))
         # One shared iterator: a thread that is done takes the next block. next() on it is atomic.
         blocks = iter(list(neuron_blocks(cost.shape[1], most)))
 
