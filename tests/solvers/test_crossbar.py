@@ -15,6 +15,7 @@ from matchopt_crossbar.search import Search
 from matchopt import (
     Hardware,
     LayerInstance,
+    LayerMapping,
     Limit,
     Limits,
     ProgramInstance,
@@ -230,3 +231,18 @@ def test_an_engine_of_programs_agrees(mode: str) -> None:
         if ours.solution is not None:
             value = layer.value(down.lift([theirs.solution]))
             assert layer.value(ours.solution) == pytest.approx(value, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-90, 1e20, 1e90])
+@pytest.mark.parametrize("solver", [*HEURISTICS, Exact()], ids=lambda solver: solver.name)
+def test_any_unit_gives_the_same_error_and_bound(solver: Solver, scale: float) -> None:
+    """Costs may leave the range of single precision, in which the bound keeps what it knows."""
+    rng = np.random.default_rng(3)
+    weights, cells, answers = rng.normal(size=(4, 4)), rng.normal(size=(5, 5)), []
+    for unit in (1.0, scale):
+        layer = LayerInstance(Target.from_dense(unit * weights), Hardware(unit * cells, bus=np.zeros(5, int)))
+        found = solved(solver, layer, iterations=50)
+        assert isinstance(found.solution, LayerMapping)
+        answers.append((layer.value(found.solution) / unit**2, found.bound / unit**2))
+    assert answers[1] == pytest.approx(answers[0], rel=1e-5)
+    assert answers[0][1] > 0.0
