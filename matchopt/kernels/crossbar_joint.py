@@ -25,19 +25,20 @@ from matchopt.kernels.crossbar_tables import (
 )
 
 EVERY = 4  # passes to one look at connections; by trials at 100 x 100, as the next three
+SELDOM, LONGEST = 400, 64  # with fewer than one move in so many looks, they come half as often, down to every so many
 MOST_LOOKED = 32  # costs looked at then, times those in both tables; what is left waits for the next time
 COOLER = np.float32(0.6)  # of the temperature of assignments
 HEAVY = (0.5, 1.0)  # times the mean square of weights is looked at, without drops and with
 LARGEST = np.float32(
     6.0
-)  # of the exponential numbers of Metropolis; larger ones come once in 400 times, and cost more looks
+)  # of the exponential numbers of Metropolis; one in 400 is larger, and takes longer to look for
 
 
 class Joint(NamedTuple):
     """Which connections are moved with both ends, `heavy` being the least that dropping them costs; a `count` of passes
-    gone by, -1 where none ever moves jointly, the next row, and how many costs were met; exponential numbers; and
-    scratch: the row on each neuron and the input on each line, what neurons, lines and pairs of them cost, and the
-    neurons that may do."""
+    gone by, -1 where none ever moves jointly, the next row, how many costs were met, how many times rarer looks are
+    than at first, and how many connections were looked at and moved; exponential numbers; and scratch: the row on each
+    neuron and the input on each line, what neurons, lines and pairs of them cost, and the neurons that may do."""
 
     heavy: Any
     count: Any
@@ -57,7 +58,7 @@ class Joint(NamedTuple):
         (_, neurons), (buses, lines) = state.rows.shape, state.line.shape
         scratch = np.zeros(neurons, np.float32), np.zeros(lines, np.float32), np.zeros(lines, np.float32)
         whole = np.zeros(neurons, np.int64), np.zeros((buses, lines), np.int64)
-        return cls(least, np.array([-1, 0, 0]), exponential, *whole, *scratch, np.zeros(neurons, np.int64))
+        return cls(least, np.array([-1, 0, 0, 1, 0, 0]), exponential, *whole, *scratch, np.zeros(neurons, np.int64))
 
 
 def movable(board: Any) -> bool:
@@ -71,8 +72,10 @@ def join(board, state, heat, least, joint):
     """Every few times that this is called, if ever, move jointly, as much as does not take longer than some passes."""
     if joint.count[0] >= 0:
         joint.count[0] += 1
-        if joint.count[0] % EVERY == 0:
+        if joint.count[0] % (EVERY * joint.count[3]) == 0:
             move_jointly(board, state, COOLER * heat, least, joint, MOST_LOOKED * (state.rows.size + state.cols.size))
+            seldom = SELDOM * joint.count[5] < joint.count[4]
+            joint.count[3] = min(2 * joint.count[3], LONGEST) if seldom else 1
 
 
 @quick
@@ -87,7 +90,7 @@ def move_jointly(board, state, heat, least, joint, most):
     for b in range(state.line.shape[0]):
         for a in range(state.line.shape[1]):
             joint.input_at[b, state.line[b, a]] = a
-    joint.count[2] = 0
+    joint.count[2], joint.count[4], joint.count[5] = 0, 0, 0
     for _ in range(state.rows.shape[0]):
         i = joint.count[1]
         for e in range(board.row_start[i], board.row_start[i + 1]):
@@ -95,7 +98,9 @@ def move_jointly(board, state, heat, least, joint, most):
             if q * w * w >= joint.heavy:
                 state.weight[0], state.factor[0], state.scale[0] = w, q, board.gains[0]
                 j, k = _chosen(board, state, i, board.row_input[e], heat, joint)
+                joint.count[4] += 1
                 if j >= 0:
+                    joint.count[5] += 1
                     _move(board, state, i, board.row_input[e], j, k, least, joint)
         joint.count[1] = (i + 1) % state.rows.shape[0]
         if joint.count[2] > most:
