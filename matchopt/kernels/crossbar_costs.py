@@ -23,12 +23,19 @@ def fill(board, state, out, low, high, count, transposed):
         leak, square = state.leak[low:high], board.gains[0] * board.gains[0]
         for j in range(out.size):
             out[j] = square * leak[j] if board.kind >= LEAKING else 0
-    if board.kind == SQUARES:
-        _squares(state, out, low, count, board.chip_t.weights if transposed else board.chip.weights)
-    elif board.kind == DROPPED:
-        _kept_or_dropped(state, out, low, count, board.chip_t.weights if transposed else board.chip.weights)
+    add_up(board.kind, state, out, low, count, board.chip_t if transposed else board.chip)
+
+
+@inlined_quick
+@no_type_check
+def add_up(kind, state, out, low, count, cells):
+    """Add the costs of the connections in `state` to what `out` holds, on places from `low` on."""
+    if kind == SQUARES:
+        _squares(state, out, low, count, cells.weights)
+    elif kind == DROPPED:
+        _kept_or_dropped(state, out, low, count, cells.weights)
     else:
-        priced(board.kind, state, out, low, count, board.chip_t if transposed else board.chip)
+        priced(kind, state, out, low, count, cells)
 
 
 @inlined_quick

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, no_type_check
 import numpy as np
 
 from matchopt.kernels.compiling import inlined_quick, quick
-from matchopt.kernels.crossbar_costs import DROPPED, LEAKING, SQUARES, priced
+from matchopt.kernels.crossbar_costs import LEAKING, add_up
 from matchopt.kernels.crossbar_tables import (
     FAR,
     TABLE,
@@ -24,21 +24,20 @@ from matchopt.kernels.crossbar_tables import (
     row_moved,
 )
 
-EVERY = 4  # passes to one look at connections; by trials at 100 x 100, as the next three
-SELDOM, LONGEST = 400, 64  # with fewer than one move in so many looks, they come half as often, down to every so many
-MOST_LOOKED = 32  # costs looked at then, times those in both tables; what is left waits for the next time
+# By trials at 100 x 100.
+EVERY = 4  # passes to one look at connections
 COOLER = np.float32(0.6)  # of the temperature of assignments
 HEAVY = (0.5, 1.0)  # times the mean square of weights is looked at, without drops and with
-LARGEST = np.float32(
-    6.0
-)  # of the exponential numbers of Metropolis; one in 400 is larger, and takes longer to look for
+SELDOM, LONGEST = 400, 64  # with fewer than one move in so many looks, they come half as often, down to every so many
+MOST_LOOKED = 32  # costs looked at then, times those in both tables; what is left waits for the next time
+LARGEST = np.float32(6.0)  # of the exponential numbers of Metropolis: one in 400 is larger, and takes longer
 
 
 class Joint(NamedTuple):
     """Which connections are moved with both ends, `heavy` being the least that dropping them costs; a `count` of passes
-    gone by, -1 where none ever moves jointly, the next row, how many costs were met, how many times rarer looks are
-    than at first, and how many connections were looked at and moved; exponential numbers; and scratch: the row on each
-    neuron and the input on each line, what neurons, lines and pairs of them cost, and the neurons that may do."""
+    gone by, -1 where none ever moves jointly, the next row, and how many times rarer looks are than at first;
+    exponential numbers; and scratch: the row on each neuron and the input on each line, what neurons, lines and pairs
+    of them cost, and the neurons that may do."""
 
     heavy: Any
     count: Any
@@ -58,7 +57,7 @@ class Joint(NamedTuple):
         (_, neurons), (buses, lines) = state.rows.shape, state.line.shape
         scratch = np.zeros(neurons, np.float32), np.zeros(lines, np.float32), np.zeros(lines, np.float32)
         whole = np.zeros(neurons, np.int64), np.zeros((buses, lines), np.int64)
-        return cls(least, np.array([-1, 0, 0, 1, 0, 0]), exponential, *whole, *scratch, np.zeros(neurons, np.int64))
+        return cls(least, np.array([-1, 0, 1]), exponential, *whole, *scratch, np.zeros(neurons, np.int64))
 
 
 def movable(board: Any) -> bool:
@@ -72,10 +71,10 @@ def join(board, state, heat, least, joint):
     """Every few times that this is called, if ever, move jointly, as much as does not take longer than some passes."""
     if joint.count[0] >= 0:
         joint.count[0] += 1
-        if joint.count[0] % (EVERY * joint.count[3]) == 0:
-            move_jointly(board, state, COOLER * heat, least, joint, MOST_LOOKED * (state.rows.size + state.cols.size))
-            seldom = SELDOM * joint.count[5] < joint.count[4]
-            joint.count[3] = min(2 * joint.count[3], LONGEST) if seldom else 1
+        if joint.count[0] % (EVERY * joint.count[2]) == 0:
+            most = MOST_LOOKED * (state.rows.size + state.cols.size)
+            looks, moves = move_jointly(board, state, COOLER * heat, least, joint, most)
+            joint.count[2] = min(2 * joint.count[2], LONGEST) if SELDOM * moves < looks else 1
 
 
 @quick
@@ -83,48 +82,39 @@ def join(board, state, heat, least, joint):
 def move_jointly(board, state, heat, least, joint, most):
     """Try to move the heavy connections with both their ends by Metropolis, each once or until `most` costs are met.
 
-    Both tables must be fresh when it begins, and are when it ends.
+    Returns how many were looked at, and moved. Both tables must be fresh when it begins, and are when it ends.
     """
     for a in range(state.neuron.size):
         joint.row_at[state.neuron[a]] = a
     for b in range(state.line.shape[0]):
         for a in range(state.line.shape[1]):
             joint.input_at[b, state.line[b, a]] = a
-    joint.count[2], joint.count[4], joint.count[5] = 0, 0, 0
+    looks, moves, met = 0, 0, 0
     for _ in range(state.rows.shape[0]):
         i = joint.count[1]
         for e in range(board.row_start[i], board.row_start[i + 1]):
             w, q = board.row_weight[e], board.row_factor[e]
             if q * w * w >= joint.heavy:
                 state.weight[0], state.factor[0], state.scale[0] = w, q, board.gains[0]
-                j, k = _chosen(board, state, i, board.row_input[e], heat, joint)
-                joint.count[4] += 1
+                j, k, costs = _chosen(board, state, i, board.row_input[e], heat, joint)
+                looks, met = looks + 1, met + costs
                 if j >= 0:
-                    joint.count[5] += 1
+                    moves += 1
                     _move(board, state, i, board.row_input[e], j, k, least, joint)
         joint.count[1] = (i + 1) % state.rows.shape[0]
-        if joint.count[2] > most:
+        if met > most:
             break
+    return looks, moves
 
 
 @inlined_quick
 @no_type_check
 def _alone(board, state, cells, s, low, out):
     """What the connection in hand costs on the cells `s` from `low` on."""
-    w, h = state.weight[0], cells.weights[s][low:]
-    if board.kind == SQUARES:
-        for j in range(out.size):
-            d = w - h[j]
-            out[j] = d * d
-    elif board.kind == DROPPED:
-        for j in range(out.size):
-            d = w - h[j]
-            out[j] = min(w * w, d * d)
-    else:
-        for j in range(out.size):
-            out[j] = 0
-        state.source[0] = s
-        priced(board.kind, state, out, low, 1, cells)
+    for j in range(out.size):
+        out[j] = 0
+    state.source[0] = s
+    add_up(board.kind, state, out, low, 1, cells)
 
 
 @inlined_quick
@@ -149,7 +139,7 @@ def _without(table, own, place, low, at, out):
 @quick
 @no_type_check
 def _chosen(board, state, i, x, heat, joint):
-    """The neuron and the line that are taken by row i and input x, -1 for none."""
+    """The neuron and the line that are taken by row i and input x, -1 for none, and how many costs were met."""
     j0 = np.int64(state.neuron[i])
     b = board.bus_of[j0]
     low, high, k0 = board.bus_start[b], board.bus_start[b + 1], np.int64(state.line[b, x])
@@ -167,9 +157,9 @@ def _chosen(board, state, i, x, heat, joint):
             if neurons[j] + best_line < limit:
                 joint.listed[count] = j
                 count += 1
-    joint.count[2] += neurons.size + lines.size
+    met = neurons.size + lines.size
     for t in range(count):
-        joint.count[2] += lines.size
+        met += lines.size
         j = joint.listed[(t + first) % count]
         _alone(board, state, board.chip, low + j, 0, pairs)
         drawn, lowest, k = joint.exponential[(first + t) % TABLE :], FAR, 0
@@ -180,8 +170,8 @@ def _chosen(board, state, i, x, heat, joint):
             while k < pairs.size - 1 and pairs[k] > lowest:
                 k += 1
             if _apart(board, i, x, joint.row_at[low + j], joint.input_at[b, k]):
-                return low + j, k
-    return np.int64(-1), np.int64(-1)
+                return low + j, k, met
+    return np.int64(-1), np.int64(-1), met
 
 
 @inlined_quick

@@ -48,6 +48,5 @@ class Annealing(Cooled):
         usual = colder(instance, usual)
         size = instance.hardware.n_neurons + search.n_lines
         default = min(SCANS_PER_PAIR * size * size, 1 + MOST_SWAPS // max(1, search.per_scan))
-        search.join()
         done, limit = self.cooled(instance, search, limits, usual, self.scans or default, search.anneal)
         return limit, {"scans": done}

@@ -23,7 +23,6 @@ MOST_ENTRIES = 2**26  # of what both sides keep, 256 MiB in single precision
 PARTS = (1.0, 0.3, 0.1, 0.03, 0.01)  # of prices, for the bound
 WORTHWHILE = 1e-5  # relative gain of a step below which the ascent ends
 STEPS, WORK = 20, 2**31  # without a time limit: steps, and costs made
-WIDE = 1e30  # costs up to which, and from the inverse of which, single precision is enough
 ROUNDING = 2.0**-42  # of the largest cost times the connections
 
 
@@ -76,9 +75,9 @@ class Ascent:
 
     def __init__(self, layer: LayerInstance, prices: tuple[float, float] = FREE) -> None:
         self._costs, self._less = ConnectionCosts(layer), spent(layer, prices)
-        barred = 4.0 * self._costs.worst * self._costs.shape[0]
-        # What is kept is in single precision, whose range costs may leave.
-        self._unit = 1.0 if not barred or 1.0 / WIDE < barred < WIDE else 2.0 ** math.floor(math.log2(barred))
+        # What is kept is in single precision, whose range costs may leave; a power of two changes no digit.
+        self._unit = 2.0 ** math.floor(math.log2(self._costs.worst)) if self._costs.worst else 1.0
+        barred = 4.0 * (self._costs.worst / self._unit) * self._costs.shape[0]
         self._layer, self._sides = layer, _sides(layer, self._unit, barred, prices)
         self._values = [0.0, 0.0]
 
@@ -92,8 +91,7 @@ class Ascent:
     @property
     def kept(self) -> tuple[np.ndarray, np.ndarray]:
         """What inputs keep, for a proof: by connection and line, and (<= 0) by input, neuron and line."""
-        price, fare = self._sides[1].price, self._sides[1].fare
-        return (price, fare) if self._unit == 1.0 else (self._unit * price, self._unit * fare.astype(np.float64))
+        return self._unit * self._sides[1].price, self._unit * self._sides[1].fare.astype(np.float64)
 
     def step(self) -> float:
         """Let rows keep what they need, and inputs what is left; returns the bound, up to rounding."""
@@ -143,15 +141,12 @@ class Ascent:
 
 
 def _sides(layer: LayerInstance, unit: float, barred: float, prices: tuple[float, float]) -> tuple[Side, Side]:
-    """Rows and inputs, which keep nothing yet; costs count in `unit`."""
+    """Rows and inputs, which keep nothing yet; costs count in `unit`, as `barred` does."""
     turned, order = transposed(layer.target)
     chip, gains = layer.hardware, layer.rules.gains
     ends = np.array(gains.values if gains.values is not None else (gains.low, gains.high), float)
-    weight, factor, order = (
-        layer.target.weights,
-        layer.objective.importance(layer.target) / unit,
-        order.astype(np.int64),
-    )
+    weight, factor = layer.target.weights, layer.objective.importance(layer.target) / unit
+    order = order.astype(np.int64)
     input_of = np.empty(len(weight), np.int64)
     input_of[order] = turned.row_of
     plain, made = bool(chip.usable.all()) and not np.any(chip.off), []
@@ -162,7 +157,7 @@ def _sides(layer: LayerInstance, unit: float, barred: float, prices: tuple[float
         items, (places, partners) = len(starts) - 1, parts[0].shape
         made.append(Side._make([
             np.array(starts, np.int64), listed, np.array(weight), np.array(factor), np.array(met, np.int64), *parts,
-            ends, gains.is_interval, layer.rules.drop, plain, barred / unit, *(price / unit for price in prices),
+            ends, gains.is_interval, layer.rules.drop, plain, barred, *(price / unit for price in prices),
             np.zeros((len(weight), places)),
             np.zeros((items, partners, places), np.float32), np.zeros((items, places)),
         ]))  # fmt: skip

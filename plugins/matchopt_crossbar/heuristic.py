@@ -89,6 +89,7 @@ class Cooled(Heuristic):
         """Make passes of `step` from hot to cold, by `usual` where nothing else is asked for; see `Cooling.run`."""
         from matchopt_crossbar.search import first_heat
 
+        search.join()
         if passes >= LONG:
             search.patch()
         hot = (self.hot or max(usual[0], first_heat(instance, search))) * search.unit

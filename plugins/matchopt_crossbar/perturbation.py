@@ -50,6 +50,5 @@ class Perturbation(Cooled):
         dropping = 0.5 * spare**-0.2 if rounds >= LONG else 0.28
         usual = (dropping, 0.048 * spare**-0.2) if instance.rules.drop else (0.1, 0.045 * spare**-0.2)
         usual = colder(instance, usual)
-        search.join()
         done, limit = self.cooled(instance, search, limits, usual, rounds, search.perturb)
         return limit, {"rounds": done}
