@@ -9,8 +9,8 @@ from matchopt_crossbar.heuristic import Cooled, colder, redundancy
 if TYPE_CHECKING:
     from matchopt_crossbar.search import Search
 
-MOST_SWAPS = 10**10  # evaluated by default: a minute of one core
-SCANS_PER_PAIR = 8  # by default, for each pair of a neuron or line with another: a minute at 100 x 100
+MOST_SWAPS = 10**10  # evaluated by default: a minute of one core for 100 x 100 weights on 400 x 400 cells
+SCANS_PER_PAIR = 8  # by default, for each pair of a neuron or line with another: some 15 seconds at 100 x 100
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Annealing(Cooled):
 
     Parameters
     ----------
-    scans : scans of all swaps; None for as many as 100 x 100 lines get in a minute, fewer on small layers. Scans in
+    scans : scans of all swaps; None for as many as 100 x 100 lines get in some 15 seconds, fewer on small layers. Scans in
         excess of the time limit are left out, so a large number means: all the time there is.
     hot, cold : first and last temperature as a share of a typical change of the error; None for what suits the
         redundancy of the hardware.

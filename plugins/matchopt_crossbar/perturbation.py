@@ -9,7 +9,7 @@ from matchopt_crossbar.heuristic import LONG, Cooled, colder, redundancy
 if TYPE_CHECKING:
     from matchopt_crossbar.search import Search
 
-MOST_ROUNDS = 150_000  # by default: half a minute or so at 100 x 100
+MOST_ROUNDS = 150_000  # by default: a minute of one core for 100 x 100 weights on 400 x 400 cells
 ROUNDS_PER_PLACE = 500  # by default, for each neuron and line, but no fewer than make a long search
 
 
