@@ -25,8 +25,8 @@ class Annealing(Cooled):
 
     Parameters
     ----------
-    scans : scans of all swaps; None for as many as 100 x 100 lines get in some 15 seconds, fewer on small layers. Scans in
-        excess of the time limit are left out, so a large number means: all the time there is.
+    scans : scans of all swaps; None for as many as 100 x 100 lines get in some 15 seconds, fewer on small layers. Scans
+        in excess of the time limit are left out, so a large number means: all the time there is.
     hot, cold : first and last temperature as a share of a typical change of the error; None for what suits the
         redundancy of the hardware.
     ascent : share of the time limit that goes into the relaxation's bound; 0 for none.
