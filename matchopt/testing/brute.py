@@ -133,12 +133,23 @@ def _on_one_chip(instance: NetworkInstance) -> Optimum:
     """Layers compete for neurons and lines: every combination of what each of them occupies."""
     if any(layer.rules.tunable for layer in instance.layers):
         raise ValueError(f"{instance.name}: on one chip, layers without tunable connections are enumerated")
-    tables = [by_footprint(layer) for layer in instance.layers]
+    tables = [sorted(by_footprint(layer).items(), key=lambda part: part[1][0]) for layer in instance.layers]
     least, chosen = math.inf, None
-    for parts in itertools.product(*(table.items() for table in tables)):
-        cost = sum(best[0] for _, best in parts)
-        if cost < least and all(_apart([key[side] for key, _ in parts]) for side in (0, 1)):
-            least, chosen = cost, parts
+
+    def go_on(parts: tuple[Any, ...], spent: float) -> None:
+        nonlocal least, chosen
+        if len(parts) == len(tables):
+            least, chosen = spent, parts
+            return
+        for part in tables[len(parts)]:
+            cost = spent + part[1][0]  # neither those that come later in the table nor more layers cost less
+            if cost >= least:
+                return
+            more = *parts, part
+            if all(_apart([key[side] for key, _ in more]) for side in (0, 1)):
+                go_on(more, cost)
+
+    go_on((), 0.0)
     if chosen is None:
         return INFEASIBLE
     mappings = (mapping_of(layer, best[1]) for layer, (_, best) in zip(instance.layers, chosen, strict=True))
