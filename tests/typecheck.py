@@ -33,6 +33,7 @@ _NO_ARGUMENTS: dict[str, Any] = {}
 _made: dict[tuple[str, CodeType], tuple[CodeType, dict[str, Any]]] = {}
 _calls: dict[int, int] = {}  # in this test, by what its body is
 _passing: list[FunctionType] = []  # functions that check nothing before the next test
+_without_axes: dict[int, CodeType] = {}  # bodies seen, by identity: to hash one reads all of it
 
 
 def install() -> None:
@@ -55,7 +56,11 @@ def checked(thing: Any) -> Any:
         if "__dataclass_fields__" in vars(thing) and not hasattr(thing.__init__, "__wrapped__"):
             thing.__init__ = checked(thing.__init__)
         return thing
+    body = id(thing.__code__)
+    if body in _without_axes and _calls.get(body, 0) >= FIRST:  # made within a function, again and again
+        return thing
     if not any(has_axes(annotation) for annotation in thing.__annotations__.values()):
+        _without_axes[body] = thing.__code__
         return plainly(thing)
     if inspect.isgeneratorfunction(thing):
         return _jaxtyped(typechecker=check)(thing)
@@ -140,9 +145,8 @@ def plainly(function: FunctionType, counts: bool = True) -> Callable[..., Any]:
     if not function.__annotations__:
         return function
     body = id(function.__code__)
-    if counts and _calls.get(body, 0) >= FIRST:  # made within a function, again and again
-        return function
     stub = FunctionType((_counted if counts else _first).__code__, function.__globals__, function.__name__)
+    stub.__defaults__ = function.__defaults__  # which code that takes any arguments leaves alone
 
     def ready() -> Callable[..., Any]:
         code, hidden = made_once(function)
@@ -154,7 +158,7 @@ def plainly(function: FunctionType, counts: bool = True) -> Callable[..., Any]:
         count = _calls[body] = _calls.get(body, 0) + 1
         if count <= FIRST:
             return with_checks()
-        stub.__code__ = _as_it_is.__code__
+        stub.__code__ = _as_it_is.__code__ if function.__code__.co_freevars else function.__code__
         _passing.append(stub)
         return function
 
@@ -165,7 +169,8 @@ def plainly(function: FunctionType, counts: bool = True) -> Callable[..., Any]:
         made.__kwdefaults__ = {**hidden, "__beartype_func": function}
         return made
 
-    stub.__kwdefaults__ = {"__ready": ready, "__turn": turn, "__beartype_func": function}
+    own = function.__kwdefaults__ or {}
+    stub.__kwdefaults__ = {**own, "__ready": ready, "__turn": turn, "__beartype_func": function}
     return functools.wraps(function)(stub)
 
 
