@@ -4,56 +4,78 @@
     .venv/bin/pytest -q -m "not slow" --cov --cov-context=test --cov-report= --junitxml=times.xml
     .venv/bin/python benches/untraced.py .coverage times.xml
 
-The costliest for each line that no other test reaches go first.
+A line of it is a test without which nothing is lost, or `test=0,3`, of which only these cases, in the order in which
+they are collected, reach lines that the others do not.
 """
 
+import heapq
 import sqlite3
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 from xml.etree import ElementTree
 
 from coverage.numbits import numbits_to_nums
 
 ROOT = Path(__file__).resolve().parents[1]
-LEAST_SECONDS, MOST_LINES = 0.1, 1  # of a test with all its cases, followed by coverage; that no other test reaches
+LEAST_SECONDS = 0.02  # of a test with all its cases, followed by coverage, to be listed
+START, LEAST_LINES = 0.003, 2.0  # seconds more that a case counts for; new lines that one second must bring
 Line = tuple[int, int]
 
 
-def lines_of(data: Path) -> tuple[dict[str, set[Line]], set[Line]]:
-    """The lines that each test reaches, and those that importing does."""
+def lines_of(data: Path) -> dict[str, set[Line]]:
+    """The lines that each case reaches, without those that importing does."""
     found: dict[str, set[Line]] = defaultdict(set)
     query = "SELECT context, file_id, numbits FROM line_bits JOIN context ON context.id = context_id"
     for context, file, bits in sqlite3.connect(data).execute(query):
-        found[context.partition("[")[0].partition("|")[0]] |= {(file, line) for line in numbits_to_nums(bits)}
-    return found, found.pop("", set())
+        found[context.partition("|")[0]] |= {(file, line) for line in numbits_to_nums(bits)}
+    imported = found.pop("", set())
+    return {case: lines - imported for case, lines in found.items()}
 
 
-def seconds_of(report: Path) -> Counter[str]:
-    """What each test took with all its cases."""
-    found: Counter[str] = Counter()
+def seconds_of(report: Path) -> dict[str, float]:
+    """What each case took, in the order in which they ran."""
+    found: dict[str, float] = {}
     for case in ElementTree.parse(report).iter("testcase"):
         file = case.attrib["classname"].replace(".", "/")
-        found[f"{file}.py::{case.attrib['name'].partition('[')[0]}"] += float(case.attrib["time"])
+        found[f"{file}.py::{case.attrib['name']}"] = float(case.attrib["time"])
     return found
 
 
-def needless(lines: dict[str, set[Line]], imported: set[Line], seconds: Counter[str]) -> list[str]:
-    """Tests without which hardly a line is lost, in order."""
-    reached = Counter(line for test in lines.values() for line in test | imported)
-    left = {test for test in seconds if seconds[test] >= LEAST_SECONDS}
+def needed(lines: dict[str, set[Line]], seconds: dict[str, float]) -> set[str]:
+    """Cases that reach nearly all lines in little time: always the one that brings most new lines in a second."""
+
+    def worth(case: str) -> float:
+        return len(lines[case] - reached) / (seconds[case] + START)
+
+    reached, chosen = set[Line](), set[str]()
+    heap = [(-len(lines[case]) / (seconds[case] + START), case) for case in sorted(lines) if case in seconds]
+    heapq.heapify(heap)
+    while heap and -heap[0][0] >= LEAST_LINES:
+        _, case = heapq.heappop(heap)
+        if heap and worth(case) < -heap[0][0]:  # others have reached its lines meanwhile
+            heapq.heappush(heap, (-worth(case), case))
+        elif worth(case) >= LEAST_LINES:
+            chosen.add(case)
+            reached |= lines[case]
+    return chosen
+
+
+def listed(chosen: set[str], seconds: dict[str, float]) -> list[str]:
+    """The lines of the list."""
+    cases: dict[str, list[str]] = defaultdict(list)
+    for case in seconds:
+        cases[case.partition("[")[0]].append(case)
     found = []
-    while left:
-        alone = {test: sum(reached[line] == 1 for line in lines[test] - imported) for test in left}
-        test = max(sorted(left), key=lambda test: seconds[test] / (alone[test] + 0.3))
-        left.remove(test)
-        if alone[test] <= MOST_LINES:
-            found.append(test)
-            reached.subtract(lines[test])
-    return sorted(found)
+    for test, own in sorted(cases.items()):
+        followed = [str(number) for number, case in enumerate(own) if case in chosen]
+        if sum(seconds[case] for case in own) >= LEAST_SECONDS and len(followed) < len(own):
+            found.append(f"{test}={','.join(followed)}" if followed else test)
+    return found
 
 
 if __name__ == "__main__":
     data, report = map(Path, sys.argv[1:])
-    tests = needless(*lines_of(data), seconds_of(report))
+    took = seconds_of(report)
+    tests = listed(needed(lines_of(data), took), took)
     (ROOT / "tests" / "untraced.txt").write_text("\n".join(tests) + "\n")

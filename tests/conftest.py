@@ -25,8 +25,6 @@ for library in ("OMP", "OPENBLAS", "MKL"):
 typecheck.install()
 gc.disable()  # until all modules and tests are there, half a million objects that stay: see `pytest_collection_finish`
 
-COMPUTATIONS = {"kernels", "proofs", "reduce", "solvers", "testing"}  # folders of tests
-
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
@@ -63,19 +61,18 @@ def shared_processes() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Coverage can double the time of a test; it follows quick ones, of a computation the first cases and each eighth.
+    """Coverage can double the time of a test; it follows quick ones that reach lines which others do not.
 
-    They differ in numbers, not in the lines that they reach, and slow tests repeat with more numbers what quick ones
-    call; of other quick tests each case may reach a refusal of its own. Those in `untraced.txt`, which
-    `benches/untraced.py` writes, reach hardly a line that others do not.
+    Slow tests repeat with more numbers what quick ones call. `untraced.txt`, which `benches/untraced.py` writes, lists
+    quick tests that none of, or only some cases of which, are needed; what it does not know is followed.
     """
-    listed = Path(__file__).with_name("untraced.txt")
-    untraced = set(listed.read_text().split()) if listed.exists() else set()
+    file = Path(__file__).with_name("untraced.txt")
+    listed = dict(line.partition("=")[::2] for line in file.read_text().split()) if file.exists() else {}
     seen: Counter[str] = Counter()
     for item in items:
         test = item.nodeid.partition("[")[0]
-        many = item.path.parent.name in COMPUTATIONS and seen[test] > 2 and seen[test] % 8
-        if many or test in untraced or item.get_closest_marker("slow") is not None:
+        needless = test in listed and str(seen[test]) not in listed[test].split(",")
+        if needless or item.get_closest_marker("slow") is not None:
             item.add_marker(pytest.mark.no_cover)
         seen[test] += 1
 
