@@ -120,6 +120,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if coverage is not None:
         import_all()  # a test that coverage does not follow may be the first that needs a module
         coverage.pause()
+        while other := type(coverage.cov).current():  # a worker of pytest-xdist begins as if it were alone
+            other.stop()
     gc.freeze()
     gc.enable()
 
