@@ -190,12 +190,18 @@ def test_check_solver_says_how_many_checks_failed(tmp_path: Path) -> None:
         ("abort", 20, "failed after 0 checks, while returns-a-result on network-free-biases was asked: .* SIGABRT"),
         ("leave", 20, "failed after 0 checks, while returns-a-result .* ended with exit status 0 before"),
         ("forge", 20, r"^\['all'\]$"),
-        (
+        pytest.param(
             "hang",
             0.5,
             "failed after 0 checks, while returns-a-result on network-free-biases was asked: stopped after 0.5 s",
+            marks=pytest.mark.slow,
         ),
-        ("hoard", 20, "failed after 0 checks, while returns-a-result .* asked: .*memory limit"),
+        pytest.param(
+            "hoard",
+            20,
+            "failed after 0 checks, while returns-a-result .* asked: .*memory limit",
+            marks=pytest.mark.slow,
+        ),
         pytest.param("exit", 60, r"returns-a-result on assignment-1x1: .*SystemExit\(0\)", marks=pytest.mark.slow),
         pytest.param("anytime", 100, "stops-in-time|optimal-is-optimal", marks=pytest.mark.slow),
     ],

@@ -162,6 +162,7 @@ def test_no_joint_move_is_left_after_a_descent(drop: bool, spare: int) -> None:
     assert improved > 0
 
 
+@pytest.mark.slow
 def test_joint_moves_reach_what_none_reaches_in_as_many_rounds() -> None:
     """At twice the lines and neurons, drops allowed: a smaller error on each of three layers, a tenth on average."""
     shares = []

@@ -43,6 +43,7 @@ def test_no_recording_is_in_two_parts():
     assert all(np.array_equal(one, two) for one, two in zip(parts, again, strict=True))
 
 
+@pytest.mark.slow
 def test_the_first_recordings_of_a_part_are_a_fair_sample():
     """File names are sorted by digit and speaker, parts are not: a fifth of each holds them all."""
     names = sorted(f"{d}_{s}_{n}.wav" for d in range(10) for s in fsdd.SPEAKERS for n in range(50))

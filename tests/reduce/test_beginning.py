@@ -66,10 +66,8 @@ def test_rows_of_more_connections_than_cells_begin_in_parts(rules: dict[str, obj
     assert beginning(few) is None
 
 
-@pytest.mark.parametrize(
-    ("solver", "seconds"),
-    [("cpsat", 1), pytest.param("cpsat", 5, marks=pytest.mark.slow), pytest.param("milp", 5, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("solver", "seconds"), [("cpsat", 1), ("cpsat", 5), ("milp", 5)])
 def test_an_exact_engine_never_ends_worse_than_it_began(solver: str, seconds: int) -> None:
     """On a crossbar with stuck cells that neither closes: no worse than the beginning, and no bound below 0."""
     layer = crossbar(12, 16, 16, 20, 5, drop=True)

@@ -48,6 +48,7 @@ def test_every_tiny_instance_has_a_solver_that_takes_it() -> None:
     assert set(first_of_each()) == set(CHOSEN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chosen", CHOSEN)
 def test_what_is_chosen_solves_and_says_why(chosen: str) -> None:
     """The record names the solver and the reason; what is tiny and exact ends at the optimum."""

@@ -45,7 +45,10 @@ def test_what_a_worker_shares_does_not_count() -> None:
         worker.wait()
 
 
-@pytest.mark.parametrize(("work", "rests"), [("while time.process_time() < 30: time.sleep(0.0)", False), ("", True)])
+@pytest.mark.parametrize(
+    ("work", "rests"),
+    [pytest.param("while time.process_time() < 30: time.sleep(0.0)", False, marks=pytest.mark.slow), ("", True)],
+)
 def test_a_start_is_limited_in_work(work: str, rests: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that others keep from the processor may go on; one that rests, or works too long, may not."""
     monkeypatch.setattr("matchopt.run.watchdog.START_UP", 0.5)

@@ -103,11 +103,8 @@ def test_other_networks_are_refused() -> None:
     assert "chained" in (refusal(ChainAlternation(), replace(network, chained=False)) or "")
 
 
-@pytest.mark.parametrize(
-    "more",
-    [{"stuck": 0.1, "dead": 0.1}, *(pytest.param(more, marks=pytest.mark.slow) for more in ({}, {"bias": True}))],
-    ids=str,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [{"stuck": 0.1, "dead": 0.1}, {}, {"bias": True}], ids=str)
 def test_outputs_come_right_behind_other_arrays(more: dict[str, float]) -> None:
     """Cells on the lines that the neurons before say, chosen for the signals; least weight error is far worse."""
     network = crossbars(3, (12, 10, 8, 4), 2.0, **more)  # type: ignore[arg-type]

@@ -76,6 +76,7 @@ def test_a_turn_never_makes_the_error_larger(name: str, buses: int) -> None:
         assert mapping is not None and layer.value(mapping) == pytest.approx(search.best_value, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_rows_may_take_all_neurons_there_are() -> None:
     """None is left for another number of a row then: three rows on three neurons, up to two of them each."""
     target = Target.from_dense(np.array([[0.0], [-1.8], [-0.8]]))
