@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 from annotated_types import Ge, Le
 
 from matchopt import LayerInstance, Limit, Limits, PositiveInt
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from matchopt_crossbar.search import Search
 
 PATIENCE = 100  # starts without a better mapping than the one they are made from, before a random start
+SCANS, WARM = 40, 0.02  # where lines leak: scans of swaps in each start, and their first temperature, by trials
+COOLER = 0.9  # after each scan
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,9 @@ class Alternation(Heuristic):
 
     Each half is an exact assignment, so the error falls until neither side alone can improve it. Then some of the
     places are exchanged at random, of the better of this mapping and the one before (iterated local search); where that
-    improves nothing for long the next start is random. The bound is that of
-    rows, or inputs, wired freely, and on one bus that of the level-1 relaxation.
+    improves nothing for long the next start is random. Where lines leak, an assignment takes for granted which of them
+    the others drive, so that scans of single swaps follow. The bound is that of rows, or inputs, wired freely, and on
+    one bus that of the level-1 relaxation.
 
     Parameters
     ----------
@@ -44,9 +48,13 @@ class Alternation(Heuristic):
     def run(self, instance: LayerInstance, search: "Search", limits: Limits) -> tuple[Limit | None, dict[str, int]]:
         """See `Heuristic.run`."""
         done, tries, cost, kept = 0, 0, math.inf, search.places()
+        leaks = bool(np.any(instance.hardware.off))
         for _ in limits.steps(self.starts):
             search.perturb(1, 0.0)  # rows first: for random rows few lines may be worth driving
             search.descend()
+            if leaks:
+                search.anneal(SCANS, WARM * search.unit, COOLER)
+                search.descend()
             search.offer()
             search.between()
             done, tries = done + 1, tries + 1

@@ -44,3 +44,4 @@ def test_every_heuristic_leaves_stuck_lines_alone(cells: int) -> None:
     assert len(found) >= (4 if cells == 1 else 1), found
     assert min(found.values()) < 0.75 * nothing
     assert max(found.values()) < 1.1 * min(found.values()), found
+    assert max(value for name, value in found.items() if "crossbar" in name) < 1.04 * min(found.values()), found
