@@ -194,15 +194,18 @@ def _coupled(instance: NetworkInstance) -> Optimum:
             f"{instance.name}: with an objective of its own only free routing and fixed gains are enumerated"
         )
     budget = math.inf if instance.tunable is None else instance.tunable
-    everything = itertools.product(*(list(all_layers(layer)) for layer in instance.layers))
-    least, best = math.inf, None
-    for layers in everything:
-        mapping = NetworkMapping(layers)
+    objective, least, best = instance.objective, math.inf, None
+    assert objective is not None
+    parts = [
+        [(part, layer.realised(part), layer.noise(part)) for part in all_layers(layer)] for layer in instance.layers
+    ]
+    for chosen in itertools.product(*parts):
+        layers, weights, noises = zip(*chosen, strict=True)
         if sum(len(part.tunable) for part in layers) > budget or (instance.one_chip and _overlap(instance, layers)):
             continue
-        value = instance.value(mapping)
+        value = objective.value(instance, weights, instance.biases, noises)
         if value < least:
-            least, best = value, mapping
+            least, best = value, NetworkMapping(layers)
     free = instance.adjustable or any(_ranged(layer) for layer in instance.layers)
     free = free or (budget > 0 and any(layer.rules.tunable for layer in instance.layers))
     return INFEASIBLE if best is None else Optimum(least, best, proven=not free)
