@@ -96,7 +96,8 @@ class Cells:
 
 
 def _gates(signals: Rows) -> tuple[Rows, Rows, Rows, Rows]:
-    enter, forget, candidate, leave = np.split(signals, 4, axis=1)
+    size = signals.shape[1] // 4
+    enter, forget, candidate, leave = (signals[:, n * size : (n + 1) * size] for n in range(4))
     return _sigmoid(enter), _sigmoid(forget), np.tanh(candidate), _sigmoid(leave)
 
 
