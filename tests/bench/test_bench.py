@@ -213,7 +213,10 @@ def small_disk(place: Path, options: str) -> Iterator[Path]:
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can mount a file system")
-@pytest.mark.parametrize(("options", "reason"), [("size=8k", "No space left"), ("ro", "Read-only file system")])
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [pytest.param("size=8k", "No space left", marks=pytest.mark.slow), ("ro", "Read-only file system")],
+)
 def test_a_disk_that_takes_no_more_is_one_sentence(tmp_path: Path, options: str, reason: str) -> None:
     """A full disk and a read-only one end the command with exit status 2; whole lines stay, and space lets it go on."""
     with small_disk(tmp_path / "disk", options) as disk:

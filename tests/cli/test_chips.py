@@ -95,6 +95,7 @@ def test_a_table_of_one_chip_is_all_that_its_accuracy_needs(tmp_path: Path) -> N
     assert again.solution.digest == read_solution(best, instance=given).digest
 
 
+@pytest.mark.slow
 def test_no_line_of_a_tile_is_used_twice(tmp_path: Path) -> None:
     """Tiles whose rows share their lines: a column of a tile carries one input of one layer, a row serves one."""
     rng = np.random.default_rng(6)
@@ -123,6 +124,7 @@ def test_no_line_of_a_tile_is_used_twice(tmp_path: Path) -> None:
     assert len(carried) >= 4 and all(len(inputs) == 1 for inputs in carried.values())
 
 
+@pytest.mark.slow
 def test_a_table_that_names_other_cells_belongs_to_another_instance(tmp_path: Path) -> None:
     """A row of the chip that is not the one, in CSV and JSON; one without names of cells is read as before."""
     rng = np.random.default_rng(1)

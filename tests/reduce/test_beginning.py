@@ -24,7 +24,7 @@ def crossbar(
 
 
 @pytest.mark.parametrize("rules", [{}, {"drop": True}, {"gains": Gains.finite(0.5, 2.0)}])
-@pytest.mark.parametrize("buses", [1, 2])
+@pytest.mark.parametrize("buses", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_crossbars_begin_near_their_best(rules: dict[str, object], buses: int) -> None:
     """Rows and lines assigned in turn: feasible, and on the smallest as good as enumeration."""
     small = crossbar(2, 2, 2, 3, 2, **rules)

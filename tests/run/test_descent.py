@@ -207,6 +207,7 @@ def test_a_solver_that_begins_with_something_never_ends_with_nothing():
     assert result.solution is None and not seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["milp", "cpsat"])
 def test_an_exact_engine_without_time_has_a_solution(name):
     """Whatever the machine is busy with."""

@@ -79,6 +79,7 @@ def test_a_gap_is_that_of_the_proved_bound(instance):
     assert run.gap == pytest.approx((27 - 9) / 27)
 
 
+@pytest.mark.slow
 def test_the_clock_is_the_hosts(instance, cold, quick_kills):
     """Neither another "started" nor a patched clock gives a solver more time or takes some off the record."""
     run = solve(instance, "starts-again", plugin_files=[FILE], time_limit=0.4, cold=cold)

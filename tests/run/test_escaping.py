@@ -71,6 +71,7 @@ solve(AssignmentInstance([[1, 2], [3, 4]]), "forks-and-waits", plugin_files=[sys
 """
 
 
+@pytest.mark.slow
 def test_no_process_outlives_a_killed_host(escaped, cold):
     """Nor its fork server."""
     host = subprocess.Popen([sys.executable, "-c", HOST, str(FILE), str(cold)])
@@ -87,6 +88,7 @@ def test_no_process_outlives_a_killed_host(escaped, cold):
     assert not psutil.wait_procs([psutil.Process(pid) for pid in daemons if psutil.pid_exists(pid)] + family, 10)[1]
 
 
+@pytest.mark.slow
 def test_a_solver_that_kills_its_parent_hurts_itself(instance, escaped, cold):
     """The server is its parent, never the host; it gets one more try, and the solves beside it do."""
     once = solve(instance, "kills-its-parent-once", plugin_files=[FILE], certify=False, cold=cold)

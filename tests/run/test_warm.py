@@ -102,6 +102,7 @@ print([run.objective for run in [*runs, solve(AssignmentInstance([[1, 2], [3, 4]
 """
 
 
+@pytest.mark.slow
 def test_a_host_that_ignores_its_children_may_solve():
     """The server hears of its own children all the same."""
     done = subprocess.run([sys.executable, "-c", HOST], capture_output=True, text=True, timeout=100, check=False)
@@ -244,6 +245,7 @@ def test_shared_memory_is_not_charged(instance):
     assert server().memory_info().rss > 0.11e9
 
 
+@pytest.mark.slow
 def test_what_one_worker_imports_the_server_holds_for_the_next(monkeypatch):
     """Modules, and the kernels of a reduction: the second solve of a kind tells the server, the third finds them."""
     warm.server.close()

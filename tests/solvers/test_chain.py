@@ -73,6 +73,7 @@ def test_tunable_connections_are_priced_in_the_bound() -> None:
         assert 0.0 < result.bound <= network.value(result.solution)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"stuck": 0.1}, {"dead": 0.1, "bias": True}], ids=str)
 def test_all_permutations_together_beat_one_array_after_the_other(more: dict[str, float]) -> None:
     """At twice the neurons and lines under noise; a start is never lost."""

@@ -188,7 +188,10 @@ def test_recalibrated_biases_leave_no_mean_error() -> None:
     [
         deep,
         pytest.param(lambda seed: network(seed, labels=False, adjustable=True, **FREE), marks=pytest.mark.slow),
-        lambda seed: network(seed, labels=False, adjustable=True, cells=6, chip=LEAKY, **FREE),
+        pytest.param(
+            lambda seed: network(seed, labels=False, adjustable=True, cells=6, chip=LEAKY, **FREE),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_accounts_of_the_descent_are_those_of_the_mapping(made: Any, outputs_only: bool) -> None:

@@ -24,9 +24,8 @@ CASES: dict[str, tuple[bool, int, list[Solver]]] = {  # labels, tunable weights,
 }
 
 
-@pytest.mark.parametrize(
-    "case", ["labels", *(pytest.param(case, marks=pytest.mark.slow) for case in ("signals", "budget"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["labels", "signals", "budget"])
 def test_corrections_and_training_go_on_from_a_mapping_on_shared_lines(case: str) -> None:
     """Feasible and no worse than the stage before, on two leaking crossbars per layer; rows keep their neurons."""
     labels, tunable, stages = CASES[case]

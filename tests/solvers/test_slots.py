@@ -163,6 +163,7 @@ def test_loss_that_is_no_number_keeps_the_last_good_mapping() -> None:
     assert objective(instance, result) <= objective(instance, solved(instance, Slots(epochs=0))) + 1e-9
 
 
+@pytest.mark.slow
 def test_time_limit_is_kept_and_the_rate_ends_low() -> None:
     """Far too many epochs are cut to the time there is, and the answer says so."""
     instance = network(7, True, samples=3000, adjustable=True, **FREE)

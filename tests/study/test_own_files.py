@@ -148,6 +148,7 @@ def test_what_does_not_fit_is_said_before_anything_runs(folder: Path, name: str)
     assert not (folder / "out/own-study/cpu/results.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_a_layer_that_does_not_fit_costs_its_line(folder: Path) -> None:
     """More rows than the chip has: the run says so, and is tried again."""
     study = read_study(folder / "own-study.toml")
