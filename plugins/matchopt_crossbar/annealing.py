@@ -18,10 +18,10 @@ class Annealing(Cooled):
     """Simulated annealing of rows on neurons and inputs on lines, for neurons that share lines.
 
     Every scan tries all swaps of two rows, and of two inputs, used and spare places alike, at one temperature; every
-    few scans, rows and inputs that share a large weight are moved together. Then the two sides are assigned by turns,
-    exactly, down to a local optimum. Small layers are cooled several times. Cooling ends with the time limit where that
-    is shorter than the scans. The bound is that of rows, or inputs, wired freely, and on one bus that of the level-1
-    relaxation.
+    few scans, rows and inputs that share a large weight are moved together, if there are spare places or drops. Then
+    the two sides are assigned by turns, exactly, down to a local optimum. Small layers are cooled several times.
+    Cooling ends with the time limit where that is shorter than the scans. The bound is that of rows, or inputs, wired
+    freely, and on one bus that of the level-1 relaxation.
 
     Parameters
     ----------

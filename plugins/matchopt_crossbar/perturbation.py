@@ -18,10 +18,10 @@ class Perturbation(Cooled):
     """Exact assignments of rows to neurons and of inputs to lines by turns, under noise that fades.
 
     Rows go where their costs plus a temperature times fresh Gumbel numbers are least, the inputs likewise; every few
-    rounds, rows and inputs that share a large weight are moved together. The best mapping seen is kept, and brought
-    down to a local optimum in the end. Small layers are cooled several times. Cooling ends with the time limit where
-    that is shorter than the rounds. The bound is that of rows, or inputs, wired freely, and on one bus that of the
-    level-1 relaxation.
+    rounds, rows and inputs that share a large weight are moved together, if there are spare places or drops. The best
+    mapping seen is kept, and brought down to a local optimum in the end. Small layers are cooled several times. Cooling
+    ends with the time limit where that is shorter than the rounds. The bound is that of rows, or inputs, wired freely,
+    and on one bus that of the level-1 relaxation.
 
     Parameters
     ----------
