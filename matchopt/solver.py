@@ -158,6 +158,10 @@ class Solver(WithOptions):
     def prepare(self) -> None:  # most solvers have nothing to prepare
         """Load or compile what solving needs, whatever the instance; called before the clock starts."""
 
+    def prepare_for(self, instance: Any) -> None:
+        """`prepare`, or the part of it that this instance needs; what a solve calls."""
+        self.prepare()
+
     @abstractmethod
     def solve(self, instance: Any, limits: Limits, rng: np.random.Generator) -> Result:
         """Solve; pure but for `limits.report` and `limits.offer`. Same instance, options and `rng`: same answer."""

@@ -103,7 +103,10 @@ def _run(message: Parts, channel: Channel) -> None:
         warm_up(rules)
     if cls.solves is ProgramInstance:
         prepare_beginning(instance)
-    solver.prepare()
+    if isinstance(instance, cls.solves):
+        solver.prepare_for(instance)
+    else:  # it gets a part of this instance, or what this one is reduced to
+        solver.prepare()
     began = time.monotonic()
     channel.send({"type": "started"})
 

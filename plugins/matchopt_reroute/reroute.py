@@ -25,7 +25,7 @@ from matchopt import (
 from matchopt_reroute.bounds import functional_bound
 from matchopt_reroute.course import Course, prepared, usual_rounds
 from matchopt_reroute.wired import SWITCHED, not_switched
-from matchopt_reroute.wiring import UNDERSTOOD, NotFound, Unplaceable, smallest_layers
+from matchopt_reroute.wiring import UNDERSTOOD, NotFound, Unplaceable, share_lines, smallest_layers
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,14 @@ class Reroute(Solver):
         return not_switched(instance)
 
     def prepare(self) -> None:
-        for layer in smallest_layers():
+        self._warm_up(shared=True)
+
+    def prepare_for(self, instance: NetworkInstance) -> None:
+        """See `Solver.prepare_for`: to load the loops for shared lines takes three times as long as all others."""
+        self._warm_up(shared=share_lines(instance))
+
+    def _warm_up(self, shared: bool) -> None:
+        for layer in smallest_layers()[: 1 + shared]:
             network = NetworkInstance((layer,), (np.zeros(1),), objective=FunctionalError(np.eye(2)))
             self.solve(network, Limits(), np.random.default_rng(0))
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from matchopt import Hardware, LayerInstance, LayerMapping, Limits, OutputError, Target, assign, is_feasible, kernels
+from matchopt import (
+    Hardware,
+    LayerInstance,
+    LayerMapping,
+    Limits,
+    NetworkInstance,
+    OutputError,
+    Target,
+    assign,
+    is_feasible,
+    kernels,
+)
 
 
 class Unplaceable(Exception):
@@ -74,6 +85,11 @@ def smallest_layers() -> tuple[LayerInstance, LayerInstance]:
     """The same, and on two neurons that share lines."""
     layer, chip = smallest(), Hardware(np.ones((2, 2)), bus=np.zeros(2, np.int64))
     return layer, LayerInstance(layer.target, chip, objective=layer.objective)
+
+
+def share_lines(instance: NetworkInstance) -> bool:
+    """Whether neurons of some layer do."""
+    return not all(layer.hardware.free_routing for layer in instance.layers)
 
 
 def take_start(instance: LayerInstance, limits: Limits) -> None:

@@ -264,3 +264,11 @@ def test_a_layer_is_solved_by_an_assignment_solver():
     run = solve(layer, "good", plugin_files=FILES)
     assert run.kind == "layer" and isinstance(run.solution, LayerMapping)
     assert run.objective == pytest.approx(layer.value(run.solution))
+
+
+@pytest.mark.parametrize("solver", ["reroute", "slots"])
+def test_a_layer_for_a_solver_of_networks_is_refused(solver: str) -> None:
+    """In a sentence, though these prepare by what the instance has."""
+    layer = LayerInstance(Target.from_dense(np.eye(2)), Hardware(np.ones((2, 2))))
+    run = solve(layer, solver)
+    assert run.refused and run.message == "refused: a layer instance does not reduce to a network instance"

@@ -1,4 +1,4 @@
-"""What `prepare` promises: a solver's clock pays for nothing that could have been loaded or compiled before."""
+"""What `prepare` and `prepare_for` promise: a solver's clock pays for nothing that could have been loaded before."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ def compiled():
     return sum(len(found.signatures) for found in gc.get_objects() if isinstance(found, Dispatcher))
 
 solver, instance = cases()[sys.argv[1]]()
-solver.prepare()
+solver.prepare_for(instance)
 before, modules = compiled(), set(sys.modules)
 solver.solve(instance, Limits(), np.random.default_rng(0))
 heavy = {name.partition(".")[0] for name in set(sys.modules) - modules} & {"numba", "scipy", "torch", "llvmlite"}
@@ -30,7 +30,7 @@ print(before, compiled() - before, sorted(heavy))
     "case", ["output-search drop-noise", "output-exact gains", "reroute bound", "slots free", "slots gains"]
 )
 def test_nothing_is_left_to_load(case: str) -> None:
-    """In a fresh process a solve after `prepare` compiles no function for new types and imports no heavy package."""
+    """In a fresh process a solve after `prepare_for` compiles nothing for new types and imports no heavy package."""
     command = [sys.executable, "-c", SCRIPT, case]
     tests = Path(__file__).parents[1]
     run = subprocess.run(command, cwd=tests, env={"PYTHONPATH": str(tests)}, capture_output=True, text=True, check=True)
