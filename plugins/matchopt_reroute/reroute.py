@@ -25,7 +25,7 @@ from matchopt import (
 from matchopt_reroute.bounds import functional_bound
 from matchopt_reroute.course import Course, prepared, usual_rounds
 from matchopt_reroute.wired import SWITCHED, not_switched
-from matchopt_reroute.wiring import UNDERSTOOD, NotFound, Unplaceable, share_lines, smallest_layers
+from matchopt_reroute.wiring import UNDERSTOOD, NotFound, Unplaceable, smallest_networks
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,11 @@ class Reroute(Solver):
         return not_switched(instance)
 
     def prepare(self) -> None:
-        self._warm_up(shared=True)
+        self.prepare_for(None)
 
-    def prepare_for(self, instance: NetworkInstance) -> None:
+    def prepare_for(self, instance: NetworkInstance | None) -> None:
         """See `Solver.prepare_for`: to load the loops for shared lines takes three times as long as all others."""
-        self._warm_up(shared=share_lines(instance))
-
-    def _warm_up(self, shared: bool) -> None:
-        for layer in smallest_layers()[: 1 + shared]:
-            network = NetworkInstance((layer,), (np.zeros(1),), objective=FunctionalError(np.eye(2)))
+        for network in smallest_networks(instance):
             self.solve(network, Limits(), np.random.default_rng(0))
 
     def solve(self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator) -> Result:
@@ -117,13 +113,9 @@ class Reroute(Solver):
         return Result(found, limit=late, bound=bound if bound == -math.inf else min(bound, instance.value(found)))
 
     def _found(
-        self,
-        instance: NetworkInstance,
-        limits: Limits,
-        rng: np.random.Generator,
-        start: NetworkMapping | None,
+        self, instance: NetworkInstance, limits: Limits, rng: np.random.Generator, start: NetworkMapping | None,
         judged: bool,
-    ) -> NetworkMapping:
+    ) -> NetworkMapping:  # fmt: skip
         """The best mapping found; if `judged`, states on the way are compared by the instance's objective."""
         if start is not None and instance.objective is not None:
             limits.offer(start, instance.value(start))

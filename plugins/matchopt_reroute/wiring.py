@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from matchopt import (
+    FunctionalError,
     Hardware,
     LayerInstance,
     LayerMapping,
@@ -81,15 +82,13 @@ def smallest() -> LayerInstance:
     return LayerInstance(Target.from_dense(np.array([[1.0, 0.5]])), Hardware(np.array([[1.0, 0.4]])), objective=moments)
 
 
-def smallest_layers() -> tuple[LayerInstance, LayerInstance]:
-    """The same, and on two neurons that share lines."""
+def smallest_networks(instance: NetworkInstance | None) -> list[NetworkInstance]:
+    """Of one such layer; unless all neurons of the instance have lines of their own, on two that share lines, too."""
     layer, chip = smallest(), Hardware(np.ones((2, 2)), bus=np.zeros(2, np.int64))
-    return layer, LayerInstance(layer.target, chip, objective=layer.objective)
-
-
-def share_lines(instance: NetworkInstance) -> bool:
-    """Whether neurons of some layer do."""
-    return not all(layer.hardware.free_routing for layer in instance.layers)
+    layers = [layer, LayerInstance(layer.target, chip, objective=layer.objective)]
+    if instance is not None and all(layer.hardware.free_routing for layer in instance.layers):
+        layers.pop()
+    return [NetworkInstance((each,), (np.zeros(1),), objective=FunctionalError(np.eye(2))) for each in layers]
 
 
 def take_start(instance: LayerInstance, limits: Limits) -> None:
