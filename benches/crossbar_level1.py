@@ -12,8 +12,8 @@ import argparse
 import csv
 from pathlib import Path
 
-import crossbars
 import numpy as np
+from crossbars import crossbar
 from matchopt_crossbar.ascent import Ascent
 from matchopt_crossbar.relaxation import free_bound
 from ortools.pdlp import solve_log_pb2, solvers_pb2
@@ -95,9 +95,8 @@ def main() -> None:
         table = csv.writer(lines, lineterminator="\n")
         table.writerow(FIELDS)
         for size, redundancy, density in LAYERS[: options.layers]:
-            crossbars.SIZE, crossbars.DENSITY = size, density
             for seed in options.seeds:
-                layer = crossbars.crossbar(redundancy, False, seed)
+                layer = crossbar(redundancy, False, seed, size, density)
                 whole, ascent = float((layer.target.weights**2).sum()), Ascent(layer)
                 for _ in range(STEPS):
                     ascent.step()

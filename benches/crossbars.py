@@ -28,15 +28,15 @@ class ProcessorTime(Limits):
         return max(0.0, (self.seconds or 0.0) - (time.process_time() - self.began))
 
 
-def crossbar(redundancy: int, drop: bool, seed: int) -> LayerInstance:
+def crossbar(redundancy: int, drop: bool, seed: int, size: int = SIZE, density: float = DENSITY) -> LayerInstance:
     """The layer of this seed."""
-    rng = np.random.default_rng([seed, SIZE, round(1000 * DENSITY)])
-    weights, number = np.zeros(SIZE * SIZE), round(DENSITY * SIZE * SIZE)
-    weights[rng.choice(SIZE * SIZE, number, replace=False)] = rng.laplace(size=number)
+    rng = np.random.default_rng([seed, size, round(1000 * density)])
+    weights, number = np.zeros(size * size), round(density * size * size)
+    weights[rng.choice(size * size, number, replace=False)] = rng.laplace(size=number)
     weights /= np.sqrt((weights**2).sum() / number)
-    cells = rng.normal(size=(SIZE * redundancy, SIZE * redundancy))
+    cells = rng.normal(size=(size * redundancy, size * redundancy))
     hardware = Hardware(cells, bus=np.zeros(len(cells), np.int64))
-    return LayerInstance(Target.from_dense(weights.reshape(SIZE, SIZE)), hardware, Rules(drop=drop))
+    return LayerInstance(Target.from_dense(weights.reshape(size, size)), hardware, Rules(drop=drop))
 
 
 def main() -> None:

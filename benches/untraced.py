@@ -49,13 +49,14 @@ def needed(lines: dict[str, set[Line]], seconds: dict[str, float]) -> set[str]:
         return len(lines[case] - reached) / (seconds[case] + START)
 
     reached, chosen = set[Line](), set[str]()
-    heap = [(-len(lines[case]) / (seconds[case] + START), case) for case in sorted(lines) if case in seconds]
+    heap = [(-worth(case), case) for case in lines if case in seconds]
     heapq.heapify(heap)
     while heap and -heap[0][0] >= LEAST_LINES:
-        _, case = heapq.heappop(heap)
-        if heap and worth(case) < -heap[0][0]:  # others have reached its lines meanwhile
-            heapq.heappush(heap, (-worth(case), case))
-        elif worth(case) >= LEAST_LINES:
+        before, case = heapq.heappop(heap)
+        now = -worth(case)
+        if now > before:  # others have reached some of its lines meanwhile
+            heapq.heappush(heap, (now, case))
+        else:
             chosen.add(case)
             reached |= lines[case]
     return chosen
