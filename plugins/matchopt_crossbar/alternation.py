@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from annotated_types import Ge, Le
 
 from matchopt import LayerInstance, Limit, Limits, PositiveInt
@@ -48,7 +47,7 @@ class Alternation(Heuristic):
     def run(self, instance: LayerInstance, search: "Search", limits: Limits) -> tuple[Limit | None, dict[str, int]]:
         """See `Heuristic.run`."""
         done, tries, cost, kept = 0, 0, math.inf, search.places()
-        leaks = bool(np.any(instance.hardware.off))
+        leaks = "leak" in instance.demands
         for _ in limits.steps(self.starts):
             search.perturb(1, 0.0)  # rows first: for random rows few lines may be worth driving
             search.descend()

@@ -106,5 +106,5 @@ def redundancy(instance: LayerInstance, search: "Search") -> float:
 
 def colder(instance: LayerInstance, usual: tuple[float, float]) -> tuple[float, float]:
     """First and last temperature; the last is lower where lines leak, and it counts which of them are driven."""
-    leaks = instance.rules.drop and bool(np.any(instance.hardware.off))
+    leaks = instance.rules.drop and "leak" in instance.demands
     return (usual[0], LEAKING * usual[1]) if leaks else usual

@@ -83,11 +83,11 @@ def smallest() -> LayerInstance:
 
 
 def smallest_networks(instance: NetworkInstance | None) -> list[NetworkInstance]:
-    """Of one such layer; unless all neurons of the instance have lines of their own, on two that share lines, too."""
+    """Of one such layer; where neurons of the instance share lines, or for None, also of one on two that do."""
     layer, chip = smallest(), Hardware(np.ones((2, 2)), bus=np.zeros(2, np.int64))
-    layers = [layer, LayerInstance(layer.target, chip, objective=layer.objective)]
-    if instance is not None and all(layer.hardware.free_routing for layer in instance.layers):
-        layers.pop()
+    layers = [layer]
+    if instance is None or "shared-bus" in instance.demands:
+        layers.append(LayerInstance(layer.target, chip, objective=layer.objective))
     return [NetworkInstance((each,), (np.zeros(1),), objective=FunctionalError(np.eye(2))) for each in layers]
 
 

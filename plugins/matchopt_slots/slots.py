@@ -68,13 +68,11 @@ class Slots(Options, Solver):
 
     def prepare(self) -> None:
         """See `Solver.prepare`: training tiny networks, one for each way to route, calls all that there is."""
-        self._warm_up(shared=True)
+        self.prepare_for(None)
 
-    def prepare_for(self, instance: NetworkInstance) -> None:
+    def prepare_for(self, instance: NetworkInstance | None) -> None:
         """See `Solver.prepare_for`: shared lines have loops of their own."""
-        self._warm_up(shared=not all(layer.hardware.free_routing for layer in instance.layers))
-
-    def _warm_up(self, shared: bool) -> None:
+        shared = instance is None or "shared-bus" in instance.demands
         for free, bus in ((True, [0, 1]), (False, [0, 1]), (True, [0, 0]))[: 2 + shared]:
             rules, chip = Rules(drop=free, extra_inputs=free), Hardware(np.ones((2, 1)), bus=np.array(bus))
             layer = LayerInstance(Target.from_dense(np.ones((1, 1))), chip, rules)
