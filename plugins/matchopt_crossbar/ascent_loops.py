@@ -7,6 +7,7 @@ import numpy as np
 from matchopt import kernels
 
 DOWN = 1.0 + 2.0**-22  # so that single precision rounds what is kept down
+BELOW_SIGN, SIGN = np.int64(2**63 - 1), np.int64(63)
 
 
 class Potentials(NamedTuple):
@@ -40,7 +41,7 @@ def assign(cost, n_rows, n_cols, found):
     for j in range(n_cols + 1):
         found.of_col[j], found.row_of[j] = 0.0, 0
     for i in range(1, n_rows + 1):
-        at = _cheapest(cost[i - 1], n_cols) + 1
+        at = _cheapest(cost[i - 1], n_cols, found.masked) + 1
         found.of_row[i] = cost[i - 1, at - 1]
         if found.row_of[at] == 0:
             found.row_of[at] = i
@@ -81,7 +82,7 @@ def _shortest_path(cost, n_cols, found):
             reach, before = own[j - 1] - masked[j] - offset, distance[j]
             via[j] = at if reach < before else via[j]
             distance[j] = reach if reach < before else before
-        at = _cheapest(distance[1:], n_cols) + 1
+        at = _cheapest(distance[1:], n_cols, masked) + 1
         length = distance[at]
         if row_of[at] == 0:
             break
@@ -95,28 +96,18 @@ def _shortest_path(cost, n_cols, found):
     return at
 
 
-@kernels.compiled
+@kernels.reordered
 @no_type_check
-def _cheapest(cost, n_cols):
-    """The first of the least, eight columns side by side."""
-    a, b, c, d, e, f, g, h = np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf
-    whole = n_cols - n_cols % 8
-    for j in range(0, whole, 8):
-        a = cost[j] if cost[j] < a else a
-        b = cost[j + 1] if cost[j + 1] < b else b
-        c = cost[j + 2] if cost[j + 2] < c else c
-        d = cost[j + 3] if cost[j + 3] < d else d
-        e = cost[j + 4] if cost[j + 4] < e else e
-        f = cost[j + 5] if cost[j + 5] < f else f
-        g = cost[j + 6] if cost[j + 6] < g else g
-        h = cost[j + 7] if cost[j + 7] < h else h
-    for j in range(whole, n_cols):
-        a = min(a, cost[j])
-    least = min(min(min(a, b), min(c, d)), min(min(e, f), min(g, h)))
+def _cheapest(cost, n_cols, scratch):
+    """The first of the least. Integers have vector minima, and numbers order as they do, those below 0 turned over."""
+    bits, least = cost.view(np.int64), BELOW_SIGN
     for j in range(n_cols):
-        if cost[j] == least:
-            return j
-    return 0
+        least = min(least, bits[j] ^ ((bits[j] >> SIGN) & BELOW_SIGN))
+    scratch.view(np.int64)[0] = least ^ ((least >> SIGN) & BELOW_SIGN)
+    value, found = scratch[0], np.int64(n_cols)
+    for j in range(n_cols):
+        found = min(found, np.int64(j) if cost[j] == value else np.int64(n_cols))
+    return found if found < n_cols else 0
 
 
 class Side(NamedTuple):
@@ -162,14 +153,23 @@ def keep(side, other, a, block, inner):
     The costs are those that the other side does not keep.
     """
     first, count, n_partners = side.start[a], side.start[a + 1] - side.start[a], side.cells.shape[1]
+    usual, g = side.plain and side.gains.size == 1 and side.low.shape[0] == 0, side.gains[0]
     side.fare[a] = 0
     for j in range(side.cells.shape[0]):
         for t in range(count):
             e = side.listed[first + t]
-            _price(side, e, j, block[t])
-            kept, fare = other.price[e], other.fare[side.met[e], j]
-            for k in range(n_partners):
-                block[t, k] -= kept[k] + fare[k]
+            kept, fare, out = other.price[e], other.fare[side.met[e], j], block[t]
+            if usual:
+                w, q, own, spread = side.weight[e], side.factor[e], side.cells[j], side.noise[j]
+                least = min(q * (w * w), side.tuned) if side.drop else side.tuned
+                for k in range(n_partners):
+                    d = w - g * own[k]
+                    cost = q * (d * d + g * g * spread[k])
+                    out[k] = (cost if cost < least else least) - (kept[k] + fare[k])
+            else:
+                price_cells(side, e, j, out)
+                for k in range(n_partners):
+                    out[k] -= kept[k] + fare[k]
         assign(block, count, n_partners, inner)
         total = 0.0
         for t in range(count):
@@ -200,7 +200,7 @@ def share_out(side, outer):
 
 @kernels.compiled
 @no_type_check
-def _price(side, e, j, out):
+def price_cells(side, e, j, out):
     """The least that connection e can cost on every cell of a place."""
     w, q, cells, noise, off, usable = (
         side.weight[e], side.factor[e], side.cells[j], side.noise[j], side.off[j], side.usable[j])  # fmt: skip
@@ -224,10 +224,10 @@ def _price(side, e, j, out):
             _price_written(side, w, q, j, out)
     dropped = w * w
     if side.plain:
-        least = dropped if side.drop else np.inf
+        least = min(q * dropped, side.tuned) if side.drop else side.tuned
         for k in range(cells.size):
-            cost = q * (out[k] if out[k] < least else least)
-            out[k] = cost if cost < side.tuned else side.tuned
+            cost = q * out[k]
+            out[k] = cost if cost < least else least
         return
     for k in range(cells.size):
         if side.drop:
