@@ -18,11 +18,13 @@ from matchopt import LayerInstance, Limits, best_states, kernels
 from matchopt_crossbar.ascent_loops import Potentials, Side, keep, share_out
 from matchopt_crossbar.layer import FREE, one_connection, places, spent
 from matchopt_crossbar.relaxation import free_bound, transposed
+from matchopt_crossbar.smoothing import smooth
 
 MOST_ENTRIES = 2**26  # of what both sides keep, 256 MiB in single precision
 PARTS = (1.0, 0.3, 0.1, 0.03, 0.01)  # of prices, for the bound
 WORTHWHILE = 1e-5  # relative gain of a step below which the ascent ends
-STEPS, WORK = 20, 2**31  # without a time limit: steps, and costs made
+FIRST, LAST, ENOUGH = 0.02, 0.1, 9.0  # parts of the time before and after smooth steps, and passes that they take
+STEPS, SMOOTH_STEPS, WORK = 20, 200, 2**31  # at most, and costs made where there is no time limit
 ROUNDING = 2.0**-42  # of the largest cost times the connections
 
 
@@ -50,7 +52,7 @@ def compile_ascent() -> None:
     """Compile the loops of the ascent, on one connection."""
     ascent = Ascent(LayerInstance(*one_connection()))
     ascent.step()
-    ascent.bound()
+    ascent.smooth(1)
 
 
 def fits(layer: LayerInstance) -> bool:
@@ -79,7 +81,7 @@ class Ascent:
         self._unit = 2.0 ** math.floor(math.log2(self._costs.worst)) if self._costs.worst else 1.0
         barred = 4.0 * (self._costs.worst / self._unit) * self._costs.shape[0]
         self._layer, self._sides = layer, _sides(layer, self._unit, barred, prices)
-        self._values = [0.0, 0.0]
+        self._values, self._turn, self._slowest = [0.0, 0.0], 0, 0.0
 
     @property
     def split(self) -> np.ndarray:
@@ -95,28 +97,35 @@ class Ascent:
 
     def step(self) -> float:
         """Let rows keep what they need, and inputs what is left; returns the bound, up to rounding."""
-        for number in (0, 1):
-            self._pass(number, lambda: False)
+        for _ in (0, 1):
+            self._pass(lambda: False)
         return self._value
 
-    def run(self, limits: Limits, seconds: float, most: int | None = None) -> float:
-        """Steps until so many seconds are up, or they gain little; returns the best bound, rounded down; >= 0."""
-        entries = math.prod(self._costs.shape)
-        most = most or (1 + min(STEPS, WORK // entries) if math.isinf(seconds) else 10**9)
-        left, before, best = limits.remaining(), -math.inf, -math.inf
+    def smooth(self, steps: int, progress: Callable[[], float] = float) -> None:
+        """Begin anew with what inputs keep after so many steps of the smoothed relaxation; see `smoothing.smooth`."""
+        value = sum(self._values)
+        smooth(self._sides, (value if value > 0.0 else 1.0) / self._costs.shape[0], progress, steps)
+        self._values, self._turn = [0.0, float(share_out(self._sides[1], _scratch(self._sides[1])[1]))], 0
 
-        def late() -> bool:
-            return left - limits.remaining() > seconds or limits.reached() is not None
+    def run(self, limits: Limits, seconds: float) -> float:
+        """Steps, smooth ones if enough of them fit, and steps again, for so many seconds or until they gain little.
 
-        for _ in range(most):
-            for number in (0, 1):
-                if not self._pass(number, late):
-                    return self._rounded(best)
-                best = max(best, self._value)
-            if best - before <= WORTHWHILE * abs(best):  # nothing more, at 0 too
-                break
-            before = best
-        return self._rounded(best)
+        Returns the best bound, rounded down; >= 0.
+        """
+        left, timed = limits.remaining(), math.isfinite(seconds)
+        many = max(1, WORK // math.prod(self._costs.shape))
+
+        def up() -> float:
+            if limits.reached():
+                return 1.0
+            return min(1.0, (left - limits.remaining()) / seconds) if timed else 0.0
+
+        steps = (10**9, SMOOTH_STEPS) if timed else (min(STEPS, many), min(SMOOTH_STEPS // 4, 4 * many))
+        best = self._climb(up, FIRST, min(STEPS, steps[0]))
+        end = 1.0 - max(LAST, 4.0 * self._slowest)  # what a smooth step and two sides take
+        if sum(self._values) > 0.0 and up() + ENOUGH * self._slowest < end:
+            self.smooth(steps[1], lambda: up() / end)
+        return self._rounded(max(best, self._climb(up, 1.0, steps[0])))
 
     def bound(self) -> float:
         """The bound as things are, rounded down; >= 0."""
@@ -126,14 +135,32 @@ class Ascent:
     def _value(self) -> float:
         return self._unit * math.fsum(self._values) - self._less
 
-    def _pass(self, number: int, late: Callable[[], bool]) -> bool:
-        side, other = self._sides[number], self._sides[1 - number]
+    def _climb(self, up: Callable[[], float], until: float, most: int) -> float:
+        """Steps until that part of the time is up, one side at least if there is time, or they gain little.
+
+        A side is given up in the middle only where all time is up, as what it keeps is then worth nothing.
+        """
+        best = -math.inf
+        for _ in range(most):
+            before = best
+            for _ in (0, 1):
+                began = up()
+                if (began >= until and best > -math.inf) or not self._pass(lambda: up() >= 1.0):
+                    return best
+                best, self._slowest = max(best, self._value), max(self._slowest, up() - began)
+            if best - before <= WORTHWHILE * abs(best):  # nothing more, at 0 too
+                break
+        return best
+
+    def _pass(self, late: Callable[[], bool]) -> bool:
+        side, other = self._sides[self._turn], self._sides[1 - self._turn]
         inner, outer, block = _scratch(side)
         for a in range(len(side.least)):
             keep(side, other, a, block, inner)
             if late():
                 return False
-        self._values[number] = float(share_out(side, outer))
+        self._values[self._turn] = float(share_out(side, outer))
+        self._turn = 1 - self._turn
         return True
 
     def _rounded(self, value: float) -> float:

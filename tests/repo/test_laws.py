@@ -12,7 +12,7 @@ MODULE_LINES = 400
 BODY_LINES = 40
 SOLVER_LINES = 150
 CONTRACT_LINES = 180
-TOTAL_LINES = 66_800  # of matchopt and the plugins
+TOTAL_LINES = 67_200  # of matchopt and the plugins
 
 SOURCES = sorted(p for part in ("matchopt", "plugins") for p in (ROOT / part).rglob("*.py"))
 

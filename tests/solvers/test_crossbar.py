@@ -29,6 +29,7 @@ from matchopt import (
     reduction,
 )
 from matchopt.contract import refusal
+from matchopt.proofs import kept_bound
 
 HEURISTICS: list[Solver] = [Alternation(starts=20), Annealing(scans=200), Perturbation(rounds=200)]
 CASES = [pytest.param(mode, seed, id=f"{mode} {seed}") for mode in MODES for seed in range(4)]
@@ -105,6 +106,38 @@ def test_the_ascent_never_passes_the_optimum(mode: str) -> None:
             bounds.append(ascent.bound())
         assert max(bounds) <= best
         assert bounds[-1] >= bounds[0] * (1.0 - 1e-6) > 0.0
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_smooth_steps_never_pass_the_optimum(mode: str) -> None:
+    """In every mode a bound, which follows from what inputs keep, in any range of numbers."""
+    for seed, scale in ((0, 1.0), (1, 2.0**80), (2, 2.0**-80)):
+        layer = crossbar(np.random.default_rng(seed), mode)
+        target, chip = layer.target, layer.hardware
+        if not fits(layer) or np.isinf(best := optimum(layer)):
+            continue
+        large = replace(
+            layer,
+            target=replace(target, weights=scale * target.weights),
+            hardware=replace(
+                chip, weights=scale * chip.weights, variance=scale**2 * chip.variance, off=scale * chip.off
+            ),
+        )
+        ascent = Ascent(large)
+        bound = ascent.run(Limits(), np.inf)
+        assert 0.0 < bound <= scale**2 * best * (1.0 + 1e-9)
+        assert kept_bound(large, *ascent.kept) >= ascent.bound() * (1.0 - 1e-9)
+        assert bound == pytest.approx(scale**2 * Ascent(layer).run(Limits(), np.inf), rel=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["plain", "noise", "unusable, drop", "importance, noise, drop", "leak"])
+def test_smooth_steps_get_further(mode: str) -> None:
+    """Where steps alone gain little any more, they are 6 to 20 % below what smooth steps reach."""
+    layer = crossbar(np.random.default_rng(0), mode, 24, 0.2)
+    plain, smoothed = Ascent(layer), Ascent(layer)
+    for _ in range(200):
+        plain.step()
+    assert smoothed.run(Limits(), np.inf) > 1.05 * plain.bound()
 
 
 @pytest.mark.parametrize("solver", HEURISTICS, ids=lambda solver: solver.name)
