@@ -33,7 +33,6 @@ from matchopt.parts import Json
 from matchopt.proofs.assignment import HALF_ULP
 from matchopt.proofs.certificate import PROVED_WITHIN, TINY, Certificate, Duals
 from matchopt.proofs.certify import certify
-from matchopt.proofs.crossbar import potentials
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.infeasible import crowded
 from matchopt.proofs.inner import exact_costs
@@ -43,6 +42,7 @@ from matchopt.proofs.placed_lines import UNDERSTOOD as PLACED_LAYERS
 from matchopt.proofs.placed_lines import placed_lines
 from matchopt.proofs.separable import UNDERSTOOD as SEPARABLE
 from matchopt.proofs.separable import separable
+from matchopt.proofs.splits import potentials
 
 FORMAT, SECOND = "matchopt-proof-1", "matchopt-proof-2"
 GRID = 60  # potentials are multiples of the largest one's power of two over 2**GRID: whole numbers of few digits

@@ -10,9 +10,10 @@ from scipy.optimize import linear_sum_assignment
 from matchopt import Gains, Hardware, LayerInstance, LayerMapping, Limits, Rules, Target, check
 from matchopt.errors import Refused
 from matchopt.proofs import buses, certify, kept_bound, split_bound
-from matchopt.proofs.crossbar import coupled, potentials
+from matchopt.proofs.coupled import coupled
 from matchopt.proofs.crossbar_tree import search
 from matchopt.proofs.effort import Effort
+from matchopt.proofs.splits import potentials
 
 CASES = [pytest.param(mode, seed, id=f"{mode} {seed}") for mode in MODES for seed in range(3)]
 

@@ -11,7 +11,7 @@ import pytest
 from matchopt import Gains, Hardware, LayerInstance, LayerMapping, Rules, Target
 from matchopt.proofs import certify, hard_wired
 from matchopt.proofs.assignment import HALF_ULP
-from matchopt.proofs.crossbar import coupled
+from matchopt.proofs.coupled import coupled
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.inner import exact_costs
 from matchopt.proofs.separable import separable

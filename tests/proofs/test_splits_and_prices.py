@@ -15,10 +15,11 @@ from matchopt.errors import Refused
 from matchopt.proofs import certify, free_gains, menus
 from matchopt.proofs.budget import _highest
 from matchopt.proofs.certificate import Certificate
-from matchopt.proofs.crossbar import Coupled, Kept, _bounds, _rest, _side, coupled
+from matchopt.proofs.coupled import Coupled, coupled
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.layer import certify_layer
 from matchopt.proofs.menus import MenuTable
+from matchopt.proofs.splits import Kept, bounds, rest, side_bound
 from matchopt.testing import brute_force
 
 PLAIN = [name for name in VARIANTS if "interval" not in name and "tunable" not in name]
@@ -75,23 +76,23 @@ def test_every_step_of_the_ascent_is_a_bound(mode: str) -> None:
     for seed in range(3):
         layer = crossbar(np.random.default_rng(seed), mode)
         best, problem = optimum(layer), coupled(layer)
-        found = list(_bounds(problem, Effort()))
+        found = list(bounds(problem, Effort()))
         assert max(found) <= best * (1 + 1e-12)
         first = [_free(problem, side, best) for side in (0, 1)]
         sides = 2 if problem.shape[2] >= len(problem.items[1]) else 1
         assert found[:sides] == pytest.approx(first[:sides])
-        assert list(_bounds(problem, Effort(steps=-1.0))) == []
+        assert list(bounds(problem, Effort(steps=-1.0))) == []
         risen += max(found) > max(first) * (1 + 1e-6)
         if sides < 2 or not np.isfinite(problem.costs(np.arange(problem.shape[0]))).all():
             continue
         for side in (0, 1):
-            value, kept = _side(problem, side, lambda _, e, p=problem: p.costs(e), keep=True)
+            value, kept = side_bound(problem, side, lambda _, e, p=problem: p.costs(e), keep=True)
             assert isinstance(kept, Kept)
             costs, e = problem.costs(np.arange(problem.shape[0])), np.arange(problem.shape[0])
-            held = costs - _rest(problem, kept, 1 - side, e)
-            again = _side(problem, side, lambda _, some, held=held: held[some])[0]
+            held = costs - rest(problem, kept, 1 - side, e)
+            again = side_bound(problem, side, lambda _, some, held=held: held[some])[0]
             assert again == pytest.approx(value) and value == pytest.approx(first[side])
-            assert (_rest(problem, None, side, e) == costs).all()
+            assert (rest(problem, None, side, e) == costs).all()
     assert risen or mode not in ("plain", "noise", "importance")
 
 

@@ -52,7 +52,8 @@ from matchopt.network.realised import realise, unmapped
 from matchopt.plugins import load_plugins
 from matchopt.proofs import certify, certify_infeasible, relaxed_bound
 from matchopt.proofs.assignment import certify_assignment
-from matchopt.proofs.crossbar import certify_crossbar, coupled, kept_bound, split_bound
+from matchopt.proofs.coupled import coupled
+from matchopt.proofs.crossbar import certify_crossbar, kept_bound, split_bound
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.hard_wired import certify_hard_wired
 from matchopt.proofs.infeasible import crowded
