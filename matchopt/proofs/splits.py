@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from matchopt.proofs.coupled import Coupled
 from matchopt.proofs.effort import Effort
+from matchopt.proofs.smoothing import smoothed
 
 MOST_KEPT = 2**25  # entries of what both sides keep: 256 MiB
 WORTHWHILE = 1e-3  # relative gain of a step below which the ascent ends
@@ -18,8 +19,16 @@ Some = Int[np.ndarray, " some"]
 Shares = Float[np.ndarray, "some neurons lines"]
 
 
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What one side keeps: `price[e, j]` + `fare[a, j, k]` of connection e, its item a on place j, its partner on k."""
+
+    price: Float[np.ndarray, "connections places"]
+    fare: Float[np.ndarray, "items places partners"]
+
+
 def bounds(problem: Coupled, effort: Effort) -> Iterator[float]:
-    """Each side wired freely, then one step of the ascent after the other."""
+    """Each side wired freely, then one step of the ascent after the other, from nothing and from smooth steps."""
     sides = (0, 1) if problem.one_bus and problem.shape[2] >= len(problem.items[1]) else (0,)
     for side in sides:
         _count(problem, side, effort)
@@ -30,9 +39,20 @@ def bounds(problem: Coupled, effort: Effort) -> Iterator[float]:
     if len(sides) == 1 or not 0 < entries <= MOST_KEPT:
         return
     kept: list[Kept | None] = [None, None]
-    values, before = [0.0, 0.0], -math.inf
+    values = [0.0, 0.0]
+    yield from _climb(problem, kept, values, effort)
+    start = None if effort.late else smoothed(problem, math.fsum(values) / problem.shape[0], effort)
+    if start is not None:
+        kept[:] = [None, Kept(*start)]
+        values[:] = [0.0, side_bound(problem, 1, partial(_own, problem, Kept(*start)))[0]]
+        yield from _climb(problem, kept, values, effort)
+
+
+def _climb(problem: Coupled, kept: list[Kept | None], values: list[float], effort: Effort) -> Iterator[float]:
+    """Each side by turns keeps what it needs, until that gains little."""
+    before = -math.inf
     while True:
-        for side in sides:
+        for side in (0, 1):
             _count(problem, side, effort)
             if effort.late:
                 return
@@ -43,17 +63,14 @@ def bounds(problem: Coupled, effort: Effort) -> Iterator[float]:
         before = math.fsum(values)
 
 
+def _own(problem: Coupled, kept: Kept, side: int, e: Some) -> Shares:
+    """What inputs keep of connections `e`."""
+    return np.asarray(kept.price[e][:, None, :] + kept.fare[problem.item_of[side][e]].transpose(0, 2, 1))
+
+
 def _count(problem: Coupled, side: int, effort: Effort) -> None:
     places, partners = problem.shape[1 + side], problem.shape[2 - side]
     effort.spend(places * (EACH * len(problem.items[side]) + ENTRY * partners * problem.shape[0]))
-
-
-@dataclass(frozen=True, eq=False)
-class Kept:
-    """What one side keeps: `price[e, j]` + `fare[a, j, k]` of connection e, its item a on place j, its partner on k."""
-
-    price: Float[np.ndarray, "connections places"]
-    fare: Float[np.ndarray, "items places partners"]
 
 
 def side_bound(

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from crossbars import MODES, crossbar, optimum
-from matchopt_crossbar import Exact
+from matchopt_crossbar import Exact, Perturbation
 from matchopt_crossbar.ascent import Ascent, fits
 from scipy.optimize import linear_sum_assignment
 
 from matchopt import Gains, Hardware, LayerInstance, LayerMapping, Limits, Rules, Target, check
 from matchopt.errors import Refused
-from matchopt.proofs import buses, certify, kept_bound, split_bound
+from matchopt.proofs import buses, certify, kept_bound, smoothing, split_bound
 from matchopt.proofs.coupled import coupled
 from matchopt.proofs.crossbar_tree import search
 from matchopt.proofs.effort import Effort
@@ -155,6 +155,16 @@ def test_the_ascent_beats_free_wiring() -> None:
     found = [certify(layer, mapping, seconds=seconds).bound for seconds in (None, 0.0)]
     assert found[0] > 1.1 * free
     assert 0.0 <= found[1] <= found[0]
+
+
+@pytest.mark.parametrize("mode", ["plain", "noise", "unusable, drop", "importance, noise, drop"])
+def test_smooth_steps_prove_more(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the ascent alone gets stuck, smooth steps go on by several percent, and never past a mapping."""
+    layer = crossbar(np.random.default_rng(0), mode, 20, 0.2)
+    mapping = Perturbation(rounds=50).solve(layer, Limits(), np.random.default_rng(0)).solution
+    smooth = certify(layer, mapping).bound
+    monkeypatch.setattr(smoothing, "SMOOTH_STEPS", 0)
+    assert 1.04 * certify(layer, mapping).bound < smooth <= layer.value(mapping)
 
 
 def test_several_buses_are_bounded_by_free_routing(monkeypatch: pytest.MonkeyPatch) -> None:
