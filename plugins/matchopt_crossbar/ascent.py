@@ -22,9 +22,9 @@ from matchopt_crossbar.smoothing import smooth
 
 MOST_ENTRIES = 2**26  # of what both sides keep, 256 MiB in single precision
 PARTS = (1.0, 0.3, 0.1, 0.03, 0.01)  # of prices, for the bound
-WORTHWHILE = 1e-5  # relative gain of a step below which the ascent ends
+WORTHWHILE = 1e-4  # relative gain of a step below which the ascent ends
 FIRST, LAST, ENOUGH = 0.02, 0.1, 9.0  # parts of the time before and after smooth steps, and passes that they take
-STEPS, SMOOTH_STEPS, WORK = 20, 200, 2**31  # at most, and costs made where there is no time limit
+STEPS, SMOOTH_STEPS, WORK = 20, 120, 2**31  # at most, and costs made where there is no time limit
 ROUNDING = 2.0**-42  # of the largest cost times the connections
 
 
@@ -120,7 +120,7 @@ class Ascent:
                 return 1.0
             return min(1.0, (left - limits.remaining()) / seconds) if timed else 0.0
 
-        steps = (10**9, SMOOTH_STEPS) if timed else (min(STEPS, many), min(SMOOTH_STEPS // 4, 4 * many))
+        steps = (10**9, SMOOTH_STEPS) if timed else (min(STEPS, many), min(SMOOTH_STEPS // 2, 4 * many))
         best = self._climb(up, FIRST, min(STEPS, steps[0]))
         end = 1.0 - max(LAST, 4.0 * self._slowest)  # what a smooth step and two sides take
         if sum(self._values) > 0.0 and up() + ENOUGH * self._slowest < end:
