@@ -157,6 +157,7 @@ def test_the_ascent_beats_free_wiring() -> None:
     assert 0.0 <= found[1] <= found[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["plain", "noise", "unusable, drop", "importance, noise, drop"])
 def test_smooth_steps_prove_more(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the ascent alone gets stuck, smooth steps go on by several percent, and never past a mapping."""

@@ -130,6 +130,7 @@ def test_smooth_steps_never_pass_the_optimum(mode: str) -> None:
         assert bound == pytest.approx(scale**2 * Ascent(layer).run(Limits(), np.inf), rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["plain", "noise", "unusable, drop", "importance, noise, drop", "leak"])
 def test_smooth_steps_get_further(mode: str) -> None:
     """Where steps alone gain little any more, they are 6 to 20 % below what smooth steps reach."""
