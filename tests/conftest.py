@@ -34,7 +34,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def digits() -> Iterator[None]:
+def images_read_once() -> Iterator[None]:
     """The images that ship are read once in a process, which takes a second; their arrays cannot be written to."""
     from matchopt.library import problems_folder
     from matchopt.network.data.idx import IdxFiles
