@@ -26,7 +26,7 @@ from matchopt.proofs.coupled import UNDERSTOOD, coupled
 from matchopt.proofs.crossbar_tree import search
 from matchopt.proofs.effort import Effort
 from matchopt.proofs.feasible import refuse_wrong_sums
-from matchopt.proofs.splits import EACH, Shares, Some, bounds, side_bound
+from matchopt.proofs.splits import EACH, Kept, Shares, Some, bounds, held, rest, side_bound
 
 MOST_SEARCHED = 2**20  # costs of connections on cells up to which branch and bound may end
 SOUGHT = 1e-9  # of the objective: nothing better by less is sought
@@ -133,8 +133,9 @@ def kept_bound(
         raise Refused(f"what inputs keep has finite values of shapes {wanted} on one bus, found {price.shape} and "
                       f"{fare.shape}")  # fmt: skip
 
+    kept = Kept(np.asarray(price, np.float64), np.asarray(np.swapaxes(fare, 1, 2), np.float64))
+
     def shares(side: int, e: Some) -> Shares:
-        kept = np.asarray(price[e][:, None, :] + fare[problem.item_of[1][e]], np.float64)
-        return kept if side else problem.costs(e) - kept
+        return held(problem, kept, 1, e) if side else rest(problem, kept, 0, e)
 
     return max(0.0, math.fsum([side_bound(problem, side, shares)[0] for side in (0, 1)]) - problem.rounding())

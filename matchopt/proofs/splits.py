@@ -44,7 +44,7 @@ def bounds(problem: Coupled, effort: Effort) -> Iterator[float]:
     start = None if effort.late else smoothed(problem, math.fsum(values) / problem.shape[0], effort)
     if start is not None:
         kept[:] = [None, Kept(*start)]
-        values[:] = [0.0, side_bound(problem, 1, partial(_own, problem, Kept(*start)))[0]]
+        values[:] = [0.0, side_bound(problem, 1, partial(held, problem, Kept(*start)))[0]]
         yield from _climb(problem, kept, values, effort)
 
 
@@ -61,11 +61,6 @@ def _climb(problem: Coupled, kept: list[Kept | None], values: list[float], effor
         if math.fsum(values) - before <= WORTHWHILE * abs(math.fsum(values)):  # nothing more, where all is 0 too
             return
         before = math.fsum(values)
-
-
-def _own(problem: Coupled, kept: Kept, side: int, e: Some) -> Shares:
-    """What inputs keep of connections `e`."""
-    return np.asarray(kept.price[e][:, None, :] + kept.fare[problem.item_of[side][e]].transpose(0, 2, 1))
 
 
 def _count(problem: Coupled, side: int, effort: Effort) -> None:
@@ -100,15 +95,17 @@ def side_bound(
     return math.fsum([*u[0].tolist(), *v[0].tolist()]), kept
 
 
+def held(problem: Coupled, kept: Kept, side: int, e: Some) -> Shares:
+    """What this side keeps of connections `e`, shape (connections, neurons, lines)."""
+    fare = kept.fare[problem.item_of[side][e]]
+    price = kept.price[e]
+    return np.asarray(price[:, None, :] + fare.transpose(0, 2, 1) if side else price[:, :, None] + fare)
+
+
 def rest(problem: Coupled, other: Kept | None, side: int, e: Some) -> Shares:
-    """What the other side leaves of connections `e`, shape (connections, neurons, lines)."""
+    """What the other side leaves of them."""
     costs = problem.costs(e)
-    if other is None:
-        return costs
-    fare = other.fare[problem.item_of[1 - side][e]]
-    if side:
-        return np.asarray(costs - other.price[e][:, :, None] - fare)
-    return np.asarray(costs - other.price[e][:, None, :] - fare.transpose(0, 2, 1))
+    return costs if other is None else np.asarray(costs - held(problem, other, 1 - side, e))
 
 
 def potentials(
