@@ -176,15 +176,16 @@ def _sides(layer: LayerInstance, unit: float, barred: float, prices: tuple[float
     order = order.astype(np.int64)
     input_of = np.empty(len(weight), np.int64)
     input_of[order] = turned.row_of
-    plain, made = bool(chip.usable.all()) and not np.any(chip.off), []
+    ranges, plain, made = kernels.written_ranges(chip), bool(chip.usable.all()) and not np.any(chip.off), []
+    usual = plain and not gains.is_interval and len(ends) == 1 and not len(ranges[0])
     for starts, listed, met, turn in ((layer.target.indptr, np.arange(len(weight)), input_of, False),
                                       (turned.indptr, order, layer.target.row_of, True)):  # fmt: skip
-        given = (chip.weights, chip.variance, chip.off, chip.usable, *kernels.written_ranges(chip))
+        given = (chip.weights, chip.variance, chip.off, chip.usable, *ranges)
         parts = [np.array(np.swapaxes(part, -2, -1) if turn else part, order="C") for part in given]
         items, (places, partners) = len(starts) - 1, parts[0].shape
         made.append(Side._make([
             np.array(starts, np.int64), listed, np.array(weight), np.array(factor), np.array(met, np.int64), *parts,
-            ends, gains.is_interval, layer.rules.drop, plain, barred, *(price / unit for price in prices),
+            ends, gains.is_interval, layer.rules.drop, plain, usual, barred, *(price / unit for price in prices),
             np.zeros((len(weight), places)),
             np.zeros((items, partners, places), np.float32), np.zeros((items, places)),
         ]))  # fmt: skip

@@ -118,7 +118,7 @@ class Side(NamedTuple):
     (<= 0) of what connection e costs with it on place j and its partner on place k, and `least[a, j]` of the sum of
     all. `gains` holds the two ends where `interval` says so; what can be written are ranges from `low` to `high` with
     the variance `spread`, whatever their number, at the price `write`, and a connection that is tuned costs `tuned`.
-    `plain` are cells without leaks that are all in use.
+    `plain` are cells without leaks that are all in use, `usual` if at one gain none of them is written.
     """
 
     start: Any
@@ -137,6 +137,7 @@ class Side(NamedTuple):
     interval: Any
     drop: Any
     plain: Any
+    usual: Any
     barred: Any
     write: Any
     tuned: Any
@@ -153,13 +154,13 @@ def keep(side, other, a, block, inner):
     The costs are those that the other side does not keep.
     """
     first, count, n_partners = side.start[a], side.start[a + 1] - side.start[a], side.cells.shape[1]
-    usual, g = side.plain and side.gains.size == 1 and side.low.shape[0] == 0, side.gains[0]
+    g = side.gains[0]
     side.fare[a] = 0
     for j in range(side.cells.shape[0]):
         for t in range(count):
             e = side.listed[first + t]
             kept, fare, out = other.price[e], other.fare[side.met[e], j], block[t]
-            if usual:
+            if side.usual:
                 w, q, own, spread = side.weight[e], side.factor[e], side.cells[j], side.noise[j]
                 least = min(q * (w * w), side.tuned) if side.drop else side.tuned
                 for k in range(n_partners):

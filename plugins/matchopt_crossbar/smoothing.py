@@ -23,7 +23,7 @@ HOT, COLD = 8.0, 0.02  # temperatures, as multiples of the bound for each connec
 RELAXED = 1.6  # of a step; 1.8 is beyond what stays stable while it cools
 SINKHORN = 3  # rounds for an assignment, which goes on where it was
 CUT = np.float32(16.0)  # temperatures: what is so much dearer counts nothing
-SLOTS = 12  # fares for an item on a place, at most
+SLOTS, MOST_SLOTS = 12, 2**23  # fares for an item on a place, and in all, at most
 SHARED, FAINT = 1.001, 1e-30  # listening to a partner: more than it can serve, and so little that it is taken for this
 FULL = np.float32(SHARED).view(np.int32)
 
@@ -31,7 +31,7 @@ FULL = np.float32(SHARED).view(np.int32)
 class Soft(NamedTuple):
     """One side in single precision: what its connections keep by place, and what its items keep besides.
 
-    Of `cells` with `noise`, where all costs are `plain`, a `weight` costs `factor` times its squared error, in a unit
+    Of `cells` with `noise`, in the `usual` case, a `weight` costs `factor` times its squared error, in a unit
     that fits, and `most` at most. Fares are listed by place, `n_fares` for the partners `fare_at`, and by partner, from
     `begin` for the places `seen_at`. Soft assignments go on from `of_item` and `of_place`; the rest is scratch.
     """
@@ -41,7 +41,7 @@ class Soft(NamedTuple):
     factor: Any
     cells: Any
     noise: Any
-    plain: bool
+    usual: bool
     n_fares: Any
     fare_at: Any
     fare: Any
@@ -63,7 +63,7 @@ class Soft(NamedTuple):
 
     @classmethod
     def of(cls, side: Side) -> "Soft":
-        """Of a side whose connections keep what its prices say."""
+        """Of a side that keeps nothing yet."""
         (items, places), partners, gain = side.least.shape, side.cells.shape[1], float(side.gains[0])
         values = (side.weight, gain * side.cells, gain * np.sqrt(side.noise))
         unit = 2.0 ** np.frexp(max(float(np.abs(part).max()) for part in values))[1]
@@ -71,12 +71,12 @@ class Soft(NamedTuple):
         most = np.minimum(side.tuned, scaled[1] * scaled[0] ** 2 if side.drop else np.full(len(side.weight), np.inf))
         row, listening = np.zeros(partners + 1, np.float32), np.zeros(partners, np.float32)
         longest = int(np.diff(side.start).max(initial=1))
+        slots = min(SLOTS, partners, MOST_SLOTS // (items * places))
         return cls._make([
-            side.price.astype(np.float32), *(part.astype(np.float32) for part in scaled),
-            side.plain and not side.interval and len(side.gains) == 1 and not len(side.low),
-            np.zeros((items, places), np.int64), np.zeros((items, places, SLOTS), np.int32),
-            np.zeros((items, places, SLOTS), np.float32), np.zeros((items, partners + 1), np.int64),
-            np.zeros((items, places * SLOTS), np.int32), np.zeros((items, places * SLOTS), np.float32),
+            np.zeros(side.price.shape, np.float32), *(part.astype(np.float32) for part in scaled), side.usual,
+            np.zeros((items, places), np.int64), np.zeros((items, places, slots), np.int32),
+            np.zeros((items, places, slots), np.float32), np.zeros((items, partners + 1), np.int64),
+            np.zeros((items, places * slots), np.int32), np.zeros((items, places * slots), np.float32),
             np.zeros(side.price.shape, np.float32), np.zeros((items, places)), np.zeros(items), np.zeros(places),
             row, row.view(np.int32), np.zeros(partners),
             np.zeros((longest, partners), np.float32), np.zeros(longest, np.float32), most.astype(np.float32),
@@ -95,7 +95,6 @@ def smooth(sides: tuple[Side, Side], heat: float, progress: Callable[[], float],
     steps : at most, >= 1, over which it cools where time does not tell.
     """
     soft, relaxed, before = [Soft.of(side) for side in sides], 1.0, np.inf
-    soft[1].kept[:] = 0.0
     for number in range(steps):
         done = max(progress(), number / steps)
         if done >= 1.0:
@@ -107,7 +106,7 @@ def smooth(sides: tuple[Side, Side], heat: float, progress: Callable[[], float],
         relaxed = 1.0 if number and value < before else RELAXED  # a step that is not relaxed never loses
         before = value
     sides[1].price[:], sides[1].fare[:] = soft[1].kept, 0.0
-    a, j, s = np.nonzero(np.arange(SLOTS) < soft[1].n_fares[:, :, None])
+    a, j, s = np.nonzero(np.arange(soft[1].fare.shape[2]) < soft[1].n_fares[:, :, None])
     sides[1].fare[a, soft[1].fare_at[a, j, s], j] = soft[1].fare[a, j, s]
     paid = sides[1].fare.sum(axis=1, dtype=np.float64)
     sides[1].least[:] = np.add.reduceat(sides[1].price[sides[1].listed], sides[1].start[:-1], axis=0) + paid
@@ -132,7 +131,7 @@ def soft_minima(side, soft, other, heat):
             for t in range(count):
                 e = side.listed[first + t]
                 x = side.met[e]
-                if soft.plain:
+                if soft.usual:
                     w, q, most = soft.weight[e], soft.factor[e], soft.most[e]
                     for k in range(n_partners):
                         d = w - soft.cells[j, k]
@@ -206,7 +205,7 @@ def _charge(at, fare, n_fares, j, listening, heat):
             at[count], fare[count] = k, paid
             count += 1
     for k in range(listening.size):
-        if listening[k] > SHARED and count < SLOTS:
+        if listening[k] > SHARED and count < fare.size:
             at[count], fare[count] = k, -heat * np.log(listening[k])
             count += 1
     n_fares[j] = count
